@@ -1,1 +1,39 @@
-export {};
+export { type Backoff, backoffMs, type BackoffOptions, defaultBackoff, parseBackoff } from "./backoff.ts";
+export { type Duration, jitter, longestDelayMs, parseDuration } from "./clock.ts";
+export {
+  borrowPool,
+  checkConnection,
+  type Database,
+  type DatabaseOptions,
+  describeUrl,
+  type Executor,
+  openDatabase,
+  pgTypes,
+} from "./database.ts";
+export * from "./errors.ts";
+export { type DrizzleTransaction, executorOf, type PgTransaction, type Transaction } from "./executor.ts";
+export {
+  checkMaxAttempts,
+  checkPriority,
+  defineJob,
+  type InputOf,
+  type JobDefinition,
+  type JobOptions,
+  parsePayload,
+  payloadJson,
+  type PayloadOf,
+  type ResultOf,
+} from "./job-definition.ts";
+export { errorText, jsonIssues, limits, storableText } from "./json.ts";
+export { type AcquireOptions, createLocks, type Lock, type Locks } from "./locks.ts";
+export { createLogger, type Logger, silentLogger } from "./log.ts";
+export { checkSchema, migrate, type MigrateOptions, readMigrations, type SchemaVersion, schemaVersion } from "./migrate.ts";
+export { checkName } from "./names.ts";
+export { type Channel, channels, type Notifications } from "./notifications.ts";
+export { crashBudget, type DeadReason, decideOutcome, type Ending, type Outcome, type Tried } from "./outcome.ts";
+export { cancelJob } from "./admin/cancel-job.ts";
+export { type DeadJob, listDeadJobs, requeueDeadJob } from "./admin/dead-jobs.ts";
+export { getJob, type JobDetails } from "./admin/get-job.ts";
+export { getStats, type StateCounts, type Stats } from "./admin/get-stats.ts";
+export * as schema from "./schema/index.ts";
+export * as statements from "./statements/index.ts";

@@ -1,0 +1,213 @@
+-- Functions, triggers, partitions and storage: what drizzle-kit cannot say. Private but for enqueue, enqueue_many and the
+-- views to come. Every function is closed to PUBLIC at the end of this file (SEC-02) and pins its search path (SEC-03).
+
+-- Storage. Waiting and running rows live for moments: vacuum by count, since a share of an empty table is nothing.
+ALTER TABLE hark.jobs SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);--> statement-breakpoint
+ALTER TABLE hark.running_jobs SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);--> statement-breakpoint
+-- Updated in place all the time, few rows: room on the page keeps renewals heap-only.
+ALTER TABLE hark.workers SET (fillfactor = 50);--> statement-breakpoint
+ALTER TABLE hark.locks SET (fillfactor = 50);--> statement-breakpoint
+
+-- A day without its own partition is caught here, so that no outcome is ever refused for want of upkeep.
+CREATE TABLE hark.finished_jobs_default PARTITION OF hark.finished_jobs DEFAULT;--> statement-breakpoint
+CREATE TABLE hark.attempts_default PARTITION OF hark.attempts DEFAULT;--> statement-breakpoint
+
+-- Makes the partitions of today and the `days_ahead` days after it (UTC) that do not exist yet; answers how many it made.
+-- Attached rather than created in place: attaching lets inserts into the other partitions go on.
+CREATE FUNCTION hark.create_partitions(days_ahead integer) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = hark, pg_temp SET lock_timeout = '1s' SET timezone = 'UTC' AS $$
+DECLARE
+  made integer := 0;
+  parent text;
+  day date;
+  partition text;
+BEGIN
+  FOREACH parent IN ARRAY ARRAY['finished_jobs', 'attempts'] LOOP
+    FOR day IN SELECT current_date + n FROM generate_series(0, days_ahead) n LOOP
+      partition := parent || '_' || to_char(day, 'YYYYMMDD');
+      CONTINUE WHEN to_regclass('hark.' || partition) IS NOT NULL;
+      BEGIN
+        EXECUTE format('CREATE TABLE hark.%I (LIKE hark.%I INCLUDING DEFAULTS INCLUDING STORAGE)', partition, parent);
+        EXECUTE format('ALTER TABLE hark.%I ATTACH PARTITION hark.%I FOR VALUES FROM (%L) TO (%L)',
+          parent, partition, day::timestamptz, (day + 1)::timestamptz);
+        made := made + 1;
+      EXCEPTION
+        WHEN duplicate_table OR unique_violation THEN NULL; -- another worker was quicker
+        WHEN check_violation THEN NULL; -- the default partition already holds rows of that day: they stay there
+      END;
+    END LOOP;
+  END LOOP;
+  RETURN made;
+END $$;--> statement-breakpoint
+
+-- Drops whole days of history older than `keep_days`; answers how many partitions went.
+CREATE FUNCTION hark.drop_partitions(keep_days integer) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = hark, pg_temp SET lock_timeout = '1s' SET timezone = 'UTC' AS $$
+DECLARE
+  dropped integer := 0;
+  partition text;
+BEGIN
+  FOR partition IN
+    SELECT child.relname FROM pg_inherits
+      JOIN pg_class child ON child.oid = inhrelid
+     WHERE inhparent IN ('hark.finished_jobs'::regclass, 'hark.attempts'::regclass)
+       AND child.relname ~ '_[0-9]{8}$'
+       AND to_date(right(child.relname, 8), 'YYYYMMDD') < current_date - keep_days
+     ORDER BY child.relname
+  LOOP
+    EXECUTE format('DROP TABLE hark.%I', partition);
+    dropped := dropped + 1;
+  END LOOP;
+  DELETE FROM finished_jobs_default WHERE finished_at < current_date - keep_days;
+  DELETE FROM attempts_default WHERE finished_at < current_date - keep_days;
+  RETURN dropped;
+END $$;--> statement-breakpoint
+
+-- The next fence: WAL timeline in the high bits, a number in the low 40. A promoted standby may repeat the number, but
+-- stands on a higher timeline (FM-48), so fences only grow. 2^40 grants a timeline; the sequence refuses rather than wraps.
+CREATE SEQUENCE hark.fence_numbers MAXVALUE 1099511627775;--> statement-breakpoint
+CREATE FUNCTION hark.next_fence() RETURNS bigint
+LANGUAGE sql VOLATILE SET search_path = hark, pg_temp AS $$
+  SELECT (('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint << 40) | nextval('hark.fence_numbers');
+$$;--> statement-breakpoint
+
+-- Wakes workers for every queue that got ready work, and promoters when something is due later. One notification a queue
+-- and statement; payloads are a queue name or a moment in epoch milliseconds, never a job's data (FM-12).
+CREATE FUNCTION hark.announce_jobs() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = hark, pg_temp AS $$
+BEGIN
+  PERFORM pg_notify('job_ready', queue) FROM (SELECT DISTINCT queue FROM fresh WHERE state = 'ready') ready;
+  PERFORM pg_notify('job_scheduled', floor(extract(epoch FROM due) * 1000)::bigint::text)
+     FROM (SELECT min(run_at) AS due FROM fresh WHERE state = 'scheduled') earliest WHERE due IS NOT NULL;
+  RETURN NULL;
+END $$;--> statement-breakpoint
+CREATE TRIGGER jobs_announce_insert AFTER INSERT ON hark.jobs
+  REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION hark.announce_jobs();--> statement-breakpoint
+CREATE TRIGGER jobs_announce_update AFTER UPDATE ON hark.jobs
+  REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION hark.announce_jobs();--> statement-breakpoint
+
+-- Hands a key over: when a running job of the key leaves, the most urgent parked one becomes ready. A trigger, so that no
+-- way out of running_jobs can forget it; and its own statement, so that it sees a job parked while the deletion waited for
+-- the parker's row lock (FM-40). The WHEN keeps it off jobs without a key.
+CREATE FUNCTION hark.hand_off_key() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = hark, pg_temp AS $$
+BEGIN
+  UPDATE jobs SET state = 'ready', run_at = clock_timestamp() WHERE id = (
+    SELECT id FROM jobs WHERE queue = OLD.queue AND key = OLD.key AND state = 'parked'
+     ORDER BY priority DESC, id LIMIT 1 FOR UPDATE);
+  RETURN NULL;
+END $$;--> statement-breakpoint
+CREATE TRIGGER running_jobs_hand_off AFTER DELETE ON hark.running_jobs
+  FOR EACH ROW WHEN (OLD.key IS NOT NULL) EXECUTE FUNCTION hark.hand_off_key();--> statement-breakpoint
+
+-- A finished job gives its unique key back, whichever way it finished.
+CREATE FUNCTION hark.free_unique_key() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = hark, pg_temp AS $$
+BEGIN
+  DELETE FROM unique_keys WHERE queue = NEW.queue AND unique_key = NEW.unique_key AND job_id = NEW.id;
+  RETURN NULL;
+END $$;--> statement-breakpoint
+CREATE TRIGGER finished_jobs_free_unique_key AFTER INSERT ON hark.finished_jobs
+  FOR EACH ROW WHEN (NEW.unique_key IS NOT NULL) EXECUTE FUNCTION hark.free_unique_key();--> statement-breakpoint
+CREATE TRIGGER dead_jobs_free_unique_key AFTER INSERT ON hark.dead_jobs
+  FOR EACH ROW WHEN (NEW.unique_key IS NOT NULL) EXECUTE FUNCTION hark.free_unique_key();--> statement-breakpoint
+
+-- Inserts jobs from one JSON array and answers each one's id in the order given: 'inserted', or 'duplicate' with the id of
+-- the unfinished job that holds the unique key. The one insert behind every enqueue; its callers have checked the fields.
+CREATE FUNCTION hark.insert_jobs(jobs jsonb) RETURNS TABLE (id bigint, status text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = hark, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+  called_at timestamptz := clock_timestamp();
+  ids bigint[] := ARRAY(SELECT nextval('hark.jobs_id_seq') FROM generate_series(1, jsonb_array_length(jobs)));
+  duplicates integer[] := '{}';
+  wanted record;
+  holder bigint;
+BEGIN
+  IF jobs @? '$[*].unique_key' THEN
+    FOR wanted IN
+      SELECT ordinality::integer AS place, coalesce(queue, 'default') AS queue, unique_key
+        FROM ROWS FROM (jsonb_to_recordset(jobs) AS (queue text, unique_key text)) WITH ORDINALITY AS job
+       WHERE unique_key IS NOT NULL ORDER BY 2, 3, 1 -- two batches that share keys meet in one order (FM-31)
+    LOOP
+      LOOP
+        INSERT INTO unique_keys (queue, unique_key, job_id)
+        VALUES (wanted.queue, wanted.unique_key, ids[wanted.place]) ON CONFLICT DO NOTHING;
+        EXIT WHEN FOUND;
+        SELECT job_id INTO holder FROM unique_keys held
+         WHERE held.queue = wanted.queue AND held.unique_key = wanted.unique_key;
+        IF FOUND THEN
+          ids[wanted.place] := holder;
+          duplicates := duplicates || wanted.place;
+          EXIT;
+        END IF; -- else the holder finished in between and freed the key: try again
+      END LOOP;
+    END LOOP;
+  END IF;
+
+  INSERT INTO hark.jobs (id, queue, type, payload, priority, attempt, max_attempts, crash_count, key, unique_key, run_at,
+                         created_at, state)
+  SELECT ids[ordinality], coalesce(queue, 'default'), type, coalesce(payload, 'null'), coalesce(priority, 0), 0,
+         coalesce(max_attempts, 3), 0, key, unique_key, due.at, called_at,
+         CASE WHEN due.at <= called_at THEN 'ready' ELSE 'scheduled' END
+    FROM ROWS FROM (jsonb_to_recordset(jobs) AS (type text, payload jsonb, queue text, run_at timestamptz, delay_ms float8,
+           priority integer, max_attempts smallint, key text, unique_key text)) WITH ORDINALITY AS job,
+         LATERAL (SELECT coalesce(run_at, called_at + delay_ms * interval '1 ms', called_at) AS at) due
+   WHERE NOT ordinality = ANY (duplicates)
+   ORDER BY ordinality;
+
+  RETURN QUERY SELECT ids[place], CASE WHEN place = ANY (duplicates) THEN 'duplicate' ELSE 'inserted' END
+    FROM generate_series(1, cardinality(ids)) place ORDER BY place;
+END $$;--> statement-breakpoint
+
+-- The public contract for many jobs, for any language: an array of objects with `type` and, if wanted, `payload`, `queue`,
+-- `run_at`, `delay_ms`, `priority`, `max_attempts`, `key`, `unique_key`. Refuses what it does not know, before it writes.
+CREATE FUNCTION hark.enqueue_many(jobs jsonb) RETURNS TABLE (id bigint, status text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = hark, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+  wrong text;
+BEGIN
+  IF jsonb_typeof(jobs) IS DISTINCT FROM 'array' THEN
+    RAISE EXCEPTION 'hark.enqueue_many wants a JSON array of jobs, not %', coalesce(jsonb_typeof(jobs), 'null')
+      USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  SELECT format('job %s of the array %s', place, complaint) INTO wrong
+    FROM jsonb_array_elements(jobs) WITH ORDINALITY AS elements (item, place)
+    LEFT JOIN LATERAL (
+      SELECT field FROM jsonb_object_keys(CASE jsonb_typeof(item) WHEN 'object' THEN item ELSE '{}' END) AS fields (field)
+       WHERE field NOT IN ('type', 'payload', 'queue', 'run_at', 'delay_ms', 'priority', 'max_attempts', 'key', 'unique_key')
+       LIMIT 1) unknown ON true,
+    LATERAL (SELECT CASE
+      WHEN jsonb_typeof(item) <> 'object' THEN 'is no object'
+      WHEN unknown.field IS NOT NULL THEN format('has the unknown field %L', unknown.field)
+      WHEN coalesce(item ->> 'type', '') !~ '^[a-z0-9][a-z0-9_.:-]{0,62}$' THEN format('has no valid type name: %L', item ->> 'type')
+      WHEN item ->> 'queue' !~ '^[a-z0-9][a-z0-9_.:-]{0,62}$' THEN format('has no valid queue name: %L', item ->> 'queue')
+      WHEN octet_length((item -> 'payload')::text) > 262144 THEN 'has a payload over 262144 bytes'
+      WHEN octet_length(item ->> 'key') > 1024 OR octet_length(item ->> 'unique_key') > 1024 THEN 'has a key over 1024 bytes'
+      WHEN item ? 'run_at' AND item ? 'delay_ms' THEN 'has both run_at and a delay'
+      WHEN NOT isfinite((item ->> 'run_at')::timestamptz) THEN 'has an infinite run_at'
+      WHEN (item ->> 'delay_ms')::float8 NOT BETWEEN 0 AND 3155760000000 THEN 'has a delay not between 0 and 100 years'
+      WHEN (item ->> 'max_attempts')::integer NOT BETWEEN 1 AND 1000 THEN 'has max_attempts not between 1 and 1000'
+    END AS complaint) judged
+   WHERE complaint IS NOT NULL ORDER BY place LIMIT 1;
+  IF wrong IS NOT NULL THEN
+    RAISE EXCEPTION 'nothing was enqueued: %', wrong USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  RETURN QUERY SELECT id, status FROM hark.insert_jobs(jobs);
+END $$;--> statement-breakpoint
+
+-- Enqueues one job from psql, a trigger or any language, and answers its id (or that of the unfinished job with the same
+-- unique key): select hark.enqueue('email.welcome', '{"userId": "u1"}', delay => interval '5 min');
+CREATE FUNCTION hark.enqueue(
+  type text, payload jsonb, queue text DEFAULT 'default', run_at timestamptz DEFAULT NULL, delay interval DEFAULT NULL,
+  priority integer DEFAULT 0, key text DEFAULT NULL, unique_key text DEFAULT NULL, max_attempts integer DEFAULT 3
+) RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path = hark, pg_temp AS $$
+  SELECT id FROM hark.enqueue_many(jsonb_build_array(jsonb_strip_nulls(jsonb_build_object(
+    'type', type, 'queue', queue, 'run_at', run_at, 'delay_ms', extract(epoch FROM delay) * 1000, 'priority', priority,
+    'key', key, 'unique_key', unique_key, 'max_attempts', max_attempts)) || jsonb_build_object('payload', payload)));
+$$;--> statement-breakpoint
+
+-- PostgreSQL opens every new function to PUBLIC: close them all. README, "Roles", says what to grant to whom.
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA hark FROM PUBLIC;

@@ -1,0 +1,74 @@
+import { count, sql, sum } from "drizzle-orm";
+import { drizzle } from "drizzle-orm/node-postgres";
+import type { Database } from "../database.ts";
+import { jobs, runningJobs, stats } from "../schema/index.ts";
+
+/** How many jobs stand in each state. */
+export interface StateCounts {
+  scheduled: number;
+  ready: number;
+  parked: number;
+  running: number;
+  completed: number;
+  dead: number;
+  cancelled: number;
+}
+
+export interface Stats {
+  /** Scheduled, ready or parked. */
+  queued: number;
+  running: number;
+  completed: number;
+  /** Dead letters. */
+  failed: number;
+  states: StateCounts;
+  queues: Record<string, StateCounts>;
+}
+
+/** Counts jobs by state, in all and by queue. What is finished is summed from kept deltas, never counted over history. */
+export async function getStats({ pool }: Database): Promise<Stats> {
+  const db = drizzle(pool);
+  const [waiting, running, finished] = await Promise.all([
+    db.select({ queue: jobs.queue, state: jobs.state, count: count() }).from(jobs).groupBy(jobs.queue, jobs.state),
+    db.select({ queue: runningJobs.queue, count: count() }).from(runningJobs).groupBy(runningJobs.queue),
+    db
+      .select({
+        queue: stats.queue,
+        completed: sum(stats.completed).mapWith(Number),
+        cancelled: sum(stats.cancelled).mapWith(Number),
+        dead: sum(stats.dead).mapWith(Number),
+      })
+      .from(stats)
+      .groupBy(stats.queue)
+      .orderBy(sql`queue`),
+  ]);
+
+  const queues: Record<string, StateCounts> = {};
+  const of = (queue: string) => (queues[queue] ??= noJobs());
+  for (const row of waiting) of(row.queue)[row.state] = row.count;
+  for (const row of running) of(row.queue).running = row.count;
+  for (const { queue, completed, cancelled, dead } of finished) Object.assign(of(queue), { completed, cancelled, dead });
+
+  const states = noJobs();
+  for (const counts of Object.values(queues)) {
+    for (const state of Object.keys(states) as (keyof StateCounts)[]) states[state] += counts[state];
+  }
+  return {
+    queued: states.scheduled + states.ready + states.parked,
+    running: states.running,
+    completed: states.completed,
+    failed: states.dead,
+    states,
+    queues,
+  };
+}
+
+const noJobs = (): StateCounts => ({
+  scheduled: 0,
+  ready: 0,
+  parked: 0,
+  running: 0,
+  completed: 0,
+  dead: 0,
+  cancelled: 0,
+});

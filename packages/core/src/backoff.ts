@@ -1,0 +1,48 @@
+import { jitter, type Duration, parseDuration } from "./clock.ts";
+import { InvalidOptionsError } from "./errors.ts";
+
+/** How long to wait before the next attempt. */
+export interface Backoff {
+  /** Before the second attempt, in ms. */
+  readonly baseMs: number;
+  /** How much longer each further wait is. */
+  readonly factor: number;
+  /** No wait is longer, in ms. */
+  readonly capMs: number;
+  /** Share by which a wait varies in either direction, from 0 to 1. */
+  readonly jitter: number;
+}
+
+export interface BackoffOptions {
+  base?: Duration;
+  factor?: number;
+  cap?: Duration;
+  jitter?: number;
+}
+
+/** The mission's 1, 2, 4, 8 s with 10 % jitter; the cap of a day keeps every wait finite (FM-28). */
+export const defaultBackoff: Backoff = { baseMs: 1_000, factor: 2, capMs: 86_400_000, jitter: 0.1 };
+
+/** Answers a backoff with defaults filled in; throws {@link InvalidOptionsError} for what cannot be one. */
+export function parseBackoff(options: BackoffOptions = {}): Backoff {
+  const backoff = {
+    baseMs: options.base === undefined ? defaultBackoff.baseMs : parseDuration("backoff.base", options.base),
+    factor: options.factor ?? defaultBackoff.factor,
+    capMs: options.cap === undefined ? defaultBackoff.capMs : parseDuration("backoff.cap", options.cap),
+    jitter: options.jitter ?? defaultBackoff.jitter,
+  };
+  if (!(backoff.factor >= 1 && backoff.factor <= 1_000)) refuse("factor", backoff.factor, "between 1 and 1000");
+  if (!(backoff.jitter >= 0 && backoff.jitter <= 1)) refuse("jitter", backoff.jitter, "between 0 and 1");
+  return backoff;
+}
+
+function refuse(field: string, value: unknown, wanted: string): never {
+  throw new InvalidOptionsError("backoff", [{ path: [field], message: `must be ${wanted}, not ${String(value)}` }]);
+}
+
+/** The wait in ms after failed attempt number `attempt` (from 1), jitter included, never above the cap plus its jitter. */
+export function backoffMs(backoff: Backoff, attempt: number, random: () => number = Math.random): number {
+  // Clamp the exponent before the power: beyond it every factor above 1 has met any cap, or overflows (FM-28).
+  const exponent = Math.min(Math.max(attempt - 1, 0), 1_023);
+  return jitter(Math.min(backoff.baseMs * backoff.factor ** exponent, backoff.capMs), backoff.jitter, random);
+}

@@ -1,0 +1,28 @@
+import { InvalidOptionsError } from "./errors.ts";
+
+/** A duration: a number of milliseconds, or a number with its unit as in "500ms", "30s", "5m", "1h", "7d". */
+export type Duration = number | `${number}${"ms" | "s" | "m" | "h" | "d"}`;
+
+const unitMs: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** Longest delay accepted anywhere, in ms: 100 years, the same bound as in hark.enqueue_many. */
+export const longestDelayMs = 3_155_760_000_000;
+
+/** Answers a duration in ms; throws {@link InvalidOptionsError} naming `what` unless it is between 0 and 100 years. */
+export function parseDuration(what: string, duration: Duration): number {
+  let ms = Number.NaN;
+  if (typeof duration === "number") ms = duration;
+  else if (typeof duration === "string") {
+    const [, amount, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(duration) ?? [];
+    if (amount && unit) ms = Number(amount) * (unitMs[unit] ?? Number.NaN);
+  }
+  if (ms >= 0 && ms <= longestDelayMs) return ms;
+  throw new InvalidOptionsError(what, [
+    { path: [], message: `${String(duration)} is no duration: give milliseconds, or "30s", "5m", "1h", up to 100 years` },
+  ]);
+}
+
+/** `timeMs`, moved by up to a share of `spread` in either direction, so that many who wait do not act at once. */
+export function jitter(timeMs: number, spread = 0.1, random: () => number = Math.random): number {
+  return timeMs * (1 + spread * (2 * random() - 1));
+}

@@ -1,0 +1,203 @@
+/** What every error of Hark has: a stable `code`, the facts as fields, and a message that says what to do next. */
+export class HarkError extends Error {
+  readonly code: string;
+  readonly facts: Readonly<Record<string, unknown>>;
+
+  constructor(code: string, facts: Record<string, unknown>, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+    this.code = code;
+    this.facts = facts;
+  }
+}
+
+/** One thing wrong with a value, where `path` leads to it, as in `["items", 2, "url"]`. */
+export interface Issue {
+  readonly message: string;
+  readonly path: readonly (string | number)[];
+}
+
+export class InvalidNameError extends HarkError {
+  constructor(what: string, name: unknown) {
+    super(
+      "INVALID_NAME",
+      { what, name },
+      `${quote(name)} cannot name a ${what}: use 1 to 63 lower-case letters, digits, "_", ".", ":" or "-", ` +
+        `starting with a letter or digit. Nothing was written.`,
+    );
+  }
+}
+
+export class InvalidPayloadError extends HarkError {
+  readonly issues: readonly Issue[];
+
+  constructor(type: string, issues: readonly Issue[]) {
+    super(
+      "INVALID_PAYLOAD",
+      { type, issues },
+      `The payload of ${type} was refused: ${issues.slice(0, 5).map(issueText).join("; ")}` +
+        `${issues.length > 5 ? `; and ${issues.length - 5} more` : ""}. Correct it and call again: this job was not written.`,
+    );
+    this.issues = issues;
+  }
+}
+
+export class PayloadTooLargeError extends HarkError {
+  constructor(type: string, bytes: number, maxBytes: number) {
+    super(
+      "PAYLOAD_TOO_LARGE",
+      { type, bytes, maxBytes },
+      `The payload of ${type} has ${bytes} bytes as JSON, over the limit of ${maxBytes}. Store the content elsewhere and ` +
+        `enqueue its address. Nothing was written.`,
+    );
+  }
+}
+
+export class InvalidOptionsError extends HarkError {
+  readonly issues: readonly Issue[];
+
+  constructor(what: string, issues: readonly Issue[]) {
+    super("INVALID_OPTIONS", { what, issues }, `${what} was refused: ${issues.map(issueText).join("; ")}. Nothing was written.`);
+    this.issues = issues;
+  }
+}
+
+export class UnknownJobTypeError extends HarkError {
+  constructor(type: unknown, known: readonly string[]) {
+    super(
+      "UNKNOWN_JOB_TYPE",
+      { type, known },
+      `There is no job type ${quote(type)}: known are ${known.length ? known.join(", ") : "none"}. Define it with defineJob, ` +
+        `or correct the name. Nothing was written.`,
+    );
+  }
+}
+
+export class NotATransactionError extends HarkError {
+  constructor(given: string, advice: string) {
+    super("NOT_A_TRANSACTION", { given }, `in(...) wants the transaction that the job shall commit with, but got ${given}. ${advice}`);
+  }
+}
+
+export class LeaseLostError extends HarkError {
+  constructor(job: { id: bigint; type: string; attempt: number; maxAttempts: number }) {
+    super(
+      "LEASE_LOST",
+      { jobId: job.id, type: job.type, attempt: job.attempt },
+      `Job ${job.id} (${job.type}, attempt ${job.attempt} of ${job.maxAttempts}) outlived its lease: its outcome was not ` +
+        `written, and another worker may run it again. Keep the event loop free, or raise leaseMs.`,
+    );
+  }
+}
+
+export class JobTimeoutError extends HarkError {
+  constructor(job: { id: bigint; type: string }, timeoutMs: number) {
+    super(
+      "JOB_TIMEOUT",
+      { jobId: job.id, type: job.type, timeoutMs },
+      `Job ${job.id} (${job.type}) ran longer than its ${timeoutMs} ms and was aborted. Raise the type's timeout, or do less in ` +
+        `one job.`,
+    );
+  }
+}
+
+export class JobCancelledError extends HarkError {
+  constructor(job: { id: bigint; type: string }) {
+    super("JOB_CANCELLED", { jobId: job.id, type: job.type }, `Job ${job.id} (${job.type}) was cancelled while it ran.`);
+  }
+}
+
+export class WorkerStoppingError extends HarkError {
+  constructor(job: { id: bigint; type: string }) {
+    super(
+      "WORKER_STOPPING",
+      { jobId: job.id, type: job.type },
+      `Job ${job.id} (${job.type}) was aborted because its worker stops; it goes back to the queue, and the attempt does not count.`,
+    );
+  }
+}
+
+export class LockLostError extends HarkError {
+  constructor(key: string, fence: bigint) {
+    super(
+      "LOCK_LOST",
+      { key, fence },
+      `The lock on ${quote(key)} under fence ${fence} is no longer held: it expired, was released or was taken over. ` +
+        `Nothing guarded by it was written. Acquire it again, with a longer ttlMs or a renew() in time.`,
+    );
+  }
+}
+
+export class LockTimeoutError extends HarkError {
+  constructor(key: string, waitMs: number) {
+    super(
+      "LOCK_TIMEOUT",
+      { key, waitMs },
+      `The lock on ${quote(key)} was not free within ${waitMs} ms. Wait longer with waitMs, or try again later.`,
+    );
+  }
+}
+
+export class DatabaseUnreachableError extends HarkError {
+  constructor(where: string, cause: unknown) {
+    super(
+      "DATABASE_UNREACHABLE",
+      { where },
+      `No PostgreSQL answered at ${where} (${cause instanceof Error ? cause.message || codeOf(cause) : String(cause)}). Check that it runs and that ` +
+        `the connection string is right.`,
+      { cause },
+    );
+  }
+}
+
+export class SchemaVersionError extends HarkError {
+  constructor(found: number | null, wanted: number, detail?: string) {
+    const state =
+      detail ??
+      (found === null
+        ? `The database has no Hark schema. Run "hark migrate" first.`
+        : found < wanted
+          ? `The database's Hark schema is at version ${found}, this code needs ${wanted}. Run "hark migrate".`
+          : `The database's Hark schema is at version ${found}, newer than the ${wanted} this code knows. Update Hark here.`);
+    super("SCHEMA_VERSION", { found, wanted }, state);
+  }
+}
+
+/** Thrown by a handler: straight to the dead letters, no matter how many attempts are left. */
+export class UnrecoverableError extends HarkError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("UNRECOVERABLE", {}, message, options);
+  }
+}
+
+/** Thrown by a handler: an error whose next attempt comes after `delayMs` instead of the backoff. */
+export class RetryAfterError extends HarkError {
+  readonly delayMs: number;
+
+  constructor(delayMs: number, message = `asked to retry after ${delayMs} ms`, options?: ErrorOptions) {
+    super("RETRY_AFTER", { delayMs }, message, options);
+    this.delayMs = delayMs;
+  }
+}
+
+/** Thrown by a handler: run again after `delayMs`; no error, and the attempt does not count. */
+export class SnoozeError extends HarkError {
+  readonly delayMs: number;
+
+  constructor(delayMs: number) {
+    super("SNOOZED", { delayMs }, `snoozed for ${delayMs} ms`);
+    this.delayMs = delayMs;
+  }
+}
+
+const issueText = ({ message, path }: Issue) => (path.length ? `${path.join(".")}: ${message}` : message);
+
+/** As a person would read it, cut short: bad names may be megabytes long or no string at all. */
+function quote(value: unknown): string {
+  const text = typeof value === "string" ? JSON.stringify(value) : String(value);
+  return text.length > 80 ? `${text.slice(0, 80)}...` : text;
+}
+
+function codeOf(error: Error): string {
+  return "code" in error && typeof error.code === "string" ? error.code : error.name;
+}

@@ -1,0 +1,155 @@
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { type Backoff, type BackoffOptions, parseBackoff } from "./backoff.ts";
+import { type Duration, parseDuration } from "./clock.ts";
+import { InvalidOptionsError, InvalidPayloadError, type Issue, PayloadTooLargeError } from "./errors.ts";
+import { jsonIssues, limits } from "./json.ts";
+import { checkName } from "./names.ts";
+
+/** A kind of work as a value that producer and worker both import: no handler, no connection, no registry. */
+export interface JobDefinition<Type extends string = string, Input = any, Payload = any, Result = any> {
+  readonly type: Type;
+  readonly queue: string;
+  readonly priority: number;
+  readonly maxAttempts: number;
+  readonly backoff: Backoff;
+  /** How long one attempt may run, in ms; undefined means as long as its worker lives. */
+  readonly timeoutMs: number | undefined;
+  readonly key: ((payload: Payload) => string | undefined) | undefined;
+  readonly uniqueKey: ((payload: Payload) => string | undefined) | undefined;
+  readonly payload: StandardSchemaV1<Input, Payload> | undefined;
+  readonly result: StandardSchemaV1<any, Result> | undefined;
+}
+
+export type InputOf<Job> = Job extends JobDefinition<string, infer Input, any, any> ? Input : never;
+export type PayloadOf<Job> = Job extends JobDefinition<string, any, infer Payload, any> ? Payload : never;
+export type ResultOf<Job> = Job extends JobDefinition<string, any, any, infer Result> ? Result : never;
+
+export interface JobOptions<
+  PayloadSchema extends StandardSchemaV1 | undefined,
+  ResultSchema extends StandardSchemaV1 | undefined,
+> {
+  /** Checked when a job is enqueued and again before it runs: any Standard Schema (zod, valibot, arktype, ...). */
+  payload?: PayloadSchema;
+  /** Checks what the handler returns. */
+  result?: ResultSchema;
+  /** The lane it runs in; "default" if not given. */
+  queue?: string;
+  /** Higher runs first; 0 if not given. */
+  priority?: number;
+  timeout?: Duration;
+  retry?: { attempts?: number; backoff?: BackoffOptions };
+  /** Jobs of one queue with the same key never run at the same time; they wait parked, without being tried. */
+  key?: (payload: OutputOf<PayloadSchema>) => string | undefined;
+  /** At most one unfinished job of a queue has this key; enqueueing another answers the first one. */
+  uniqueKey?: (payload: OutputOf<PayloadSchema>) => string | undefined;
+}
+
+type SchemaInput<Schema> = Schema extends StandardSchemaV1 ? StandardSchemaV1.InferInput<Schema> : unknown;
+type OutputOf<Schema> = Schema extends StandardSchemaV1 ? StandardSchemaV1.InferOutput<Schema> : unknown;
+
+/** Values that JSON cannot carry there and back. */
+type NotJson = Date | bigint | symbol | Map<any, any> | Set<any> | RegExp | ArrayBufferView | ((...args: any[]) => unknown);
+/** True if a value of type T may hold something that is not JSON; `any` and `unknown` are left to the run-time check. */
+type HasNotJson<T> = 0 extends 1 & T
+  ? false
+  : unknown extends T
+    ? false
+    : [Extract<T, NotJson>] extends [never]
+      ? T extends object
+        ? true extends { [Name in keyof T]-?: HasNotJson<T[Name]> }[keyof T]
+          ? true
+          : false
+        : false
+      : true;
+type MustBeJson<Schema> = true extends HasNotJson<SchemaInput<Schema>>
+  ? { payload: "the payload's input type must be JSON: no Date, bigint, Map, Set or function" }
+  : unknown;
+
+/**
+ * Defines a job type. Answers a frozen value that {@link JobDefinition} describes.
+ * @throws InvalidNameError for a type or queue name of the wrong form
+ * @throws InvalidOptionsError for a priority, attempts, timeout or backoff out of range
+ */
+export function defineJob<
+  const Type extends string,
+  PayloadSchema extends StandardSchemaV1 | undefined = undefined,
+  ResultSchema extends StandardSchemaV1 | undefined = undefined,
+>(
+  type: Type,
+  options: JobOptions<PayloadSchema, ResultSchema> & MustBeJson<PayloadSchema> = {} as never,
+): JobDefinition<Type, SchemaInput<PayloadSchema>, OutputOf<PayloadSchema>, OutputOf<ResultSchema>> {
+  checkName("job type", type);
+  return Object.freeze({
+    type,
+    queue: checkName("queue", options.queue ?? "default"),
+    priority: checkPriority(options.priority ?? 0),
+    maxAttempts: checkMaxAttempts(options.retry?.attempts ?? 3),
+    backoff: parseBackoff(options.retry?.backoff),
+    timeoutMs: options.timeout === undefined ? undefined : parseDuration("timeout", options.timeout),
+    key: options.key,
+    uniqueKey: options.uniqueKey,
+    payload: options.payload,
+    result: options.result,
+  }) as never;
+}
+
+/** Answers a priority; throws {@link InvalidOptionsError} unless it is an integer that PostgreSQL's `integer` holds. */
+export function checkPriority(priority: unknown): number {
+  return checkInteger("priority", priority, -2_147_483_648, 2_147_483_647);
+}
+
+/** Answers the most attempts; throws {@link InvalidOptionsError} unless it is an integer from 1 to 1000. */
+export function checkMaxAttempts(attempts: unknown): number {
+  return checkInteger("attempts", attempts, 1, limits.maxAttempts);
+}
+
+function checkInteger(field: string, value: unknown, least: number, most: number): number {
+  if (Number.isInteger(value) && (value as number) >= least && (value as number) <= most) return value as number;
+  throw new InvalidOptionsError(`job option ${field}`, [
+    { path: [field], message: `must be an integer from ${least} to ${most}, not ${String(value)}` },
+  ]);
+}
+
+/**
+ * Checks `input` against the definition's schema and answers what the schema made of it. Synchronous schemas answer without
+ * a promise, which enqueueing in bulk is glad of.
+ * @throws InvalidPayloadError with the path of everything that is wrong
+ */
+export function parsePayload<Payload>(
+  job: JobDefinition<string, any, Payload, any>,
+  input: unknown,
+): Payload | Promise<Payload> {
+  if (!job.payload) return input as Payload;
+  const checked = job.payload["~standard"].validate(input);
+  return checked instanceof Promise ? checked.then((answer) => unwrap(job.type, answer)) : unwrap(job.type, checked);
+}
+
+function unwrap<Payload>(type: string, answer: StandardSchemaV1.Result<Payload>): Payload {
+  if (!answer.issues) return answer.value;
+  throw new InvalidPayloadError(type, answer.issues.map(plainIssue));
+}
+
+/** A Standard Schema issue with its path flattened to names and indexes. */
+function plainIssue({ message, path = [] }: StandardSchemaV1.Issue): Issue {
+  return {
+    message,
+    path: path.map((step) => {
+      const key = typeof step === "object" ? step.key : step;
+      return typeof key === "symbol" ? String(key) : key;
+    }),
+  };
+}
+
+/**
+ * Answers the payload as JSON text, untransformed.
+ * @throws InvalidPayloadError for values that JSON or PostgreSQL cannot hold
+ * @throws PayloadTooLargeError above 256 KiB
+ */
+export function payloadJson(type: string, input: unknown): string {
+  const issues = input === undefined ? [] : jsonIssues(input);
+  if (issues.length) throw new InvalidPayloadError(type, issues);
+  const text = JSON.stringify(input ?? null);
+  const bytes = Buffer.byteLength(text);
+  if (bytes > limits.payloadBytes) throw new PayloadTooLargeError(type, bytes, limits.payloadBytes);
+  return text;
+}

@@ -1,0 +1,256 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { jitter } from "./clock.ts";
+import type { Executor } from "./database.ts";
+import { InvalidOptionsError, LockLostError, LockTimeoutError } from "./errors.ts";
+import { executorOf, type Transaction } from "./executor.ts";
+import { limits } from "./json.ts";
+import { channels, type Notifications } from "./notifications.ts";
+import { asId, statement } from "./statements/statement.ts";
+
+export interface AcquireOptions {
+  /** How long the lock holds unrenewed, in ms, from 100 ms to a day. */
+  ttlMs: number;
+  /** How long to wait for it, in ms; 0, the default, tries once. */
+  waitMs?: number;
+  /** Ends the wait early, with its reason. */
+  signal?: AbortSignal;
+}
+
+/** A lock that is held, until its time runs out. */
+export interface Lock extends AsyncDisposable {
+  readonly key: string;
+  /** Proof of this grant: only its bearer renews or releases. */
+  readonly token: string;
+  /** Higher for every grant of the key: a resource that remembers it can refuse an older holder. */
+  readonly fence: bigint;
+  /** Aborted when the lock may be lost: before it expires by this process's own clock, or when a renewal was refused. */
+  readonly signal: AbortSignal;
+  /** Extends the lock to `ttlMs` from now; throws LockLostError if it is no longer held. */
+  renew(ttlMs?: number): Promise<void>;
+  /** Gives the lock up and wakes who waits; answers false if it was no longer held. Safe to call twice. */
+  release(): Promise<boolean>;
+  /**
+   * Inside the caller's transaction: holds the grant's row until that transaction ends, so that what it writes is written by
+   * the one holder. Throws LockLostError if another took over or the time ran out.
+   */
+  guard(tx: Transaction): Promise<void>;
+}
+
+export interface Locks {
+  /**
+   * Takes the lock on `key`, waiting up to `waitMs`.
+   * @throws LockTimeoutError if it was not free in time
+   * @throws InvalidOptionsError
+   */
+  acquire(key: string, options: AcquireOptions): Promise<Lock>;
+  /** Releases by token alone, for callers that kept nothing else; false if it was no longer held. */
+  release(key: string, token: string): Promise<boolean>;
+}
+
+/** How much of its time before expiry a holder is told to stop: a tenth, at most a second, by the monotonic clock (FM-55). */
+const marginOf = (ttlMs: number) => Math.min(1_000, ttlMs / 10);
+
+/** Longest rest between tries when no notification comes, in ms: what a lost one costs a waiter. */
+const pollMs = 1_000;
+
+/**
+ * Locks by key for application code, over `db`. With `notifications` a waiter wakes the moment the lock is released; without,
+ * it looks every 100 ms. Job keys are a namespace of their own (docs/decisions/0002).
+ */
+export function createLocks({
+  db,
+  notifications,
+  owner = `${process.title}:${process.pid}`,
+}: {
+  db: Executor;
+  notifications?: Notifications | undefined;
+  /** A label for people who look at hark.locks. */
+  owner?: string;
+}): Locks {
+  const release = async (key: string, token: string) => (await releaseLock(db, { key, token })).length === 1;
+
+  return {
+    release,
+    async acquire(key, { ttlMs, waitMs = 0, signal }) {
+      checkRequest(key, ttlMs, waitMs);
+      const waitEndsAt = performance.now() + waitMs;
+      const released = new Bell();
+      let stopListening: (() => void) | undefined;
+      try {
+        for (;;) {
+          signal?.throwIfAborted();
+          released.reset(); // before the try, or a release during it would be missed
+          const askedAt = performance.now();
+          const token = randomUUID();
+          const [answer] = await acquireLock(db, { key, token, owner, ttlMs });
+          if (!answer) continue; // the holder left between the two looks of the statement
+          if (answer.isGranted) return heldLock({ db, key, token, fence: answer.fence, ttlMs, askedAt, release });
+
+          const leftMs = waitEndsAt - performance.now();
+          if (leftMs <= 0) throw new LockTimeoutError(key, waitMs);
+          stopListening ??= notifications?.on(channels.lockReleased, (hash) => {
+            if (hash === undefined || hash === answer.keyHash) released.ring();
+          });
+          const restMs = Math.min(leftMs, answer.expiresInMs + 5, notifications ? pollMs : jitter(100));
+          await released.wait(Math.max(restMs, 1), signal);
+        }
+      } finally {
+        stopListening?.();
+      }
+    },
+  };
+}
+
+function checkRequest(key: unknown, ttlMs: number, waitMs: number): void {
+  const issues = [];
+  if (typeof key !== "string" || key === "" || Buffer.byteLength(key) > limits.keyBytes || key.includes("\0") || !key.isWellFormed()) {
+    issues.push({ path: ["key"], message: `must be text of 1 to ${limits.keyBytes} bytes` });
+  }
+  if (!(ttlMs >= 100 && ttlMs <= 86_400_000)) issues.push({ path: ["ttlMs"], message: "must be from 100 ms to a day" });
+  if (!(waitMs >= 0 && waitMs <= 86_400_000)) issues.push({ path: ["waitMs"], message: "must be from 0 to a day" });
+  if (issues.length) throw new InvalidOptionsError("acquire", issues);
+}
+
+function heldLock({
+  db,
+  key,
+  token,
+  fence,
+  ttlMs: grantedMs,
+  askedAt,
+  release,
+}: {
+  db: Executor;
+  key: string;
+  token: string;
+  fence: bigint;
+  ttlMs: number;
+  askedAt: number;
+  release: Locks["release"];
+}): Lock {
+  const controller = new AbortController();
+  let isOver = false;
+  let alarm: NodeJS.Timeout | undefined;
+
+  // The database counted from some moment after we asked: counting from the asking errs on the safe side.
+  const arm = (askedAtMs: number, ttlMs: number) => {
+    clearTimeout(alarm);
+    const leftMs = askedAtMs + ttlMs - marginOf(ttlMs) - performance.now();
+    alarm = setTimeout(lose, Math.max(leftMs, 0));
+    alarm.unref();
+  };
+  const lose = () => controller.abort(new LockLostError(key, fence));
+  arm(askedAt, grantedMs);
+
+  const lock: Lock = {
+    key,
+    token,
+    fence,
+    signal: controller.signal,
+    async renew(ttlMs = grantedMs) {
+      checkRequest(key, ttlMs, 0);
+      const renewedAt = performance.now();
+      const [renewed] = await renewLock(db, { key, token, ttlMs });
+      if (!renewed) {
+        lose();
+        throw new LockLostError(key, fence);
+      }
+      arm(renewedAt, ttlMs);
+    },
+    async release() {
+      if (isOver) return false;
+      clearTimeout(alarm);
+      const wasHeld = await release(key, token);
+      isOver = true;
+      return wasHeld;
+    },
+    async guard(tx) {
+      const [held] = await guardLock(executorOf(tx), { key, token });
+      if (held) return;
+      lose();
+      throw new LockLostError(key, fence);
+    },
+    async [Symbol.asyncDispose]() {
+      await lock.release();
+    },
+  };
+  return lock;
+}
+
+/** Lets one waiter sleep until it is rung, its time is over or its signal aborts; a ring before the wait counts. */
+class Bell {
+  #hasRung = false;
+  #wake: AbortController | undefined;
+
+  reset(): void {
+    this.#hasRung = false;
+  }
+
+  ring(): void {
+    this.#hasRung = true;
+    this.#wake?.abort();
+  }
+
+  async wait(ms: number, signal: AbortSignal | undefined): Promise<void> {
+    if (this.#hasRung) return;
+    const wake = (this.#wake = new AbortController());
+    const abort = () => wake.abort();
+    signal?.addEventListener("abort", abort);
+    try {
+      await sleep(ms, undefined, { signal: wake.signal });
+    } catch {
+      signal?.throwIfAborted();
+    } finally {
+      signal?.removeEventListener("abort", abort);
+      this.#wake = undefined;
+    }
+  }
+}
+
+type Answer = { isGranted: true; fence: bigint } | { isGranted: false; keyHash: string; expiresInMs: number };
+
+/** Takes a free or expired lock, or answers who is in the way. The row's own lock decides between two who try at once. */
+const acquireLock = statement<{ key: string; token: string; owner: string; ttlMs: number }, Answer>(
+  "acquire-lock",
+  ["key", "token", "owner", "ttlMs"],
+  `with granted as (
+     insert into hark.locks as held (key, token, fence, owner, acquired_at, expires_at)
+     values ($1, $2, hark.next_fence(), $3, clock_timestamp(), clock_timestamp() + $4::float8 * interval '1 ms')
+     on conflict (key) do update
+        set token = excluded.token, fence = hark.next_fence(), owner = excluded.owner,
+            acquired_at = excluded.acquired_at, expires_at = clock_timestamp() + $4::float8 * interval '1 ms'
+      where held.expires_at <= clock_timestamp()
+     returning fence)
+   select true as is_granted, fence, null as key_hash, null::float8 as expires_in_ms from granted
+   union all
+   select false, null, hashtextextended($1, 0)::text, extract(epoch from expires_at - clock_timestamp())::float8 * 1000
+     from hark.locks where key = $1 and not exists (select from granted)`,
+  (row) =>
+    row.is_granted
+      ? { isGranted: true, fence: asId(row.fence) }
+      : { isGranted: false, keyHash: row.key_hash as string, expiresInMs: Math.max(Number(row.expires_in_ms), 0) },
+);
+
+const renewLock = statement<{ key: string; token: string; ttlMs: number }, true>(
+  "renew-lock",
+  ["key", "token", "ttlMs"],
+  `update hark.locks set expires_at = clock_timestamp() + $3::float8 * interval '1 ms'
+    where key = $1 and token = $2 and expires_at > clock_timestamp() returning true`,
+  () => true,
+);
+
+const releaseLock = statement<{ key: string; token: string }, true>(
+  "release-lock",
+  ["key", "token"],
+  `with gone as (delete from hark.locks where key = $1 and token = $2 returning key, expires_at > clock_timestamp() as was_held)
+   select was_held, pg_notify('lock_released', hashtextextended(key, 0)::text) from gone where was_held`,
+  () => true,
+);
+
+const guardLock = statement<{ key: string; token: string }, true>(
+  "guard-lock",
+  ["key", "token"],
+  `select true from hark.locks where key = $1 and token = $2 and expires_at > clock_timestamp() for share`,
+  () => true,
+);

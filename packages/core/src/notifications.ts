@@ -1,0 +1,25 @@
+/**
+ * The channels, for both ends. A notification is a hint that anyone may forge or lose: it wakes, and never carries a job's
+ * data. Payloads are small and equal, so that PostgreSQL folds them.
+ */
+export const channels = {
+  /** Payload: a queue that got ready jobs. Sent by the trigger on hark.jobs. */
+  jobReady: "job_ready",
+  /** Payload: when the earliest new scheduled job is due, in epoch ms by the database's clock. Sent by the same trigger. */
+  jobScheduled: "job_scheduled",
+  /** Payload: the id of a job cancelled while it ran. Sent by cancelJob. */
+  jobCancelled: "job_cancelled",
+  /** Payload: the hash of a lock's key (see lockHash in locks.ts). Sent by release. */
+  lockReleased: "lock_released",
+} as const;
+
+export type Channel = (typeof channels)[keyof typeof channels];
+
+/** Where notifications are heard. The worker's listener is one; locks.ts waits on it. */
+export interface Notifications {
+  /**
+   * Calls `heard` with each payload on the channel, and with undefined whenever notifications may have been missed (after a
+   * connect). Answers a function that ends it. `heard` must not throw.
+   */
+  on(channel: Channel, heard: (payload: string | undefined) => void): () => void;
+}

@@ -1,0 +1,10 @@
+export { hark } from "./hark-schema.ts";
+export { jobs } from "./jobs.ts";
+export { runningJobs } from "./running-jobs.ts";
+export { finishedJobs } from "./finished-jobs.ts";
+export { deadJobs } from "./dead-jobs.ts";
+export { attempts } from "./attempts.ts";
+export { uniqueKeys } from "./unique-keys.ts";
+export { workers } from "./workers.ts";
+export { locks } from "./locks.ts";
+export { stats } from "./stats.ts";

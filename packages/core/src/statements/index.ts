@@ -1,0 +1,15 @@
+export type { Statement } from "./statement.ts";
+export { insertJobs, type InsertedJob, jobsJson, type NewJob } from "./insert-jobs.ts";
+export { promoteJobs, type Promotion } from "./promote-jobs.ts";
+export { type BlockedJob, type ClaimedJob, claimJobs, type ClaimRequest } from "./claim-jobs.ts";
+export { parkJobs } from "./park-jobs.ts";
+export { type Claim, completedJson, completeJobs } from "./complete-jobs.ts";
+export { type RetriedJob, retriedJson, retryJobs } from "./retry-jobs.ts";
+export { buriedJson, type BuriedJob, buryJobs } from "./bury-jobs.ts";
+export { cancelJob } from "./cancel-job.ts";
+export { rescueJobs } from "./rescue-jobs.ts";
+export { unparkJobs } from "./unpark-jobs.ts";
+export { requeueJobs, type RequeuedJob } from "./requeue-jobs.ts";
+export { unhandledTypes } from "./unhandled-types.ts";
+export { certifyDeaths, leaveWorkers, nextExpiry, registerWorker, renewLease } from "./worker-leases.ts";
+export { createPartitions, dropPartitions, foldStats } from "./upkeep.ts";

@@ -1,0 +1,29 @@
+import type { Executor } from "../database.ts";
+
+/** A row as drivers hand it over: names in snake_case, bigints perhaps still text. */
+export type RawRow = Record<string, unknown>;
+
+export interface Statement<Request, Row> {
+  (db: Executor, request: Request): Promise<Row[]>;
+  /** For EXPLAIN, and for the test that prepares every statement against the migrated database. */
+  readonly statementName: string;
+  readonly text: string;
+}
+
+/** One move of a job: plain SQL under a name, the fields of its request in the order of $1, $2, ..., and how to read a row. */
+export function statement<Request extends object, Row>(
+  statementName: string,
+  parameters: readonly (keyof Request & string)[],
+  text: string,
+  decode: (row: RawRow) => Row,
+): Statement<Request, Row> {
+  const run = async (db: Executor, request: Request): Promise<Row[]> => {
+    const values = parameters.map((parameter) => request[parameter]);
+    const { rows } = await db.query({ name: statementName, text, values });
+    return rows.map(decode);
+  };
+  return Object.assign(run, { statementName, text });
+}
+
+/** An id column as bigint, also where the driver leaves int8 as text. */
+export const asId = (value: unknown): bigint => BigInt(value as string | number | bigint);

@@ -1,0 +1,61 @@
+import { statement } from "./statement.ts";
+
+/** Registers a worker process under a new identity, with a lease of `leaseMs`. */
+export const registerWorker = statement<
+  { id: string; name: string; hostname: string; pid: number; queues: string; leaseMs: number },
+  never
+>(
+  "register-worker",
+  ["id", "name", "hostname", "pid", "queues", "leaseMs"],
+  `insert into hark.workers (id, name, hostname, pid, queues, started_at, expires_at)
+   values ($1, $2, $3, $4, $5::jsonb, clock_timestamp(), clock_timestamp() + $6::float8 * interval '1 ms')`,
+  neverReturned,
+);
+
+/** Renews a lease that still holds; no row means it is lost for good. Never an upsert, which would revive the dead (FM-21). */
+export const renewLease = statement<{ id: string; leaseMs: number }, { isRenewed: true }>(
+  "renew-lease",
+  ["id", "leaseMs"],
+  `update hark.workers set expires_at = clock_timestamp() + $2::float8 * interval '1 ms'
+    where id = $1 and dead_at is null and expires_at > clock_timestamp()
+   returning id`,
+  () => ({ isRenewed: true }),
+);
+
+/** Ends a worker's registration, once it holds no jobs. */
+export const leaveWorkers = statement<{ id: string }, never>(
+  "leave-workers",
+  ["id"],
+  `delete from hark.workers where id = $1`,
+  neverReturned,
+);
+
+/**
+ * Issues death certificates: the only way to declare a process dead. Locks its row in the one mode that conflicts with an
+ * open claim's, so that no claim commits for a dead owner. Answers who died, and forgets those that died an hour ago.
+ */
+export const certifyDeaths = statement<Record<string, never>, { id: string; name: string }>(
+  "certify-deaths",
+  [],
+  `with expired as materialized (
+     select id from hark.workers where dead_at is null and expires_at < clock_timestamp() order by id for update),
+   forgotten as (
+     delete from hark.workers where dead_at < clock_timestamp() - interval '1 hour'
+        and not exists (select from hark.running_jobs where running_jobs.worker = workers.id))
+   update hark.workers set dead_at = clock_timestamp() from expired where workers.id = expired.id
+   returning workers.id, workers.name`,
+  (row) => ({ id: row.id as string, name: row.name as string }),
+);
+
+/** When the next lease of another worker runs out unless it is renewed, in ms by the database's clock; no row if none. */
+export const nextExpiry = statement<{ except: string }, { inMs: number }>(
+  "next-expiry",
+  ["except"],
+  `select extract(epoch from min(expires_at) - clock_timestamp())::float8 * 1000 as in_ms
+     from hark.workers where dead_at is null and id <> $1 having count(*) > 0`,
+  (row) => ({ inMs: Number(row.in_ms) }),
+);
+
+function neverReturned(): never {
+  throw new Error("a statement without RETURNING returned a row");
+}
