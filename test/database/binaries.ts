@@ -1,0 +1,51 @@
+import { execFile } from "node:child_process";
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+import { type Account, runAs } from "./account.ts";
+
+/** The programs of one PostgreSQL installation, proven to start. */
+export interface Binaries {
+  /** As the server calls itself: "18.4". */
+  version: string;
+  initdb: string;
+  postgres: string;
+  pgCtl: string;
+}
+
+/**
+ * Answers the programs in a bin directory after running each as the server's account: the one sure proof that the
+ * account reaches them, that they may be executed, and that they find their shared libraries. Throws otherwise.
+ */
+export async function binariesIn(
+  directory: string,
+  account: Account | undefined,
+): Promise<Binaries> {
+  const [initdb, postgres, pgCtl] = ["initdb", "postgres", "pg_ctl"].map((name) =>
+    join(directory, name),
+  ) as [string, string, string];
+
+  const run = async (file: string): Promise<string> =>
+    (await promisify(execFile)(file, ["--version"], { ...runAs(account), cwd: "/" })).stdout;
+  const [answer] = await Promise.all([postgres, initdb, pgCtl].map(run));
+
+  return {
+    version: /\d+(?:\.\d+|\w+)/.exec(answer ?? "")?.[0] ?? "unknown",
+    initdb,
+    postgres,
+    pgCtl,
+  };
+}
+
+/** Answers the bin directory of an installed PostgreSQL of that major version, or undefined. */
+export function findInstalled(major: number): string | undefined {
+  return [
+    `/usr/lib/postgresql/${major}/bin`, // Debian, Ubuntu
+    `/usr/pgsql-${major}/bin`, // the PostgreSQL project's packages for Red Hat, Fedora, SUSE
+    `/usr/libexec/postgresql${major}`, // Alpine
+    `/opt/homebrew/opt/postgresql@${major}/bin`,
+    `/usr/local/opt/postgresql@${major}/bin`,
+    `/Applications/Postgres.app/Contents/Versions/${major}/bin`,
+  ].find((directory) => existsSync(directory) && readdirSync(directory).includes("initdb"));
+}

@@ -1,0 +1,26 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: "unit",
+          include: ["packages/*/src/**/*.test.ts", "examples/*/src/**/*.test.ts"],
+        },
+      },
+      {
+        test: {
+          name: "test",
+          include: ["test/**/*.test.ts"],
+          globalSetup: ["test/setup/global-setup.ts"],
+          // Processes, not threads: fault tests kill, and a thread shares its signals and memory with the others.
+          pool: "forks",
+          maxWorkers: 2,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+    ],
+  },
+});
