@@ -42,7 +42,8 @@ function refuse(field: string, value: unknown, wanted: string): never {
 
 /** The wait in ms after failed attempt number `attempt` (from 1), jitter included, never above the cap plus its jitter. */
 export function backoffMs(backoff: Backoff, attempt: number, random: () => number = Math.random): number {
-  // Clamp the exponent before the power: beyond it every factor above 1 has met any cap, or overflows (FM-28).
+  // Clamped twice: an exponent this high has met any cap, and a base of 0 times infinity would be no number (FM-28).
   const exponent = Math.min(Math.max(attempt - 1, 0), 1_023);
-  return jitter(Math.min(backoff.baseMs * backoff.factor ** exponent, backoff.capMs), backoff.jitter, random);
+  const growth = Math.min(backoff.factor ** exponent, Number.MAX_VALUE);
+  return jitter(Math.min(backoff.baseMs * growth, backoff.capMs), backoff.jitter, random);
 }

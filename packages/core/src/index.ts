@@ -10,7 +10,27 @@ export {
   openDatabase,
   pgTypes,
 } from "./database.ts";
-export * from "./errors.ts";
+export {
+  DatabaseUnreachableError,
+  HarkError,
+  InvalidNameError,
+  InvalidOptionsError,
+  InvalidPayloadError,
+  type Issue,
+  JobCancelledError,
+  JobTimeoutError,
+  LeaseLostError,
+  LockLostError,
+  LockTimeoutError,
+  NotATransactionError,
+  PayloadTooLargeError,
+  RetryAfterError,
+  SchemaVersionError,
+  SnoozeError,
+  UnknownJobTypeError,
+  UnrecoverableError,
+  WorkerStoppingError,
+} from "./errors.ts";
 export { type DrizzleTransaction, executorOf, type PgTransaction, type Transaction } from "./executor.ts";
 export {
   checkMaxAttempts,

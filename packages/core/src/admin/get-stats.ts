@@ -1,4 +1,4 @@
-import { count, sql, sum } from "drizzle-orm";
+import { count, sum } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/node-postgres";
 import type { Database } from "../database.ts";
 import { jobs, runningJobs, stats } from "../schema/index.ts";
@@ -27,21 +27,23 @@ export interface Stats {
 
 /** Counts jobs by state, in all and by queue. What is finished is summed from kept deltas, never counted over history. */
 export async function getStats({ pool }: Database): Promise<Stats> {
-  const db = drizzle(pool);
-  const [waiting, running, finished] = await Promise.all([
-    db.select({ queue: jobs.queue, state: jobs.state, count: count() }).from(jobs).groupBy(jobs.queue, jobs.state),
-    db.select({ queue: runningJobs.queue, count: count() }).from(runningJobs).groupBy(runningJobs.queue),
-    db
-      .select({
-        queue: stats.queue,
-        completed: sum(stats.completed).mapWith(Number),
-        cancelled: sum(stats.cancelled).mapWith(Number),
-        dead: sum(stats.dead).mapWith(Number),
-      })
-      .from(stats)
-      .groupBy(stats.queue)
-      .orderBy(sql`queue`),
-  ]);
+  // One snapshot: a job that moves between two counts would be in both or in neither.
+  const { waiting, running, finished } = await drizzle(pool).transaction(
+    async (tx) => ({
+      waiting: await tx.select({ queue: jobs.queue, state: jobs.state, count: count() }).from(jobs).groupBy(jobs.queue, jobs.state),
+      running: await tx.select({ queue: runningJobs.queue, count: count() }).from(runningJobs).groupBy(runningJobs.queue),
+      finished: await tx
+        .select({
+          queue: stats.queue,
+          completed: sum(stats.completed).mapWith(Number),
+          cancelled: sum(stats.cancelled).mapWith(Number),
+          dead: sum(stats.dead).mapWith(Number),
+        })
+        .from(stats)
+        .groupBy(stats.queue),
+    }),
+    { isolationLevel: "repeatable read", accessMode: "read only" },
+  );
 
   const queues: Record<string, StateCounts> = {};
   const of = (queue: string) => (queues[queue] ??= noJobs());

@@ -11,5 +11,5 @@ export { rescueJobs } from "./rescue-jobs.ts";
 export { unparkJobs } from "./unpark-jobs.ts";
 export { requeueJobs, type RequeuedJob } from "./requeue-jobs.ts";
 export { unhandledTypes } from "./unhandled-types.ts";
-export { certifyDeaths, leaveWorkers, nextExpiry, registerWorker, renewLease } from "./worker-leases.ts";
+export { certifyDeaths, leaveWorkers, registerWorker, renewLease, type Survey, surveyLeases } from "./worker-leases.ts";
 export { createPartitions, dropPartitions, foldStats } from "./upkeep.ts";

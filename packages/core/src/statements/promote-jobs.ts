@@ -4,6 +4,8 @@ export interface Promotion {
   readonly promoted: number;
   /** Until the earliest job that is still scheduled is due, in ms by the database's clock; negative if it is due already. */
   readonly nextDueInMs: number | undefined;
+  /** The same moment in epoch ms, as job_scheduled's payloads have it. */
+  readonly nextDueAtMs: number | undefined;
 }
 
 /**
@@ -20,11 +22,14 @@ export const promoteJobs = statement<{ limit: number }, Promotion>(
      update hark.jobs set state = 'ready', run_at = clock_timestamp()
       where id = any (array(select id from due)) and state = 'scheduled' returning id)
    select (select count(*) from promoted)::int as promoted,
-          (select extract(epoch from run_at - clock_timestamp())::float8 * 1000 from hark.jobs
-            where state = 'scheduled' and not id = any (array(select id from due))
-            order by run_at limit 1) as next_due_in_ms`,
+          extract(epoch from next.run_at - clock_timestamp())::float8 * 1000 as next_due_in_ms,
+          floor(extract(epoch from next.run_at) * 1000)::float8 as next_due_at_ms
+     from (values (1)) one left join lateral (
+       select run_at from hark.jobs where state = 'scheduled' and not id = any (array(select id from due))
+        order by run_at limit 1) next on true`,
   (row) => ({
     promoted: row.promoted as number,
     nextDueInMs: row.next_due_in_ms === null ? undefined : Number(row.next_due_in_ms),
+    nextDueAtMs: row.next_due_at_ms === null ? undefined : Number(row.next_due_at_ms),
   }),
 );

@@ -1,3 +1,4 @@
+import type { Claim } from "./complete-jobs.ts";
 import { statement } from "./statement.ts";
 
 /** Registers a worker process under a new identity, with a lease of `leaseMs`. */
@@ -47,13 +48,29 @@ export const certifyDeaths = statement<Record<string, never>, { id: string; name
   (row) => ({ id: row.id as string, name: row.name as string }),
 );
 
-/** When the next lease of another worker runs out unless it is renewed, in ms by the database's clock; no row if none. */
-export const nextExpiry = statement<{ except: string }, { inMs: number }>(
-  "next-expiry",
-  ["except"],
-  `select extract(epoch from min(expires_at) - clock_timestamp())::float8 * 1000 as in_ms
-     from hark.workers where dead_at is null and id <> $1 having count(*) > 0`,
-  (row) => ({ inMs: Number(row.in_ms) }),
+export interface Survey {
+  /** When the next lease of another worker runs out unless it is renewed, in ms by the database's clock. */
+  readonly nextExpiryMs: number | undefined;
+  /** Some running job's owner is certified dead, or unknown. */
+  readonly hasOrphans: boolean;
+  /** The claims that the asking worker holds, as the database sees it. */
+  readonly mine: readonly (Claim & { readonly attempt: number })[];
+}
+
+/** All that a rescuer needs to know whether there is anything to do, in one statement, since it asks while all is well. */
+export const surveyLeases = statement<{ worker: string }, Survey>(
+  "survey-leases",
+  ["worker"],
+  `select (select extract(epoch from min(expires_at) - clock_timestamp())::float8 * 1000
+             from hark.workers where dead_at is null and id <> $1) as next_expiry_ms,
+          exists (select from hark.running_jobs job where not exists (
+            select from hark.workers where workers.id = job.worker and dead_at is null)) as has_orphans,
+          (select json_agg(json_build_array(id::text, token, attempt)) from hark.running_jobs where worker = $1) as mine`,
+  (row) => ({
+    nextExpiryMs: row.next_expiry_ms === null ? undefined : Number(row.next_expiry_ms),
+    hasOrphans: row.has_orphans as boolean,
+    mine: ((row.mine ?? []) as [string, string, number][]).map(([id, token, attempt]) => ({ id: BigInt(id), token, attempt })),
+  }),
 );
 
 function neverReturned(): never {

@@ -1,0 +1,55 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { errorText, jsonIssues, limits, storableText } from "./json.ts";
+
+test("JSON values have no issues and come back the same", () => {
+  fc.assert(
+    fc.property(fc.jsonValue({ depthSize: "medium" }), (value) => {
+      const flawed = JSON.stringify(value).includes("\\u0000") || /\\ud[89a-f]/i.test(JSON.stringify(value));
+      expect(jsonIssues(value).length > 0).toBe(flawed);
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+const circle: Record<string, unknown> = {};
+circle.self = circle;
+
+test.each([
+  ["a NUL", { a: ["x\0y"] }, ["a", 0], /NUL/],
+  ["half a surrogate pair", { a: "\ud800" }, ["a"], /surrogate/],
+  ["a NUL in a name", { "a\0": 1 }, ["a\0"], /NUL/],
+  ["a date", { at: new Date(0) }, ["at"], /Date is no JSON value/],
+  ["a map", { all: new Map() }, ["all"], /Map/],
+  ["a bigint", { id: 1n }, ["id"], /bigint/],
+  ["NaN", [Number.NaN], [0], /NaN/],
+  ["a function", { run: () => {} }, ["run"], /function/],
+  ["an undefined item", [undefined], [0], /undefined/],
+])("%s is found with the path to it", (_, value, path, message) => {
+  const [issue] = jsonIssues(value);
+  expect(issue?.path).toEqual(path);
+  expect(issue?.message).toMatch(message);
+});
+
+test("a circle ends at the depth limit instead of never", () => {
+  expect(jsonIssues(circle)[0]?.message).toMatch(/in a circle/);
+});
+
+test("any text can be stored after storableText, within the limit, whatever is in it", () => {
+  fc.assert(
+    fc.property(fc.string({ unit: "binary", maxLength: 300 }), fc.integer({ min: 40, max: 200 }), (text, maxBytes) => {
+      const stored = storableText(`${text}\0\ud800`, maxBytes);
+      expect(Buffer.byteLength(stored)).toBeLessThanOrEqual(maxBytes);
+      expect(stored.isWellFormed()).toBe(true);
+      expect(stored).not.toContain("\0");
+    }),
+  );
+});
+
+test("an error's text names it, its causes, and stays within the limit", () => {
+  const text = errorText(new TypeError("no price", { cause: new Error("page was empty") }));
+  expect(text).toMatch(/^TypeError: no price\n\s+at /);
+  expect(text).toContain("caused by Error: page was empty");
+  expect(Buffer.byteLength(errorText(new Error("x".repeat(100_000))))).toBeLessThanOrEqual(limits.errorBytes);
+  expect(errorText(circle)).toBe("thrown: [object Object]");
+});

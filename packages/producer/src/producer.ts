@@ -1,0 +1,163 @@
+import {
+  borrowPool,
+  checkMaxAttempts,
+  checkName,
+  checkPriority,
+  type Database,
+  type Duration,
+  type Executor,
+  executorOf,
+  type InputOf,
+  InvalidOptionsError,
+  type Issue,
+  type JobDefinition,
+  limits,
+  longestDelayMs,
+  openDatabase,
+  parseDuration,
+  parsePayload,
+  payloadJson,
+  statements,
+  type Transaction,
+  UnknownJobTypeError,
+} from "@hark/core";
+
+export interface EnqueueOptions {
+  /** Wait this long before the first attempt; not with `runAt`. */
+  delay?: Duration;
+  /** Earliest start; a moment in the past means now. Not with `delay`. */
+  runAt?: Date;
+  /** Higher runs first; the job type's own if not given. */
+  priority?: number;
+  /** The job type's own if not given. */
+  queue?: string;
+  maxAttempts?: number;
+  /** Jobs of one queue with the same key never run at the same time; the job type's own if not given. */
+  key?: string;
+  /** At most one unfinished job of a queue has this key; the job type's own if not given. */
+  uniqueKey?: string;
+}
+
+export interface EnqueuedJob {
+  readonly id: bigint;
+  /** "duplicate": an unfinished job with the same unique key was there already, and `id` is its id. */
+  readonly status: "inserted" | "duplicate";
+}
+
+/** One job of {@link Enqueuer.enqueueMany}. */
+export interface JobRequest<Job extends JobDefinition = JobDefinition> {
+  job: Job;
+  payload: InputOf<Job>;
+  options?: EnqueueOptions;
+}
+
+export interface Enqueuer {
+  /**
+   * Checks a job and inserts it; workers wake when the insert commits. Nothing is written if it throws.
+   * @throws UnknownJobTypeError, InvalidPayloadError, PayloadTooLargeError, InvalidOptionsError, InvalidNameError
+   */
+  enqueue<Job extends JobDefinition>(job: Job, payload: InputOf<Job>, options?: EnqueueOptions): Promise<EnqueuedJob>;
+  /** Checks all jobs, then inserts them in one statement: all or none. Answers in the order given, and throws as enqueue does. */
+  enqueueMany<const Jobs extends readonly JobDefinition[]>(requests: {
+    readonly [Place in keyof Jobs]: JobRequest<Jobs[Place]>;
+  }): Promise<EnqueuedJob[]>;
+}
+
+export interface Producer extends Enqueuer, AsyncDisposable {
+  /**
+   * Enqueues inside the caller's transaction: jobs and wake-up commit or vanish with it. Takes a pg client after BEGIN or a
+   * Drizzle transaction.
+   * @throws NotATransactionError for a pool, a database or a client without BEGIN
+   */
+  in(tx: Transaction): Enqueuer;
+  /** Closes what the producer opened itself; a borrowed pool stays open. */
+  close(): Promise<void>;
+}
+
+export type ProducerOptions =
+  | { pool: Parameters<typeof borrowPool>[0]; isPooled?: boolean }
+  | { connectionString: string; maxConnections?: number; isPooled?: boolean }
+  | { database: Database };
+
+/** Opens no connection and never migrates: it borrows the pool, or opens its own when it is first used. */
+export function createProducer(options: ProducerOptions): Producer {
+  const db: Database =
+    "database" in options
+      ? options.database
+      : "pool" in options
+        ? borrowPool(options.pool, options)
+        : openDatabase({ applicationName: "hark producer", ...options });
+  const close = async () => {
+    if (!("database" in options)) await db.close();
+  };
+  return { ...enqueuerOn(db), in: (tx) => enqueuerOn(executorOf(tx)), close, [Symbol.asyncDispose]: close };
+}
+
+function enqueuerOn(executor: Executor): Enqueuer {
+  return {
+    async enqueue(job, payload, options) {
+      const [enqueued] = await insert([await checkJob(job, payload, options)]);
+      return enqueued!;
+    },
+    async enqueueMany(requests) {
+      const jobs: statements.NewJob[] = [];
+      for (const { job, payload, options } of requests as readonly JobRequest[]) jobs.push(await checkJob(job, payload, options));
+      return jobs.length ? insert(jobs) : [];
+    },
+  };
+
+  function insert(jobs: statements.NewJob[]): Promise<EnqueuedJob[]> {
+    return statements.insertJobs(executor, { jobs: statements.jobsJson(jobs) });
+  }
+}
+
+/** Everything about a job that can be wrong is found here, before anything is written. */
+async function checkJob(job: JobDefinition, payload: unknown, options: EnqueueOptions = {}): Promise<statements.NewJob> {
+  if (typeof job !== "object" || job === null || typeof job.type !== "string") throw new UnknownJobTypeError(job, []);
+  const json = payloadJson(job.type, payload);
+  const parsed: unknown = await parsePayload(job, payload);
+  checkKnownOptions(options);
+  return {
+    type: job.type,
+    queue: options.queue === undefined ? job.queue : checkName("queue", options.queue),
+    payloadJson: json,
+    priority: options.priority === undefined ? job.priority : checkPriority(options.priority),
+    maxAttempts: options.maxAttempts === undefined ? job.maxAttempts : checkMaxAttempts(options.maxAttempts),
+    key: checkKey("key", options.key ?? job.key?.(parsed)),
+    uniqueKey: checkKey("uniqueKey", options.uniqueKey ?? job.uniqueKey?.(parsed)),
+    ...checkStart(options),
+  };
+}
+
+const knownOptions = new Set(["delay", "runAt", "priority", "queue", "maxAttempts", "key", "uniqueKey"]);
+
+function checkKnownOptions(options: EnqueueOptions): void {
+  const unknown = Object.keys(options).filter((name) => !knownOptions.has(name));
+  if (unknown.length) refuse(unknown.map((name) => ({ path: [name], message: `is no option of enqueue: known are ${[...knownOptions].join(", ")}` })));
+}
+
+function checkKey(field: string, key: unknown): string | undefined {
+  if (key === undefined) return undefined;
+  if (typeof key === "string" && key !== "" && Buffer.byteLength(key) <= limits.keyBytes && !key.includes("\0") && key.isWellFormed()) {
+    return key;
+  }
+  return refuse([{ path: [field], message: `must be text of 1 to ${limits.keyBytes} bytes, without NUL` }]);
+}
+
+/** The last moment that both JavaScript and PostgreSQL print with a year of four digits, in epoch ms. */
+const lastMoment = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
+
+function checkStart({ runAt, delay }: EnqueueOptions): { runAt: Date | undefined; delayMs: number | undefined } {
+  if (delay !== undefined && runAt !== undefined) refuse([{ path: ["delay"], message: "give either delay or runAt, not both" }]);
+  if (delay !== undefined) return { runAt: undefined, delayMs: parseDuration("delay", delay) };
+  if (runAt === undefined) return { runAt: undefined, delayMs: undefined };
+  const time = runAt instanceof Date ? runAt.getTime() : Number.NaN;
+  if (!(time >= 0 && time <= lastMoment && time <= Date.now() + longestDelayMs)) {
+    refuse([{ path: ["runAt"], message: `must be a valid Date from 1970 to 100 years ahead, not ${String(runAt)}` }]);
+  }
+  return { runAt, delayMs: undefined };
+}
+
+function refuse(issues: Issue[]): never {
+  throw new InvalidOptionsError("enqueue", issues);
+}
