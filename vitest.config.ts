@@ -2,6 +2,8 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
+    // The report is what .ci/run counts from.
+    reporters: process.env.CI ? ["default", ["json", { outputFile: ".scratch/test-report.json" }]] : ["default"],
     projects: [
       {
         test: {

@@ -1,0 +1,50 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+
+/** How long a worker may take to end after it was told to, in ms: above its own drain and abort times. */
+const endDeadlineMs = 35_000;
+
+export interface WorkerProcesses {
+  readonly pids: readonly number[];
+  /** Resolves with the reason if the last worker ends, which leaves nobody to finish the crawl. */
+  readonly allGone: Promise<string>;
+  stop(): Promise<void>;
+}
+
+/** Starts worker processes of DataShelf and resolves when all of them claim jobs. `say` hears of one that ends unasked. */
+export async function startWorkers(count: number, env: NodeJS.ProcessEnv, say: (line: string) => void): Promise<WorkerProcesses> {
+  const gone = Promise.withResolvers<string>();
+  let isStopping = false;
+  let alive = count;
+  const children = Array.from({ length: count }, (_, index) => {
+    const child = fork(new URL("../worker.js", import.meta.url), { env, stdio: ["ignore", "ignore", "inherit", "ipc"] });
+    child.once("exit", (code, signal) => {
+      alive -= 1;
+      const how = signal ? `was killed by ${signal}` : `ended with exit code ${code}`;
+      if (!isStopping) say(`worker ${index + 1} ${how}; its jobs go to the others when its lease runs out`);
+      if (alive === 0) gone.resolve(`the last worker ${how}`);
+    });
+    return child;
+  });
+  await Promise.race([
+    Promise.all(children.map((child) => once(child, "message"))),
+    gone.promise.then((why) => Promise.reject(new Error(why))),
+  ]);
+  return {
+    pids: children.map(({ pid }) => pid!),
+    allGone: gone.promise,
+    async stop() {
+      isStopping = true;
+      await Promise.all(children.map(end));
+    },
+  };
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, "exit");
+  child.kill("SIGTERM");
+  const timer = setTimeout(() => child.kill("SIGKILL"), endDeadlineMs);
+  await exited;
+  clearTimeout(timer);
+}

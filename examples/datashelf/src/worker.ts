@@ -1,0 +1,32 @@
+import pg from "pg";
+import { createProducer, createWorker, readEnvironment } from "pg-hark";
+import { crawlHandlers } from "./handlers.ts";
+
+/** One worker process of DataShelf, configured by the environment: run as many as you like, on any machine. */
+const environment = readEnvironment();
+const pool = new pg.Pool({
+  connectionString: environment.databaseUrl,
+  max: environment.concurrentJobs,
+  application_name: "datashelf",
+});
+pool.on("error", () => {}); // an idle client that the server closed: the pool replaces it
+const producer = createProducer({ pool });
+
+const worker = createWorker({
+  connectionString: environment.databaseUrl,
+  listenUrl: environment.listenUrl,
+  handlers: crawlHandlers({ pool, producer, requestDelayMs: environment.requestDelayMs }),
+  queues: environment.concurrentJobs,
+  lease: environment.lockTtlMs,
+  pollInterval: environment.pollIntervalMs,
+  promoteInterval: environment.delayedIntervalMs,
+  logger: environment.logger,
+});
+
+// Started by the demo: without it there is nobody to work for.
+process.once("disconnect", () => void worker.stop("now"));
+await worker.start();
+process.send?.("started");
+await worker.run();
+await pool.end();
+process.disconnect?.();
