@@ -12,13 +12,15 @@ export interface CrawlRequest {
   startUrl: string;
   /** The most pages to fetch; undefined is all of them. */
   limit?: number | undefined;
+  /** Attempts of each page, the first included. */
+  retryAttempts: number;
 }
 
 /** Starts a crawl: notes its first URL and enqueues it, in one transaction. Answers the crawl's id. */
 export async function startCrawl(
   pool: Pool,
   producer: Producer,
-  { mode, startUrl, limit }: CrawlRequest,
+  { mode, startUrl, limit, retryAttempts }: CrawlRequest,
 ): Promise<number> {
   const url = canonicalUrl(startUrl, startUrl);
   if (!url) throw new Error(`${startUrl} cannot be crawled: give an address that starts with http:// or https://`);
@@ -30,7 +32,7 @@ export async function startCrawl(
       .returning({ id: crawls.id });
     const kind = mode === "shop" ? "navigation" : "page";
     await discoverLinks(tx, { crawlId: crawl!.id, foundOn: null, links: [{ url, kind }] });
-    await producer.in(tx).enqueue(jobByKind[kind], { target_url: url, metadata: { crawl_id: crawl!.id } });
+    await producer.in(tx).enqueue(jobByKind[kind], { target_url: url, metadata: { crawl_id: crawl!.id } }, { maxAttempts: retryAttempts });
     return crawl!.id;
   });
 }

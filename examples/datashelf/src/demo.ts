@@ -65,7 +65,7 @@ async function runDemo(options: DemoOptions, interrupted: AbortSignal, stack: As
 
   const startedAt = performance.now();
   const mode = options.site === undefined ? "shop" : "site";
-  const crawlId = await startCrawl(db.pool, producer, { mode, startUrl, limit: options.limit });
+  const crawlId = await startCrawl(db.pool, producer, { mode, startUrl, limit: options.limit, retryAttempts: environment.retryAttempts });
   await Promise.race([
     showProgress(db, { crawlId, signal: interrupted }),
     workers.allGone.then((why) => Promise.reject(new Error(`the crawl cannot go on: ${why}`))),

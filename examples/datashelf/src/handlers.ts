@@ -26,6 +26,8 @@ export interface CrawlerParts {
   producer: Producer;
   /** Between two requests to one host, in ms, over all processes. */
   requestDelayMs: number;
+  /** Attempts of each page, the first included. */
+  retryAttempts: number;
 }
 
 /** What a page gave: links to follow, and a book if it shows one. */
@@ -56,7 +58,7 @@ type Accepts = "only success" | "any answer";
 
 async function crawlPage(
   job: JobContext<MissionPayload>,
-  { db, producer, requestDelayMs, read, accepts }: CrawlerParts & { db: NodePgDatabase; read: Read; accepts: Accepts },
+  { db, producer, requestDelayMs, retryAttempts, read, accepts }: CrawlerParts & { db: NodePgDatabase; read: Read; accepts: Accepts },
 ): Promise<void> {
   const url = job.payload.target_url;
   const { crawl_id: crawlId } = crawlMetadata.parse(job.payload.metadata);
@@ -91,6 +93,7 @@ async function crawlPage(
       fresh.map((link) => ({
         job: jobByKind[link.kind],
         payload: { target_url: link.url, metadata: { crawl_id: crawlId } },
+        options: { maxAttempts: retryAttempts },
       })),
     );
     await job.completeIn(tx); // the page, its links' jobs and this job's end: all or nothing

@@ -1,12 +1,12 @@
 import pg from "pg";
-import { createProducer, createWorker, readEnvironment } from "pg-hark";
+import { createLogger, createProducer, createWorker, readEnvironment } from "pg-hark";
 import { crawlHandlers } from "./handlers.ts";
 
 /** One worker process of DataShelf, configured by the environment: run as many as you like, on any machine. */
 const environment = readEnvironment();
 const pool = new pg.Pool({
   connectionString: environment.databaseUrl,
-  max: environment.concurrentJobs,
+  max: environment.concurrency,
   application_name: "datashelf",
 });
 pool.on("error", () => {}); // an idle client that the server closed: the pool replaces it
@@ -15,12 +15,12 @@ const producer = createProducer({ pool });
 const worker = createWorker({
   connectionString: environment.databaseUrl,
   listenUrl: environment.listenUrl,
-  handlers: crawlHandlers({ pool, producer, requestDelayMs: environment.requestDelayMs }),
-  queues: environment.concurrentJobs,
+  handlers: crawlHandlers({ pool, producer, ...environment }),
+  queues: environment.concurrency,
   lease: environment.lockTtlMs,
   pollInterval: environment.pollIntervalMs,
   promoteInterval: environment.delayedIntervalMs,
-  logger: environment.logger,
+  logger: createLogger(environment.logLevel),
 });
 
 // Started by the demo: without it there is nobody to work for.

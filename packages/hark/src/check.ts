@@ -1,0 +1,49 @@
+import { InvalidOptionsError, type Logger } from "@hark/core";
+import { z } from "zod";
+
+/** Answers what `schema` makes of `given`; throws {@link InvalidOptionsError} with everything that is wrong with it. */
+export function check<Schema extends z.ZodObject>(what: string, schema: Schema, given: unknown): z.output<Schema> {
+  const checked = schema.safeParse(given);
+  if (checked.success) return checked.data;
+  throw new InvalidOptionsError(
+    what,
+    checked.error.issues.flatMap((issue) =>
+      issue.code === "unrecognized_keys"
+        ? issue.keys.map((key) => ({ path: [key], message: `is unknown: there are ${Object.keys(schema.shape).join(", ")}` }))
+        : [{ path: issue.path.map((step) => (typeof step === "symbol" ? String(step) : step)), message: issue.message }],
+    ),
+  );
+}
+
+/** `value` for a message: as JSON where it can be, cut short. */
+export function shown(value: unknown): string {
+  const text = typeof value === "string" || typeof value === "object" ? (JSON.stringify(value) ?? "nothing") : String(value);
+  return text.length > 60 ? `${text.slice(0, 60)}...` : text;
+}
+
+/** A whole number in a range; `unit` says what it counts. */
+export const wholeNumber = (least: number, most: number, unit: string) =>
+  z.custom<number>((value) => Number.isInteger(value) && (value as number) >= least && (value as number) <= most, {
+    error: ({ input }) => `must be a whole number from ${least} to ${most} (${unit}), not ${shown(input)}`,
+  });
+
+const dayMs = 86_400_000;
+
+/** What JobManager and PostgresQueue both take. */
+export const sharedOptions = {
+  connectionString: z.string({ error: "must be the address of a PostgreSQL: postgres://user:password@host:5432/database" }).min(1, {
+    error: "is empty",
+  }),
+  listenUrl: z.string({ error: "must be the address of a PostgreSQL" }).min(1, { error: "is empty" }).optional(),
+  lockTTL: wholeNumber(1_000, dayMs, "ms").default(10_000),
+  pollInterval: wholeNumber(100, dayMs, "ms").default(5_000),
+  retryAttempts: wholeNumber(1, 1_000, "attempts in all").default(3),
+  name: z.string({ error: "must be text" }).optional(),
+  logger: z
+    .custom<Logger>((value) => typeof value === "object" && value !== null && ["debug", "info", "warn", "error", "child"].every((name) => name in value), {
+      error: "must have the methods debug, info, warn, error and child, as a pino has",
+    })
+    .optional(),
+};
+
+export { dayMs };

@@ -1,0 +1,136 @@
+import { InvalidOptionsError } from "@hark/core";
+import { expect, test } from "vitest";
+import { describeEnvironment, jobManagerOptions, readEnvironment } from "./environment.ts";
+import { JobManager } from "./job-manager.ts";
+
+const DATABASE_URL = "postgres://me:s3cret@db.example:5432/shop";
+
+function refusal(env: Record<string, string | undefined>): InvalidOptionsError {
+  try {
+    readEnvironment(env);
+  } catch (error) {
+    if (error instanceof InvalidOptionsError) return error;
+  }
+  throw new Error("the environment was not refused");
+}
+
+test("only the database's address must be given", () => {
+  const { sources, ...settings } = readEnvironment({ DATABASE_URL });
+
+  expect(settings).toEqual({
+    databaseUrl: DATABASE_URL,
+    listenUrl: undefined,
+    concurrency: 10,
+    retryAttempts: 3,
+    requestDelayMs: 1_000,
+    lockTtlMs: 10_000,
+    pollIntervalMs: 5_000,
+    delayedIntervalMs: 5_000,
+    logLevel: "info",
+    port: 3_000,
+    apiToken: undefined,
+  });
+  expect(sources.DATABASE_URL).toBe("environment");
+  expect(sources.PORT).toBe("default");
+});
+
+test("what is set counts, and an empty variable is not set", () => {
+  const settings = readEnvironment({
+    DATABASE_URL,
+    HARK_LISTEN_URL: "postgresql://me@db.example/shop?host=/var/run",
+    SCRAPER_CONCURRENT_JOBS: "4",
+    SCRAPER_REQUEST_DELAY: "0",
+    PORT: "",
+    HARK_API_TOKEN: "",
+    UNRELATED: "x",
+  });
+
+  expect(settings).toMatchObject({
+    listenUrl: "postgresql://me@db.example/shop?host=/var/run",
+    concurrency: 4,
+    requestDelayMs: 0,
+    port: 3_000,
+    apiToken: undefined,
+  });
+  expect(settings.sources).toMatchObject({ SCRAPER_REQUEST_DELAY: "environment", PORT: "default", HARK_API_TOKEN: "default" });
+});
+
+test("everything wrong is told at once, with the variable's name and what it wants", () => {
+  const { issues, message } = refusal({
+    HARK_LISTEN_URL: "mysql://x",
+    SCRAPER_CONCURRENT_JOBS: "0",
+    SCRAPER_RETRY_ATTEMPTS: "three",
+    SCRAPER_REQUEST_DELAY: "-1",
+    JOB_MANAGER_LOCK_TTL: "10s",
+    JOB_MANAGER_POLL_INTERVAL: "99",
+    JOB_MANAGER_DELAYED_INTERVAL: "1e4",
+    LOG_LEVEL: "loud",
+    PORT: "65536",
+    HARK_API_TOKEN: "two words",
+  });
+
+  expect(issues.map(({ path }) => path[0])).toEqual([
+    "DATABASE_URL",
+    "HARK_LISTEN_URL",
+    "SCRAPER_CONCURRENT_JOBS",
+    "SCRAPER_RETRY_ATTEMPTS",
+    "SCRAPER_REQUEST_DELAY",
+    "JOB_MANAGER_LOCK_TTL",
+    "JOB_MANAGER_POLL_INTERVAL",
+    "JOB_MANAGER_DELAYED_INTERVAL",
+    "LOG_LEVEL",
+    "PORT",
+    "HARK_API_TOKEN",
+  ]);
+  for (const { path } of issues) expect(message).toContain(String(path[0]));
+  expect(message).toContain("DATABASE_URL: is not set: it wants the address of a PostgreSQL");
+  expect(message).toContain('SCRAPER_CONCURRENT_JOBS: wants a whole number from 1 to 1000 (jobs at once), not "0"');
+  expect(message).toContain('LOG_LEVEL: wants one of fatal, error, warn, info, debug, trace, silent, not "loud"');
+});
+
+test.each([
+  ["without a scheme", "me:s3cret@db.example/shop"],
+  ["of another database", "mysql://me:s3cret@db.example/shop"],
+  ["with a raw # in its password", "postgres://me:12#s3cret@db.example/shop"],
+  ["with a raw / in its password", "postgres://me:12/s3cret@db.example/shop"],
+  ["with a raw ? in its password", "postgres://me:12?s3cret@db.example/shop"],
+])("an address %s is refused without repeating it", (_, url) => {
+  const { message, facts } = refusal({ DATABASE_URL: url });
+
+  expect(message).toContain("DATABASE_URL: wants the address of a PostgreSQL");
+  expect(`${message}${JSON.stringify(facts)}`).not.toContain("s3cret");
+});
+
+test("a token of the wrong form is refused without repeating it", () => {
+  expect(refusal({ DATABASE_URL, HARK_API_TOKEN: "s3cret\ttoken" }).message).not.toContain("s3cret");
+});
+
+test("the effective settings are described with their sources and without secrets", () => {
+  const lines = describeEnvironment(
+    readEnvironment({
+      DATABASE_URL: "postgres://me:p%40ss-s3cret@db.example/shop?sslmode=require",
+      HARK_LISTEN_URL: "postgres:///shop?host=/var/run&user=me&password=s3cret&sslpassword=s3cret",
+      SCRAPER_CONCURRENT_JOBS: "4",
+      HARK_API_TOKEN: "s3cret-token",
+    }),
+  );
+
+  expect(lines.join("\n")).not.toContain("s3cret");
+  expect(lines.map((line) => line.replace(/ {2,}/g, " "))).toEqual([
+    "DATABASE_URL postgres://me:***@db.example/shop?sslmode=require (environment)",
+    "HARK_LISTEN_URL postgres:///shop?host=%2Fvar%2Frun&user=me&password=***&sslpassword=*** (environment)",
+    "SCRAPER_CONCURRENT_JOBS 4 (environment)",
+    "SCRAPER_RETRY_ATTEMPTS 3 (default)",
+    "SCRAPER_REQUEST_DELAY 1000 ms (default)",
+    "JOB_MANAGER_LOCK_TTL 10000 ms (default)",
+    "JOB_MANAGER_POLL_INTERVAL 5000 ms (default)",
+    "JOB_MANAGER_DELAYED_INTERVAL 5000 ms (default)",
+    "LOG_LEVEL info (default)",
+    "PORT 3000 (default)",
+    "HARK_API_TOKEN *** (environment)",
+  ]);
+});
+
+test("a JobManager takes what the environment says", () => {
+  expect(() => new JobManager(jobManagerOptions(readEnvironment({ DATABASE_URL })))).not.toThrow();
+});

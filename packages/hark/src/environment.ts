@@ -1,0 +1,146 @@
+import { InvalidOptionsError } from "@hark/core";
+import { z } from "zod";
+import { shown } from "./check.ts";
+import type { JobManagerOptions } from "./job-manager.ts";
+import { maskUrl } from "./mask-secrets.ts";
+
+/** The settings of a Hark process, from its environment variables. Quantities of time are in ms. */
+export interface Environment {
+  /** DATABASE_URL */
+  readonly databaseUrl: string;
+  /** HARK_LISTEN_URL: for LISTEN, where DATABASE_URL leads through a transaction pooler. */
+  readonly listenUrl: string | undefined;
+  /** SCRAPER_CONCURRENT_JOBS */
+  readonly concurrency: number;
+  /** SCRAPER_RETRY_ATTEMPTS: attempts in all, the first included. */
+  readonly retryAttempts: number;
+  /** SCRAPER_REQUEST_DELAY: between two requests to one host. */
+  readonly requestDelayMs: number;
+  /** JOB_MANAGER_LOCK_TTL */
+  readonly lockTtlMs: number;
+  /** JOB_MANAGER_POLL_INTERVAL */
+  readonly pollIntervalMs: number;
+  /** JOB_MANAGER_DELAYED_INTERVAL */
+  readonly delayedIntervalMs: number;
+  /** LOG_LEVEL */
+  readonly logLevel: (typeof logLevels)[number];
+  /** PORT */
+  readonly port: number;
+  /** HARK_API_TOKEN: without one, the API is reached from this machine only. */
+  readonly apiToken: string | undefined;
+  /** Where each variable's value came from. */
+  readonly sources: Readonly<Record<VariableName, "environment" | "default">>;
+}
+
+const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
+
+const hourMs = 3_600_000;
+
+const variables = z.object({
+  DATABASE_URL: postgresUrl(),
+  HARK_LISTEN_URL: postgresUrl().optional(),
+  SCRAPER_CONCURRENT_JOBS: whole(1, 1_000, "jobs at once").default(10),
+  SCRAPER_RETRY_ATTEMPTS: whole(1, 1_000, "attempts in all").default(3),
+  SCRAPER_REQUEST_DELAY: whole(0, hourMs, "ms").default(1_000),
+  JOB_MANAGER_LOCK_TTL: whole(1_000, hourMs, "ms").default(10_000),
+  JOB_MANAGER_POLL_INTERVAL: whole(100, hourMs, "ms").default(5_000),
+  JOB_MANAGER_DELAYED_INTERVAL: whole(100, hourMs, "ms").default(5_000),
+  LOG_LEVEL: z.enum(logLevels, { error: ({ input }) => `wants one of ${logLevels.join(", ")}, not ${shown(input)}` }).default("info"),
+  PORT: whole(0, 65_535, "0 takes a free one").default(3_000),
+  // As checkCredentials() in the server has it: what a header can carry.
+  HARK_API_TOKEN: z
+    .string()
+    .regex(/^[\x21-\x7e]+$/, { error: "wants visible ASCII characters without spaces" })
+    .optional(),
+});
+
+export type VariableName = keyof (typeof variables)["shape"];
+const names = Object.keys(variables.shape) as VariableName[];
+
+/**
+ * Reads and checks all variables together; an empty one counts as not set.
+ * @throws InvalidOptionsError that names each wrong variable and what it wants, never a secret's value
+ */
+export function readEnvironment(env: Readonly<Record<string, string | undefined>> = process.env): Environment {
+  const given = Object.fromEntries(names.map((name) => [name, env[name] || undefined]));
+  const checked = variables.safeParse(given);
+  if (!checked.success) {
+    throw new InvalidOptionsError(
+      "The environment",
+      checked.error.issues.map(({ path, message }) => ({ path: path.map(String), message })),
+    );
+  }
+  const read = checked.data;
+  return {
+    databaseUrl: read.DATABASE_URL,
+    listenUrl: read.HARK_LISTEN_URL,
+    concurrency: read.SCRAPER_CONCURRENT_JOBS,
+    retryAttempts: read.SCRAPER_RETRY_ATTEMPTS,
+    requestDelayMs: read.SCRAPER_REQUEST_DELAY,
+    lockTtlMs: read.JOB_MANAGER_LOCK_TTL,
+    pollIntervalMs: read.JOB_MANAGER_POLL_INTERVAL,
+    delayedIntervalMs: read.JOB_MANAGER_DELAYED_INTERVAL,
+    logLevel: read.LOG_LEVEL,
+    port: read.PORT,
+    apiToken: read.HARK_API_TOKEN,
+    sources: Object.fromEntries(
+      names.map((name) => [name, given[name] === undefined ? "default" : "environment"]),
+    ) as Environment["sources"],
+  };
+}
+
+/** The effective settings, a line for each variable with its source; secrets are masked. */
+export function describeEnvironment(environment: Environment): string[] {
+  const values: Record<VariableName, string | number> = {
+    DATABASE_URL: maskUrl(environment.databaseUrl),
+    HARK_LISTEN_URL: environment.listenUrl === undefined ? "as DATABASE_URL" : maskUrl(environment.listenUrl),
+    SCRAPER_CONCURRENT_JOBS: environment.concurrency,
+    SCRAPER_RETRY_ATTEMPTS: environment.retryAttempts,
+    SCRAPER_REQUEST_DELAY: `${environment.requestDelayMs} ms`,
+    JOB_MANAGER_LOCK_TTL: `${environment.lockTtlMs} ms`,
+    JOB_MANAGER_POLL_INTERVAL: `${environment.pollIntervalMs} ms`,
+    JOB_MANAGER_DELAYED_INTERVAL: `${environment.delayedIntervalMs} ms`,
+    LOG_LEVEL: environment.logLevel,
+    PORT: environment.port,
+    HARK_API_TOKEN: environment.apiToken === undefined ? "none" : "***",
+  };
+  const width = Math.max(...names.map((name) => name.length));
+  return names.map((name) => `${name.padEnd(width)}  ${values[name]}  (${environment.sources[name]})`);
+}
+
+/** What of the environment is a JobManager's: `new JobManager({ ...jobManagerOptions(readEnvironment()), migrate: true })`. */
+export function jobManagerOptions(environment: Environment): JobManagerOptions {
+  const { databaseUrl, listenUrl, concurrency, retryAttempts, lockTtlMs, pollIntervalMs, delayedIntervalMs } = environment;
+  return {
+    connectionString: databaseUrl,
+    listenUrl,
+    concurrency,
+    retryAttempts,
+    lockTTL: lockTtlMs,
+    pollInterval: pollIntervalMs,
+    delayedJobsInterval: delayedIntervalMs,
+  };
+}
+
+function whole(least: number, most: number, unit: string) {
+  return z
+    .string()
+    .refine((text) => /^\d{1,10}$/.test(text) && Number(text) >= least && Number(text) <= most, {
+      error: ({ input }) => `wants a whole number from ${least} to ${most} (${unit}), not ${shown(input)}`,
+    })
+    .transform(Number);
+}
+
+/** Its messages never repeat the value, which may hold a password. */
+function postgresUrl() {
+  const wanted = "wants the address of a PostgreSQL: postgres://user:password@host:5432/database";
+  return z
+    .string({ error: `is not set: it ${wanted}` })
+    .refine((text) => /^postgres(ql)?:\/\//.test(text) && URL.canParse(text), { error: wanted, abort: true })
+    .refine((text) => !isTorn(new URL(text)), { error: `${wanted}, where "#", "/", "?" and "@" in a password are written %23, %2F, %3F and %40` });
+}
+
+/** True if a password with a raw "#", "/" or "?" ended the host's part too early: the rest would be logged as if it were none. */
+function isTorn({ username, pathname, search, hash }: URL): boolean {
+  return hash !== "" || (username === "" && `${pathname}${search}`.includes("@"));
+}

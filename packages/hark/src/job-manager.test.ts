@@ -1,0 +1,71 @@
+import { HarkError, InvalidOptionsError, silentLogger } from "@hark/core";
+import { expect, test } from "vitest";
+import { JobManager, type JobManagerOptions } from "./job-manager.ts";
+import { PostgresQueue } from "./postgres-queue.ts";
+
+/** Nothing listens there, and nothing here may try to connect. */
+const connectionString = "postgres://nobody@127.0.0.1:1/none";
+
+const job = { type: "product", target_url: "https://shop.example/1" } as const;
+
+test("everything wrong with the options is told at once", () => {
+  const options = { concurrency: 0, lockTTL: 5, pollInterval: "1s", lockTtl: 1, logger: {} } as unknown as JobManagerOptions;
+  const refused = caught(() => new JobManager(options));
+
+  expect(refused).toBeInstanceOf(InvalidOptionsError);
+  expect((refused as InvalidOptionsError).issues.map(({ path }) => path.join("."))).toEqual([
+    "connectionString",
+    "lockTTL",
+    "pollInterval",
+    "logger",
+    "concurrency",
+    "lockTtl",
+  ]);
+  expect(caught(() => new PostgresQueue({ connectionString, retryAttempts: 0 }))).toBeInstanceOf(InvalidOptionsError);
+});
+
+test("nothing is asked of a JobManager that was not initialised", async () => {
+  const manager = new JobManager({ connectionString, logger: silentLogger });
+  manager.setJobProcessor(() => ({ success: true, itemsProcessed: 1, errors: [], duration: 1 }));
+
+  for (const call of [
+    () => manager.addJob(job),
+    () => manager.start(),
+    () => manager.getStats(),
+    () => manager.getDeadLetterJobs(),
+    () => manager.requeueDeadLetterJob(0),
+  ]) {
+    await expect(call()).rejects.toMatchObject({ code: "NOT_INITIALIZED" });
+  }
+  expect(await manager.healthCheck()).toEqual({
+    isRunning: false,
+    activeWorkers: 0,
+    databaseConnected: false,
+    reasons: ["the JobManager is not initialised, or was stopped", "the JobManager is not started"],
+  });
+  await manager.stop();
+});
+
+test("a processor that is no function is refused", () => {
+  const manager = new JobManager({ connectionString, logger: silentLogger });
+
+  expect(caught(() => manager.setJobProcessor("run" as never))).toBeInstanceOf(InvalidOptionsError);
+});
+
+test("a database that nobody runs is told as such, and may be tried again", async () => {
+  const manager = new JobManager({ connectionString, logger: silentLogger });
+
+  await expect(manager.initialize()).rejects.toMatchObject({ code: "DATABASE_UNREACHABLE" });
+  await expect(manager.initialize()).rejects.toMatchObject({ code: "DATABASE_UNREACHABLE" });
+  await manager.stop();
+});
+
+function caught(work: () => unknown): unknown {
+  try {
+    work();
+  } catch (error) {
+    expect(error).toBeInstanceOf(HarkError);
+    return error;
+  }
+  return undefined;
+}

@@ -1,0 +1,253 @@
+import {
+  checkConnection,
+  checkSchema,
+  createLogger,
+  type Database,
+  describeUrl,
+  getStats,
+  type Logger,
+  migrate,
+  openDatabase,
+  type Stats,
+} from "@hark/core";
+import { createProducer, type Producer } from "@hark/producer";
+import { createWorker, type Worker } from "@hark/worker";
+import { z } from "zod";
+import { Calls, orLate } from "./calls.ts";
+import { check, dayMs, sharedOptions, wholeNumber } from "./check.ts";
+import { type DeadLetterJob, deadLetters, requeue } from "./dead-letters.ts";
+import { NoProcessorError, NotInitializedError } from "./errors.ts";
+import { type AddedJob, addMissionJob, type MissionJobDefinition, missionJobsWith, type NewMissionJob } from "./mission-job.ts";
+import { handlerOf, type JobProcessor } from "./processor.ts";
+
+/** All durations are in ms. */
+export interface JobManagerOptions {
+  connectionString: string;
+  /** For LISTEN, a URL straight to PostgreSQL where connectionString leads through a transaction pooler. */
+  listenUrl?: string | undefined;
+  /** Jobs that run at once in this process; 10 if not given. */
+  concurrency?: number | undefined;
+  /**
+   * How long this process may be out of touch before others take over its jobs and, with them, the locks on their URLs. 10,000
+   * if not given, at least 1,000. It is renewed all the time, so jobs may run much longer.
+   */
+  lockTTL?: number | undefined;
+  /** Notifications start jobs; this bounds what a lost one costs a ready job. 5,000 if not given. */
+  pollInterval?: number | undefined;
+  /** The same bound for delayed jobs and retries. 5,000 if not given. */
+  delayedJobsInterval?: number | undefined;
+  /** Attempts of the jobs added here, the first included; 3 if not given. */
+  retryAttempts?: number | undefined;
+  /** How long stop() waits for running jobs before it aborts them; 25,000 if not given. */
+  drainTimeout?: number | undefined;
+  /** Lets initialize() bring the database's schema up to date; false if not given. */
+  migrate?: boolean | undefined;
+  /** A label for people; host and process id if not given. */
+  name?: string | undefined;
+  logger?: Logger | undefined;
+}
+
+export interface JobManagerHealth {
+  /** It claims and runs jobs. */
+  readonly isRunning: boolean;
+  /** Jobs that it runs at this moment. */
+  readonly activeWorkers: number;
+  readonly databaseConnected: boolean;
+  /** What is not as it should be, in words; empty if all is well. */
+  readonly reasons: readonly string[];
+}
+
+const settingsSchema = z.strictObject({
+  ...sharedOptions,
+  concurrency: wholeNumber(1, 10_000, "jobs at once").default(10),
+  delayedJobsInterval: wholeNumber(100, dayMs, "ms").default(5_000),
+  drainTimeout: wholeNumber(0, dayMs, "ms").default(25_000),
+  migrate: z.boolean({ error: "must be true or false" }).default(false),
+});
+
+/** How long a health check waits for the database, in ms: monitors ask often and give up early. */
+const healthDeadlineMs = 2_000;
+
+/** How long closing may wait for the database, in ms. */
+const closeDeadlineMs = 5_000;
+
+/**
+ * The mission's face of Hark: a producer and a worker for `navigation`, `category` and `product` jobs. initialize(), then add
+ * jobs; setJobProcessor() and start(), then they run. It is also what createServer({ runtime, jobs }) takes.
+ */
+export class JobManager implements AsyncDisposable {
+  /** The job types, for createServer or a worker of one's own. */
+  readonly jobs: readonly MissionJobDefinition[];
+  readonly #settings: z.output<typeof settingsSchema>;
+  readonly #logger: Logger;
+  readonly #calls = new Calls();
+  #processor: JobProcessor | undefined;
+  #open: { readonly database: Database; readonly producer: Producer } | undefined;
+  #worker: Worker | undefined;
+  #initializing: Promise<void> | undefined;
+  #starting: Promise<void> | undefined;
+  #stopping: Promise<void> | undefined;
+  #isHurried = false;
+
+  /** Connects to nothing yet. Throws InvalidOptionsError with everything that is wrong with the options. */
+  constructor(options: JobManagerOptions) {
+    this.#settings = check("JobManager", settingsSchema, options);
+    this.#logger = this.#settings.logger ?? createLogger();
+    this.jobs = missionJobsWith(this.#settings.retryAttempts);
+  }
+
+  /**
+   * Makes sure that the database answers and has this code's schema; may be tried again if it fails.
+   * @throws DatabaseUnreachableError, SchemaVersionError
+   */
+  async initialize(): Promise<void> {
+    await this.#stopping;
+    await (this.#initializing ??= this.#initialize().catch((error: unknown) => {
+      this.#initializing = undefined;
+      throw error;
+    }));
+  }
+
+  /** Sets what runs jobs; another one counts for the jobs that start from then on. */
+  setJobProcessor(processor: JobProcessor): void {
+    check("setJobProcessor", processorSchema, { processor });
+    this.#processor = processor;
+  }
+
+  /**
+   * Starts running jobs; resolves once it claims them. May be tried again if it fails.
+   * @throws NotInitializedError, NoProcessorError, SchemaVersionError, DatabaseUnreachableError
+   */
+  async start(): Promise<void> {
+    await this.#stopping;
+    this.#opened("start");
+    if (!this.#processor) throw new NoProcessorError();
+    await (this.#starting ??= this.#start().catch((error: unknown) => {
+      this.#starting = undefined;
+      throw error;
+    }));
+  }
+
+  /**
+   * Claims no more jobs, waits for the running ones (drainTimeout), aborts the others and hands them back without burning an
+   * attempt, then closes all connections. `"now"` skips the wait, also of a stop that is under way. Afterwards initialize()
+   * and start() begin anew.
+   */
+  async stop(how: "drain" | "now" = "drain"): Promise<void> {
+    if (how === "now") {
+      this.#isHurried = true;
+      void this.#worker?.stop("now"); // awaited below, by the stop that is under way
+    }
+    await (this.#stopping ??= this.#stop().finally(() => {
+      this.#stopping = undefined;
+      this.#isHurried = false;
+    }));
+  }
+
+  /**
+   * Adds a job; workers wake at once. Nothing is written if it throws.
+   * @throws NotInitializedError, UnknownJobTypeError, InvalidPayloadError, PayloadTooLargeError, InvalidOptionsError
+   */
+  addJob(job: NewMissionJob): Promise<AddedJob> {
+    return this.#calls.run(async () => addMissionJob("addJob", this.#opened("addJob").producer, this.jobs, job));
+  }
+
+  /** Counts jobs by state, of all queues: `queued`, `running`, `completed`, `failed`, and the finer states behind them. */
+  getStats(): Promise<Stats> {
+    return this.#calls.run(async () => getStats(this.#opened("getStats").database));
+  }
+
+  /** Answers within about two seconds, whatever the database does. */
+  async healthCheck(): Promise<JobManagerHealth> {
+    const trouble = await this.#databaseTrouble();
+    const own = this.#worker ? this.#worker.health().reasons : ["the JobManager is not started"];
+    return { ...this.health(), databaseConnected: trouble === undefined, reasons: trouble === undefined ? own : [trouble, ...own] };
+  }
+
+  /** What this process knows of itself, without asking the database. */
+  health(): { isRunning: boolean; activeWorkers: number } {
+    const worker = this.#worker?.health();
+    return { isRunning: worker?.state === "running", activeWorkers: worker?.activeJobs ?? 0 };
+  }
+
+  /** Answers the oldest dead letters first, at most `limit` (1 to 200), so that an index into the list keeps its meaning. */
+  getDeadLetterJobs(limit = 100): Promise<DeadLetterJob[]> {
+    return this.#calls.run(async () => deadLetters(this.#opened("getDeadLetterJobs").database, limit));
+  }
+
+  /**
+   * Makes a dead letter ready again, with all its attempts before it. A number is a place in the list of getDeadLetterJobs, a
+   * string is an id, which is the safer one when others requeue too.
+   * @throws DeadLetterNotFoundError, UniqueKeyTakenError, InvalidOptionsError
+   */
+  requeueDeadLetterJob(indexOrId: number | string): Promise<{ id: string; type: string }> {
+    return this.#calls.run(async () => requeue(this.#opened("requeueDeadLetterJob").database, indexOrId));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  #opened(method: string): { readonly database: Database; readonly producer: Producer } {
+    if (!this.#open) throw new NotInitializedError(method);
+    return this.#open;
+  }
+
+  async #initialize(): Promise<void> {
+    const { connectionString, listenUrl } = this.#settings;
+    if (this.#settings.migrate) {
+      const applied = await migrate({ connectionString });
+      if (applied.length > 0) this.#logger.info({ applied }, "migrated the database");
+    } else {
+      await checkSchema(connectionString);
+    }
+    const isPooled = listenUrl !== undefined && listenUrl !== connectionString;
+    const database = openDatabase({ connectionString, isPooled, applicationName: "hark job manager" });
+    this.#open = { database, producer: createProducer({ database }) };
+  }
+
+  async #start(): Promise<void> {
+    const { connectionString, listenUrl, concurrency, lockTTL, pollInterval, delayedJobsInterval, drainTimeout, name } = this.#settings;
+    const worker = createWorker({
+      connectionString,
+      listenUrl,
+      handlers: this.jobs.map((job) => handlerOf(job, () => this.#processor!)),
+      queues: concurrency,
+      lease: lockTTL,
+      pollInterval,
+      promoteInterval: delayedJobsInterval,
+      drainTimeout,
+      logger: this.#logger,
+      ...(name !== undefined && { name }),
+    });
+    await worker.start();
+    this.#worker = worker;
+  }
+
+  async #stop(): Promise<void> {
+    await Promise.allSettled([this.#initializing, this.#starting]);
+    // The database stays open while jobs run: a job that ends within the drain may still add others.
+    await this.#worker?.stop(this.#isHurried ? "now" : "drain");
+    const open = this.#open;
+    this.#open = this.#worker = this.#initializing = this.#starting = undefined;
+    await orLate(this.#calls.ended(), closeDeadlineMs);
+    if (open) await orLate(open.database.close(), closeDeadlineMs);
+  }
+
+  /** Why the database does not count as connected; undefined if it answers. */
+  async #databaseTrouble(): Promise<string | undefined> {
+    if (!this.#open) return "the JobManager is not initialised, or was stopped";
+    const { database } = this.#open;
+    const where = describeUrl(this.#settings.connectionString);
+    try {
+      const answer = await orLate(this.#calls.run(() => checkConnection(database, where)), healthDeadlineMs);
+      return answer === "late" ? `the database at ${where} did not answer within ${healthDeadlineMs} ms` : undefined;
+    } catch (error) {
+      return (error as Error).message;
+    }
+  }
+}
+
+const processorSchema = z.strictObject({
+  processor: z.custom<JobProcessor>((value) => typeof value === "function", { error: "must be a function that runs a job" }),
+});

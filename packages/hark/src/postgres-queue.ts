@@ -1,0 +1,269 @@
+import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
+import {
+  channels,
+  checkSchema,
+  createLocks,
+  createLogger,
+  type Database,
+  InvalidPayloadError,
+  JobCancelledError,
+  LeaseLostError,
+  LockTimeoutError,
+  type Logger,
+  openDatabase,
+  parsePayload,
+  statements,
+} from "@hark/core";
+import { createProducer, type Producer } from "@hark/producer";
+import { Listener } from "@hark/worker";
+import { Bell } from "./bell.ts";
+import { Calls, orLate } from "./calls.ts";
+import { check } from "./check.ts";
+import { QueueClosedError } from "./errors.ts";
+import { claimOf, type ClaimReference, type DequeuedJob, HeldJobs, isToken } from "./held-jobs.ts";
+import { type AddedJob, addMissionJob, type MissionJobDefinition, missionJobsWith, type NewMissionJob, viewOf } from "./mission-job.ts";
+import { ProcessLease } from "./process-lease.ts";
+import {
+  dequeueOptions,
+  type DequeueOptions,
+  failOptions,
+  type FailOptions,
+  lockOptions,
+  type LockOptions,
+  type PostgresQueueOptions,
+  queueSettings,
+} from "./queue-options.ts";
+import { QueueUpkeep } from "./queue-upkeep.ts";
+import { endingOf, type FailedJob, Settlement } from "./settlement.ts";
+
+/** The queue of the mission's job definitions. */
+const queue = "default";
+
+/** A key that is just changing hands is looked at again after `soonMs`, for `handOverMs` at most. */
+const soonMs = 5;
+const handOverMs = 1_000;
+
+/** How often who waits looks while no notifications arrive, in ms. */
+const deafPollMs = 1_000;
+
+/** How long close() waits for the database at each step, in ms. What is left then is rescued when the lease runs out. */
+const closeDeadlineMs = 5_000;
+
+/**
+ * The mission's queue operations, for callers who drive the loop themselves. dequeue() claims under this process's lease, which
+ * is taken at the first dequeue and renewed until close(); it also does what a worker would do in the background (see
+ * queue-upkeep.ts). Opens its connections when they are first needed.
+ *
+ * The locks of acquireLock() are a namespace of their own: a dequeued job holds its URL against other jobs by running, so
+ * whoever runs it may lock the same URL without waiting for itself.
+ */
+export class PostgresQueue implements AsyncDisposable {
+  readonly #connectionString: string;
+  readonly #pollMs: number;
+  readonly #name: string;
+  readonly #logger: Logger;
+  readonly #jobs: readonly MissionJobDefinition[];
+  readonly #db: Database;
+  readonly #producer: Producer;
+  readonly #listener: Listener;
+  readonly #lease: ProcessLease;
+  readonly #held = new HeldJobs();
+  readonly #upkeep: QueueUpkeep;
+  readonly #settlement: Settlement;
+  readonly #calls = new Calls();
+  readonly #jobReady = new Bell();
+  readonly #closing = new AbortController();
+  #checking: Promise<void> | undefined;
+  #closed: Promise<void> | undefined;
+
+  /** Throws InvalidOptionsError with everything that is wrong with the options. */
+  constructor(options: PostgresQueueOptions) {
+    const settings = check("PostgresQueue", queueSettings, options);
+    const { connectionString, listenUrl = connectionString, lockTTL: leaseMs, pollInterval, retryAttempts } = settings;
+    const logger = (this.#logger = settings.logger ?? createLogger());
+    const name = (this.#name = settings.name ?? `${hostname()}:${process.pid}`);
+    this.#connectionString = connectionString;
+    this.#pollMs = pollInterval;
+    const jobs = (this.#jobs = missionJobsWith(retryAttempts));
+
+    const db = (this.#db = openDatabase({ connectionString, isPooled: listenUrl !== connectionString, applicationName: "hark queue" }));
+    this.#producer = createProducer({ database: db });
+    this.#listener = new Listener({ connectionString: listenUrl, applicationName: "hark queue listener", logger });
+    const held = this.#held;
+    this.#lease = new ProcessLease({
+      connectionString,
+      db,
+      name,
+      queue,
+      leaseMs,
+      logger,
+      onLost: () => held.abort((job) => new LeaseLostError(job)),
+    });
+    this.#upkeep = new QueueUpkeep({ db, held, leaseMs, logger });
+    this.#settlement = new Settlement({ db, held, jobs });
+
+    this.#listener.on(channels.jobReady, (name) => {
+      if (name === undefined || name === queue) this.#jobReady.ring();
+    });
+    this.#listener.on(channels.jobScheduled, () => this.#jobReady.ring()); // it may be due before the waiter's rest ends
+    this.#listener.on(channels.jobCancelled, (id) => {
+      if (id !== undefined && /^\d{1,19}$/.test(id)) held.abort((job) => new JobCancelledError(job), BigInt(id));
+    });
+  }
+
+  /**
+   * Adds a job; who waits for one wakes at once. Nothing is written if it throws.
+   * @throws UnknownJobTypeError, InvalidPayloadError, PayloadTooLargeError, InvalidOptionsError
+   */
+  enqueue(job: NewMissionJob): Promise<AddedJob> {
+    return this.#run("enqueue", () => addMissionJob("enqueue", this.#producer, this.#jobs, job));
+  }
+
+  /**
+   * Claims the most urgent ready job: higher priority first, then older. Answers null if there is none, or none within `wait`.
+   * The job is the caller's until it is settled, close() or the lease is lost; a job whose URL another one runs is not ready.
+   */
+  dequeue(options: DequeueOptions = {}): Promise<DequeuedJob | null> {
+    return this.#run("dequeue", () => this.#dequeue(check("dequeue", dequeueOptions, options).wait));
+  }
+
+  /**
+   * Ends a job well; `result` is any JSON up to 64 KiB, kept with it. Takes the dequeued job, or its id and token.
+   * @throws LeaseLostError if the claim no longer holds, JobCancelledError if the job was cancelled: nothing was written
+   */
+  completeJob(job: ClaimReference, result?: unknown): Promise<void> {
+    return this.#run("completeJob", () => this.#settlement.complete(claimOf("completeJob", job), result));
+  }
+
+  /**
+   * Ends an attempt as failed and answers what became of the job: tried again after the backoff or `retryAfter`, or a dead
+   * letter once it is out of attempts. RetryAfterError, SnoozeError and UnrecoverableError mean what they do when thrown.
+   * @throws LeaseLostError if the claim no longer holds, JobCancelledError if the job was cancelled: nothing was written
+   */
+  failJob(job: ClaimReference, error: unknown, options: FailOptions = {}): Promise<FailedJob> {
+    return this.#run("failJob", () => {
+      const { retryAfter } = check("failJob", failOptions, options);
+      return this.#settlement.fail(claimOf("failJob", job), endingOf(error, retryAfter));
+    });
+  }
+
+  /**
+   * Takes the lock on a URL (or any text up to 1024 bytes), waiting retryDelay * maxRetries for it. Answers the lock's value,
+   * which releases it, or null if another holds it. It ends by itself after `ttl`.
+   */
+  acquireLock(url: string, options: LockOptions): Promise<string | null> {
+    return this.#run("acquireLock", async () => {
+      const { ttl: ttlMs, retryDelay, maxRetries } = check("acquireLock", lockOptions, options);
+      const waitMs = retryDelay * maxRetries;
+      if (waitMs > 0) this.#listener.start();
+      // A listener that hears nothing yet would make the waiter look once a second only.
+      const notifications = this.#listener.state === "listening" ? this.#listener : undefined;
+      const locks = createLocks({ db: this.#db, notifications, owner: this.#name });
+      try {
+        return (await locks.acquire(url, { ttlMs, waitMs, signal: this.#closing.signal })).token;
+      } catch (error) {
+        if (error instanceof LockTimeoutError) return null;
+        throw error;
+      }
+    });
+  }
+
+  /** Gives a lock up and wakes who waits for it. False if that value no longer held it: it ran out, or was never given. */
+  releaseLock(url: string, lockValue: string): Promise<boolean> {
+    return this.#run("releaseLock", async () => isToken(lockValue) && createLocks({ db: this.#db }).release(url, lockValue));
+  }
+
+  /**
+   * Ends waiting calls, hands back what was dequeued and not settled without burning an attempt, and closes all connections.
+   * Any number of calls close once.
+   */
+  close(): Promise<void> {
+    return (this.#closed ??= this.#close());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #run<Answer>(method: string, work: () => Promise<Answer>): Promise<Answer> {
+    return this.#calls.run(async () => {
+      if (this.#closing.signal.aborted) throw new QueueClosedError(method);
+      await (this.#checking ??= checkSchema(this.#connectionString).catch((error: unknown) => {
+        this.#checking = undefined;
+        throw error;
+      }));
+      return work();
+    });
+  }
+
+  async #dequeue(waitMs: number): Promise<DequeuedJob | null> {
+    const endsAt = performance.now() + waitMs;
+    if (waitMs > 0) this.#listener.start();
+    for (;;) {
+      const rung = this.#jobReady.arm(); // before the look, or a ring during it would be lost
+      const found = await this.#next();
+      if ("job" in found) return found.job;
+      const leftMs = endsAt - performance.now();
+      if (leftMs <= 0 || this.#closing.signal.aborted) return null;
+      const pollMs = this.#listener.state === "listening" ? this.#pollMs : Math.min(this.#pollMs, deafPollMs);
+      await orLate(rung, Math.max(Math.min(leftMs, pollMs, found.nextDueInMs), 1));
+    }
+  }
+
+  /** Claims one job. If none is ready it promotes what is due and looks again, so that due jobs need no worker anywhere. */
+  async #next(): Promise<{ job: DequeuedJob } | { nextDueInMs: number }> {
+    const worker = await this.#lease.identity();
+    await this.#upkeep.run(worker);
+    const handOverEndsAt = performance.now() + handOverMs;
+    for (;;) {
+      const claimed = await this.#claim(worker);
+      if (typeof claimed === "object") return { job: claimed };
+      if (claimed === "none") {
+        const { promoted, nextDueInMs } = await this.#upkeep.promote();
+        if (promoted === 0) return { nextDueInMs };
+      }
+      if (claimed === "soon") {
+        if (performance.now() >= handOverEndsAt) return { nextDueInMs: soonMs };
+        await new Promise((resolve) => void setTimeout(resolve, soonMs));
+      }
+    }
+  }
+
+  /** "again": what stood in the way is gone. "soon": a key is changing hands. */
+  async #claim(worker: string): Promise<DequeuedJob | "none" | "again" | "soon"> {
+    const types = this.#jobs.map(({ type }) => type);
+    const [row] = await statements.claimJobs(this.#db, { queue, limit: 1, worker, token: randomUUID(), types });
+    if (!row) return "none";
+    if ("blockedKey" in row) {
+      const parked = await statements.parkJobs(this.#db, { queue, keys: [row.blockedKey], limit: 1_000 });
+      return parked.length > 0 ? "again" : "soon";
+    }
+    const { job, controller } = this.#held.add(row);
+    try {
+      const payload = await parsePayload(this.#jobs.find(({ type }) => type === job.type)!, job.payload);
+      return { ...viewOf(job, payload), token: job.token, signal: controller.signal };
+    } catch (error) {
+      if (!(error instanceof InvalidPayloadError)) throw error;
+      // As in a worker: no attempt can mend it. Others may be waiting behind it.
+      this.#logger.error({ jobId: job.id, type: job.type, error: error.message }, "job is a dead letter");
+      await this.#settlement.fail(job, { kind: "fatal", reason: "invalid_payload", error });
+      return "again";
+    }
+  }
+
+  async #close(): Promise<void> {
+    this.#closing.abort(new QueueClosedError("close"));
+    this.#jobReady.ring();
+    await orLate(this.#calls.ended(), closeDeadlineMs);
+    try {
+      const handedBack = await orLate(this.#settlement.handBack(), closeDeadlineMs);
+      if (handedBack !== 0) this.#logger.info({ handedBack }, "handed back dequeued jobs that were not settled");
+    } catch (error) {
+      this.#logger.warn({ error }, "could not hand back dequeued jobs: they are taken back when the lease runs out");
+    }
+    await this.#lease.stop();
+    await this.#listener.close();
+    await orLate(this.#db.close(), closeDeadlineMs);
+  }
+}

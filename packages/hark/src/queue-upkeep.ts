@@ -1,0 +1,78 @@
+import { type Database, type Logger, statements } from "@hark/core";
+import type { HeldJobs } from "./held-jobs.ts";
+
+/** Jobs moved in one statement. */
+const batchSize = 1_000;
+
+/** Least time between two promotions while there are ready jobs anyway, in ms. */
+const promoteMs = 1_000;
+
+/**
+ * What a worker does beside running jobs, for callers who only drive a PostgresQueue: makes due jobs ready, takes jobs back from
+ * dead processes and from claims whose answer was lost. It has no timer: dequeue() calls it. Folding statistics and dropping
+ * old history are left to workers, since nothing waits for them.
+ */
+export class QueueUpkeep {
+  readonly #db: Database;
+  readonly #held: HeldJobs;
+  readonly #leaseMs: number;
+  readonly #logger: Logger;
+  #promoteAt = 0;
+  #surveyAt = 0;
+  /** Claims seen last time that nobody here holds; the claim's answer may still have been on its way. */
+  #suspects = new Set<string>();
+
+  constructor(parts: { db: Database; held: HeldJobs; leaseMs: number; logger: Logger }) {
+    this.#db = parts.db;
+    this.#held = parts.held;
+    this.#leaseMs = parts.leaseMs;
+    this.#logger = parts.logger;
+  }
+
+  /** Does what is due of it: before a claim, so that a queue which is never empty starves neither due nor orphaned jobs. */
+  async run(worker: string): Promise<void> {
+    const now = performance.now();
+    if (now >= this.#promoteAt) await this.promote();
+    if (now < this.#surveyAt) return;
+    this.#surveyAt = now + this.#leaseMs; // before it is done: concurrent calls need not do it too
+    await this.#survey(worker);
+  }
+
+  /** Makes due jobs ready; answers how many, and in how many ms the next is due. */
+  async promote(): Promise<{ promoted: number; nextDueInMs: number }> {
+    const { promoted, nextDueInMs = Number.POSITIVE_INFINITY } = (await statements.promoteJobs(this.#db, { limit: batchSize }))[0]!;
+    this.#promoteAt = performance.now() + promoteMs;
+    return { promoted, nextDueInMs };
+  }
+
+  async #survey(worker: string): Promise<void> {
+    const { nextExpiryMs, hasOrphans, mine } = (await statements.surveyLeases(this.#db, { worker }))[0]!;
+    const hasExpired = nextExpiryMs !== undefined && nextExpiryMs <= 0;
+    if (hasExpired) await statements.certifyDeaths(this.#db, {});
+    if (hasExpired || hasOrphans) await this.#rescue();
+    await statements.unparkJobs(this.#db, { limit: batchSize });
+    await this.#releaseForgotten(mine);
+  }
+
+  async #rescue(): Promise<void> {
+    for (;;) {
+      const [{ rescued } = { rescued: 0 }] = await statements.rescueJobs(this.#db, { limit: batchSize });
+      if (rescued > 0) this.#logger.warn({ rescued }, "took jobs back from dead workers");
+      if (rescued < batchSize) return;
+    }
+  }
+
+  /** Hands back claims that the database books to this process but nobody here holds, seen so twice in a row. */
+  async #releaseForgotten(mine: statements.Survey["mine"]): Promise<void> {
+    const unknown = mine.filter((claim) => !this.#held.get(claim));
+    const forgotten = unknown.filter(({ id, token }) => this.#suspects.has(`${id} ${token}`));
+    this.#suspects = new Set(unknown.map(({ id, token }) => `${id} ${token}`));
+    if (forgotten.length === 0) return;
+
+    const again = forgotten.map(({ id, token, attempt }) => {
+      return { id, token, ending: "interrupted", error: null, delayMs: 0, attempt: attempt - 1 } as const;
+    });
+    const released = await statements.retryJobs(this.#db, { retried: statements.retriedJson(again) });
+    this.#logger.warn({ released: released.length }, "handed back jobs whose claim was never answered");
+  }
+}
