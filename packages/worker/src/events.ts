@@ -1,0 +1,31 @@
+import { EventEmitter } from "node:events";
+import type { Logger, Outcome, statements } from "@hark/core";
+
+/** What a worker tells about its own jobs. Listeners run in the flow: keep them short. */
+export interface WorkerEventMap {
+  started: [job: statements.ClaimedJob];
+  /** The outcome was written. */
+  settled: [job: statements.ClaimedJob, outcome: Outcome, durationMs: number];
+  /** The outcome was refused: another worker owns the job, or it was cancelled. */
+  refused: [job: statements.ClaimedJob];
+  /** The process lost its lease, and goes on under a new identity. */
+  leaseLost: [];
+}
+
+/** Emits events so that a listener that throws is logged and harms no job. */
+export class WorkerEvents extends EventEmitter<WorkerEventMap> {
+  readonly #logger: Logger;
+
+  constructor(logger: Logger) {
+    super();
+    this.#logger = logger;
+  }
+
+  tell<Name extends keyof WorkerEventMap>(name: Name, ...facts: WorkerEventMap[Name]): void {
+    try {
+      this.emit(name, ...(facts as never));
+    } catch (error) {
+      this.#logger.error({ event: name, error }, "an event listener threw");
+    }
+  }
+}

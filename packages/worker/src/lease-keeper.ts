@@ -1,0 +1,133 @@
+import { hostname } from "node:os";
+import { Worker as Thread } from "node:worker_threads";
+import { type Database, DatabaseUnreachableError, type Logger, statements } from "@hark/core";
+import type { LeaseNews, LeaseThreadData } from "./lease-thread.ts";
+import type { Part } from "./runtime/part.ts";
+import { orLate } from "./runtime/sleep.ts";
+
+export interface LeaseKeeperOptions {
+  connectionString: string;
+  db: Database;
+  name: string;
+  /** Concurrency by queue, for people who look at hark.workers. */
+  queues: Record<string, number>;
+  leaseMs: number;
+  logger: Logger;
+  /** The identity is gone: its jobs belong to others. */
+  onLost?: () => void;
+  /** A new identity is registered: claiming may go on. */
+  onRegistered?: () => void;
+}
+
+/** How long start() waits for the first registration, in ms. */
+const startDeadlineMs = 15_000;
+
+/**
+ * Keeps the process's lease, and with it its right to all its jobs. The lease is renewed from a thread of its own on a
+ * connection of its own, so that neither a busy event loop nor an empty pool loses it (FM-18, FM-19).
+ */
+export class LeaseKeeper implements Part {
+  readonly #options: LeaseKeeperOptions;
+  readonly #ticks = new Int32Array(new SharedArrayBuffer(8));
+  #thread: Thread | undefined;
+  #ticker: NodeJS.Timeout | undefined;
+  #identity: string | undefined;
+  #registered = Promise.withResolvers<void>();
+  #isStopping = false;
+  #lastFailure = "";
+
+  constructor(options: LeaseKeeperOptions) {
+    this.#options = options;
+  }
+
+  /** Under which jobs are claimed; undefined while there is no lease. */
+  get identity(): string | undefined {
+    return this.#identity;
+  }
+
+  /** Resolves once the lease holds; throws DatabaseUnreachableError if it does not within 15 s. */
+  async start(): Promise<void> {
+    this.#ticker = setInterval(() => Atomics.add(this.#ticks, 0, 1), 500);
+    this.#ticker.unref();
+    this.#startThread();
+    if ((await orLate(this.#registered.promise, startDeadlineMs)) === "late") {
+      await this.stop();
+      throw new DatabaseUnreachableError("the worker's lease connection", this.#lastFailure);
+    }
+  }
+
+  /** From now on the process is killed if its event loop hangs for a minute, so that a supervisor starts a fresh one. */
+  endProcessWhenHung(): void {
+    Atomics.store(this.#ticks, 1, 1);
+  }
+
+  /** Ends the lease: call it when no job is held any more. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    clearInterval(this.#ticker);
+    await this.#endThread();
+    const identity = this.#identity;
+    this.#identity = undefined;
+    if (identity === undefined) return;
+    await statements.leaveWorkers(this.#options.db, { id: identity }).catch((error: unknown) => {
+      this.#options.logger.debug({ error }, "could not end the registration: it will expire");
+    });
+  }
+
+  async #endThread(): Promise<void> {
+    const thread = this.#thread;
+    if (!thread) return;
+    const exited = new Promise<void>((resolve) => void thread.once("exit", () => resolve()));
+    thread.postMessage("stop");
+    if ((await orLate(exited, 1_000)) === "late") await thread.terminate();
+    this.#thread = undefined;
+  }
+
+  #startThread(): void {
+    const { connectionString, name, queues, leaseMs } = this.#options;
+    const data: LeaseThreadData = {
+      connectionString,
+      name,
+      hostname: hostname(),
+      queues: JSON.stringify(queues),
+      leaseMs,
+      ticks: this.#ticks,
+    };
+    const file = new URL(import.meta.url.endsWith(".ts") ? "./lease-thread.ts" : "./lease-thread.js", import.meta.url);
+    const thread = new Thread(file, { workerData: data, name: "hark lease" });
+    thread.on("message", (news: LeaseNews) => this.#hear(news));
+    thread.on("error", (error) => this.#options.logger.error({ error }, "the lease thread failed, starting another"));
+    thread.on("exit", () => {
+      if (this.#isStopping) return;
+      this.#lose();
+      this.#startThread();
+    });
+    this.#thread = thread;
+  }
+
+  #hear(news: LeaseNews): void {
+    switch (news.kind) {
+      case "registered":
+        this.#identity = news.identity;
+        this.#registered.resolve();
+        this.#options.onRegistered?.();
+        return;
+      case "lost":
+        this.#lose();
+        return;
+      case "failed":
+        this.#lastFailure = news.message;
+        this.#options.logger.warn({ error: news.message }, "the lease could not be renewed, trying again on a fresh connection");
+        return;
+      default:
+        news satisfies never;
+    }
+  }
+
+  #lose(): void {
+    if (this.#identity === undefined) return;
+    this.#identity = undefined;
+    this.#options.logger.error({}, "lease lost: running jobs are aborted, and the process goes on under a new identity");
+    this.#options.onLost?.();
+  }
+}

@@ -1,0 +1,123 @@
+import { hostname } from "node:os";
+import {
+  checkName,
+  createLogger,
+  type Duration,
+  InvalidOptionsError,
+  type Issue,
+  type Logger,
+  parseDuration,
+} from "@hark/core";
+import type { Handler } from "./implement.ts";
+
+export interface WorkerOptions {
+  connectionString: string;
+  /** For LISTEN, a URL straight to PostgreSQL where connectionString leads through a transaction pooler (HARK_LISTEN_URL). */
+  listenUrl?: string | undefined;
+  /** One for each job type it runs: see implement(). */
+  handlers: readonly Handler[];
+  /** Jobs that may run at once, for every queue or by queue, "*" for those not named. 10 if not given. */
+  queues?: number | Record<string, number>;
+  /** A label for people; host and process id if not given. */
+  name?: string;
+  logger?: Logger;
+  /** How long the process may be out of touch before others take its jobs: 10 s if not given. */
+  lease?: Duration;
+  /** What a lost notification costs a ready job at most: 5 s if not given. */
+  pollInterval?: Duration;
+  /** What a lost notification costs a scheduled job at most: 5 s if not given. */
+  promoteInterval?: Duration;
+  /** How long stop() waits for running jobs before it aborts them: 25 s, under Kubernetes' 30, if not given. */
+  drainTimeout?: Duration;
+  /** How long aborted handlers have to end before their jobs are handed back without them: 5 s if not given. */
+  abortTimeout?: Duration;
+  /** Days that finished jobs are kept: 7 if not given. */
+  keepDays?: number;
+}
+
+/** Everything a worker needs, checked, in the units it counts in. */
+export interface WorkerSettings {
+  readonly connectionString: string;
+  readonly listenUrl: string;
+  /** No session state on connectionString: it leads through a pooler. */
+  readonly isPooled: boolean;
+  readonly handlers: ReadonlyMap<string, Handler>;
+  readonly concurrency: ReadonlyMap<string, number>;
+  readonly name: string;
+  readonly logger: Logger;
+  readonly leaseMs: number;
+  readonly pollMs: number;
+  readonly promoteMs: number;
+  readonly drainMs: number;
+  readonly abortMs: number;
+  readonly keepDays: number;
+}
+
+/** Least lease, in ms: below it, a pause of the garbage collector or the disk costs jobs. */
+const leastLeaseMs = 1_000;
+
+/** Checks all options together; throws {@link InvalidOptionsError} with everything that is wrong. */
+export function parseOptions(options: WorkerOptions): WorkerSettings {
+  const issues: Issue[] = [];
+  const attempt = <Value>(parse: () => Value, otherwise: Value): Value => {
+    try {
+      return parse();
+    } catch (error) {
+      if (!(error instanceof InvalidOptionsError)) throw error;
+      issues.push(...error.issues.map(({ path, message }) => ({ path: [String(error.facts.what), ...path], message })));
+      return otherwise;
+    }
+  };
+  const duration = (field: string, value: Duration | undefined, otherwiseMs: number, leastMs: number): number => {
+    const ms = attempt(() => (value === undefined ? otherwiseMs : parseDuration(field, value)), otherwiseMs);
+    if (ms < leastMs) issues.push({ path: [field], message: `must be at least ${leastMs} ms, not ${ms}` });
+    return ms;
+  };
+
+  const handlers = new Map<string, Handler>();
+  for (const handler of options.handlers) {
+    const { type } = handler.job;
+    if (handlers.has(type)) issues.push({ path: ["handlers"], message: `two handlers for ${type}` });
+    handlers.set(type, handler);
+  }
+  if (handlers.size === 0) issues.push({ path: ["handlers"], message: "is empty: a worker without handlers would run nothing" });
+  if (!options.connectionString) issues.push({ path: ["connectionString"], message: "is missing" });
+  const { keepDays = 7 } = options;
+  if (!Number.isInteger(keepDays) || keepDays < 1) issues.push({ path: ["keepDays"], message: "must be a whole number from 1" });
+
+  const settings: WorkerSettings = {
+    connectionString: options.connectionString,
+    listenUrl: options.listenUrl ?? options.connectionString,
+    isPooled: options.listenUrl !== undefined && options.listenUrl !== options.connectionString,
+    handlers,
+    concurrency: concurrencyByQueue(handlers, options.queues ?? 10, issues),
+    name: options.name ?? `${hostname()}:${process.pid}`,
+    logger: options.logger ?? createLogger(),
+    leaseMs: duration("lease", options.lease, 10_000, leastLeaseMs),
+    pollMs: duration("pollInterval", options.pollInterval, 5_000, 100),
+    promoteMs: duration("promoteInterval", options.promoteInterval, 5_000, 100),
+    drainMs: duration("drainTimeout", options.drainTimeout, 25_000, 0),
+    abortMs: duration("abortTimeout", options.abortTimeout, 5_000, 0),
+    keepDays,
+  };
+  if (issues.length) throw new InvalidOptionsError("createWorker", issues);
+  return settings;
+}
+
+/** The queues of the handlers' job types and those named, each with how many of its jobs may run at once. */
+function concurrencyByQueue(
+  handlers: ReadonlyMap<string, Handler>,
+  queues: number | Record<string, number>,
+  issues: Issue[],
+): Map<string, number> {
+  const named = typeof queues === "number" ? { "*": queues } : queues;
+  const concurrency = new Map<string, number>();
+  for (const { job } of handlers.values()) concurrency.set(job.queue, named["*"] ?? 10);
+  for (const [queue, limit] of Object.entries(named)) {
+    if (!Number.isInteger(limit) || limit < 1 || limit > 10_000) {
+      issues.push({ path: ["queues", queue], message: `must be an integer from 1 to 10000, not ${limit}` });
+    }
+    if (queue !== "*") concurrency.set(checkName("queue", queue), limit);
+  }
+  return concurrency;
+}

@@ -1,0 +1,88 @@
+import { backoffMs, jitter, type Logger } from "@hark/core";
+import type { Part } from "./part.ts";
+import { orLate, sleep } from "./sleep.ts";
+import { WakeUp } from "./wake-up.ts";
+
+/** What a step says about the next: "again" at once, "rest" for the usual interval, or a rest of its own, in ms. */
+export type Next = "again" | "rest" | { readonly restMs: number };
+
+export interface LoopOptions {
+  name: string;
+  /** Its signal is aborted when the loop stops, and when the step took so long that the loop went on without it. */
+  step: (signal: AbortSignal) => Promise<Next>;
+  /** Longest rest when nothing rings, in ms, varied by a tenth. */
+  restMs: number;
+  logger: Logger;
+}
+
+/** A step that has not ended after this long is given up, in ms (FM-08): above every query's own deadline. */
+const stepDeadlineMs = 30_000;
+
+/** After a failed step: 0.1, 0.2, 0.4 ... 5 s, half of it random, so that many workers do not come back at once. */
+const afterFailure = { baseMs: 100, factor: 2, capMs: 5_000, jitter: 0.5 };
+
+/** Repeats a step until stopped: at once on "again", after a rest otherwise, backing off on errors. */
+export class Loop implements Part {
+  readonly wakeUp: WakeUp = new WakeUp();
+  readonly #options: LoopOptions;
+  readonly #stopping = new AbortController();
+  #running: Promise<void> | undefined;
+  #failures = 0;
+  #restarts = 0;
+
+  constructor(options: LoopOptions) {
+    this.#options = options;
+  }
+
+  /** Failed steps in a row; 0 while all is well. */
+  get failures(): number {
+    return this.#failures;
+  }
+
+  /** Steps that were given up because they hung. */
+  get restarts(): number {
+    return this.#restarts;
+  }
+
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { name, restMs, logger } = this.#options;
+    const stopping = this.#stopping.signal;
+    while (!stopping.aborted) {
+      const rung = this.wakeUp.arm(); // before the step, or a ring during it would be lost
+      try {
+        const next = await this.#step();
+        this.#failures = 0;
+        if (next === "again") continue;
+        await sleep(next === "rest" ? jitter(restMs) : next.restMs, { signal: stopping, until: rung });
+      } catch (error) {
+        this.#failures += 1;
+        logger.error({ loop: name, error, failures: this.#failures }, "step failed, will try again");
+        await sleep(backoffMs(afterFailure, this.#failures), { signal: stopping });
+      }
+    }
+  }
+
+  async #step(): Promise<Next> {
+    const given = new AbortController();
+    const pass = () => given.abort();
+    this.#stopping.signal.addEventListener("abort", pass);
+    try {
+      const answer = await orLate(this.#options.step(given.signal), stepDeadlineMs);
+      if (answer !== "late") return answer;
+      this.#restarts += 1;
+      throw new Error(`no answer after ${stepDeadlineMs} ms`);
+    } finally {
+      this.#stopping.signal.removeEventListener("abort", pass);
+      given.abort();
+    }
+  }
+}

@@ -1,0 +1,31 @@
+import type { Logger } from "@hark/core";
+
+export interface Stoppable {
+  /** Drains; `"now"` goes straight to aborting. May be called again, to hurry. */
+  stop(how?: "drain" | "now"): Promise<void>;
+}
+
+const exitCodes = { SIGINT: 130, SIGTERM: 143 } as const;
+
+/**
+ * Resolves once a signal has stopped `stoppable`: the first SIGTERM or SIGINT drains, a second aborts what runs, a third ends
+ * the process at once.
+ */
+export async function runUntilSignalled(stoppable: Stoppable, logger: Logger): Promise<void> {
+  const stopped = Promise.withResolvers<void>();
+  let signals = 0;
+  const onSignal = (signal: keyof typeof exitCodes) => {
+    signals += 1;
+    if (signals >= 3) process.exit(exitCodes[signal]);
+    logger.info({ signal, signals }, signals === 1 ? "stopping: running jobs may end" : "stopping now: running jobs are aborted");
+    stoppable.stop(signals === 1 ? "drain" : "now").then(stopped.resolve, stopped.reject);
+  };
+  process.on("SIGINT", onSignal);
+  process.on("SIGTERM", onSignal);
+  try {
+    await stopped.promise;
+  } finally {
+    process.off("SIGINT", onSignal);
+    process.off("SIGTERM", onSignal);
+  }
+}

@@ -1,0 +1,139 @@
+import {
+  backoffMs,
+  type Database,
+  errorText,
+  type Executor,
+  type Logger,
+  type Outcome,
+  statements,
+} from "@hark/core";
+import type { Part } from "./runtime/part.ts";
+import { sleep } from "./runtime/sleep.ts";
+
+/** "settled": written. "refused": the claim no longer holds, so nothing was touched. */
+export type Settlement = "settled" | "refused";
+
+interface Entry {
+  readonly claim: statements.Claim;
+  outcome: Outcome;
+  readonly resolve: (settlement: Settlement) => void;
+  /** An earlier try ended without an answer, so it may have been written then. */
+  isDoubtful: boolean;
+}
+
+/** Most outcomes in one statement. Above some hundred the round trip is no longer what costs (performance.md, section 5). */
+const batchSize = 500;
+
+/** Between tries while the database does not answer: 0.1 s doubling to 5 s, half of it random. */
+const afterFailure = { baseMs: 100, factor: 2, capMs: 5_000, jitter: 0.5 };
+
+/**
+ * Writes outcomes, fenced by their tokens. Single-flight: flushes at once when idle and gathers while a flush runs, so that
+ * batches grow by themselves under load. An outcome is kept until the database took or refused it; a batch that the database
+ * rejects is tried row by row, so that one bad row stops nobody (FM-16).
+ */
+export class Settler implements Part {
+  readonly #db: Database;
+  readonly #logger: Logger;
+  readonly #giveUp = new AbortController();
+  #waiting: Entry[] = [];
+  #flushing: Promise<void> | undefined;
+  #inFlight = 0;
+
+  constructor({ db, logger }: { db: Database; logger: Logger }) {
+    this.#db = db;
+    this.#logger = logger;
+  }
+
+  /** Outcomes not written yet: while the database is slow, claiming more would only lengthen the list. */
+  get backlog(): number {
+    return this.#waiting.length + this.#inFlight;
+  }
+
+  start(): void {}
+
+  /** Writes what waits and resolves; give up with {@link abandon} if the database does not come back. */
+  async stop(): Promise<void> {
+    await this.#flushing;
+  }
+
+  /** Ends a stop() that waits for a database which does not answer: what is left is rescued when the lease runs out. */
+  abandon(): void {
+    this.#giveUp.abort();
+  }
+
+  settle(claim: statements.Claim, outcome: Outcome): Promise<Settlement> {
+    return new Promise((resolve) => {
+      this.#waiting.push({ claim, outcome, resolve, isDoubtful: false });
+      this.#flushing ??= this.#flush();
+    });
+  }
+
+  async #flush(): Promise<void> {
+    await Promise.resolve(); // let the jobs that end in the same turn of the loop come along
+    while (this.#waiting.length > 0 && !this.#giveUp.signal.aborted) {
+      const batch = this.#waiting.splice(0, batchSize);
+      this.#inFlight = batch.length;
+      for (const state of ["completed", "scheduled", "dead"] as const) {
+        const entries = batch.filter(({ outcome }) => outcome.state === state);
+        if (entries.length > 0) await this.#write(entries);
+      }
+      // A cancelled job's row went when it was cancelled: there is nothing to write.
+      for (const { outcome, resolve } of batch) if (outcome.state === "cancelled") resolve("refused");
+      this.#inFlight = 0;
+    }
+    for (const { resolve } of this.#waiting.splice(0)) resolve("refused"); // only after abandon()
+    this.#flushing = undefined; // in the same turn as the last look, or an outcome in between would wait for the next
+  }
+
+  async #write(entries: Entry[]): Promise<void> {
+    for (let failures = 1; !this.#giveUp.signal.aborted; failures += 1) {
+      try {
+        const moved = new Set((await writeOutcomes(this.#db, entries)).map(({ id }) => id));
+        for (const { claim, resolve, isDoubtful } of entries) {
+          resolve(moved.has(claim.id) || isDoubtful ? "settled" : "refused");
+        }
+        return;
+      } catch (error) {
+        if (isRejection(error)) return this.#writeOneByOne(entries, error);
+        for (const entry of entries) entry.isDoubtful = true;
+        this.#logger.error({ error, outcomes: entries.length, failures }, "outcomes could not be written, will try again");
+        await sleep(backoffMs(afterFailure, failures), { signal: this.#giveUp.signal });
+      }
+    }
+    for (const { resolve } of entries) resolve("refused");
+  }
+
+  async #writeOneByOne(entries: Entry[], rejection: unknown): Promise<void> {
+    const [only] = entries;
+    if (entries.length > 1 || !only) {
+      for (const entry of entries) await this.#write([entry]);
+      return;
+    }
+    const { claim, outcome } = only;
+    this.#logger.error({ jobId: claim.id, error: rejection, outcome: outcome.state }, "the database rejected an outcome");
+    if (outcome.state === "dead") return only.resolve("refused"); // even a plain text was rejected: upkeep hands the job back
+    const error = `the outcome "${outcome.state}" could not be stored: ${errorText(rejection)}`;
+    only.outcome = { state: "dead", ending: "fatal", reason: "unrecoverable", error };
+    await this.#write([only]);
+  }
+}
+
+function writeOutcomes(db: Executor, entries: Entry[]): Promise<{ id: bigint }[]> {
+  const rows = entries.map(({ claim: { id, token }, outcome }) => ({ id, token, ...outcome }));
+  switch (rows[0]?.state) {
+    case "completed":
+      return statements.completeJobs(db, { completed: statements.completedJson(rows as never) });
+    case "scheduled":
+      return statements.retryJobs(db, { retried: statements.retriedJson(rows as never) });
+    default:
+      return statements.buryJobs(db, { buried: statements.buriedJson(rows as never) });
+  }
+}
+
+/** True if the database answered that it will not take the row; false if it may take it later, or did not answer. */
+function isRejection(error: unknown): boolean {
+  const code = error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
+  // Classes of SQLSTATE: 21 cardinality, 22 data, 23 integrity, 54 program limits. The rest is trouble that passes.
+  return /^(21|22|23|54)[0-9A-Z]{3}$/.test(code);
+}

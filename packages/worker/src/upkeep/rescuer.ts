@@ -1,0 +1,86 @@
+import { type Database, type Logger, statements } from "@hark/core";
+import type { Executor } from "../executor.ts";
+import type { LeaseKeeper } from "../lease-keeper.ts";
+import { Loop, type Next } from "../runtime/loop.ts";
+import type { Part } from "../runtime/part.ts";
+
+/** Jobs taken back in one statement. */
+const batchSize = 1_000;
+
+/** After a lease should have run out, in ms, so that the clock has passed it for sure. */
+const afterExpiryMs = 20;
+
+/** Before looking again at orphans that another transaction has locked, in ms: another rescuer, or a late completeIn(). */
+const lockedRestMs = 250;
+
+/**
+ * Takes jobs back from workers that died, and from claims of this worker whose answer was lost on the way. Sleeps until the
+ * earliest lease of another would run out, so it asks the database once a lease while all is well. Every worker has one: row
+ * locks decide, not a leader.
+ */
+export class Rescuer implements Part {
+  readonly #db: Database;
+  readonly #lease: LeaseKeeper;
+  readonly #executor: Executor;
+  readonly #leaseMs: number;
+  readonly #logger: Logger;
+  readonly #loop: Loop;
+  /** Claims seen last time that nothing here runs; the claim's answer may still have been on its way. */
+  #suspects = new Set<string>();
+
+  constructor(parts: { db: Database; lease: LeaseKeeper; executor: Executor; leaseMs: number; logger: Logger }) {
+    this.#db = parts.db;
+    this.#lease = parts.lease;
+    this.#executor = parts.executor;
+    this.#leaseMs = parts.leaseMs;
+    this.#logger = parts.logger;
+    this.#loop = new Loop({ name: "rescue", restMs: parts.leaseMs, logger: parts.logger, step: () => this.#step() });
+  }
+
+  start(): void {
+    this.#loop.start();
+  }
+
+  stop(): Promise<void> {
+    return this.#loop.stop();
+  }
+
+  async #step(): Promise<Next> {
+    const identity = this.#lease.identity;
+    // The nil identity owns nothing: without a lease of our own there is still the others' jobs to look after.
+    const survey = (await statements.surveyLeases(this.#db, { worker: identity ?? nilIdentity }))[0]!;
+    await this.#releaseForgotten(survey.mine);
+
+    if (survey.nextExpiryMs !== undefined && survey.nextExpiryMs <= 0) {
+      const died = await statements.certifyDeaths(this.#db, {});
+      for (const { id, name } of died) this.#logger.warn({ worker: id, name }, "a worker's lease ran out: it is declared dead");
+      if (died.length > 0) return this.#rescue();
+    }
+    if (survey.hasOrphans) return this.#rescue();
+    return { restMs: Math.min(Math.max(survey.nextExpiryMs ?? this.#leaseMs, 0) + afterExpiryMs, this.#leaseMs) };
+  }
+
+  async #rescue(): Promise<Next> {
+    const [{ rescued } = { rescued: 0 }] = await statements.rescueJobs(this.#db, { limit: batchSize });
+    if (rescued === 0) return { restMs: lockedRestMs };
+    this.#logger.warn({ rescued }, "took jobs back from dead workers");
+    return "again"; // more may be left; the next survey says so
+  }
+
+  /** Hands back claims that the database books to this process but nothing here runs, seen so twice in a row. */
+  async #releaseForgotten(mine: statements.Survey["mine"]): Promise<void> {
+    const unknown = mine.filter((claim) => !this.#executor.holds(claim));
+    const forgotten = unknown.filter(({ id, token }) => this.#suspects.has(`${id} ${token}`));
+    this.#suspects = new Set(unknown.map(({ id, token }) => `${id} ${token}`));
+    if (forgotten.length === 0) return;
+
+    const released = await statements.retryJobs(this.#db, {
+      retried: statements.retriedJson(
+        forgotten.map(({ id, token, attempt }) => ({ id, token, ending: "interrupted", error: null, delayMs: 0, attempt: attempt - 1 })),
+      ),
+    });
+    this.#logger.warn({ released: released.length }, "handed back jobs whose claim was never answered");
+  }
+}
+
+const nilIdentity = "00000000-0000-0000-0000-000000000000";

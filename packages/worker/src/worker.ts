@@ -1,0 +1,226 @@
+import {
+  channels,
+  checkSchema,
+  createLocks,
+  type Database,
+  HarkError,
+  type Locks,
+  openDatabase,
+} from "@hark/core";
+import { Claimer } from "./claimer.ts";
+import { WorkerEvents } from "./events.ts";
+import { Executor } from "./executor.ts";
+import { LeaseKeeper } from "./lease-keeper.ts";
+import { Listener } from "./listener.ts";
+import { parseOptions, type WorkerOptions, type WorkerSettings } from "./options.ts";
+import type { Part } from "./runtime/part.ts";
+import { runUntilSignalled, type Stoppable } from "./runtime/shutdown.ts";
+import { orLate } from "./runtime/sleep.ts";
+import { Promoter } from "./scheduler/promoter.ts";
+import { Settler } from "./settler.ts";
+import { missingHandlerWatch } from "./upkeep/missing-handlers.ts";
+import { partitionUpkeep } from "./upkeep/partitions.ts";
+import { Rescuer } from "./upkeep/rescuer.ts";
+import { statisticsUpkeep } from "./upkeep/statistics.ts";
+
+export type WorkerState = "new" | "starting" | "running" | "draining" | "stopped";
+
+export interface WorkerHealth {
+  readonly state: WorkerState;
+  /** It claims jobs, its lease holds and notifications arrive. */
+  readonly isHealthy: boolean;
+  /** What keeps it from being healthy, in words; empty if nothing does. */
+  readonly reasons: readonly string[];
+  readonly activeJobs: number;
+  /** Whether wake-ups arrive; "polling" means that only the poll finds jobs. */
+  readonly listener: Listener["state"];
+}
+
+/** How long the last words to the database may take when a worker stops, in ms. */
+const flushDeadlineMs = 5_000;
+
+/** How long it waits for loops to end their step, in ms: above a query's own deadline, below a supervisor's patience. */
+const loopDeadlineMs = 11_000;
+
+/** Connections for claims, settles and upkeep; the listener and the lease have their own. */
+const maxConnections = 3;
+
+/** Builds the parts of a worker process and starts and stops them in order. See createWorker(). */
+export class Worker implements Stoppable, AsyncDisposable {
+  readonly events: WorkerEvents;
+  /** Locks by key for application code; waiters wake by this worker's listener. */
+  readonly locks: Locks;
+  readonly #settings: WorkerSettings;
+  readonly #db: Database;
+  readonly #listener: Listener;
+  readonly #lease: LeaseKeeper;
+  readonly #settler: Settler;
+  readonly #executor: Executor;
+  readonly #claimers: readonly Claimer[];
+  /** What finds or makes work: stops first. */
+  readonly #sources: readonly Part[];
+  #state: WorkerState = "new";
+  #starting: Promise<void> | undefined;
+  #stopping: Promise<void> | undefined;
+  readonly #hurry = Promise.withResolvers<void>();
+
+  constructor(options: WorkerOptions) {
+    const settings = (this.#settings = parseOptions(options));
+    const { connectionString, listenUrl, isPooled, handlers, concurrency, name, logger, leaseMs, pollMs } = settings;
+    const types = [...handlers.keys()];
+
+    const events = (this.events = new WorkerEvents(logger));
+    const db = (this.#db = openDatabase({ connectionString, isPooled, maxConnections, applicationName: "hark worker" }));
+    const notifications = (this.#listener = new Listener({ connectionString: listenUrl, applicationName: "hark listener", logger }));
+    this.locks = createLocks({ db, notifications, owner: name });
+    this.#settler = new Settler({ db, logger });
+    const executor = (this.#executor = new Executor({
+      handlers,
+      concurrency,
+      settler: this.#settler,
+      events,
+      graceMs: settings.abortMs,
+      logger,
+    }));
+    const lease = (this.#lease = new LeaseKeeper({
+      connectionString,
+      db,
+      name,
+      queues: Object.fromEntries(concurrency),
+      leaseMs,
+      logger,
+      onLost: () => {
+        executor.abortAll("lease lost");
+        events.tell("leaseLost");
+      },
+      onRegistered: () => this.#wakeClaimers(),
+    }));
+    this.#claimers = [...concurrency.keys()].map((queue) => new Claimer({ queue, db, executor, lease, types, pollMs, logger }));
+    this.#sources = [
+      ...this.#claimers,
+      new Promoter({ db, notifications, pollMs: settings.promoteMs, logger }),
+      new Rescuer({ db, lease, executor, leaseMs, logger }),
+      partitionUpkeep({ db, keepDays: settings.keepDays, logger }),
+      statisticsUpkeep({ db, logger }),
+      missingHandlerWatch({ db, queues: concurrency.keys(), types, logger }),
+    ];
+
+    notifications.on(channels.jobReady, (queue) => this.#wakeClaimers(queue));
+    notifications.on(channels.jobCancelled, (id) => {
+      if (id !== undefined && /^\d{1,19}$/.test(id)) executor.abortJob(BigInt(id)); // anyone may send anything: it is a hint
+    });
+  }
+
+  /**
+   * Starts claiming. Resolves once the lease holds; a listener that cannot connect is no reason to wait, since the poll finds.
+   * @throws SchemaVersionError if the schema is missing, older or newer than this code
+   * @throws DatabaseUnreachableError
+   */
+  start(): Promise<void> {
+    return (this.#starting ??= this.#start());
+  }
+
+  /**
+   * Stops claiming, lets running jobs end within the drain time, aborts the others, hands back what is left without burning an
+   * attempt, and leaves. `"now"` skips the drain, also for a stop that is under way. Resolves when nothing runs any more.
+   */
+  stop(how: "drain" | "now" = "drain"): Promise<void> {
+    if (how === "now") this.#hurry.resolve();
+    return (this.#stopping ??= this.#stop());
+  }
+
+  /** Runs as a service: starts, and resolves once SIGTERM or SIGINT has stopped it. A second signal aborts, a third exits. */
+  async run(): Promise<void> {
+    await this.start();
+    this.#lease.endProcessWhenHung();
+    await runUntilSignalled(this, this.#settings.logger);
+  }
+
+  health(): WorkerHealth {
+    const reasons: string[] = [];
+    if (this.#state !== "running") reasons.push(`the worker is ${this.#state}`);
+    else if (this.#lease.identity === undefined) reasons.push("the worker has no lease, so it claims nothing");
+    if (this.#listener.state !== "listening") {
+      reasons.push(`no wake-ups (${this.#listener.reason ?? this.#listener.state}): jobs start by the poll, every ${this.#settings.pollMs} ms`);
+    }
+    for (const { queue, loop } of this.#claimers) {
+      if (loop.failures > 0) reasons.push(`claiming from ${queue} failed ${loop.failures} times in a row`);
+    }
+    return {
+      state: this.#state,
+      isHealthy: reasons.length === 0,
+      reasons,
+      activeJobs: this.#executor.activeCount,
+      listener: this.#listener.state,
+    };
+  }
+
+  /** Resolves once notifications arrive; without a listener that can connect, never. */
+  whenListening(signal?: AbortSignal): Promise<void> {
+    return this.#listener.whenListening(signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  #wakeClaimers(queue?: string): void {
+    for (const claimer of this.#claimers) {
+      if (queue === undefined || claimer.queue === queue) claimer.loop.wakeUp.ring();
+    }
+  }
+
+  async #start(): Promise<void> {
+    const { connectionString, logger, concurrency, handlers, name } = this.#settings;
+    this.#state = "starting";
+    try {
+      await checkSchema(connectionString);
+      await this.#lease.start();
+    } catch (error) {
+      this.#state = "stopped";
+      await this.#db.close();
+      throw error;
+    }
+    if (this.#stopping) return; // stopped while it started
+    this.#listener.start();
+    for (const source of this.#sources) await source.start();
+    this.#state = "running";
+    logger.info({ worker: name, queues: Object.fromEntries(concurrency), types: [...handlers.keys()] }, "worker started");
+  }
+
+  async #stop(): Promise<void> {
+    const { drainMs, abortMs, logger } = this.#settings;
+    // Start and stop are serialised (FM-51); a start that failed has cleaned up after itself.
+    const failure = await this.#starting?.catch((error: unknown) => error);
+    if (failure instanceof HarkError || failure instanceof Error || !this.#starting) {
+      this.#state = "stopped";
+      await this.#db.close();
+      return;
+    }
+    this.#state = "draining";
+    await orLate(Promise.all(this.#sources.map((source) => source.stop())), loopDeadlineMs);
+
+    // The lease is kept until the last job is settled: letting it go first would hand running jobs to others.
+    const drained = this.#executor.stop().then(() => "drained" as const);
+    if ((await Promise.race([orLate(drained, drainMs), this.#hurry.promise])) !== "drained") {
+      logger.warn({ running: this.#executor.activeCount }, "running jobs are aborted, to be handed back");
+      this.#executor.abortAll("stopping");
+      // A handler that ignores its signal is given up on by its attempt; the settler then has all there is to write.
+      if ((await orLate(drained, abortMs + flushDeadlineMs)) === "late") this.#settler.abandon();
+    }
+    await orLate(this.#settler.stop(), flushDeadlineMs);
+    await this.#lease.stop();
+    await this.#listener.close();
+    await orLate(this.#db.close(), flushDeadlineMs);
+    this.#state = "stopped";
+    logger.info({ worker: this.#settings.name }, "worker stopped");
+  }
+}
+
+/**
+ * Builds a worker; it does nothing until start() or run().
+ * @throws InvalidOptionsError with everything that is wrong with the options
+ */
+export function createWorker(options: WorkerOptions): Worker {
+  return new Worker(options);
+}
