@@ -26,3 +26,14 @@ export function parseDuration(what: string, duration: Duration): number {
 export function jitter(timeMs: number, spread = 0.1, random: () => number = Math.random): number {
   return timeMs * (1 + spread * (2 * random() - 1));
 }
+
+/** Above this, setTimeout fires at once (FM-28); a sleeper that wakes early only looks once too often. */
+export const longestTimerMs = 2_147_483_647;
+
+/** Answers what `work` does, or "late" if it has not done so after `ms`. */
+export function orLate<Answer>(work: Promise<Answer>, ms: number): Promise<Answer | "late"> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => resolve("late"), Math.min(ms, longestTimerMs));
+    work.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}

@@ -76,9 +76,13 @@ export function storableText(text: string, maxBytes: number = limits.errorBytes)
   return bytes.subarray(0, maxBytes - mark.length).toString("utf8").replace(/\uFFFD+$/, "") + mark;
 }
 
-/** What a thrown value says, with its stack and causes, as storable text of at most 16 KiB. */
+/** What a thrown value says, with its stack and causes, as storable text of at most 16 KiB. Never throws (FM-36). */
 export function errorText(thrown: unknown): string {
-  return storableText(describe(thrown, 0));
+  try {
+    return storableText(describe(thrown, 0));
+  } catch {
+    return "an error that cannot be read: its name, message or stack is no text"; // a getter that throws, a symbol for a name
+  }
 }
 
 function describe(thrown: unknown, depth: number): string {

@@ -51,6 +51,9 @@ export interface Locks {
 /** How much of its time before expiry a holder is told to stop: a tenth, at most a second, by the monotonic clock (FM-55). */
 const marginOf = (ttlMs: number) => Math.min(1_000, ttlMs / 10);
 
+/** What tokens look like; PostgreSQL raises an error for any other text, where the answer is that it holds nothing. */
+const uuidForm = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
 /** Longest rest between tries when no notification comes, in ms: what a lost one costs a waiter. */
 const pollMs = 1_000;
 
@@ -68,7 +71,8 @@ export function createLocks({
   /** A label for people who look at hark.locks. */
   owner?: string;
 }): Locks {
-  const release = async (key: string, token: string) => (await releaseLock(db, { key, token })).length === 1;
+  const release = async (key: string, token: string) =>
+    uuidForm.test(token) && (await releaseLock(db, { key, token })).length === 1;
 
   return {
     release,

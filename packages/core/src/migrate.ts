@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Client, type ClientBase } from "pg";
+import { orLate } from "./clock.ts";
 import { describeUrl } from "./database.ts";
 import { DatabaseUnreachableError, SchemaVersionError } from "./errors.ts";
 
@@ -24,6 +25,15 @@ export interface MigrateOptions {
 const folder = [join(import.meta.dirname, "../drizzle"), join(import.meta.dirname, "../../../drizzle")].find((candidate) =>
   existsSync(join(candidate, "meta/_journal.json")),
 );
+
+/** How long one statement of a migration may take, in ms: an index over a large table takes its time. */
+const statementDeadlineMs = 600_000;
+
+/** How long a look at the ledger may take, in ms. */
+const lookDeadlineMs = 10_000;
+
+/** How long the server may take to answer our goodbye, in ms. */
+const goodbyeMs = 1_000;
 
 /** Class and key of the advisory lock under which migrations run: "hark" in ASCII, so that it meets no one else's (SEC-37). */
 const advisoryLock = [0x6861726b, 0x6d696772];
@@ -53,7 +63,7 @@ export async function readMigrations(): Promise<Migration[]> {
  */
 export async function migrate({ connectionString, waitMs = 60_000 }: MigrateOptions): Promise<string[]> {
   const migrations = await readMigrations();
-  return withClient(connectionString, async (client) => {
+  return withClient(connectionString, waitMs + statementDeadlineMs, async (client) => {
     // Most calls find nothing to do, and need no lock to see it.
     if (pendingOf(migrations, await readLedger(client)).length === 0) return [];
 
@@ -89,7 +99,7 @@ export interface SchemaVersion {
 /** Compares the database's schema with this code's, changing nothing. Throws as {@link migrate} does. */
 export async function schemaVersion(connectionString: string): Promise<SchemaVersion> {
   const migrations = await readMigrations();
-  return withClient(connectionString, async (client) => {
+  return withClient(connectionString, lookDeadlineMs, async (client) => {
     const ledger = await readLedger(client);
     return {
       found: ledger.at(-1)?.version ?? null,
@@ -135,8 +145,17 @@ function pendingOf(migrations: Migration[], ledger: LedgerRow[]): Migration[] {
   return migrations.slice(last);
 }
 
-async function withClient<Answer>(connectionString: string, work: (client: Client) => Promise<Answer>): Promise<Answer> {
-  const client = new Client({ connectionString, connectionTimeoutMillis: 5_000, application_name: "hark migrate" });
+async function withClient<Answer>(
+  connectionString: string,
+  deadlineMs: number,
+  work: (client: Client) => Promise<Answer>,
+): Promise<Answer> {
+  const client = new Client({
+    connectionString,
+    connectionTimeoutMillis: 5_000,
+    query_timeout: deadlineMs,
+    application_name: "hark migrate",
+  });
   client.on("error", () => {}); // a lost connection rejects the query that runs; alone it must not end the process (FM-06)
   try {
     await client.connect();
@@ -146,6 +165,6 @@ async function withClient<Answer>(connectionString: string, work: (client: Clien
   try {
     return await work(client);
   } finally {
-    await client.end(); // also ends a transaction that failed
+    await orLate(client.end(), goodbyeMs); // also ends a transaction that failed
   }
 }

@@ -18,14 +18,3 @@ export class Calls {
     await Promise.allSettled(this.#running);
   }
 }
-
-/** Answers what `work` does, or "late" if it has not done so after `ms`. */
-export async function orLate<Answer>(work: Promise<Answer>, ms: number): Promise<Answer | "late"> {
-  const late = Promise.withResolvers<"late">();
-  const timer = setTimeout(() => late.resolve("late"), ms);
-  try {
-    return await Promise.race([work, late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
-}

@@ -9,16 +9,32 @@ export function check<Schema extends z.ZodObject>(what: string, schema: Schema, 
     what,
     checked.error.issues.flatMap((issue) =>
       issue.code === "unrecognized_keys"
-        ? issue.keys.map((key) => ({ path: [key], message: `is unknown: there are ${Object.keys(schema.shape).join(", ")}` }))
-        : [{ path: issue.path.map((step) => (typeof step === "symbol" ? String(step) : step)), message: issue.message }],
+        ? issue.keys.map((key) => ({
+            path: [key],
+            message: `is unknown: there are ${Object.keys(schema.shape).join(", ")}`,
+          }))
+        : [
+            {
+              path: issue.path.map((step) => (typeof step === "symbol" ? String(step) : step)),
+              message: issue.message,
+            },
+          ],
     ),
   );
 }
 
-/** `value` for a message: as JSON where it can be, cut short. */
+/** `value` for a message, as JSON where it can be, cut short. */
 export function shown(value: unknown): string {
-  const text = typeof value === "string" || typeof value === "object" ? (JSON.stringify(value) ?? "nothing") : String(value);
+  const text = typeof value === "number" ? String(value) : asJson(value);
   return text.length > 60 ? `${text.slice(0, 60)}...` : text;
+}
+
+function asJson(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? typeof value; // undefined or a function, which are no JSON
+  } catch {
+    return `a ${typeof value}`; // a cycle or a bigint
+  }
 }
 
 /** A whole number in a range; `unit` says what it counts. */
@@ -27,23 +43,29 @@ export const wholeNumber = (least: number, most: number, unit: string) =>
     error: ({ input }) => `must be a whole number from ${least} to ${most} (${unit}), not ${shown(input)}`,
   });
 
-const dayMs = 86_400_000;
+export const dayMs = 86_400_000;
 
 /** What JobManager and PostgresQueue both take. */
 export const sharedOptions = {
-  connectionString: z.string({ error: "must be the address of a PostgreSQL: postgres://user:password@host:5432/database" }).min(1, {
-    error: "is empty",
-  }),
+  connectionString: z
+    .string({ error: "must be the address of a PostgreSQL: postgres://user:password@host:5432/database" })
+    .min(1, {
+      error: "is empty",
+    }),
   listenUrl: z.string({ error: "must be the address of a PostgreSQL" }).min(1, { error: "is empty" }).optional(),
   lockTTL: wholeNumber(1_000, dayMs, "ms").default(10_000),
   pollInterval: wholeNumber(100, dayMs, "ms").default(5_000),
   retryAttempts: wholeNumber(1, 1_000, "attempts in all").default(3),
   name: z.string({ error: "must be text" }).optional(),
   logger: z
-    .custom<Logger>((value) => typeof value === "object" && value !== null && ["debug", "info", "warn", "error", "child"].every((name) => name in value), {
-      error: "must have the methods debug, info, warn, error and child, as a pino has",
-    })
+    .custom<Logger>(
+      (value) =>
+        typeof value === "object" &&
+        value !== null &&
+        ["debug", "info", "warn", "error", "child"].every((name) => name in value),
+      {
+        error: "must have the methods debug, info, warn, error and child, as a pino has",
+      },
+    )
     .optional(),
 };
-
-export { dayMs };

@@ -1,4 +1,11 @@
-import { type Database, type DeadJob, type DeadReason, InvalidOptionsError, listDeadJobs, requeueDeadJob } from "@hark/core";
+import {
+  type Database,
+  type DeadJob,
+  type DeadReason,
+  InvalidOptionsError,
+  listDeadJobs,
+  requeueDeadJob,
+} from "@hark/core";
 import { shown } from "./check.ts";
 import { DeadLetterNotFoundError, UniqueKeyTakenError } from "./errors.ts";
 
@@ -30,7 +37,8 @@ export async function deadLetters(database: Database, limit: number): Promise<De
 /** Makes one dead letter ready again, with all its attempts before it; see JobManager.requeueDeadLetterJob. */
 export async function requeue(database: Database, indexOrId: number | string): Promise<{ id: string; type: string }> {
   const wanted = typeof indexOrId === "number" ? { index: checkIndex(indexOrId) } : { id: checkId(indexOrId) };
-  const id = "id" in wanted ? BigInt(wanted.id) : (await listDeadJobs(database, { limit: wanted.index + 1 }))[wanted.index]?.id;
+  const id =
+    "id" in wanted ? BigInt(wanted.id) : (await listDeadJobs(database, { limit: wanted.index + 1 }))[wanted.index]?.id;
   const found = id === undefined ? undefined : await requeueDeadJob(database, id);
   if (!found) throw new DeadLetterNotFoundError(wanted);
   if (!found.isRequeued) throw new UniqueKeyTakenError(String(found.id));

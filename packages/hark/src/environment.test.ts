@@ -52,7 +52,11 @@ test("what is set counts, and an empty variable is not set", () => {
     port: 3_000,
     apiToken: undefined,
   });
-  expect(settings.sources).toMatchObject({ SCRAPER_REQUEST_DELAY: "environment", PORT: "default", HARK_API_TOKEN: "default" });
+  expect(settings.sources).toMatchObject({
+    SCRAPER_REQUEST_DELAY: "environment",
+    PORT: "default",
+    HARK_API_TOKEN: "default",
+  });
 });
 
 test("everything wrong is told at once, with the variable's name and what it wants", () => {

@@ -1,7 +1,7 @@
 import { InvalidOptionsError } from "@hark/core";
 import { z } from "zod";
 import { shown } from "./check.ts";
-import type { JobManagerOptions } from "./job-manager.ts";
+import type { JobManagerOptions } from "./job-manager-options.ts";
 import { maskUrl } from "./mask-secrets.ts";
 
 /** The settings of a Hark process, from its environment variables. Quantities of time are in ms. */
@@ -45,7 +45,9 @@ const variables = z.object({
   JOB_MANAGER_LOCK_TTL: whole(1_000, hourMs, "ms").default(10_000),
   JOB_MANAGER_POLL_INTERVAL: whole(100, hourMs, "ms").default(5_000),
   JOB_MANAGER_DELAYED_INTERVAL: whole(100, hourMs, "ms").default(5_000),
-  LOG_LEVEL: z.enum(logLevels, { error: ({ input }) => `wants one of ${logLevels.join(", ")}, not ${shown(input)}` }).default("info"),
+  LOG_LEVEL: z
+    .enum(logLevels, { error: ({ input }) => `wants one of ${logLevels.join(", ")}, not ${shown(input)}` })
+    .default("info"),
   PORT: whole(0, 65_535, "0 takes a free one").default(3_000),
   // As checkCredentials() in the server has it: what a header can carry.
   HARK_API_TOKEN: z
@@ -110,7 +112,8 @@ export function describeEnvironment(environment: Environment): string[] {
 
 /** What of the environment is a JobManager's: `new JobManager({ ...jobManagerOptions(readEnvironment()), migrate: true })`. */
 export function jobManagerOptions(environment: Environment): JobManagerOptions {
-  const { databaseUrl, listenUrl, concurrency, retryAttempts, lockTtlMs, pollIntervalMs, delayedIntervalMs } = environment;
+  const { databaseUrl, listenUrl, concurrency, retryAttempts, lockTtlMs, pollIntervalMs, delayedIntervalMs } =
+    environment;
   return {
     connectionString: databaseUrl,
     listenUrl,
@@ -137,7 +140,9 @@ function postgresUrl() {
   return z
     .string({ error: `is not set: it ${wanted}` })
     .refine((text) => /^postgres(ql)?:\/\//.test(text) && URL.canParse(text), { error: wanted, abort: true })
-    .refine((text) => !isTorn(new URL(text)), { error: `${wanted}, where "#", "/", "?" and "@" in a password are written %23, %2F, %3F and %40` });
+    .refine((text) => !isTorn(new URL(text)), {
+      error: `${wanted}, where "#", "/", "?" and "@" in a password are written %23, %2F, %3F and %40`,
+    });
 }
 
 /** True if a password with a raw "#", "/" or "?" ended the host's part too early: the rest would be logged as if it were none. */

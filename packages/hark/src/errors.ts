@@ -23,7 +23,11 @@ export class NoProcessorError extends HarkError {
 
 export class QueueClosedError extends HarkError {
   constructor(method: string) {
-    super("QUEUE_CLOSED", { method }, `${method}() was called on a PostgresQueue that is closed. Make a new one. Nothing was written.`);
+    super(
+      "QUEUE_CLOSED",
+      { method },
+      `${method}() was called on a PostgresQueue that is closed. Make a new one. Nothing was written.`,
+    );
   }
 }
 

@@ -70,8 +70,10 @@ export function isToken(token: unknown): token is string {
 export function claimOf(method: string, reference: ClaimReference): statements.Claim {
   const { id, token } = (reference ?? {}) as Partial<ClaimReference>;
   const issues = [];
-  if (!/^[1-9]\d{0,18}$/.test(String(id))) issues.push({ path: ["id"], message: `must be a job's id, not ${shown(id)}` });
-  if (!isToken(token)) issues.push({ path: ["token"], message: `must be the token that dequeue() gave, not ${shown(token)}` });
+  if (!/^[1-9]\d{0,18}$/.test(String(id)))
+    issues.push({ path: ["id"], message: `must be a job's id, not ${shown(id)}` });
+  if (!isToken(token))
+    issues.push({ path: ["token"], message: `must be the token that dequeue() gave, not ${shown(token)}` });
   if (issues.length) throw new InvalidOptionsError(method, issues);
   return { id: BigInt(id!), token: token!.toLowerCase() };
 }

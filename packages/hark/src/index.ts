@@ -98,7 +98,13 @@ export {
   type StartOptions,
 } from "@hark/server";
 export type { DeadLetterJob } from "./dead-letters.ts";
-export { describeEnvironment, type Environment, jobManagerOptions, readEnvironment, type VariableName } from "./environment.ts";
+export {
+  describeEnvironment,
+  type Environment,
+  jobManagerOptions,
+  readEnvironment,
+  type VariableName,
+} from "./environment.ts";
 export {
   DeadLetterNotFoundError,
   JobFailedError,
@@ -108,7 +114,8 @@ export {
   UniqueKeyTakenError,
 } from "./errors.ts";
 export type { ClaimReference, DequeuedJob } from "./held-jobs.ts";
-export { JobManager, type JobManagerHealth, type JobManagerOptions } from "./job-manager.ts";
+export { JobManager, type JobManagerHealth } from "./job-manager.ts";
+export type { JobManagerOptions } from "./job-manager-options.ts";
 export type { AddedJob, MissionJobType, NewMissionJob } from "./mission-job.ts";
 export { PostgresQueue } from "./postgres-queue.ts";
 export type { JobProcessor, ProcessorJob, ProcessorResult } from "./processor.ts";

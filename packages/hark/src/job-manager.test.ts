@@ -1,6 +1,7 @@
 import { HarkError, InvalidOptionsError, silentLogger } from "@hark/core";
 import { expect, test } from "vitest";
-import { JobManager, type JobManagerOptions } from "./job-manager.ts";
+import { JobManager } from "./job-manager.ts";
+import type { JobManagerOptions } from "./job-manager-options.ts";
 import { PostgresQueue } from "./postgres-queue.ts";
 
 /** Nothing listens there, and nothing here may try to connect. */
@@ -9,7 +10,13 @@ const connectionString = "postgres://nobody@127.0.0.1:1/none";
 const job = { type: "product", target_url: "https://shop.example/1" } as const;
 
 test("everything wrong with the options is told at once", () => {
-  const options = { concurrency: 0, lockTTL: 5, pollInterval: "1s", lockTtl: 1, logger: {} } as unknown as JobManagerOptions;
+  const options = {
+    concurrency: 0,
+    lockTTL: 5,
+    pollInterval: "1s",
+    lockTtl: 1,
+    logger: {},
+  } as unknown as JobManagerOptions;
   const refused = caught(() => new JobManager(options));
 
   expect(refused).toBeInstanceOf(InvalidOptionsError);

@@ -8,44 +8,25 @@ import {
   type Logger,
   migrate,
   openDatabase,
+  orLate,
   type Stats,
 } from "@hark/core";
 import { createProducer, type Producer } from "@hark/producer";
 import { createWorker, type Worker } from "@hark/worker";
-import { z } from "zod";
-import { Calls, orLate } from "./calls.ts";
-import { check, dayMs, sharedOptions, wholeNumber } from "./check.ts";
+import type { z } from "zod";
+import { Calls } from "./calls.ts";
+import { check } from "./check.ts";
 import { type DeadLetterJob, deadLetters, requeue } from "./dead-letters.ts";
 import { NoProcessorError, NotInitializedError } from "./errors.ts";
-import { type AddedJob, addMissionJob, type MissionJobDefinition, missionJobsWith, type NewMissionJob } from "./mission-job.ts";
+import { type JobManagerOptions, managerSettings, processorArgument } from "./job-manager-options.ts";
+import {
+  type AddedJob,
+  addMissionJob,
+  type MissionJobDefinition,
+  missionJobsWith,
+  type NewMissionJob,
+} from "./mission-job.ts";
 import { handlerOf, type JobProcessor } from "./processor.ts";
-
-/** All durations are in ms. */
-export interface JobManagerOptions {
-  connectionString: string;
-  /** For LISTEN, a URL straight to PostgreSQL where connectionString leads through a transaction pooler. */
-  listenUrl?: string | undefined;
-  /** Jobs that run at once in this process; 10 if not given. */
-  concurrency?: number | undefined;
-  /**
-   * How long this process may be out of touch before others take over its jobs and, with them, the locks on their URLs. 10,000
-   * if not given, at least 1,000. It is renewed all the time, so jobs may run much longer.
-   */
-  lockTTL?: number | undefined;
-  /** Notifications start jobs; this bounds what a lost one costs a ready job. 5,000 if not given. */
-  pollInterval?: number | undefined;
-  /** The same bound for delayed jobs and retries. 5,000 if not given. */
-  delayedJobsInterval?: number | undefined;
-  /** Attempts of the jobs added here, the first included; 3 if not given. */
-  retryAttempts?: number | undefined;
-  /** How long stop() waits for running jobs before it aborts them; 25,000 if not given. */
-  drainTimeout?: number | undefined;
-  /** Lets initialize() bring the database's schema up to date; false if not given. */
-  migrate?: boolean | undefined;
-  /** A label for people; host and process id if not given. */
-  name?: string | undefined;
-  logger?: Logger | undefined;
-}
 
 export interface JobManagerHealth {
   /** It claims and runs jobs. */
@@ -56,14 +37,6 @@ export interface JobManagerHealth {
   /** What is not as it should be, in words; empty if all is well. */
   readonly reasons: readonly string[];
 }
-
-const settingsSchema = z.strictObject({
-  ...sharedOptions,
-  concurrency: wholeNumber(1, 10_000, "jobs at once").default(10),
-  delayedJobsInterval: wholeNumber(100, dayMs, "ms").default(5_000),
-  drainTimeout: wholeNumber(0, dayMs, "ms").default(25_000),
-  migrate: z.boolean({ error: "must be true or false" }).default(false),
-});
 
 /** How long a health check waits for the database, in ms: monitors ask often and give up early. */
 const healthDeadlineMs = 2_000;
@@ -78,7 +51,7 @@ const closeDeadlineMs = 5_000;
 export class JobManager implements AsyncDisposable {
   /** The job types, for createServer or a worker of one's own. */
   readonly jobs: readonly MissionJobDefinition[];
-  readonly #settings: z.output<typeof settingsSchema>;
+  readonly #settings: z.output<typeof managerSettings>;
   readonly #logger: Logger;
   readonly #calls = new Calls();
   #processor: JobProcessor | undefined;
@@ -91,7 +64,7 @@ export class JobManager implements AsyncDisposable {
 
   /** Connects to nothing yet. Throws InvalidOptionsError with everything that is wrong with the options. */
   constructor(options: JobManagerOptions) {
-    this.#settings = check("JobManager", settingsSchema, options);
+    this.#settings = check("JobManager", managerSettings, options);
     this.#logger = this.#settings.logger ?? createLogger();
     this.jobs = missionJobsWith(this.#settings.retryAttempts);
   }
@@ -110,7 +83,7 @@ export class JobManager implements AsyncDisposable {
 
   /** Sets what runs jobs; another one counts for the jobs that start from then on. */
   setJobProcessor(processor: JobProcessor): void {
-    check("setJobProcessor", processorSchema, { processor });
+    check("setJobProcessor", processorArgument, { processor });
     this.#processor = processor;
   }
 
@@ -161,7 +134,11 @@ export class JobManager implements AsyncDisposable {
   async healthCheck(): Promise<JobManagerHealth> {
     const trouble = await this.#databaseTrouble();
     const own = this.#worker ? this.#worker.health().reasons : ["the JobManager is not started"];
-    return { ...this.health(), databaseConnected: trouble === undefined, reasons: trouble === undefined ? own : [trouble, ...own] };
+    return {
+      ...this.health(),
+      databaseConnected: trouble === undefined,
+      reasons: trouble === undefined ? own : [trouble, ...own],
+    };
   }
 
   /** What this process knows of itself, without asking the database. */
@@ -207,7 +184,8 @@ export class JobManager implements AsyncDisposable {
   }
 
   async #start(): Promise<void> {
-    const { connectionString, listenUrl, concurrency, lockTTL, pollInterval, delayedJobsInterval, drainTimeout, name } = this.#settings;
+    const { connectionString, listenUrl, concurrency, lockTTL, pollInterval, delayedJobsInterval, drainTimeout, name } =
+      this.#settings;
     const worker = createWorker({
       connectionString,
       listenUrl,
@@ -240,14 +218,13 @@ export class JobManager implements AsyncDisposable {
     const { database } = this.#open;
     const where = describeUrl(this.#settings.connectionString);
     try {
-      const answer = await orLate(this.#calls.run(() => checkConnection(database, where)), healthDeadlineMs);
+      const answer = await orLate(
+        this.#calls.run(() => checkConnection(database, where)),
+        healthDeadlineMs,
+      );
       return answer === "late" ? `the database at ${where} did not answer within ${healthDeadlineMs} ms` : undefined;
     } catch (error) {
       return (error as Error).message;
     }
   }
 }
-
-const processorSchema = z.strictObject({
-  processor: z.custom<JobProcessor>((value) => typeof value === "function", { error: "must be a function that runs a job" }),
-});

@@ -6,7 +6,7 @@ export function maskUrl(text: string): string {
   if (!URL.canParse(text)) return "***"; // whatever it is, it may hold a password
   const url = new URL(text);
   if (url.password !== "") url.password = "***";
-  for (const name of [...url.searchParams.keys()]) {
+  for (const name of new Set(url.searchParams.keys())) {
     if (secretName.test(name)) url.searchParams.set(name, "***");
   }
   url.hash = "";

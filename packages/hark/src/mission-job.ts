@@ -72,7 +72,11 @@ export async function addMissionJob(
   check(method, request, given);
   const { type, target_url, priority, metadata, delay, unique_key } = given;
   const job = jobs.find((known) => known.type === type);
-  if (!job) throw new UnknownJobTypeError(type, jobs.map((known) => known.type));
+  if (!job)
+    throw new UnknownJobTypeError(
+      type,
+      jobs.map((known) => known.type),
+    );
 
   const { id, status } = await producer.enqueue(
     job,

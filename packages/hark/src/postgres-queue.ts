@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import {
   channels,
@@ -6,23 +5,28 @@ import {
   createLocks,
   createLogger,
   type Database,
-  InvalidPayloadError,
   JobCancelledError,
   LeaseLostError,
   LockTimeoutError,
   type Logger,
   openDatabase,
-  parsePayload,
-  statements,
+  orLate,
 } from "@hark/core";
 import { createProducer, type Producer } from "@hark/producer";
 import { Listener } from "@hark/worker";
 import { Bell } from "./bell.ts";
-import { Calls, orLate } from "./calls.ts";
+import { Calls } from "./calls.ts";
 import { check } from "./check.ts";
+import { Claims, queue } from "./claims.ts";
 import { QueueClosedError } from "./errors.ts";
 import { claimOf, type ClaimReference, type DequeuedJob, HeldJobs, isToken } from "./held-jobs.ts";
-import { type AddedJob, addMissionJob, type MissionJobDefinition, missionJobsWith, type NewMissionJob, viewOf } from "./mission-job.ts";
+import {
+  type AddedJob,
+  addMissionJob,
+  type MissionJobDefinition,
+  missionJobsWith,
+  type NewMissionJob,
+} from "./mission-job.ts";
 import { ProcessLease } from "./process-lease.ts";
 import {
   dequeueOptions,
@@ -36,13 +40,6 @@ import {
 } from "./queue-options.ts";
 import { QueueUpkeep } from "./queue-upkeep.ts";
 import { endingOf, type FailedJob, Settlement } from "./settlement.ts";
-
-/** The queue of the mission's job definitions. */
-const queue = "default";
-
-/** A key that is just changing hands is looked at again after `soonMs`, for `handOverMs` at most. */
-const soonMs = 5;
-const handOverMs = 1_000;
 
 /** How often who waits looks while no notifications arrive, in ms. */
 const deafPollMs = 1_000;
@@ -69,7 +66,7 @@ export class PostgresQueue implements AsyncDisposable {
   readonly #listener: Listener;
   readonly #lease: ProcessLease;
   readonly #held = new HeldJobs();
-  readonly #upkeep: QueueUpkeep;
+  readonly #claims: Claims;
   readonly #settlement: Settlement;
   readonly #calls = new Calls();
   readonly #jobReady = new Bell();
@@ -87,7 +84,11 @@ export class PostgresQueue implements AsyncDisposable {
     this.#pollMs = pollInterval;
     const jobs = (this.#jobs = missionJobsWith(retryAttempts));
 
-    const db = (this.#db = openDatabase({ connectionString, isPooled: listenUrl !== connectionString, applicationName: "hark queue" }));
+    const db = (this.#db = openDatabase({
+      connectionString,
+      isPooled: listenUrl !== connectionString,
+      applicationName: "hark queue",
+    }));
     this.#producer = createProducer({ database: db });
     this.#listener = new Listener({ connectionString: listenUrl, applicationName: "hark queue listener", logger });
     const held = this.#held;
@@ -100,11 +101,12 @@ export class PostgresQueue implements AsyncDisposable {
       logger,
       onLost: () => held.abort((job) => new LeaseLostError(job)),
     });
-    this.#upkeep = new QueueUpkeep({ db, held, leaseMs, logger });
-    this.#settlement = new Settlement({ db, held, jobs });
+    const settlement = (this.#settlement = new Settlement({ db, held, jobs }));
+    const upkeep = new QueueUpkeep({ db, held, leaseMs, logger });
+    this.#claims = new Claims({ db, lease: this.#lease, held, upkeep, settlement, jobs, logger });
 
-    this.#listener.on(channels.jobReady, (name) => {
-      if (name === undefined || name === queue) this.#jobReady.ring();
+    this.#listener.on(channels.jobReady, (ready) => {
+      if (ready === undefined || ready === queue) this.#jobReady.ring();
     });
     this.#listener.on(channels.jobScheduled, () => this.#jobReady.ring()); // it may be due before the waiter's rest ends
     this.#listener.on(channels.jobCancelled, (id) => {
@@ -171,7 +173,10 @@ export class PostgresQueue implements AsyncDisposable {
 
   /** Gives a lock up and wakes who waits for it. False if that value no longer held it: it ran out, or was never given. */
   releaseLock(url: string, lockValue: string): Promise<boolean> {
-    return this.#run("releaseLock", async () => isToken(lockValue) && createLocks({ db: this.#db }).release(url, lockValue));
+    return this.#run(
+      "releaseLock",
+      async () => isToken(lockValue) && createLocks({ db: this.#db }).release(url, lockValue),
+    );
   }
 
   /**
@@ -202,53 +207,12 @@ export class PostgresQueue implements AsyncDisposable {
     if (waitMs > 0) this.#listener.start();
     for (;;) {
       const rung = this.#jobReady.arm(); // before the look, or a ring during it would be lost
-      const found = await this.#next();
+      const found = await this.#claims.next();
       if ("job" in found) return found.job;
       const leftMs = endsAt - performance.now();
       if (leftMs <= 0 || this.#closing.signal.aborted) return null;
       const pollMs = this.#listener.state === "listening" ? this.#pollMs : Math.min(this.#pollMs, deafPollMs);
       await orLate(rung, Math.max(Math.min(leftMs, pollMs, found.nextDueInMs), 1));
-    }
-  }
-
-  /** Claims one job. If none is ready it promotes what is due and looks again, so that due jobs need no worker anywhere. */
-  async #next(): Promise<{ job: DequeuedJob } | { nextDueInMs: number }> {
-    const worker = await this.#lease.identity();
-    await this.#upkeep.run(worker);
-    const handOverEndsAt = performance.now() + handOverMs;
-    for (;;) {
-      const claimed = await this.#claim(worker);
-      if (typeof claimed === "object") return { job: claimed };
-      if (claimed === "none") {
-        const { promoted, nextDueInMs } = await this.#upkeep.promote();
-        if (promoted === 0) return { nextDueInMs };
-      }
-      if (claimed === "soon") {
-        if (performance.now() >= handOverEndsAt) return { nextDueInMs: soonMs };
-        await new Promise((resolve) => void setTimeout(resolve, soonMs));
-      }
-    }
-  }
-
-  /** "again": what stood in the way is gone. "soon": a key is changing hands. */
-  async #claim(worker: string): Promise<DequeuedJob | "none" | "again" | "soon"> {
-    const types = this.#jobs.map(({ type }) => type);
-    const [row] = await statements.claimJobs(this.#db, { queue, limit: 1, worker, token: randomUUID(), types });
-    if (!row) return "none";
-    if ("blockedKey" in row) {
-      const parked = await statements.parkJobs(this.#db, { queue, keys: [row.blockedKey], limit: 1_000 });
-      return parked.length > 0 ? "again" : "soon";
-    }
-    const { job, controller } = this.#held.add(row);
-    try {
-      const payload = await parsePayload(this.#jobs.find(({ type }) => type === job.type)!, job.payload);
-      return { ...viewOf(job, payload), token: job.token, signal: controller.signal };
-    } catch (error) {
-      if (!(error instanceof InvalidPayloadError)) throw error;
-      // As in a worker: no attempt can mend it. Others may be waiting behind it.
-      this.#logger.error({ jobId: job.id, type: job.type, error: error.message }, "job is a dead letter");
-      await this.#settlement.fail(job, { kind: "fatal", reason: "invalid_payload", error });
-      return "again";
     }
   }
 

@@ -1,6 +1,5 @@
-import { type Database, DatabaseUnreachableError, describeUrl, type Logger } from "@hark/core";
+import { type Database, DatabaseUnreachableError, describeUrl, type Logger, orLate } from "@hark/core";
 import { LeaseKeeper } from "@hark/worker";
-import { orLate } from "./calls.ts";
 
 /** How long a claim waits for a lease that was lost to be followed by another, in ms. */
 const renewalDeadlineMs = 5_000;
@@ -33,7 +32,10 @@ export class ProcessLease {
     }));
     if (keeper.identity === undefined) await orLate(this.#registered.promise, renewalDeadlineMs);
     if (keeper.identity !== undefined) return keeper.identity;
-    throw new DatabaseUnreachableError(describeUrl(this.#options.connectionString), "this process's lease ran out, and no new one was to be had");
+    throw new DatabaseUnreachableError(
+      describeUrl(this.#options.connectionString),
+      "this process's lease ran out, and no new one was to be had",
+    );
   }
 
   /** Ends the lease: call it when no job is held any more. */

@@ -45,7 +45,9 @@ function judge(type: string, result: unknown): ProcessorResult {
         `Correct it, then requeue the job.`,
     );
   }
-  const texts = errors.map((error) => (typeof error === "string" ? error : error instanceof Error ? error.message : errorText(error)));
+  const texts = errors.map((error) =>
+    typeof error === "string" ? error : error instanceof Error ? error.message : errorText(error),
+  );
   if (!success) throw new JobFailedError(texts);
   return { success, itemsProcessed, errors: texts, duration } as ProcessorResult;
 }

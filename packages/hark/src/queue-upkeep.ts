@@ -1,4 +1,5 @@
 import { type Database, type Logger, statements } from "@hark/core";
+import { ForgottenClaims } from "@hark/worker";
 import type { HeldJobs } from "./held-jobs.ts";
 
 /** Jobs moved in one statement. */
@@ -14,17 +15,16 @@ const promoteMs = 1_000;
  */
 export class QueueUpkeep {
   readonly #db: Database;
-  readonly #held: HeldJobs;
+  readonly #forgotten: ForgottenClaims;
   readonly #leaseMs: number;
   readonly #logger: Logger;
   #promoteAt = 0;
   #surveyAt = 0;
-  /** Claims seen last time that nobody here holds; the claim's answer may still have been on its way. */
-  #suspects = new Set<string>();
 
   constructor(parts: { db: Database; held: HeldJobs; leaseMs: number; logger: Logger }) {
     this.#db = parts.db;
-    this.#held = parts.held;
+    const isHeld = (claim: statements.Claim) => parts.held.get(claim) !== undefined;
+    this.#forgotten = new ForgottenClaims({ db: parts.db, isHeld, logger: parts.logger });
     this.#leaseMs = parts.leaseMs;
     this.#logger = parts.logger;
   }
@@ -40,7 +40,9 @@ export class QueueUpkeep {
 
   /** Makes due jobs ready; answers how many, and in how many ms the next is due. */
   async promote(): Promise<{ promoted: number; nextDueInMs: number }> {
-    const { promoted, nextDueInMs = Number.POSITIVE_INFINITY } = (await statements.promoteJobs(this.#db, { limit: batchSize }))[0]!;
+    const { promoted, nextDueInMs = Number.POSITIVE_INFINITY } = (
+      await statements.promoteJobs(this.#db, { limit: batchSize })
+    )[0]!;
     this.#promoteAt = performance.now() + promoteMs;
     return { promoted, nextDueInMs };
   }
@@ -51,7 +53,7 @@ export class QueueUpkeep {
     if (hasExpired) await statements.certifyDeaths(this.#db, {});
     if (hasExpired || hasOrphans) await this.#rescue();
     await statements.unparkJobs(this.#db, { limit: batchSize });
-    await this.#releaseForgotten(mine);
+    await this.#forgotten.release(mine);
   }
 
   async #rescue(): Promise<void> {
@@ -60,19 +62,5 @@ export class QueueUpkeep {
       if (rescued > 0) this.#logger.warn({ rescued }, "took jobs back from dead workers");
       if (rescued < batchSize) return;
     }
-  }
-
-  /** Hands back claims that the database books to this process but nobody here holds, seen so twice in a row. */
-  async #releaseForgotten(mine: statements.Survey["mine"]): Promise<void> {
-    const unknown = mine.filter((claim) => !this.#held.get(claim));
-    const forgotten = unknown.filter(({ id, token }) => this.#suspects.has(`${id} ${token}`));
-    this.#suspects = new Set(unknown.map(({ id, token }) => `${id} ${token}`));
-    if (forgotten.length === 0) return;
-
-    const again = forgotten.map(({ id, token, attempt }) => {
-      return { id, token, ending: "interrupted", error: null, delayMs: 0, attempt: attempt - 1 } as const;
-    });
-    const released = await statements.retryJobs(this.#db, { retried: statements.retriedJson(again) });
-    this.#logger.warn({ released: released.length }, "handed back jobs whose claim was never answered");
   }
 }

@@ -41,7 +41,9 @@ export class Settlement {
 
   async complete(claim: statements.Claim, result: unknown): Promise<void> {
     const resultJson = checkResult(result);
-    await this.#write(claim, () => statements.completeJobs(this.#db, { completed: statements.completedJson([{ ...claim, resultJson }]) }));
+    await this.#write(claim, () =>
+      statements.completeJobs(this.#db, { completed: statements.completedJson([{ ...claim, resultJson }]) }),
+    );
   }
 
   /** Decides as a worker does: the table of outcomes, with the job type's backoff. */
@@ -57,7 +59,11 @@ export class Settlement {
   /** Gives back what is held, attempts and all; answers how many jobs. */
   async handBack(): Promise<number> {
     const retried = this.#held.all().map((job) => {
-      return { id: job.id, token: job.token, ...again(decideOutcome(job, { kind: "interrupted" }, this.#backoffOf(job.type))) };
+      return {
+        id: job.id,
+        token: job.token,
+        ...again(decideOutcome(job, { kind: "interrupted" }, this.#backoffOf(job.type))),
+      };
     });
     if (retried.length === 0) return 0;
     return (await statements.retryJobs(this.#db, { retried: statements.retriedJson(retried) })).length;
@@ -77,7 +83,8 @@ export class Settlement {
   }
 
   #retryOrBury({ id, token }: statements.Claim, outcome: Outcome): Promise<{ id: bigint }[]> {
-    if (outcome.state === "dead") return statements.buryJobs(this.#db, { buried: statements.buriedJson([{ id, token, ...outcome }]) });
+    if (outcome.state === "dead")
+      return statements.buryJobs(this.#db, { buried: statements.buriedJson([{ id, token, ...outcome }]) });
     return statements.retryJobs(this.#db, { retried: statements.retriedJson([{ id, token, ...again(outcome) }]) });
   }
 
@@ -127,7 +134,9 @@ function checkResult(result: unknown): string | null {
   if (issues.length > 0) throw new InvalidOptionsError("completeJob", issues);
   const text = JSON.stringify(result);
   if (Buffer.byteLength(text) <= limits.resultBytes) return text;
-  throw new InvalidOptionsError("completeJob", [{ path: ["result"], message: `has more than ${limits.resultBytes} bytes as JSON` }]);
+  throw new InvalidOptionsError("completeJob", [
+    { path: ["result"], message: `has more than ${limits.resultBytes} bytes as JSON` },
+  ]);
 }
 
 /** True unless PostgreSQL itself answered with an error, and so wrote nothing. */

@@ -9,6 +9,7 @@ import {
   LeaseLostError,
   limits,
   type Logger,
+  longestTimerMs,
   parseDuration,
   parsePayload,
   RetryAfterError,
@@ -64,7 +65,7 @@ export class Attempt {
     const timer =
       timeoutMs === undefined
         ? undefined
-        : setTimeout(() => this.abort(new JobTimeoutError(this.job, timeoutMs)), Math.min(timeoutMs, 2_147_483_647));
+        : setTimeout(() => this.abort(new JobTimeoutError(this.job, timeoutMs)), Math.min(timeoutMs, longestTimerMs));
     const ended = new AbortController();
     try {
       const result = await Promise.race([this.#handle(payload), this.#outlived(ended.signal)]);

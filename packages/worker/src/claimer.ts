@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { type Database, type Logger, statements } from "@hark/core";
+import { backoffMs, type Database, type Logger, statements } from "@hark/core";
 import type { Executor } from "./executor.ts";
 import type { LeaseKeeper } from "./lease-keeper.ts";
 import { Loop, type Next } from "./runtime/loop.ts";
@@ -8,11 +8,11 @@ import type { Part } from "./runtime/part.ts";
 /** Most jobs in one claim: larger ones hold their locks longer than they save. */
 const batchSize = 500;
 
-/** Most jobs parked in one statement. */
-const parkSize = 1_000;
-
-/** Before looking again when a key is about to come free, in ms: about a commit. */
-const soonMs = 5;
+/**
+ * Before looking again when a key is about to come free, in ms: about a commit at first, then longer, since the transaction that
+ * completes its job may be one of the application's.
+ */
+const aboutToComeFree = { baseMs: 5, factor: 2, capMs: 250, jitter: 0.1 };
 
 /**
  * Claims ready jobs of one queue for its free slots. Notifications, reconnects and freed slots all ring its wake-up; without
@@ -25,6 +25,8 @@ export class Claimer implements Part {
   readonly #executor: Executor;
   readonly #lease: LeaseKeeper;
   readonly #types: readonly string[];
+  /** Claims in a row that found a key about to come free. */
+  #looksForKeys = 0;
 
   constructor(parts: {
     queue: string;
@@ -79,13 +81,10 @@ export class Claimer implements Part {
         this.#executor.submit(row);
       }
     }
-    if (blocked.length > 0) return this.#park([...new Set(blocked)]);
-    return claimed === limit ? "again" : "rest"; // a full claim: more may be waiting
-  }
-
-  /** Takes jobs whose key is running out of the way; a key that was just about to come free is looked at again soon. */
-  async #park(keys: string[]): Promise<Next> {
-    const held = await statements.parkJobs(this.#db, { queue: this.queue, keys, limit: parkSize });
-    return held.length === keys.length ? "again" : { restMs: soonMs };
+    const isParked = await statements.parkBlocked(this.#db, { queue: this.queue, keys: blocked });
+    if (claimed === limit) return "again"; // a full claim: more may be waiting
+    if (!isParked) return { restMs: backoffMs(aboutToComeFree, (this.#looksForKeys += 1)) };
+    this.#looksForKeys = 0;
+    return blocked.length > 0 ? "again" : "rest"; // what was parked may have stood before others
   }
 }

@@ -5,3 +5,4 @@ export { Listener, type ListenerOptions, type ListenerState } from "./listener.t
 export type { WorkerOptions } from "./options.ts";
 export { runUntilSignalled, type Stoppable } from "./runtime/shutdown.ts";
 export { createWorker, Worker, type WorkerHealth, type WorkerState } from "./worker.ts";
+export { ForgottenClaims } from "./upkeep/forgotten-claims.ts";

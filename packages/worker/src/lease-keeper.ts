@@ -1,9 +1,8 @@
 import { hostname } from "node:os";
 import { Worker as Thread } from "node:worker_threads";
-import { type Database, DatabaseUnreachableError, type Logger, statements } from "@hark/core";
+import { type Database, DatabaseUnreachableError, type Logger, orLate, statements } from "@hark/core";
 import type { LeaseNews, LeaseThreadData } from "./lease-thread.ts";
 import type { Part } from "./runtime/part.ts";
-import { orLate } from "./runtime/sleep.ts";
 
 export interface LeaseKeeperOptions {
   connectionString: string;

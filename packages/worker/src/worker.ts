@@ -6,6 +6,7 @@ import {
   HarkError,
   type Locks,
   openDatabase,
+  orLate,
 } from "@hark/core";
 import { Claimer } from "./claimer.ts";
 import { WorkerEvents } from "./events.ts";
@@ -15,7 +16,6 @@ import { Listener } from "./listener.ts";
 import { parseOptions, type WorkerOptions, type WorkerSettings } from "./options.ts";
 import type { Part } from "./runtime/part.ts";
 import { runUntilSignalled, type Stoppable } from "./runtime/shutdown.ts";
-import { orLate } from "./runtime/sleep.ts";
 import { Promoter } from "./scheduler/promoter.ts";
 import { Settler } from "./settler.ts";
 import { missingHandlerWatch } from "./upkeep/missing-handlers.ts";
@@ -70,7 +70,13 @@ export class Worker implements Stoppable, AsyncDisposable {
     const types = [...handlers.keys()];
 
     const events = (this.events = new WorkerEvents(logger));
-    const db = (this.#db = openDatabase({ connectionString, isPooled, maxConnections, applicationName: "hark worker" }));
+    const db = (this.#db = openDatabase({
+      connectionString,
+      isPooled,
+      maxConnections,
+      plansByIndex: true,
+      applicationName: "hark worker",
+    }));
     const notifications = (this.#listener = new Listener({ connectionString: listenUrl, applicationName: "hark listener", logger }));
     this.locks = createLocks({ db, notifications, owner: name });
     this.#settler = new Settler({ db, logger });

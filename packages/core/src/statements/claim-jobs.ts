@@ -27,17 +27,20 @@ export interface ClaimedJob {
   readonly createdAt: Date;
 }
 
-/** What stood in the claim's way: a ready job whose key is running. See park-jobs.ts. */
+/** A key that is running while ready jobs of it wait: they are to be parked, see park-jobs.ts. */
 export interface BlockedJob {
   readonly blockedKey: string;
 }
 
 /**
  * Moves up to `limit` of the most urgent ready jobs of a queue to a worker, under a new token; higher priority first, then
- * older. A job whose key is running stays, and is answered as blocked. The lock, the limit and the order stand in a
- * materialized CTE, which runs once whatever the plan (FM-26); the insert goes in key order, so that two claims which meet
- * the same keys wait for each other in one order only (FM-31); and jobs are deleted by id, never by ctid, since a row that
- * moved in between would then stay behind in both tables.
+ * older. Jobs whose key is running stay, and their keys are answered as blocked.
+ *
+ * - The order, the limit and the lock stand in a materialized CTE, which runs once whatever the plan (FM-26).
+ * - Running keys are left out by what the snapshot shows, so a claim never waits for a transaction that is still completing one
+ *   of them. Two claims that meet a free key at once are decided by the unique index; the inserts go in key order, so that
+ *   they wait for each other in one order only (FM-31).
+ * - Jobs are deleted by id, never by ctid: a row that moved since it was read would stay behind, in both tables.
  */
 export const claimJobs = statement<ClaimRequest, ClaimedJob | BlockedJob>(
   "claim-jobs",
@@ -49,6 +52,8 @@ export const claimJobs = statement<ClaimRequest, ClaimedJob | BlockedJob>(
      select id, queue, type, payload, priority, attempt, max_attempts, crash_count, key, unique_key, run_at, created_at
        from hark.jobs
       where queue = $1 and state = 'ready' and type = any ($5::text[]) and exists (select from alive)
+        and (key is null or not exists (
+          select from hark.running_jobs held where held.queue = jobs.queue and held.key = jobs.key))
       order by priority desc, id limit $2
         for update skip locked),
    claimed as (
@@ -59,12 +64,17 @@ export const claimJobs = statement<ClaimRequest, ClaimedJob | BlockedJob>(
        from next order by key, priority desc, id
      on conflict (queue, key) where key is not null do nothing
      returning id, type, payload, priority, attempt, max_attempts, crash_count, key, created_at),
-   gone as (delete from hark.jobs where id = any (array(select id from claimed)))
+   gone as (delete from hark.jobs where id = any (array(select id from claimed))),
+   blocked as (
+     select key from next where key is not null and not exists (select from claimed where claimed.id = next.id)
+     union
+     select held.key from hark.running_jobs held, lateral (
+       select from hark.jobs where jobs.queue = held.queue and jobs.key = held.key and jobs.state = 'ready' limit 1) waiting
+      where held.queue = $1 and held.key is not null)
    select id, type, payload, priority, attempt, max_attempts, crash_count, key, created_at, $1::text as queue, $4::text as token
      from claimed
    union all
-   select null, null, null, null, null, null, null, next.key, null, null, null
-     from next where key is not null and not exists (select from claimed where claimed.id = next.id)`,
+   select null, null, null, null, null, null, null, key, null, null, null from blocked`,
   decode,
 );
 

@@ -1,6 +1,6 @@
-import { backoffMs, jitter, type Logger } from "@hark/core";
+import { backoffMs, jitter, type Logger, orLate } from "@hark/core";
 import type { Part } from "./part.ts";
-import { orLate, sleep } from "./sleep.ts";
+import { sleep } from "./sleep.ts";
 import { WakeUp } from "./wake-up.ts";
 
 /** What a step says about the next: "again" at once, "rest" for the usual interval, or a rest of its own, in ms. */

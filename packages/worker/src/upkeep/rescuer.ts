@@ -3,6 +3,7 @@ import type { Executor } from "../executor.ts";
 import type { LeaseKeeper } from "../lease-keeper.ts";
 import { Loop, type Next } from "../runtime/loop.ts";
 import type { Part } from "../runtime/part.ts";
+import { ForgottenClaims } from "./forgotten-claims.ts";
 
 /** Jobs taken back in one statement. */
 const batchSize = 1_000;
@@ -21,19 +22,18 @@ const lockedRestMs = 250;
 export class Rescuer implements Part {
   readonly #db: Database;
   readonly #lease: LeaseKeeper;
-  readonly #executor: Executor;
+  readonly #forgotten: ForgottenClaims;
   readonly #leaseMs: number;
   readonly #logger: Logger;
   readonly #loop: Loop;
-  /** Claims seen last time that nothing here runs; the claim's answer may still have been on its way. */
-  #suspects = new Set<string>();
 
   constructor(parts: { db: Database; lease: LeaseKeeper; executor: Executor; leaseMs: number; logger: Logger }) {
     this.#db = parts.db;
     this.#lease = parts.lease;
-    this.#executor = parts.executor;
     this.#leaseMs = parts.leaseMs;
     this.#logger = parts.logger;
+    const isHeld = (claim: statements.Claim) => parts.executor.holds(claim);
+    this.#forgotten = new ForgottenClaims({ db: parts.db, isHeld, logger: parts.logger });
     this.#loop = new Loop({ name: "rescue", restMs: parts.leaseMs, logger: parts.logger, step: () => this.#step() });
   }
 
@@ -49,7 +49,7 @@ export class Rescuer implements Part {
     const identity = this.#lease.identity;
     // The nil identity owns nothing: without a lease of our own there is still the others' jobs to look after.
     const survey = (await statements.surveyLeases(this.#db, { worker: identity ?? nilIdentity }))[0]!;
-    await this.#releaseForgotten(survey.mine);
+    await this.#forgotten.release(survey.mine);
 
     if (survey.nextExpiryMs !== undefined && survey.nextExpiryMs <= 0) {
       const died = await statements.certifyDeaths(this.#db, {});
@@ -65,21 +65,6 @@ export class Rescuer implements Part {
     if (rescued === 0) return { restMs: lockedRestMs };
     this.#logger.warn({ rescued }, "took jobs back from dead workers");
     return "again"; // more may be left; the next survey says so
-  }
-
-  /** Hands back claims that the database books to this process but nothing here runs, seen so twice in a row. */
-  async #releaseForgotten(mine: statements.Survey["mine"]): Promise<void> {
-    const unknown = mine.filter((claim) => !this.#executor.holds(claim));
-    const forgotten = unknown.filter(({ id, token }) => this.#suspects.has(`${id} ${token}`));
-    this.#suspects = new Set(unknown.map(({ id, token }) => `${id} ${token}`));
-    if (forgotten.length === 0) return;
-
-    const released = await statements.retryJobs(this.#db, {
-      retried: statements.retriedJson(
-        forgotten.map(({ id, token, attempt }) => ({ id, token, ending: "interrupted", error: null, delayMs: 0, attempt: attempt - 1 })),
-      ),
-    });
-    this.#logger.warn({ released: released.length }, "handed back jobs whose claim was never answered");
   }
 }
 

@@ -1,0 +1,38 @@
+import type { Command } from "./command.ts";
+
+export interface TableEntry {
+  readonly summary: string;
+  readonly load: () => Promise<Command>;
+}
+
+/** Each command by its name, in the order of a project's life. A command's file is loaded when it is asked for. */
+export const commandTable: Readonly<Record<string, TableEntry>> = {
+  migrate: {
+    summary: "bring the database to this version's schema",
+    load: async () => (await import("./commands/migrate.ts")).migrateCommand,
+  },
+  doctor: {
+    summary: "check the database, its wake-ups, rights, clocks and workers",
+    load: async () => (await import("./commands/doctor.ts")).doctorCommand,
+  },
+  work: {
+    summary: "run the jobs of a module",
+    load: async () => (await import("./commands/work.ts")).workCommand,
+  },
+  enqueue: {
+    summary: "enqueue one job, or many from stdin",
+    load: async () => (await import("./commands/enqueue.ts")).enqueueCommand,
+  },
+  stats: {
+    summary: "count jobs by queue and state",
+    load: async () => (await import("./commands/stats.ts")).statsCommand,
+  },
+  "dead list": {
+    summary: "list dead letters, oldest first",
+    load: async () => (await import("./commands/dead-list.ts")).deadListCommand,
+  },
+  "dead requeue": {
+    summary: "make dead letters ready again",
+    load: async () => (await import("./commands/dead-requeue.ts")).deadRequeueCommand,
+  },
+};

@@ -1,0 +1,40 @@
+import { listDeadJobs } from "@hark/core";
+import { command } from "../command.ts";
+import { findConnection, withDatabase } from "../connection.ts";
+import { exitCodes } from "../exit-codes.ts";
+import { integerFlag } from "../integer-flag.ts";
+
+export const deadListCommand = command({
+  examples: ["hark dead list --limit 10", "hark dead list --type email.welcome --json"],
+  usage: "",
+  about: "Lists dead letters, oldest first. --json shows them whole, with payload and full error.",
+  words: { least: 0, most: 0 },
+  flags: {
+    limit: { type: "string", value: "<n>", help: "at most so many, 1 to 200; 100 if not given" },
+    type: { type: "string", value: "<type>", help: "only of this job type" },
+  },
+  async run({ values, output }) {
+    const limit = integerFlag("limit", values.limit, { least: 1, most: 200 }) ?? 100;
+    const { type } = values;
+    const jobs = await withDatabase(await findConnection(values), (db) =>
+      listDeadJobs(db, { limit, ...(type !== undefined && { type }) }),
+    );
+    if (jobs.length === 0) output.note("no dead letters");
+    else {
+      output.table(
+        ["id", "queue", "type", "attempts", "reason", "died", "error"],
+        jobs.map(({ id, queue, type: jobType, attempt, maxAttempts, reason, finishedAt, error }) => [
+          String(id),
+          queue,
+          jobType,
+          `${attempt}/${maxAttempts}`,
+          reason,
+          finishedAt.toISOString(),
+          error.split("\n", 1)[0]!,
+        ]),
+      );
+    }
+    output.document({ jobs });
+    return exitCodes.ok;
+  },
+});

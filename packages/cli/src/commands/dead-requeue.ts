@@ -1,0 +1,109 @@
+import { type Database, getJob, listDeadJobs, statements } from "@hark/core";
+import { command } from "../command.ts";
+import { findConnection, withDatabase } from "../connection.ts";
+import { exitCodes } from "../exit-codes.ts";
+import type { Output } from "../output.ts";
+import { UsageError } from "../usage-error.ts";
+
+/** Dead letters requeued in one statement: as many as core lists at once. */
+const batchSize = 200;
+
+export const deadRequeueCommand = command({
+  examples: ["hark dead requeue 4711 4712", "hark dead requeue --all --type email.welcome --dry-run"],
+  usage: "<id...> | --all",
+  about: `Makes dead letters ready again, with all their attempts before them, and prints their ids. Exits with 1 if a dead letter was
+not found, or stays one because an unfinished job has its unique key.`,
+  words: { least: 0, most: Number.POSITIVE_INFINITY },
+  flags: {
+    all: { type: "boolean", help: "all there are" },
+    type: { type: "string", value: "<type>", help: "with --all: only of this job type" },
+    "dry-run": { type: "boolean", help: "only print what would be requeued" },
+  },
+  async run({ values, words, output }) {
+    const { all, type } = values;
+    const isDry = values["dry-run"] === true;
+    if (all ? words.length > 0 : words.length === 0) {
+      throw new UsageError(`Give either the ids of dead letters or --all; "hark dead list" shows ids.`);
+    }
+    if (type !== undefined && !all) throw new UsageError("--type goes with --all.");
+    const ids = words.map(parseId);
+
+    const result = await withDatabase(await findConnection(values), (db) => {
+      if (all) return isDry ? previewAll(db, type) : requeueAll(db, type);
+      return isDry ? preview(db, ids) : requeue(db, ids);
+    });
+    return report(result, isDry, output);
+  },
+});
+
+interface Result {
+  readonly requeued: bigint[];
+  readonly missing: bigint[];
+  /** Still dead letters: an unfinished job has their unique key. */
+  readonly blocked: bigint[];
+  /** There may be more than were looked at. */
+  readonly isPartial: boolean;
+}
+
+function parseId(text: string): bigint {
+  const id = /^\d{1,19}$/.test(text) ? BigInt(text) : 0n;
+  if (id > 0n && id < 2n ** 63n) return id;
+  throw new UsageError(`"${text}" is no job id: ids are whole numbers; "hark dead list" shows them.`);
+}
+
+async function requeue(db: Database, ids: readonly bigint[]): Promise<Result> {
+  const wanted = [...new Set(ids)];
+  const found = new Map<bigint, boolean>();
+  for (let start = 0; start < wanted.length; start += batchSize) {
+    for (const { id, isRequeued } of await statements.requeueJobs(db, { ids: wanted.slice(start, start + batchSize) })) {
+      found.set(id, isRequeued);
+    }
+  }
+  return {
+    requeued: wanted.filter((id) => found.get(id) === true),
+    missing: wanted.filter((id) => !found.has(id)),
+    blocked: wanted.filter((id) => found.get(id) === false),
+    isPartial: false,
+  };
+}
+
+/** Oldest first. Each dead letter is tried once: one that dies again meanwhile, or stays, does not come round a second time. */
+async function requeueAll(db: Database, type: string | undefined): Promise<Result> {
+  const requeued: bigint[] = [];
+  const blocked: bigint[] = [];
+  const seen = new Set<bigint>();
+  for (;;) {
+    const listed = await listDeadJobs(db, { limit: batchSize, ...(type !== undefined && { type }) });
+    const ids = listed.map(({ id }) => id).filter((id) => !seen.has(id));
+    if (ids.length === 0) return { requeued, missing: [], blocked, isPartial: listed.length === batchSize };
+    for (const id of ids) seen.add(id);
+    const result = await requeue(db, ids); // what is missing now, someone else has requeued
+    requeued.push(...result.requeued);
+    blocked.push(...result.blocked);
+  }
+}
+
+async function preview(db: Database, ids: readonly bigint[]): Promise<Result> {
+  const requeued: bigint[] = [];
+  const missing: bigint[] = [];
+  for (const id of new Set(ids)) ((await getJob(db, id))?.state === "dead" ? requeued : missing).push(id);
+  return { requeued, missing, blocked: [], isPartial: false };
+}
+
+async function previewAll(db: Database, type: string | undefined): Promise<Result> {
+  const listed = await listDeadJobs(db, { limit: batchSize, ...(type !== undefined && { type }) });
+  return { requeued: listed.map(({ id }) => id), missing: [], blocked: [], isPartial: listed.length === batchSize };
+}
+
+function report({ requeued, missing, blocked, isPartial }: Result, isDry: boolean, output: Output) {
+  for (const id of requeued) output.line(String(id));
+  output.document({ dryRun: isDry, requeued, missing, blocked, partial: isPartial });
+
+  output.note(isDry ? `would requeue ${requeued.length}; nothing was changed` : `requeued ${requeued.length}`);
+  if (missing.length > 0) output.note(`no dead letter: ${missing.join(", ")}`);
+  if (blocked.length > 0) output.note(`still dead, as an unfinished job has their unique key: ${blocked.join(", ")}`);
+  if (isPartial) {
+    output.note(isDry ? `only the ${batchSize} oldest were looked at` : "there may be more behind those that stay dead letters");
+  }
+  return missing.length + blocked.length > 0 ? exitCodes.finding : exitCodes.ok;
+}

@@ -1,0 +1,67 @@
+import { openDatabase } from "@hark/core";
+import { command } from "../command.ts";
+import { findConnection, isPermissionDenied } from "../connection.ts";
+import { type Check, type Finding, type Patient } from "../doctor/check.ts";
+import { checks } from "../doctor/checks.ts";
+import { type ExitCode, exitCodes, verdictOn } from "../exit-codes.ts";
+import { type Output, printable, type Style } from "../output.ts";
+
+interface Answer extends Omit<Finding, "status"> {
+  readonly name: string;
+  readonly status: Finding["status"] | "skipped";
+}
+
+export const doctorCommand = command({
+  examples: ["hark doctor", "hark doctor --json | jq '.checks[] | select(.status != \"ok\")'"],
+  usage: "",
+  about: `Checks what Hark stands on, and says what to do about what it finds: Node, the connection, the schema, rights, whether
+notifications arrive (LISTEN is silent through a transaction pooler), clocks, old transactions, workers, jobs that nobody claims.
+It changes nothing. Exits with 1 if a check failed, with 3 if the database cannot be reached; warnings alone are 0.`,
+  words: { least: 0, most: 0 },
+  flags: {},
+  async run({ values, output }) {
+    const connection = await findConnection(values);
+    const db = openDatabase({ connectionString: connection.url, applicationName: "hark doctor", maxConnections: 2, isPooled: true, deadlineMs: 5_000 });
+    const answers: Answer[] = [];
+    try {
+      for (const check of checks) {
+        const answer = await examine(check, { connection, db }, answers);
+        answers.push(answer);
+        report(answer, output);
+      }
+    } finally {
+      await db.close();
+    }
+    output.document({ ok: !answers.some(({ status }) => status === "fail"), checks: answers });
+    return codeOf(answers);
+  },
+});
+
+async function examine(check: Check, patient: Patient, before: readonly Answer[]): Promise<Answer> {
+  const { name } = check;
+  const connection = before.find((answer) => answer.name === "connection");
+  const schema = before.find((answer) => answer.name === "schema");
+  if (check.needs !== "nothing" && connection?.facts?.isConnected !== true) return { name, status: "skipped", message: "needs a connection" };
+  if (check.needs === "schema" && schema?.status !== "ok") return { name, status: "skipped", message: "needs the schema" };
+  try {
+    return { name, ...(await check.examine(patient)) };
+  } catch (error) {
+    const { message } = verdictOn(error);
+    if (isPermissionDenied(error)) return { name, status: "warn", message: `this role may not look: ${message}` };
+    return { name, status: "fail", message: `could not be checked: ${message}` };
+  }
+}
+
+const styles: Record<Answer["status"], Style> = { ok: "green", warn: "yellow", fail: "red", skipped: "dim" };
+const nameWidth = Math.max(...checks.map(({ name }) => name.length));
+const statusWidth = "skipped".length;
+
+function report({ name, status, message, advice }: Answer, output: Output): void {
+  output.line(`${output.paint(styles[status], status.padEnd(statusWidth))}  ${name.padEnd(nameWidth)}  ${printable(message)}`);
+  if (advice) output.line(`${" ".repeat(statusWidth + nameWidth + 4)}${printable(advice)}`);
+}
+
+function codeOf(answers: readonly Answer[]): ExitCode {
+  if (answers.some(({ facts }) => facts?.isConnected === false)) return exitCodes.cannotConnect;
+  return answers.some(({ status }) => status === "fail") ? exitCodes.finding : exitCodes.ok;
+}

@@ -1,0 +1,58 @@
+import { migrate, readMigrations, schemaVersion } from "@hark/core";
+import { command } from "../command.ts";
+import { findConnection } from "../connection.ts";
+import { type ExitCode, exitCodes } from "../exit-codes.ts";
+import { migrationScript } from "../migration-script.ts";
+import type { Output } from "../output.ts";
+import { UsageError } from "../usage-error.ts";
+
+export const migrateCommand = command({
+  examples: ["hark migrate", "hark migrate --sql --from 1 > upgrade.sql"],
+  usage: "",
+  about: `Brings the database's "hark" schema to this version, in one transaction; any number of processes may do so at once.
+--check changes nothing: it exits with 1 if migrations are pending, and with 4 if the schema is newer or was changed.
+--sql needs no database: it prints the migrations as one script, for psql -1 or "drizzle-kit generate --custom".`,
+  words: { least: 0, most: 0 },
+  flags: {
+    check: { type: "boolean", help: "only say whether migrations are pending" },
+    sql: { type: "boolean", help: "print the SQL instead of running it" },
+    from: { type: "string", value: "<version>", help: "with --sql: the version the database has; 0 if not given" },
+  },
+  async run({ values, output }) {
+    if (values.check && values.sql) throw new UsageError("Give either --check or --sql, not both.");
+    if (values.from !== undefined && !values.sql) throw new UsageError("--from goes with --sql.");
+    if (values.sql) return printScript(values.from ?? "0", output);
+
+    const { url } = await findConnection(values);
+    return values.check ? check(url, output) : apply(url, output);
+  },
+});
+
+async function apply(url: string, output: Output): Promise<ExitCode> {
+  const applied = await migrate({ connectionString: url });
+  const version = (await readMigrations()).length;
+  for (const name of applied) output.line(`applied ${name}`);
+  if (applied.length === 0) output.line(`nothing to apply: the schema is at version ${version}`);
+  output.document({ version, applied });
+  return exitCodes.ok;
+}
+
+async function check(url: string, output: Output): Promise<ExitCode> {
+  const { found, wanted, pending } = await schemaVersion(url);
+  for (const name of pending) output.line(`pending ${name}`);
+  if (pending.length === 0) output.line(`up to date: the schema is at version ${found}`);
+  else output.note(`The schema is at version ${found ?? 0} of ${wanted}. Run "hark migrate".`);
+  output.document({ version: found ?? 0, wanted, pending });
+  return pending.length === 0 ? exitCodes.ok : exitCodes.finding;
+}
+
+async function printScript(from: string, output: Output): Promise<ExitCode> {
+  const migrations = await readMigrations();
+  if (!/^\d{1,6}$/.test(from) || Number(from) > migrations.length) {
+    throw new UsageError(`--from wants a version from 0 to ${migrations.length}, not "${from}".`);
+  }
+  const script = migrationScript(migrations, Number(from));
+  if (output.isJson) output.document({ from: Number(from), to: migrations.length, sql: script });
+  else process.stdout.write(script);
+  return exitCodes.ok;
+}

@@ -1,0 +1,128 @@
+import { type Database, getStats, type Logger, openDatabase } from "@hark/core";
+import { createWorker, runUntilSignalled, type Worker } from "@hark/worker";
+import { command } from "../command.ts";
+import { type Connection, findConnection, withDatabase } from "../connection.ts";
+import { type ExitCode, exitCodes } from "../exit-codes.ts";
+import { probeListen } from "../listen-probe.ts";
+import type { Output } from "../output.ts";
+import { chooseQueues } from "../queues-flag.ts";
+import { commandLogger } from "../terminal-logger.ts";
+import { UsageError } from "../usage-error.ts";
+import { handlersOf, loadModule, settingsOf } from "../user-module.ts";
+import { drained, tallyOf } from "../work-once.ts";
+
+export const workCommand = command({
+  examples: ["hark work jobs.ts --queues email:10,default:5", "hark work dist/jobs.js --once"],
+  usage: "<module>",
+  about: `Runs the jobs that the module has handlers for, until SIGTERM or Ctrl-C: then it claims no more, lets running jobs end, and
+leaves. A second signal aborts them, a third ends the process at once. The module exports
+
+  export const handlers = [implement(job, async ({ payload }) => { ... })];
+  export const queues = { email: 10 };              // if wanted: how many jobs of a queue may run at once
+  export const workerOptions = { lease: "30s" };    // if wanted: as for createWorker
+
+TypeScript runs as it is from Node 22.18 on. Logs go to stderr: lines at a terminal, else JSON; LOG_LEVEL sets how many.`,
+  words: { least: 1, most: 1 },
+  flags: {
+    queues: { type: "string", value: "<a:10,b:5>", help: "only these queues, each with how many of its jobs may run at once" },
+    concurrency: { type: "string", value: "<n>", help: "for queues without a number of their own; 10 if not given" },
+    once: { type: "boolean", help: "run what is ready and exit: with 1 if an attempt failed" },
+    name: { type: "string", value: "<name>", help: "a label for people; host and process id if not given" },
+  },
+  handlesSignals: true,
+  async run({ values, words: [file = ""], output }) {
+    if (output.isJson && !values.once) throw new UsageError("--json goes with --once: a worker that runs on has no one document.");
+    const connection = await findConnection(values);
+    const module = await loadModule(file);
+    const settings = settingsOf(module);
+    const { queues, handlers } = chooseQueues({
+      handlers: handlersOf(module),
+      queues: values.queues,
+      concurrency: values.concurrency,
+      ofModule: settings.queues,
+    });
+    let worker: Worker | undefined;
+    let isInterrupted = false;
+    process.on("SIGINT", () => {
+      isInterrupted = true;
+      // Nothing is claimed yet, and a worker does not listen to signals before it has started.
+      if (!worker || ["new", "starting"].includes(worker.health().state)) process.exit(exitCodes.interrupted);
+    });
+
+    const { ready, isHeard } = await look(connection, Object.keys(queues));
+    const logger = settings.logger ?? commandLogger();
+    const listenUrl = connection.listenUrl ?? settings.listenUrl;
+    worker = createWorker({
+      ...settings,
+      connectionString: connection.url,
+      listenUrl: isHeard ? listenUrl : (listenUrl ?? spelledOtherwise(connection.url)),
+      handlers,
+      queues,
+      logger,
+      ...(values.name !== undefined && { name: values.name }),
+    });
+    const lanes = Object.entries(queues).map(([queue, limit]) => `${queue}:${limit}`).join(", ");
+    const listening = isHeard ? "LISTEN ok" : `polling, as LISTEN is silent ("hark doctor" tells more)`;
+    output.note(`waiting on queues ${lanes}; ${listening}; ${ready} ready`);
+
+    const types = handlers.map(({ job }) => job.type);
+    const code = values.once
+      ? await workOnce({ worker, connection, queues: Object.keys(queues), types, logger, output })
+      : await worker.run().then(() => exitCodes.ok);
+    return isInterrupted ? exitCodes.interrupted : code;
+  },
+});
+
+interface OneRun {
+  readonly worker: Worker;
+  readonly connection: Connection;
+  readonly queues: readonly string[];
+  readonly types: readonly string[];
+  readonly logger: Logger;
+  readonly output: Output;
+}
+
+async function workOnce({ worker, connection, queues, types, logger, output }: OneRun): Promise<ExitCode> {
+  const tally = tallyOf(worker);
+  await worker.start();
+  const signalled = runUntilSignalled(worker, logger);
+  await withDatabase(connection, async (db) => {
+    await Promise.race([signalled, drained(worker, db, queues, new Set(types))]);
+    await worker.stop();
+  });
+  const { completed, retried, dead, other } = tally;
+  output.line(`ran ${completed + retried + dead + other}: ${completed} completed, ${retried} to be tried again, ${dead} dead, ${other} other`);
+  output.document(tally);
+  return retried + dead > 0 ? exitCodes.finding : exitCodes.ok;
+}
+
+/** What the first line says: how many jobs are ready, and whether wake-ups arrive. */
+function look(connection: Connection, queues: readonly string[]): Promise<{ ready: number; isHeard: boolean }> {
+  return withDatabase(connection, async (db) => {
+    const { queues: counts } = await getStats(db);
+    const ready = queues.reduce((sum, queue) => sum + (counts[queue]?.ready ?? 0), 0);
+    return { ready, isHeard: await hears(db, connection.listenUrl) };
+  });
+}
+
+async function hears(db: Database, listenUrl: string | undefined): Promise<boolean> {
+  const listening =
+    listenUrl === undefined
+      ? db
+      : openDatabase({ connectionString: listenUrl, applicationName: "hark", maxConnections: 1, isPooled: true });
+  try {
+    return (await probeListen(listening, db)) !== undefined;
+  } catch {
+    return false; // the worker's own listener says why, and keeps trying
+  } finally {
+    if (listening !== db) await listening.close();
+  }
+}
+
+/**
+ * The same address in other words. A worker takes its URL for a pooled one if it listens on another; behind a transaction pooler
+ * it must, or the pooler refuses the session settings of its connections and it never claims a job.
+ */
+function spelledOtherwise(url: string): string {
+  return `${url}${url.includes("?") ? "&" : "?"}application_name=hark+listener`;
+}

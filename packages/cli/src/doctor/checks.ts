@@ -1,0 +1,30 @@
+import type { Check } from "./check.ts";
+import { clockCheck } from "./clock.ts";
+import { defaultPartitionsCheck } from "./default-partitions.ts";
+import { encryptionCheck } from "./encryption.ts";
+import { listenCheck, listenUrlCheck } from "./listen.ts";
+import { nodeCheck } from "./node.ts";
+import { notificationQueueCheck } from "./notification-queue.ts";
+import { oldTransactionsCheck } from "./old-transactions.ts";
+import { privilegesCheck } from "./privileges.ts";
+import { schemaCheck } from "./schema.ts";
+import { serverCheck } from "./server.ts";
+import { waitingTypesCheck } from "./waiting-types.ts";
+import { workersCheck } from "./workers.ts";
+
+/** In the order that one would ask: each needs those before it more than those after it. */
+export const checks: readonly Check[] = [
+  nodeCheck,
+  serverCheck,
+  encryptionCheck,
+  schemaCheck,
+  privilegesCheck,
+  listenCheck,
+  listenUrlCheck,
+  clockCheck,
+  notificationQueueCheck,
+  oldTransactionsCheck,
+  workersCheck,
+  waitingTypesCheck,
+  defaultPartitionsCheck,
+];

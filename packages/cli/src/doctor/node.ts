@@ -1,0 +1,13 @@
+import { isAtLeast, leastNode, leastNodeForTypeScript } from "../node-version.ts";
+import { type Check, fail, ok } from "./check.ts";
+
+export const nodeCheck: Check = {
+  name: "node",
+  needs: "nothing",
+  async examine() {
+    const version = process.versions.node;
+    if (!isAtLeast(version, leastNode)) return fail(`Node ${version}`, `Install Node ${leastNode} or newer.`, { version });
+    const runsTypeScript = isAtLeast(version, leastNodeForTypeScript);
+    return ok(`Node ${version}${runsTypeScript ? "" : `, which runs no TypeScript: that takes ${leastNodeForTypeScript}`}`, { version });
+  },
+};

@@ -1,0 +1,18 @@
+import { type Check, fail, ok, warn } from "./check.ts";
+
+/** Shares of the server's notification queue. A full one fails every commit that notifies, so every enqueue (FM-10). */
+const much = 0.01;
+const tooMuch = 0.5;
+
+export const notificationQueueCheck: Check = {
+  name: "notification queue",
+  needs: "connection",
+  async examine({ db }) {
+    const { rows } = await db.query({ text: `select pg_notification_queue_usage() as usage`, values: [] });
+    const usage = Number(rows[0]?.usage);
+    const message = `${(usage * 100).toFixed(usage < 0.01 && usage > 0 ? 4 : 0)} % full`;
+    if (usage < much) return ok(message, { usage });
+    const advice = "A session that listens holds a transaction open: end it (see \"transactions\"). When the queue is full, enqueueing fails.";
+    return usage < tooMuch ? warn(message, advice, { usage }) : fail(message, advice, { usage });
+  },
+};

@@ -1,0 +1,79 @@
+import { DatabaseUnreachableError, HarkError, SchemaVersionError } from "@hark/core";
+import { UsageError } from "./usage-error.ts";
+
+/** What the process answers to its shell. */
+export const exitCodes = {
+  ok: 0,
+  /** A check failed, something is pending or missing, or a job failed. */
+  finding: 1,
+  /** The command line, its input or a module it names is wrong. */
+  usage: 2,
+  cannotConnect: 3,
+  /** The schema is missing, too old, too new, or was changed. */
+  schema: 4,
+  interrupted: 130,
+} as const;
+
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+
+export const exitCodeHelp = `Exit codes:
+  0    ok
+  1    a finding (a failed check, a pending migration, nothing to requeue) or a failed job
+  2    wrong usage: command line, payload or module; also a Node that is too old
+  3    cannot connect to the database
+  4    Hark's schema is missing, too old, too new, or was changed
+  130  interrupted by Ctrl-C (SIGINT)`;
+
+/** Errors of HarkError's family that are about what the caller gave. */
+const usageCodes = new Set([
+  "INVALID_NAME",
+  "INVALID_OPTIONS",
+  "INVALID_PAYLOAD",
+  "PAYLOAD_TOO_LARGE",
+  "UNKNOWN_JOB_TYPE",
+]);
+
+/** From Node's sockets and name look-ups. */
+const networkCodes =
+  /^(ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EPIPE|ENOENT|EACCES)$/;
+
+/** SQLSTATEs of a server that lets nobody or not this one in: connection, authorization, unknown database, full, starting. */
+const refusedStates = /^(08...|28...|3D000|53300|57P0[1-4])$/;
+
+/** SQLSTATEs that tell of a schema that is not this code's: no such schema, table, function or column. */
+const schemaStates = /^(3F000|42P01|42883|42703)$/;
+
+/** The error as a person needs it: of a chain of wrappers, the first that is Hark's, or else the innermost. */
+export function rootOf(error: unknown): unknown {
+  let root = error;
+  while (!(root instanceof HarkError) && root instanceof Error && root.cause instanceof Error) root = root.cause;
+  return root;
+}
+
+/** The exit code and the one line for an error that ended a command. Never has SQL, parameters or a stack in it. */
+export function verdictOn(error: unknown): { code: ExitCode; message: string } {
+  const root = rootOf(error);
+  if (root instanceof UsageError) return { code: exitCodes.usage, message: root.message };
+  if (root instanceof DatabaseUnreachableError) return { code: exitCodes.cannotConnect, message: root.message };
+  if (root instanceof SchemaVersionError) return { code: exitCodes.schema, message: root.message };
+  if (root instanceof HarkError) {
+    return { code: usageCodes.has(root.code) ? exitCodes.usage : exitCodes.finding, message: root.message };
+  }
+  if (!(root instanceof Error)) return { code: exitCodes.finding, message: `something failed: ${String(root)}` };
+
+  const state = "code" in root && typeof root.code === "string" ? root.code : "";
+  const said = root.message || state || root.name;
+  if (networkCodes.test(state) || refusedStates.test(state) || /timeout|terminated/i.test(root.message)) {
+    return { code: exitCodes.cannotConnect, message: `The database cannot be reached: ${said}.` };
+  }
+  if (schemaStates.test(state)) {
+    return {
+      code: exitCodes.schema,
+      message: `The database's Hark schema is not what this code expects (${said}). Run "hark migrate".`,
+    };
+  }
+  if (state === "42501") {
+    return { code: exitCodes.finding, message: `${said}. Run "hark doctor": it says which rights this role lacks.` };
+  }
+  return { code: exitCodes.finding, message: said };
+}

@@ -1,0 +1,14 @@
+#!/usr/bin/env node
+import { nodeComplaint } from "./node-version.ts";
+
+// Before anything modern is loaded: an old Node would stop at its syntax, with a stack trace instead of a reason.
+const complaint = nodeComplaint(process.versions.node);
+if (complaint) {
+  console.error(complaint);
+  process.exitCode = 2;
+} else {
+  const { run } = await import("./run.ts");
+  const code = await run(process.argv.slice(2));
+  // Not by exitCode: a module given to `hark work` may have left a pool or a timer open.
+  process.stdout.write("", () => process.exit(code));
+}

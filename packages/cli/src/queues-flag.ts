@@ -1,0 +1,59 @@
+import type { Handler } from "@hark/worker";
+import { integerFlag } from "./integer-flag.ts";
+import { UsageError } from "./usage-error.ts";
+
+/** Jobs of a queue that run at once if nothing else is said; as in the worker. */
+const defaultConcurrency = 10;
+
+export interface Lanes {
+  readonly queues: Record<string, number>;
+  readonly handlers: readonly Handler[];
+}
+
+/**
+ * Which queues to work, each with how many of its jobs may run at once. --queues names them all: others are left alone, unless
+ * "*" is among them. Without it, they are those of the handlers' job types and those that the module names.
+ */
+export function chooseQueues(given: {
+  handlers: readonly Handler[];
+  /** --queues and --concurrency */
+  queues: string | undefined;
+  concurrency: string | undefined;
+  /** As the module exports them. */
+  ofModule: number | Record<string, number> | undefined;
+}): Lanes {
+  const { handlers, ofModule } = given;
+  const concurrency = integerFlag("concurrency", given.concurrency, { least: 1, most: 10_000 });
+  const named = typeof ofModule === "number" ? { "*": ofModule } : (ofModule ?? {});
+  const otherwise = concurrency ?? named["*"] ?? defaultConcurrency;
+  if (given.queues === undefined) {
+    const { "*": _, ...own } = named;
+    const ofHandlers = Object.fromEntries(handlers.map(({ job }) => [job.queue, otherwise]));
+    return { queues: { ...ofHandlers, ...own }, handlers };
+  }
+
+  const queues = parseQueues(given.queues, otherwise);
+  if ("*" in queues) {
+    const { "*": all, ...own } = queues;
+    const ofHandlers = Object.fromEntries(handlers.map(({ job }) => [job.queue, all!]));
+    return { queues: { ...ofHandlers, ...own }, handlers };
+  }
+  // A worker also works the own queues of its job types: here they are others, so that only what was named is worked.
+  const [first] = Object.keys(queues);
+  const moved = handlers.map((handler) =>
+    handler.job.queue in queues ? handler : { ...handler, job: { ...handler.job, queue: first! } },
+  );
+  return { queues, handlers: moved };
+}
+
+/** Reads "email:10,default"; a queue without a number gets `otherwise`. */
+function parseQueues(text: string, otherwise: number): Record<string, number> {
+  const queues: Record<string, number> = {};
+  for (const part of text.split(",")) {
+    const [, queue, limit] = /^\s*(\*|[a-z0-9][a-z0-9_.:-]*?)(?::(\d+))?\s*$/.exec(part) ?? [];
+    if (queue === undefined) throw new UsageError(`--queues wants queue names with their limits, as in email:10,default, not "${text}".`);
+    if (queue in queues) throw new UsageError(`--queues names ${queue} twice.`);
+    queues[queue] = integerFlag("queues", limit, { least: 1, most: 10_000 }) ?? otherwise;
+  }
+  return queues;
+}

@@ -1,0 +1,118 @@
+import { stat } from "node:fs/promises";
+import { resolve } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { type JobDefinition, UnknownJobTypeError } from "@hark/core";
+import type { Handler, WorkerOptions } from "@hark/worker";
+import { isAtLeast, leastNodeForTypeScript } from "./node-version.ts";
+import { UsageError } from "./usage-error.ts";
+
+/** What a module of the user's exports, under its name as the user gave it. */
+export interface UserModule {
+  readonly file: string;
+  readonly exports: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Imports a module by a path from the current folder. An object that is its default export counts as exports too, since that is
+ * how CommonJS modules arrive.
+ * @throws UsageError, in one line that names the file
+ */
+export async function loadModule(file: string): Promise<UserModule> {
+  const path = resolve(file);
+  const found = await stat(path).catch(() => undefined);
+  if (!found) throw new UsageError(`There is no file ${file} (looked for ${path}).`);
+  if (!found.isFile()) throw new UsageError(`${file} is no file: name the module that exports your handlers.`);
+  checkTypeScript(file);
+
+  let imported: Record<string, unknown>;
+  try {
+    imported = (await import(pathToFileURL(path).href)) as Record<string, unknown>;
+  } catch (error) {
+    throw new UsageError(`${file} could not be loaded: ${reasonOf(error)}`);
+  }
+  const { default: main, ...named } = imported;
+  return { file, exports: { ...(isObject(main) && main), ...named } };
+}
+
+function checkTypeScript(file: string): void {
+  if (/\.[jt]sx$/.test(file)) throw new UsageError(`${file} has JSX, which Node does not run: compile it, and name the result.`);
+  if (!/\.[cm]?ts$/.test(file)) return;
+  const { features, versions } = process;
+  if ((features as { typescript?: unknown }).typescript) return;
+  const why = isAtLeast(versions.node, leastNodeForTypeScript) ? "type stripping is switched off" : `this is Node ${versions.node}`;
+  throw new UsageError(
+    `${file} is TypeScript, which Node runs from ${leastNodeForTypeScript} on, and ${why}. Update Node, compile the file and name the ` +
+      `result, or set NODE_OPTIONS=--experimental-strip-types.`,
+  );
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return `it threw ${String(error)}`;
+  const code = "code" in error ? error.code : undefined;
+  const advice =
+    code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX"
+      ? ". Node strips types only: enums, namespaces and parameter properties must be compiled"
+      : "";
+  // The message of a syntax error does not say where; the first line of its stack does.
+  const [, place] = /^(file:\S+:\d+)$/m.exec(error.stack?.split("\n", 1)[0] ?? "") ?? [];
+  const where = error.name === "SyntaxError" && place ? ` (at ${fileURLToPath(place)})` : "";
+  return `${error.name === "Error" ? "" : `${error.name}: `}${error.message}${where}${advice}.`;
+}
+
+/** The `handlers` of a module; throws {@link UsageError} unless they are a list of what implement() makes. */
+export function handlersOf({ file, exports }: UserModule): readonly Handler[] {
+  const { handlers } = exports;
+  const how = `export const handlers = [implement(job, async ({ payload }) => { ... })];`;
+  if (handlers === undefined) {
+    const names = Object.keys(exports);
+    throw new UsageError(`${file} exports no handlers: add "${how}". It exports ${names.length ? names.join(", ") : "nothing"}.`);
+  }
+  if (!Array.isArray(handlers)) throw new UsageError(`The handlers that ${file} exports are no array: write "${how}".`);
+  if (handlers.length === 0) throw new UsageError(`The handlers that ${file} exports are an empty array: write "${how}".`);
+  for (const [place, handler] of handlers.entries()) {
+    if (!isHandler(handler)) {
+      throw new UsageError(`handlers[${place}] of ${file} was not made by implement(job, handler).`);
+    }
+  }
+  return handlers as Handler[];
+}
+
+/** The `queues` and `workerOptions` that a module may export beside its handlers; what they hold is checked by createWorker. */
+export function settingsOf({ file, exports }: UserModule): Partial<WorkerOptions> {
+  const { queues, workerOptions = {} } = exports;
+  if (!isObject(workerOptions)) throw new UsageError(`The workerOptions that ${file} exports are no object.`);
+  if (queues !== undefined && typeof queues !== "number" && !isObject(queues)) {
+    throw new UsageError(`The queues that ${file} exports are neither a number nor an object such as { email: 10 }.`);
+  }
+  return { ...workerOptions, ...(queues !== undefined && { queues: queues as Record<string, number> }) };
+}
+
+/** The job type named `type` among a module's exports: definitions, lists of them, and its handlers' job types. */
+export function findJob({ exports }: UserModule, type: string): JobDefinition {
+  const jobs = new Map<string, JobDefinition>();
+  const add = (value: unknown) => {
+    if (isJob(value)) jobs.set(value.type, value);
+    else if (isHandler(value)) jobs.set(value.job.type, value.job);
+  };
+  for (const value of Object.values(exports)) {
+    add(value);
+    if (Array.isArray(value)) value.forEach(add);
+    else if (isObject(value) && !isJob(value)) Object.values(value).forEach(add);
+  }
+  const job = jobs.get(type);
+  if (!job) throw new UnknownJobTypeError(type, [...jobs.keys()]);
+  return job;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+// By shape, never by instanceof: the module may bring another copy of these packages.
+function isJob(value: unknown): value is JobDefinition {
+  return isObject(value) && typeof value.type === "string" && typeof value.queue === "string" && typeof value.maxAttempts === "number";
+}
+
+function isHandler(value: unknown): value is Handler {
+  return isObject(value) && typeof value.run === "function" && isJob(value.job);
+}

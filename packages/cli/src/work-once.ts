@@ -1,0 +1,58 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { type Database, type Outcome, statements } from "@hark/core";
+import type { Worker } from "@hark/worker";
+
+/** How the attempts of a run ended. */
+export interface Tally {
+  completed: number;
+  /** Failed, and will be tried again. */
+  retried: number;
+  dead: number;
+  /** Cancelled, snoozed, handed back, or refused because the job belonged to another by then. */
+  other: number;
+}
+
+/** Between two looks whether anything is left, in ms. */
+const lookMs = 100;
+
+/** How long nothing may have started before the queues count as drained, in ms: a claim's answer may still be on its way. */
+const quietMs = 250;
+
+/** Counts from now on. */
+export function tallyOf({ events }: Worker): Tally {
+  const tally: Tally = { completed: 0, retried: 0, dead: 0, other: 0 };
+  events.on("settled", (_, outcome) => void (tally[kindOf(outcome)] += 1));
+  events.on("refused", () => void (tally.other += 1));
+  return tally;
+}
+
+function kindOf(outcome: Outcome): keyof Tally {
+  if (outcome.state === "completed" || outcome.state === "dead") return outcome.state;
+  return outcome.state === "scheduled" && outcome.error !== null ? "retried" : "other";
+}
+
+/**
+ * Resolves once a started worker has run what is ready in `queues` for its job types: none is ready, none runs here, and none has
+ * started for a moment. What is due only later stays, and so do jobs for which there is no handler. A claim that is slower than
+ * that moment is handed back by the worker's stop, so a job may be left, but none is lost.
+ */
+export async function drained(worker: Worker, db: Database, queues: readonly string[], types: ReadonlySet<string>): Promise<void> {
+  let lastStart = performance.now();
+  worker.events.on("started", () => {
+    lastStart = performance.now();
+  });
+  for (;;) {
+    await pause(lookMs);
+    const isQuiet = worker.health().activeJobs === 0 && performance.now() - lastStart > quietMs;
+    if (isQuiet && !(await hasReady(db, queues, types))) return;
+  }
+}
+
+async function hasReady(db: Database, queues: readonly string[], types: ReadonlySet<string>): Promise<boolean> {
+  for (const queue of queues) {
+    // Of no type but these, that is: all types that wait.
+    const waiting = await statements.unhandledTypes(db, { queue, types: [] });
+    if (waiting.some(({ type }) => types.has(type))) return true;
+  }
+  return false;
+}

@@ -1,0 +1,85 @@
+import { randomUUID } from "node:crypto";
+import { type Database, InvalidPayloadError, type Logger, parsePayload, statements } from "@hark/core";
+import type { DequeuedJob, HeldJobs } from "./held-jobs.ts";
+import { type MissionJobDefinition, viewOf } from "./mission-job.ts";
+import type { ProcessLease } from "./process-lease.ts";
+import type { QueueUpkeep } from "./queue-upkeep.ts";
+import type { Settlement } from "./settlement.ts";
+
+/** The queue of the mission's job definitions. */
+export const queue = "default";
+
+/** Before a key that is just changing hands is looked at again, in ms. */
+const soonMs = 5;
+
+/** Claims jobs one by one under the process's lease, and holds them until they are settled. */
+export class Claims {
+  readonly #db: Database;
+  readonly #lease: ProcessLease;
+  readonly #held: HeldJobs;
+  readonly #upkeep: QueueUpkeep;
+  readonly #settlement: Settlement;
+  readonly #jobs: readonly MissionJobDefinition[];
+  readonly #logger: Logger;
+
+  constructor(parts: {
+    db: Database;
+    lease: ProcessLease;
+    held: HeldJobs;
+    upkeep: QueueUpkeep;
+    settlement: Settlement;
+    jobs: readonly MissionJobDefinition[];
+    logger: Logger;
+  }) {
+    this.#db = parts.db;
+    this.#lease = parts.lease;
+    this.#held = parts.held;
+    this.#upkeep = parts.upkeep;
+    this.#settlement = parts.settlement;
+    this.#jobs = parts.jobs;
+    this.#logger = parts.logger;
+  }
+
+  /**
+   * Claims one job, or answers in how many ms the next is due. If none is ready it promotes what is due and looks again, so that
+   * due jobs need no worker anywhere.
+   */
+  async next(): Promise<{ job: DequeuedJob } | { nextDueInMs: number }> {
+    const worker = await this.#lease.identity();
+    await this.#upkeep.run(worker);
+    for (;;) {
+      const claimed = await this.#claim(worker);
+      if (typeof claimed === "object") return { job: claimed };
+      if (claimed === "none") {
+        const { promoted, nextDueInMs } = await this.#upkeep.promote();
+        if (promoted === 0) return { nextDueInMs };
+      }
+      if (claimed === "soon") return { nextDueInMs: soonMs };
+    }
+  }
+
+  /** "again": what stood in the way is gone. "soon": a key is changing hands. */
+  async #claim(worker: string): Promise<DequeuedJob | "none" | "again" | "soon"> {
+    const types = this.#jobs.map(({ type }) => type);
+    const rows = await statements.claimJobs(this.#db, { queue, limit: 1, worker, token: randomUUID(), types });
+    const row = rows.find((found): found is statements.ClaimedJob => !("blockedKey" in found));
+    const keys = rows.flatMap((found) => ("blockedKey" in found ? [found.blockedKey] : []));
+    const isParked = await statements.parkBlocked(this.#db, { queue, keys });
+    if (!row && keys.length > 0) return isParked ? "again" : "soon";
+    if (!row) return "none";
+    const { job, controller } = this.#held.add(row);
+    try {
+      const payload = await parsePayload(
+        this.#jobs.find(({ type }) => type === job.type)!,
+        job.payload,
+      );
+      return { ...viewOf(job, payload), token: job.token, signal: controller.signal };
+    } catch (error) {
+      if (!(error instanceof InvalidPayloadError)) throw error;
+      // As in a worker: no attempt can mend it. Others may be waiting behind it.
+      this.#logger.error({ jobId: job.id, type: job.type, error: error.message }, "job is a dead letter");
+      await this.#settlement.fail(job, { kind: "fatal", reason: "invalid_payload", error });
+      return "again";
+    }
+  }
+}

@@ -1,0 +1,48 @@
+import type { Logger } from "@hark/core";
+import { Hono } from "hono";
+import { methodNotAllowed } from "hono/method-not-allowed";
+import { RequestRefusedError } from "./errors.ts";
+import { authorizeBy, type Credentials } from "./middleware/authorize.ts";
+import { refuseCrossSite } from "./middleware/cross-site.ts";
+import { answerFailure } from "./middleware/errors.ts";
+import { secureHeaders } from "./middleware/headers.ts";
+import { checkHost } from "./middleware/host.ts";
+import { healthRoutes } from "./routes/health.ts";
+import { type MissionParts, missionRoutes } from "./routes/mission.ts";
+
+export interface AppParts extends MissionParts {
+  readonly credentials: Credentials;
+  /** Hosts that requests may name; undefined allows every host. */
+  readonly allowedHosts: readonly string[] | undefined;
+  readonly logger: Logger;
+}
+
+/** The whole API, in the order that a request meets it. What stands above the credential is open to all. */
+export function buildApp({ credentials, allowedHosts, ...mission }: AppParts): Hono {
+  const app = new Hono();
+  const refuse = (error: unknown, c: { req: { method: string; path: string } }) =>
+    answerFailure(error, c.req, mission.logger);
+  app.onError(refuse);
+  app.notFound((c) => refuse(new RequestRefusedError("NOT_FOUND", "There is nothing at this path."), c));
+
+  app.use(secureHeaders());
+  if (allowedHosts) app.use(checkHost(allowedHosts));
+  app.use(
+    methodNotAllowed({
+      app,
+      onMethodNotAllowed: (c, methods) =>
+        refuse(
+          new RequestRefusedError("METHOD_NOT_ALLOWED", `This path answers ${methods.join(", ")} only.`, {
+            headers: { allow: methods.join(", ") },
+          }),
+          c,
+        ),
+    }),
+  );
+  app.route("/", healthRoutes(mission.database));
+
+  app.use(refuseCrossSite());
+  app.use(authorizeBy(credentials));
+  app.route("/api/queue", missionRoutes(mission));
+  return app;
+}

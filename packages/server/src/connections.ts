@@ -1,0 +1,56 @@
+import { once } from "node:events";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+
+/**
+ * The sockets of a server and what runs on each, so that closing waits for answers and for nothing else: node's own close()
+ * also waits for sockets that never sent a request.
+ */
+export class Connections {
+  readonly #server: Server;
+  readonly #answering = new Map<Socket, Set<ServerResponse>>();
+  readonly #ending = new WeakSet<Socket>();
+  #isClosing = false;
+
+  constructor(server: Server) {
+    this.#server = server;
+    server.on("connection", (socket: Socket) => {
+      this.#answering.set(socket, new Set());
+      socket.on("close", () => this.#answering.delete(socket));
+    });
+    server.on("request", ({ socket }: IncomingMessage, response: ServerResponse) => {
+      const responses = this.#answering.get(socket);
+      if (this.#isClosing) response.setHeader("connection", "close");
+      responses?.add(response);
+      response.on("close", () => {
+        responses?.delete(response);
+        if ((this.#isClosing || this.#ending.has(socket)) && responses?.size === 0) socket.destroySoon();
+      });
+    });
+  }
+
+  /**
+   * Ends the socket once the requests that came in whole are answered; answers false if there are none. What follows them may
+   * be unreadable, but they are not, and their callers should learn what they did.
+   */
+  endAfterAnswers(socket: Socket): boolean {
+    const responses = [...(this.#answering.get(socket) ?? [])];
+    if (!responses.some(({ req }) => req.complete)) return false;
+    this.#ending.add(socket);
+    return true;
+  }
+
+  /** Takes no new connections, lets requests that came in be answered, and cuts what is left after `deadlineMs`. */
+  async close(deadlineMs: number): Promise<void> {
+    this.#isClosing = true;
+    const closed = once(this.#server, "close");
+    this.#server.close();
+    for (const [socket, responses] of this.#answering) {
+      if (responses.size === 0) socket.destroy();
+      for (const response of responses) if (!response.headersSent) response.setHeader("connection", "close");
+    }
+    const timer = setTimeout(() => this.#answering.forEach((_, socket) => socket.destroy()), deadlineMs);
+    await closed;
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,109 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import {
+  borrowPool,
+  createLogger,
+  type Database,
+  InvalidOptionsError,
+  type JobDefinition,
+  type Logger,
+  openDatabase,
+} from "@hark/core";
+import { createProducer, type Producer } from "@hark/producer";
+import { getRequestListener } from "@hono/node-server";
+import { buildApp } from "./app.ts";
+import { RequestRefusedError } from "./errors.ts";
+import { checkCredentials, type Credentials } from "./middleware/authorize.ts";
+import { answerFailure } from "./middleware/errors.ts";
+import { loopbackNames } from "./middleware/host.ts";
+import { missionJobs } from "./mission-jobs.ts";
+import type { Runtime } from "./runtime.ts";
+
+/** Where the jobs are: a database or pool of the application, which stays open, or one that the server opens for itself. */
+export type DatabaseChoice =
+  | { database: Database }
+  | { pool: Parameters<typeof borrowPool>[0]; isPooled?: boolean }
+  | { connectionString: string; isPooled?: boolean; maxConnections?: number };
+
+export type ServerOptions = DatabaseChoice &
+  Credentials & {
+    /** What POST /api/queue/jobs may enqueue; the mission's three types if not given. */
+    jobs?: readonly JobDefinition[];
+    /** Lets every other type in too, in the mission's shape; false if not given. */
+    openTypes?: boolean;
+    /** Enqueues; one on the same database if not given. */
+    producer?: Producer;
+    /** What runs jobs in this process. Without it the workers' leases in the database tell. */
+    runtime?: Runtime;
+    /** Hosts that requests may name, with or without a port. Without a credential only loopback names if not given, else all. */
+    allowedHosts?: readonly string[];
+    /** Most bytes of a request's body; 512 KiB if not given: a payload at its limit, with room for escapes. */
+    maxBodyBytes?: number;
+    logger?: Logger;
+  };
+
+export interface HarkServer extends AsyncDisposable {
+  /** Answers a request: for any framework that speaks fetch. It answers every path, with 404 where it has nothing. */
+  readonly fetch: (request: Request) => Promise<Response>;
+  /** The same for node:http, and for Express and its kin where no body parser comes before it. */
+  readonly nodeListener: (incoming: IncomingMessage, outgoing: ServerResponse) => void;
+  /** Closes the connections it opened itself. */
+  close(): Promise<void>;
+}
+
+/**
+ * Builds the HTTP API without listening anywhere; opens no connection before the first request.
+ * @throws InvalidOptionsError
+ */
+export function createServer(options: ServerOptions): HarkServer {
+  checkCredentials(options);
+  const { token, authorize, openTypes = false, runtime, logger = createLogger() } = options;
+  const jobs = jobsByType(options.jobs ?? missionJobs);
+  const database = databaseOf(options);
+  const isOpen = token === undefined && authorize === undefined;
+
+  const app = buildApp({
+    database,
+    producer: options.producer ?? createProducer({ database }),
+    jobs,
+    openTypes,
+    runtime,
+    logger,
+    credentials: { token, authorize },
+    allowedHosts: options.allowedHosts ?? (isOpen ? loopbackNames : undefined),
+    maxBodyBytes: options.maxBodyBytes ?? 524_288,
+  });
+  const fetch = async (request: Request) => app.fetch(request);
+  const close = async () => {
+    if (!("database" in options)) await database.close();
+  };
+  const listener = getRequestListener(fetch, {
+    overrideGlobalObjects: false, // the application's own Request and Response are not ours to replace
+    errorHandler: () => answerFailure(unreadable(), { method: "", path: "" }, logger),
+  });
+  return {
+    fetch,
+    nodeListener: (incoming, outgoing) => void listener(incoming, outgoing),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+/** The one thing that fails outside the app: a request line or Host header that makes no URL. */
+const unreadable = () =>
+  new RequestRefusedError("MALFORMED_REQUEST", "The request's path or Host header makes no URL.");
+
+function databaseOf(options: DatabaseChoice): Database {
+  if ("database" in options) return options.database;
+  if ("pool" in options) return borrowPool(options.pool, options);
+  return openDatabase({ applicationName: "hark server", ...options });
+}
+
+function jobsByType(jobs: readonly JobDefinition[]): ReadonlyMap<string, JobDefinition> {
+  const byType = new Map<string, JobDefinition>();
+  for (const job of jobs) {
+    if (byType.has(job.type))
+      throw new InvalidOptionsError("createServer", [{ path: ["jobs"], message: `two jobs of the type ${job.type}` }]);
+    byType.set(job.type, job);
+  }
+  return byType;
+}

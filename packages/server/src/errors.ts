@@ -1,0 +1,63 @@
+import { HarkError, type Issue } from "@hark/core";
+
+/** A request that is refused before anything was written. Its code's status stands in failures.ts. */
+export class RequestRefusedError extends HarkError {
+  readonly issues: readonly Issue[] | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(
+    code:
+      | "MALFORMED_REQUEST"
+      | "MALFORMED_JSON"
+      | "INVALID_BODY"
+      | "INVALID_QUERY"
+      | "UNAUTHORIZED"
+      | "CROSS_SITE"
+      | "NOT_FOUND"
+      | "DEAD_LETTER_NOT_FOUND"
+      | "METHOD_NOT_ALLOWED"
+      | "UNIQUE_KEY_TAKEN"
+      | "BODY_TOO_LARGE"
+      | "UNSUPPORTED_MEDIA_TYPE"
+      | "HOST_NOT_ALLOWED",
+    message: string,
+    { issues, headers = {} }: { issues?: readonly Issue[]; headers?: Record<string, string> } = {},
+  ) {
+    super(code, {}, message);
+    this.issues = issues;
+    this.headers = headers;
+  }
+}
+
+export class DatabaseTimeoutError extends HarkError {
+  constructor(waitedMs: number) {
+    super(
+      "DATABASE_TIMEOUT",
+      { waitedMs },
+      `The database did not answer within ${waitedMs} ms. A change that was asked for may still happen: look before you repeat it.`,
+    );
+  }
+}
+
+export class OpenServerError extends HarkError {
+  constructor(host: string) {
+    super(
+      "OPEN_SERVER",
+      { host },
+      `The server was not started on ${host}: without a token, anyone who reaches that address could enqueue jobs and read dead ` +
+        `letters. Set a token, or bind to 127.0.0.1.`,
+    );
+  }
+}
+
+export class CannotListenError extends HarkError {
+  constructor(host: string, port: number, cause: unknown) {
+    super(
+      "CANNOT_LISTEN",
+      { host, port },
+      `The server could not listen on ${host} port ${port}: ${cause instanceof Error ? cause.message : String(cause)}. Choose ` +
+        `another port, or end what listens there.`,
+      { cause },
+    );
+  }
+}

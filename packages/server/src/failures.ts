@@ -1,0 +1,108 @@
+import { HarkError, type Issue, storableText } from "@hark/core";
+import { RequestRefusedError } from "./errors.ts";
+
+/** What a caller may know about an error: never SQL, a stack, a host name or a cause (SEC-26). */
+export interface Failure {
+  readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 421 | 500 | 503;
+  readonly code: string;
+  readonly message: string;
+  readonly issues?: readonly Issue[];
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** The one table from codes to statuses. A code that is not here is the server's own fault: 500. */
+const statuses: Record<string, Failure["status"]> = {
+  MALFORMED_REQUEST: 400,
+  MALFORMED_JSON: 400,
+  INVALID_BODY: 400,
+  INVALID_QUERY: 400,
+  INVALID_NAME: 400,
+  INVALID_OPTIONS: 400,
+  INVALID_PAYLOAD: 400,
+  UNKNOWN_JOB_TYPE: 400,
+  UNAUTHORIZED: 401,
+  CROSS_SITE: 403,
+  NOT_FOUND: 404,
+  DEAD_LETTER_NOT_FOUND: 404,
+  METHOD_NOT_ALLOWED: 405,
+  UNIQUE_KEY_TAKEN: 409,
+  BODY_TOO_LARGE: 413,
+  PAYLOAD_TOO_LARGE: 413,
+  UNSUPPORTED_MEDIA_TYPE: 415,
+  HOST_NOT_ALLOWED: 421,
+  DATABASE_TIMEOUT: 503,
+  DATABASE_UNREACHABLE: 503,
+  SCHEMA_VERSION: 503,
+};
+
+/** Our own words for what went wrong on our side: those of the error may name hosts or contain data. */
+const ownWords: Record<string, string> = {
+  DATABASE_UNREACHABLE: "The database does not answer. Nothing is lost: try again later.",
+  SCHEMA_VERSION: `The database has no Hark schema that this server knows. Run "hark migrate" with the server's version.`,
+};
+
+/** Answers the failure that a thrown value is; 500 INTERNAL for everything unforeseen. */
+export function failureOf(error: unknown): Failure {
+  const code = error instanceof HarkError ? error.code : databaseFault(error);
+  const status = code === undefined ? undefined : statuses[code];
+  if (code === undefined || status === undefined) {
+    return {
+      status: 500,
+      code: "INTERNAL",
+      message: "The server failed. Its log has the cause under this request's id.",
+    };
+  }
+  const issues = issuesOf(error);
+  return {
+    status,
+    code,
+    message: ownWords[code] ?? storableText((error as HarkError).message, 1_000),
+    ...(issues && { issues }),
+    ...(error instanceof RequestRefusedError && { headers: error.headers }),
+  };
+}
+
+/** At most 20, and cut: names in them may be as long as a request's body. */
+function issuesOf(error: unknown): Issue[] | undefined {
+  const issues =
+    error instanceof HarkError && "issues" in error ? (error.issues as readonly Issue[] | undefined) : undefined;
+  return issues?.slice(0, 20).map(({ message, path }) => ({
+    message: storableText(message, 300),
+    path: path.slice(0, 64).map((step) => (typeof step === "string" ? storableText(step, 100) : step)),
+  }));
+}
+
+const networkCodes = new Set([
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "ETIMEDOUT",
+  "EPIPE",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENOENT",
+]);
+
+/**
+ * Answers the code of an error that PostgreSQL or the way to it raised, however deep Drizzle wrapped it. SQLSTATEs are those of
+ * the manual's appendix A; pg's own errors have none, only messages.
+ */
+function databaseFault(error: unknown): "DATABASE_UNREACHABLE" | "DATABASE_TIMEOUT" | "SCHEMA_VERSION" | undefined {
+  for (let cause = error, depth = 0; cause instanceof Error && depth < 5; cause = cause.cause, depth += 1) {
+    const code = "code" in cause ? String(cause.code) : "";
+    if (code === "57014") return "DATABASE_TIMEOUT"; // query_canceled, by statement_timeout
+    // Connection exceptions, shutdowns, too many connections, and a standby that takes no writes.
+    if (networkCodes.has(code) || /^(08...|57P0.|53300|25006)$/.test(code)) return "DATABASE_UNREACHABLE";
+    if (/^(42P01|42703|42883|3F000|3D000)$/.test(code)) return "SCHEMA_VERSION"; // no such table, column, function, schema, database
+    if (cause.message === "Query read timeout") return "DATABASE_TIMEOUT";
+    if (
+      /^(Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect|Cannot use a pool after)/.test(
+        cause.message,
+      )
+    ) {
+      return "DATABASE_UNREACHABLE";
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,38 @@
+import type { Database } from "@hark/core";
+import { Hono } from "hono";
+import { readDeadlineMs, within } from "../deadline.ts";
+import { failureOf } from "../failures.ts";
+import { schemaState } from "../schema-state.ts";
+
+interface Readiness {
+  isReady: boolean;
+  reasons: string[];
+}
+
+/** How long an answer serves those who ask after it, in ms: anyone may ask, and none of them should cost a query each. */
+const freshMs = 1_000;
+
+/** /livez: this process answers. /readyz: it can do its work. Open to all, so they tell only yes or no and reason codes. */
+export function healthRoutes(database: Database): Hono {
+  const routes = new Hono();
+  let latest: { at: number; readiness: Promise<Readiness> } | undefined;
+
+  routes.get("/livez", (c) => c.json({ isAlive: true, reasons: [] }));
+  routes.get("/readyz", async (c) => {
+    if (!latest || performance.now() - latest.at > freshMs)
+      latest = { at: performance.now(), readiness: readiness(database) };
+    const answer = await latest.readiness;
+    return c.json(answer, answer.isReady ? 200 : 503);
+  });
+  return routes;
+}
+
+async function readiness(database: Database): Promise<Readiness> {
+  try {
+    const state = await within(readDeadlineMs, schemaState(database));
+    return state === "ok" ? { isReady: true, reasons: [] } : { isReady: false, reasons: [state] };
+  } catch (error) {
+    const { code } = failureOf(error);
+    return { isReady: false, reasons: [code.startsWith("DATABASE_") ? code.toLowerCase() : "schema_unreadable"] };
+  }
+}

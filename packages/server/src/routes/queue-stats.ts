@@ -1,0 +1,61 @@
+import { type Database, getStats, type Logger, type StateCounts } from "@hark/core";
+import { readDeadlineMs, within } from "../deadline.ts";
+import { type Failure, failureOf } from "../failures.ts";
+import { loggable } from "../middleware/errors.ts";
+import { liveWorkers } from "../live-workers.ts";
+import type { Runtime, RuntimeHealth } from "../runtime.ts";
+
+/** The mission's stats. The counts are null while the database cannot be asked: nobody knows them then. */
+export interface QueueStats {
+  readonly queue: Record<"queued" | "running" | "completed" | "failed", number | null>;
+  readonly health: RuntimeHealth & { readonly databaseConnected: boolean };
+  /** "degraded": the database answers, but nothing runs jobs. */
+  readonly status: "healthy" | "degraded" | "unhealthy";
+  readonly states?: StateCounts;
+}
+
+const nothingRuns: RuntimeHealth = { isRunning: false, activeWorkers: 0 };
+const unknownCounts = { queued: null, running: null, completed: null, failed: null };
+
+/** Answers within the reading deadline whatever happens; with a failure too if the database cannot be asked. */
+export async function queueStats(
+  database: Database,
+  runtime: Runtime | undefined,
+  logger: Logger,
+): Promise<{ stats: QueueStats; failure?: Failure; cause?: unknown }> {
+  const inProcess = runtime && ownHealth(runtime, logger);
+  try {
+    const [{ queued, running, completed, failed, states }, { isRunning, activeWorkers }] = await within(
+      readDeadlineMs,
+      Promise.all([getStats(database), inProcess ?? liveWorkers(database)]),
+    );
+    return {
+      stats: {
+        queue: { queued, running, completed, failed },
+        health: { isRunning, activeWorkers, databaseConnected: true },
+        status: isRunning ? "healthy" : "degraded",
+        states,
+      },
+    };
+  } catch (error) {
+    const failure = failureOf(error);
+    if (failure.status !== 503) throw error;
+    const { isRunning, activeWorkers } = (await inProcess) ?? nothingRuns;
+    const databaseConnected = failure.code === "SCHEMA_VERSION"; // it answered, only not with our tables
+    return {
+      stats: { queue: unknownCounts, health: { isRunning, activeWorkers, databaseConnected }, status: "unhealthy" },
+      failure,
+      cause: error,
+    };
+  }
+}
+
+/** A runtime that fails to answer for itself does not count as running. */
+async function ownHealth(runtime: Runtime, logger: Logger): Promise<RuntimeHealth> {
+  try {
+    return await within(readDeadlineMs, Promise.resolve(runtime.health()));
+  } catch (error) {
+    logger.warn({ error: loggable(error) }, "the runtime did not say how it is");
+    return nothingRuns;
+  }
+}

@@ -1,0 +1,125 @@
+import { lookup } from "node:dns/promises";
+import { once } from "node:events";
+import { createServer as createHttpServer, type Server } from "node:http";
+import { type AddressInfo, isIPv6, type Socket } from "node:net";
+import { createLogger, type Duration, InvalidOptionsError, parseDuration } from "@hark/core";
+import { Connections } from "./connections.ts";
+import { createServer, type HarkServer, type ServerOptions } from "./create-server.ts";
+import { CannotListenError, OpenServerError } from "./errors.ts";
+import { isLoopback } from "./loopback.ts";
+import { checkCredentials } from "./middleware/authorize.ts";
+import { failureBody } from "./middleware/errors.ts";
+import { loopbackNames } from "./middleware/host.ts";
+
+export type StartOptions = ServerOptions & {
+  /** 3000 if not given; 0 takes a free one. */
+  port?: number;
+  /** 127.0.0.1 if not given. Any address that other machines reach needs a token or `authorize`. */
+  host?: string;
+  /** How long close() waits for requests that are being answered; 10 s if not given. */
+  drainTimeout?: Duration;
+};
+
+export interface RunningServer extends AsyncDisposable {
+  readonly url: string;
+  readonly host: string;
+  readonly port: number;
+  /** Answers what came in, then closes every connection. Any number of calls close once. */
+  close(): Promise<void>;
+}
+
+/**
+ * Runs the HTTP API on a port of its own.
+ * @throws OpenServerError for an address beyond loopback without a credential; nothing listens then
+ * @throws CannotListenError, InvalidOptionsError
+ */
+export async function startServer(options: StartOptions): Promise<RunningServer> {
+  const { port = 3_000, host = "127.0.0.1", logger = createLogger(), drainTimeout = 10_000 } = options;
+  checkCredentials(options);
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+    throw new InvalidOptionsError("startServer", [
+      { path: ["port"], message: `must be an integer from 0 to 65535, not ${port}` },
+    ]);
+  }
+  const drainMs = parseDuration("drainTimeout", drainTimeout);
+
+  const address = await resolve(host, port);
+  const isLocal = isLoopback(address);
+  if (!isLocal && options.token === undefined && options.authorize === undefined) throw new OpenServerError(host);
+
+  const http = createHttpServer({
+    // SEC-20. Node looks for late requests every 30 s by itself, which would make 40 s of 10.
+    headersTimeout: 10_000,
+    requestTimeout: 30_000,
+    connectionsCheckingInterval: 1_000,
+    keepAliveTimeout: 5_000,
+    requireHostHeader: false, // node would refuse in its own shape; the app does it in ours
+  });
+  http.maxConnections = 1_000;
+  const connections = new Connections(http);
+  http.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) =>
+    answerUnreadable(error, socket, connections),
+  );
+  const bound = await listen(http, address, port);
+
+  let server: HarkServer;
+  try {
+    const allowedHosts = isLocal &&
+      !options.allowedHosts && { allowedHosts: loopbackNames.map((name) => `${name}:${bound}`) };
+    server = createServer({ ...options, logger, ...allowedHosts });
+  } catch (error) {
+    http.close(); // the options were refused: nothing stays open
+    throw error;
+  }
+  http.on("request", server.nodeListener);
+  const url = `http://${isIPv6(address) ? `[${address}]` : address}:${bound}`;
+  logger.info({ url }, "listening");
+
+  let closing: Promise<void> | undefined;
+  const close = () => (closing ??= connections.close(drainMs).then(() => server.close()));
+  return { url, host: address, port: bound, close, [Symbol.asyncDispose]: close };
+}
+
+/** The address is what decides, since a name may mean any. */
+async function resolve(host: string, port: number): Promise<string> {
+  try {
+    return (await lookup(host)).address;
+  } catch (error) {
+    throw new CannotListenError(host, port, error);
+  }
+}
+
+async function listen(http: Server, address: string, port: number): Promise<number> {
+  try {
+    http.listen(port, address);
+    await once(http, "listening");
+    return (http.address() as AddressInfo).port;
+  } catch (error) {
+    throw new CannotListenError(address, port, error);
+  }
+}
+
+/** What never became a request still gets an answer in our shape. */
+function answerUnreadable({ code }: NodeJS.ErrnoException, socket: Socket, connections: Connections): void {
+  if (code === "ECONNRESET" || !socket.writable) return void socket.destroy();
+  if (connections.endAfterAnswers(socket)) return;
+  const [status, reason, failure]: [number, string, { code: string; message: string }] =
+    code === "HPE_HEADER_OVERFLOW"
+      ? [
+          431,
+          "Request Header Fields Too Large",
+          { code: "HEADERS_TOO_LARGE", message: "The request's headers are too long." },
+        ]
+      : code === "ERR_HTTP_REQUEST_TIMEOUT"
+        ? [408, "Request Timeout", { code: "REQUEST_TIMEOUT", message: "The request did not arrive in time." }]
+        : [
+            400,
+            "Bad Request",
+            { code: "MALFORMED_REQUEST", message: "This is no HTTP request that the server can read." },
+          ];
+  const body = JSON.stringify(failureBody(failure));
+  socket.end(
+    `HTTP/1.1 ${status} ${reason}\r\ncontent-type: application/json\r\ncache-control: no-store\r\nx-content-type-options: nosniff\r\n` +
+      `connection: close\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+}

@@ -1,0 +1,33 @@
+import { type Database, type Logger, statements } from "@hark/core";
+
+/**
+ * Hands back claims that the database books to this process but nothing here holds: their answer was lost on the way. A claim
+ * has to look so twice in a row, since the first time its answer may still be coming.
+ */
+export class ForgottenClaims {
+  readonly #db: Database;
+  readonly #isHeld: (claim: statements.Claim) => boolean;
+  readonly #logger: Logger;
+  #suspects = new Set<string>();
+
+  constructor(parts: { db: Database; isHeld: (claim: statements.Claim) => boolean; logger: Logger }) {
+    this.#db = parts.db;
+    this.#isHeld = parts.isHeld;
+    this.#logger = parts.logger;
+  }
+
+  /** Call it with every survey's claims of this process. */
+  async release(mine: statements.Survey["mine"]): Promise<void> {
+    const unknown = mine.filter((claim) => !this.#isHeld(claim));
+    const forgotten = unknown.filter(({ id, token }) => this.#suspects.has(`${id} ${token}`));
+    this.#suspects = new Set(unknown.map(({ id, token }) => `${id} ${token}`));
+    if (forgotten.length === 0) return;
+
+    const again = forgotten.map(
+      ({ id, token, attempt }) =>
+        ({ id, token, ending: "interrupted", error: null, delayMs: 0, attempt: attempt - 1 }) as const,
+    );
+    const released = await statements.retryJobs(this.#db, { retried: statements.retriedJson(again) });
+    this.#logger.warn({ released: released.length }, "handed back jobs whose claim was never answered");
+  }
+}
