@@ -16,7 +16,11 @@ export type Values<Given extends Flags> = {
 
 /** Every command takes these. */
 export const commonFlags = {
-  url: { type: "string", value: "<url>", help: "the database; better kept in the environment, where `ps` cannot see it" },
+  url: {
+    type: "string",
+    value: "<url>",
+    help: "the database; better kept in the environment, where `ps` cannot see it",
+  },
   "url-file": { type: "string", value: "<file>", help: "a file with the database's URL, such as a mounted secret" },
   json: { type: "boolean", help: "one JSON document on stdout, and nothing else" },
   help: { type: "boolean", help: "show this" },
@@ -49,5 +53,5 @@ export interface Command extends CommandText {
 export function command<const Given extends Flags>(
   spec: CommandText & { flags: Given; run(call: Call<Given>): Promise<ExitCode> },
 ): Command {
-  return spec as unknown as Command;
+  return spec;
 }

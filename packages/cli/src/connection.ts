@@ -69,7 +69,8 @@ function urlOfVariables({ PGHOST, PGPORT, PGDATABASE }: Environment): string {
   const database = encodeURI(PGDATABASE ?? "");
   const host = PGHOST || "localhost";
   const port = PGPORT || "5432";
-  if (host.startsWith("/")) return `postgres:///${database}?host=${encodeURIComponent(host)}&port=${encodeURIComponent(port)}`;
+  if (host.startsWith("/"))
+    return `postgres:///${database}?host=${encodeURIComponent(host)}&port=${encodeURIComponent(port)}`;
   return `postgres://${host.includes(":") ? `[${host}]` : host}:${port}/${database}`;
 }
 

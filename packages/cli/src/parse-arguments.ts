@@ -12,7 +12,13 @@ export interface CommandLine {
 
 /** Finds the command: the first word that is neither a flag nor its value, with the next if both name one together. */
 export function splitCommand(args: readonly string[], table: Readonly<Record<string, unknown>>): CommandLine {
-  const { tokens } = parseArgs({ args: [...args], options: commonFlags, strict: false, allowPositionals: true, tokens: true });
+  const { tokens } = parseArgs({
+    args: [...args],
+    options: commonFlags,
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
   const place = tokens.find(({ kind }) => kind === "positional")?.index ?? args.length;
   const pair = args.slice(place, place + 2);
   const length = Object.hasOwn(table, pair.join(" ")) ? pair.length : Math.min(pair.length, 1);
@@ -34,7 +40,7 @@ export function parseFlags(args: readonly string[], flags: Flags, name: string):
   const joined = joinNegativeNumbers(args, flags);
   try {
     const { values, positionals } = parseArgs({ args: joined, options, strict: true, allowPositionals: true });
-    return { values: values as ParsedFlags["values"], positionals };
+    return { values, positionals };
   } catch (error) {
     throw new UsageError(complaint(error, joined, flags, name), { cause: undefined });
   }
@@ -71,7 +77,8 @@ function complaint(error: unknown, args: string[], flags: Flags, name: string): 
       const meant = nearest(token.name, Object.keys(flags));
       return `There is no option ${token.rawName}.${meant ? ` Did you mean --${meant}?` : ""} ${help}`;
     }
-    if (flag.type === "string" && !token.value) return `${token.rawName} wants a value: ${token.rawName} ${flag.value ?? "<value>"}. ${help}`;
+    if (flag.type === "string" && !token.value)
+      return `${token.rawName} wants a value: ${token.rawName} ${flag.value ?? "<value>"}. ${help}`;
     if (flag.type === "boolean" && token.value !== undefined) return `${token.rawName} takes no value. ${help}`;
   }
   return `${error instanceof Error ? error.message : String(error)} ${help}`;

@@ -35,7 +35,7 @@ export function chooseQueues(given: {
   const queues = parseQueues(given.queues, otherwise);
   if ("*" in queues) {
     const { "*": all, ...own } = queues;
-    const ofHandlers = Object.fromEntries(handlers.map(({ job }) => [job.queue, all!]));
+    const ofHandlers = Object.fromEntries(handlers.map(({ job }) => [job.queue, all]));
     return { queues: { ...ofHandlers, ...own }, handlers };
   }
   // A worker also works the own queues of its job types: here they are others, so that only what was named is worked.
@@ -51,7 +51,8 @@ function parseQueues(text: string, otherwise: number): Record<string, number> {
   const queues: Record<string, number> = {};
   for (const part of text.split(",")) {
     const [, queue, limit] = /^\s*(\*|[a-z0-9][a-z0-9_.:-]*?)(?::(\d+))?\s*$/.exec(part) ?? [];
-    if (queue === undefined) throw new UsageError(`--queues wants queue names with their limits, as in email:10,default, not "${text}".`);
+    if (queue === undefined)
+      throw new UsageError(`--queues wants queue names with their limits, as in email:10,default, not "${text}".`);
     if (queue in queues) throw new UsageError(`--queues names ${queue} twice.`);
     queues[queue] = integerFlag("queues", limit, { least: 1, most: 10_000 }) ?? otherwise;
   }

@@ -13,10 +13,14 @@ export function readJson(text: string, what: string): unknown {
     value = JSON.parse(text.replace(/^\uFEFF/, ""), watch as Parameters<typeof JSON.parse>[1]);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new UsageError(`${what} is no JSON: ${reason}. In a shell, quote it: '{"userId":"u1"}'. Nothing was written.`);
+    throw new UsageError(
+      `${what} is no JSON: ${reason}. In a shell, quote it: '{"userId":"u1"}'. Nothing was written.`,
+    );
   }
   if (changed !== undefined) {
-    throw new UsageError(`${what} has the number ${changed}, which JavaScript cannot hold exactly: write it as a string. Nothing was written.`);
+    throw new UsageError(
+      `${what} has the number ${changed}, which JavaScript cannot hold exactly: write it as a string. Nothing was written.`,
+    );
   }
   return value;
 }

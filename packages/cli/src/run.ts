@@ -38,14 +38,25 @@ async function dispatch(args: readonly string[]): Promise<ExitCode> {
   const entry = commandTable[name];
   if (!entry) {
     if (isGroup(name) && rest.includes("--help")) return print(generalHelp(name));
-    throw unknownCommand(name, rest.find((arg) => !arg.startsWith("-")));
+    throw unknownCommand(
+      name,
+      rest.find((arg) => !arg.startsWith("-")),
+    );
   }
   const command = await entry.load();
-  const { values, positionals } = parseFlags([...leading, ...rest], { ...command.flags, ...commonFlags }, `hark ${name}`);
+  const { values, positionals } = parseFlags(
+    [...leading, ...rest],
+    { ...command.flags, ...commonFlags },
+    `hark ${name}`,
+  );
   if (values.help) return print(commandHelp(name, command));
   checkWords(name, command, positionals);
   if (!command.handlesSignals) process.once("SIGINT", () => process.exit(exitCodes.interrupted));
-  return command.run({ values: values as never, words: positionals, output: createOutput({ isJson: values.json === true }) });
+  return command.run({
+    values: values as never,
+    words: positionals,
+    output: createOutput({ isJson: values.json === true }),
+  });
 }
 
 async function help(words: readonly string[]): Promise<ExitCode> {
@@ -63,9 +74,14 @@ function unknownCommand(name: string, next?: string): UsageError {
     const inGroup = all.filter((known) => known.startsWith(`${name} `));
     const meant = next && nearest(`${name} ${next}`, inGroup);
     const what = next ? `There is no command "${name} ${next}".` : `"${name}" is a group of commands.`;
-    return new UsageError(`${what} ${meant ? `Did you mean "hark ${meant}"?` : `Its commands: ${inGroup.join(", ")}.`}`);
+    return new UsageError(
+      `${what} ${meant ? `Did you mean "hark ${meant}"?` : `Its commands: ${inGroup.join(", ")}.`}`,
+    );
   }
-  const meant = nearest(name, [...all, ...new Set(all.filter((known) => known.includes(" ")).map((known) => known.split(" ")[0]!))]);
+  const meant = nearest(name, [
+    ...all,
+    ...new Set(all.filter((known) => known.includes(" ")).map((known) => known.split(" ")[0]!)),
+  ]);
   return new UsageError(
     `There is no command "${name}".${meant ? ` Did you mean "hark ${meant}"?` : ""} "hark --help" lists all commands.`,
   );

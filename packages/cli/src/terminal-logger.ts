@@ -10,7 +10,10 @@ export function commandLogger(): Logger {
   const level = process.env.LOG_LEVEL ?? "info";
   if (!process.stderr.isTTY) return createLogger(level);
   const place = (levels as readonly string[]).indexOf(level);
-  return terminalLogger(place === -1 ? (level === "trace" ? 0 : level === "silent" || level === "fatal" ? 4 : 1) : place, {});
+  return terminalLogger(
+    place === -1 ? (level === "trace" ? 0 : level === "silent" || level === "fatal" ? 4 : 1) : place,
+    {},
+  );
 }
 
 function terminalLogger(least: number, context: object): Logger {

@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { pathToFileURL } from "node:url";
 import { type JobDefinition, UnknownJobTypeError } from "@hark/core";
 import type { Handler, WorkerOptions } from "@hark/worker";
 import { isAtLeast, leastNodeForTypeScript } from "./node-version.ts";
@@ -35,11 +35,14 @@ export async function loadModule(file: string): Promise<UserModule> {
 }
 
 function checkTypeScript(file: string): void {
-  if (/\.[jt]sx$/.test(file)) throw new UsageError(`${file} has JSX, which Node does not run: compile it, and name the result.`);
+  if (/\.[jt]sx$/.test(file))
+    throw new UsageError(`${file} has JSX, which Node does not run: compile it, and name the result.`);
   if (!/\.[cm]?ts$/.test(file)) return;
   const { features, versions } = process;
   if ((features as { typescript?: unknown }).typescript) return;
-  const why = isAtLeast(versions.node, leastNodeForTypeScript) ? "type stripping is switched off" : `this is Node ${versions.node}`;
+  const why = isAtLeast(versions.node, leastNodeForTypeScript)
+    ? "type stripping is switched off"
+    : `this is Node ${versions.node}`;
   throw new UsageError(
     `${file} is TypeScript, which Node runs from ${leastNodeForTypeScript} on, and ${why}. Update Node, compile the file and name the ` +
       `result, or set NODE_OPTIONS=--experimental-strip-types.`,
@@ -53,10 +56,7 @@ function reasonOf(error: unknown): string {
     code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX"
       ? ". Node strips types only: enums, namespaces and parameter properties must be compiled"
       : "";
-  // The message of a syntax error does not say where; the first line of its stack does.
-  const [, place] = /^(file:\S+:\d+)$/m.exec(error.stack?.split("\n", 1)[0] ?? "") ?? [];
-  const where = error.name === "SyntaxError" && place ? ` (at ${fileURLToPath(place)})` : "";
-  return `${error.name === "Error" ? "" : `${error.name}: `}${error.message}${where}${advice}.`;
+  return `${error.name === "Error" ? "" : `${error.name}: `}${error.message}${advice}.`;
 }
 
 /** The `handlers` of a module; throws {@link UsageError} unless they are a list of what implement() makes. */
@@ -65,10 +65,13 @@ export function handlersOf({ file, exports }: UserModule): readonly Handler[] {
   const how = `export const handlers = [implement(job, async ({ payload }) => { ... })];`;
   if (handlers === undefined) {
     const names = Object.keys(exports);
-    throw new UsageError(`${file} exports no handlers: add "${how}". It exports ${names.length ? names.join(", ") : "nothing"}.`);
+    throw new UsageError(
+      `${file} exports no handlers: add "${how}". It exports ${names.length ? names.join(", ") : "nothing"}.`,
+    );
   }
   if (!Array.isArray(handlers)) throw new UsageError(`The handlers that ${file} exports are no array: write "${how}".`);
-  if (handlers.length === 0) throw new UsageError(`The handlers that ${file} exports are an empty array: write "${how}".`);
+  if (handlers.length === 0)
+    throw new UsageError(`The handlers that ${file} exports are an empty array: write "${how}".`);
   for (const [place, handler] of handlers.entries()) {
     if (!isHandler(handler)) {
       throw new UsageError(`handlers[${place}] of ${file} was not made by implement(job, handler).`);
@@ -110,7 +113,12 @@ function isObject(value: unknown): value is Record<string, unknown> {
 
 // By shape, never by instanceof: the module may bring another copy of these packages.
 function isJob(value: unknown): value is JobDefinition {
-  return isObject(value) && typeof value.type === "string" && typeof value.queue === "string" && typeof value.maxAttempts === "number";
+  return (
+    isObject(value) &&
+    typeof value.type === "string" &&
+    typeof value.queue === "string" &&
+    typeof value.maxAttempts === "number"
+  );
 }
 
 function isHandler(value: unknown): value is Handler {

@@ -36,7 +36,12 @@ function kindOf(outcome: Outcome): keyof Tally {
  * started for a moment. What is due only later stays, and so do jobs for which there is no handler. A claim that is slower than
  * that moment is handed back by the worker's stop, so a job may be left, but none is lost.
  */
-export async function drained(worker: Worker, db: Database, queues: readonly string[], types: ReadonlySet<string>): Promise<void> {
+export async function drained(
+  worker: Worker,
+  db: Database,
+  queues: readonly string[],
+  types: ReadonlySet<string>,
+): Promise<void> {
   let lastStart = performance.now();
   worker.events.on("started", () => {
     lastStart = performance.now();

@@ -2,9 +2,9 @@ import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { Client, type ClientBase } from "pg";
+import { Client } from "pg";
 import { orLate } from "./clock.ts";
-import { describeUrl } from "./database.ts";
+import { describeUrl, type Executor } from "./database.ts";
 import { DatabaseUnreachableError, SchemaVersionError } from "./errors.ts";
 
 export interface Migration {
@@ -98,15 +98,18 @@ export interface SchemaVersion {
 
 /** Compares the database's schema with this code's, changing nothing. Throws as {@link migrate} does. */
 export async function schemaVersion(connectionString: string): Promise<SchemaVersion> {
+  return withClient(connectionString, lookDeadlineMs, schemaVersionOn);
+}
+
+/** The same over a connection that is there already. */
+export async function schemaVersionOn(db: Executor): Promise<SchemaVersion> {
   const migrations = await readMigrations();
-  return withClient(connectionString, lookDeadlineMs, async (client) => {
-    const ledger = await readLedger(client);
-    return {
-      found: ledger.at(-1)?.version ?? null,
-      wanted: migrations.length,
-      pending: pendingOf(migrations, ledger).map(({ name }) => name),
-    };
-  });
+  const ledger = await readLedger(db);
+  return {
+    found: ledger.at(-1)?.version ?? null,
+    wanted: migrations.length,
+    pending: pendingOf(migrations, ledger).map(({ name }) => name),
+  };
 }
 
 /** Throws {@link SchemaVersionError}, with what to do, unless the database's schema is exactly this code's. */
@@ -121,11 +124,11 @@ interface LedgerRow {
   hash: string;
 }
 
-async function readLedger(client: ClientBase): Promise<LedgerRow[]> {
-  const { rows: tables } = await client.query<{ ledger: string | null }>("select to_regclass('hark.migrations') as ledger");
-  if (!tables[0]?.ledger) return [];
-  const { rows } = await client.query<LedgerRow>("select version, name, hash from hark.migrations order by version");
-  return rows;
+async function readLedger(db: Executor): Promise<LedgerRow[]> {
+  const tables = await db.query({ text: "select to_regclass('hark.migrations') as ledger", values: [] });
+  if (!tables.rows[0]?.ledger) return [];
+  const { rows } = await db.query({ text: "select version, name, hash from hark.migrations order by version", values: [] });
+  return rows as unknown as LedgerRow[];
 }
 
 function pendingOf(migrations: Migration[], ledger: LedgerRow[]): Migration[] {

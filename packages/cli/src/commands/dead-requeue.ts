@@ -55,7 +55,9 @@ async function requeue(db: Database, ids: readonly bigint[]): Promise<Result> {
   const wanted = [...new Set(ids)];
   const found = new Map<bigint, boolean>();
   for (let start = 0; start < wanted.length; start += batchSize) {
-    for (const { id, isRequeued } of await statements.requeueJobs(db, { ids: wanted.slice(start, start + batchSize) })) {
+    for (const { id, isRequeued } of await statements.requeueJobs(db, {
+      ids: wanted.slice(start, start + batchSize),
+    })) {
       found.set(id, isRequeued);
     }
   }
@@ -103,7 +105,9 @@ function report({ requeued, missing, blocked, isPartial }: Result, isDry: boolea
   if (missing.length > 0) output.note(`no dead letter: ${missing.join(", ")}`);
   if (blocked.length > 0) output.note(`still dead, as an unfinished job has their unique key: ${blocked.join(", ")}`);
   if (isPartial) {
-    output.note(isDry ? `only the ${batchSize} oldest were looked at` : "there may be more behind those that stay dead letters");
+    output.note(
+      isDry ? `only the ${batchSize} oldest were looked at` : "there may be more behind those that stay dead letters",
+    );
   }
   return missing.length + blocked.length > 0 ? exitCodes.finding : exitCodes.ok;
 }

@@ -21,7 +21,13 @@ It changes nothing. Exits with 1 if a check failed, with 3 if the database canno
   flags: {},
   async run({ values, output }) {
     const connection = await findConnection(values);
-    const db = openDatabase({ connectionString: connection.url, applicationName: "hark doctor", maxConnections: 2, isPooled: true, deadlineMs: 5_000 });
+    const db = openDatabase({
+      connectionString: connection.url,
+      applicationName: "hark doctor",
+      maxConnections: 2,
+      isPooled: true,
+      deadlineMs: 5_000,
+    });
     const answers: Answer[] = [];
     try {
       for (const check of checks) {
@@ -41,8 +47,10 @@ async function examine(check: Check, patient: Patient, before: readonly Answer[]
   const { name } = check;
   const connection = before.find((answer) => answer.name === "connection");
   const schema = before.find((answer) => answer.name === "schema");
-  if (check.needs !== "nothing" && connection?.facts?.isConnected !== true) return { name, status: "skipped", message: "needs a connection" };
-  if (check.needs === "schema" && schema?.status !== "ok") return { name, status: "skipped", message: "needs the schema" };
+  if (check.needs !== "nothing" && connection?.facts?.isConnected !== true)
+    return { name, status: "skipped", message: "needs a connection" };
+  if (check.needs === "schema" && schema?.status !== "ok")
+    return { name, status: "skipped", message: "needs the schema" };
   try {
     return { name, ...(await check.examine(patient)) };
   } catch (error) {
@@ -57,7 +65,9 @@ const nameWidth = Math.max(...checks.map(({ name }) => name.length));
 const statusWidth = "skipped".length;
 
 function report({ name, status, message, advice }: Answer, output: Output): void {
-  output.line(`${output.paint(styles[status], status.padEnd(statusWidth))}  ${name.padEnd(nameWidth)}  ${printable(message)}`);
+  output.line(
+    `${output.paint(styles[status], status.padEnd(statusWidth))}  ${name.padEnd(nameWidth)}  ${printable(message)}`,
+  );
   if (advice) output.line(`${" ".repeat(statusWidth + nameWidth + 4)}${printable(advice)}`);
 }
 

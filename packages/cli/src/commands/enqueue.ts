@@ -34,7 +34,8 @@ as given: what the job type itself says about queue, attempts, priority and keys
   async run({ values, words: [type = "", payload = ""], output }) {
     const options = enqueueOptions(values);
     const connection = await findConnection(values);
-    const job: JobDefinition = values.module === undefined ? defineJob(type) : findJob(await loadModule(values.module), type);
+    const job: JobDefinition =
+      values.module === undefined ? defineJob(type) : findJob(await loadModule(values.module), type);
     const isMany = payload === "-";
     const payloads = isMany ? await readLines(job) : [readJson(payload, "The payload")];
 
@@ -55,7 +56,8 @@ as given: what the job type itself says about queue, attempts, priority and keys
     for (const { id } of enqueued) output.line(String(id));
     output.document({ jobs: enqueued });
     const duplicates = enqueued.filter(({ status }) => status === "duplicate").length;
-    if (duplicates > 0) output.note(`${duplicates} of ${enqueued.length} not enqueued: an unfinished job has the unique key`);
+    if (duplicates > 0)
+      output.note(`${duplicates} of ${enqueued.length} not enqueued: an unfinished job has the unique key`);
     return exitCodes.ok;
   },
 });
@@ -72,7 +74,9 @@ async function readLines(job: JobDefinition): Promise<unknown[]> {
       payloadJson(job.type, payload);
       await parsePayload(job, payload);
     } catch (error) {
-      throw new UsageError(`Line ${place + 1}: ${error instanceof Error ? error.message : String(error)} No job was written.`);
+      throw new UsageError(
+        `Line ${place + 1}: ${error instanceof Error ? error.message : String(error)} No job was written.`,
+      );
     }
     payloads.push(payload);
   }
@@ -99,9 +103,12 @@ function enqueueOptions(values: Values<typeof flags>): EnqueueOptions {
 
 /** With a zone, or it would mean another moment on another machine; and a day that the calendar has. */
 function readMoment(given: string): Date {
-  const [, year, month, day] = /^(\d{4})-(\d\d)-(\d\d)T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)$/.exec(given) ?? [];
+  const [, year, month, day] =
+    /^(\d{4})-(\d\d)-(\d\d)T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)$/.exec(given) ?? [];
   const moment = new Date(given);
   const isDay = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day))).getUTCDate() === Number(day);
   if (isDay && !Number.isNaN(moment.getTime())) return moment;
-  throw new UsageError(`--run-at wants a moment with its zone, as in 2030-01-31T09:00:00Z or 2030-01-31T09:00+01:00, not "${given}".`);
+  throw new UsageError(
+    `--run-at wants a moment with its zone, as in 2030-01-31T09:00:00Z or 2030-01-31T09:00+01:00, not "${given}".`,
+  );
 }

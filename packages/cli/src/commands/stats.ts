@@ -3,12 +3,21 @@ import { command } from "../command.ts";
 import { findConnection, withDatabase } from "../connection.ts";
 import { exitCodes } from "../exit-codes.ts";
 
-const states = ["scheduled", "ready", "parked", "running", "completed", "dead", "cancelled"] as const satisfies (keyof StateCounts)[];
+const states = [
+  "scheduled",
+  "ready",
+  "parked",
+  "running",
+  "completed",
+  "dead",
+  "cancelled",
+] as const satisfies (keyof StateCounts)[];
 
 export const statsCommand = command({
   examples: ["hark stats", "hark stats --json | jq .queues.default.ready"],
   usage: "",
-  about: "Counts jobs by queue and state. Finished ones are counted since the schema was made, also when their rows are gone.",
+  about:
+    "Counts jobs by queue and state. Finished ones are counted since the schema was made, also when their rows are gone.",
   words: { least: 0, most: 0 },
   flags: {},
   async run({ values, output }) {
@@ -17,7 +26,10 @@ export const statsCommand = command({
     const queues = Object.entries(stats.queues).toSorted(([one], [other]) => (one < other ? -1 : 1));
     output.table(
       ["queue", ...states],
-      [...queues.map(([queue, counts]) => row(queue, counts)), ...(queues.length === 1 ? [] : [row("(all)", stats.states)])],
+      [
+        ...queues.map(([queue, counts]) => row(queue, counts)),
+        ...(queues.length === 1 ? [] : [row("(all)", stats.states)]),
+      ],
     );
     output.document(stats);
     return exitCodes.ok;

@@ -24,14 +24,19 @@ leaves. A second signal aborts them, a third ends the process at once. The modul
 TypeScript runs as it is from Node 22.18 on. Logs go to stderr: lines at a terminal, else JSON; LOG_LEVEL sets how many.`,
   words: { least: 1, most: 1 },
   flags: {
-    queues: { type: "string", value: "<a:10,b:5>", help: "only these queues, each with how many of its jobs may run at once" },
+    queues: {
+      type: "string",
+      value: "<a:10,b:5>",
+      help: "only these queues, each with how many of its jobs may run at once",
+    },
     concurrency: { type: "string", value: "<n>", help: "for queues without a number of their own; 10 if not given" },
     once: { type: "boolean", help: "run what is ready and exit: with 1 if an attempt failed" },
     name: { type: "string", value: "<name>", help: "a label for people; host and process id if not given" },
   },
   handlesSignals: true,
   async run({ values, words: [file = ""], output }) {
-    if (output.isJson && !values.once) throw new UsageError("--json goes with --once: a worker that runs on has no one document.");
+    if (output.isJson && !values.once)
+      throw new UsageError("--json goes with --once: a worker that runs on has no one document.");
     const connection = await findConnection(values);
     const module = await loadModule(file);
     const settings = settingsOf(module);
@@ -61,7 +66,9 @@ TypeScript runs as it is from Node 22.18 on. Logs go to stderr: lines at a termi
       logger,
       ...(values.name !== undefined && { name: values.name }),
     });
-    const lanes = Object.entries(queues).map(([queue, limit]) => `${queue}:${limit}`).join(", ");
+    const lanes = Object.entries(queues)
+      .map(([queue, limit]) => `${queue}:${limit}`)
+      .join(", ");
     const listening = isHeard ? "LISTEN ok" : `polling, as LISTEN is silent ("hark doctor" tells more)`;
     output.note(`waiting on queues ${lanes}; ${listening}; ${ready} ready`);
 
@@ -91,7 +98,9 @@ async function workOnce({ worker, connection, queues, types, logger, output }: O
     await worker.stop();
   });
   const { completed, retried, dead, other } = tally;
-  output.line(`ran ${completed + retried + dead + other}: ${completed} completed, ${retried} to be tried again, ${dead} dead, ${other} other`);
+  output.line(
+    `ran ${completed + retried + dead + other}: ${completed} completed, ${retried} to be tried again, ${dead} dead, ${other} other`,
+  );
   output.document(tally);
   return retried + dead > 0 ? exitCodes.finding : exitCodes.ok;
 }

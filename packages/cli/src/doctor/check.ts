@@ -23,7 +23,11 @@ export interface Check {
   examine(patient: Patient): Promise<Finding>;
 }
 
-export const ok = (message: string, facts?: Finding["facts"]): Finding => ({ status: "ok", message, ...(facts && { facts }) });
+export const ok = (message: string, facts?: Finding["facts"]): Finding => ({
+  status: "ok",
+  message,
+  ...(facts && { facts }),
+});
 
 export const warn = (message: string, advice: string, facts?: Finding["facts"]): Finding => ({
   status: "warn",

@@ -25,7 +25,10 @@ export const clockCheck: Check = {
 
 async function measure(db: Patient["db"]): Promise<{ skewMs: number; errorMs: number }> {
   const before = Date.now();
-  const { rows } = await db.query({ text: `select extract(epoch from clock_timestamp())::float8 * 1000 as now_ms`, values: [] });
+  const { rows } = await db.query({
+    text: `select extract(epoch from clock_timestamp())::float8 * 1000 as now_ms`,
+    values: [],
+  });
   const after = Date.now();
   return { skewMs: Number(rows[0]?.now_ms) - (before + after) / 2, errorMs: (after - before) / 2 };
 }

@@ -8,9 +8,12 @@ export const encryptionCheck: Check = {
     const parsed = new URL(url.replace("@/", "@localhost/"));
     const host = parsed.searchParams.get("host") ?? decodeURIComponent(parsed.hostname);
     if (host === "" || host.startsWith("/")) return ok("a local socket needs none");
-    if (host === "localhost" || host === "[::1]" || /^127\./.test(host)) return ok("this machine itself needs none");
+    if (host === "localhost" || host === "[::1]" || host.startsWith("127."))
+      return ok("this machine itself needs none");
 
-    const mode = parsed.searchParams.get("sslmode") ?? (parsed.searchParams.has("ssl") ? "require" : (process.env.PGSSLMODE ?? "none"));
+    const mode =
+      parsed.searchParams.get("sslmode") ??
+      (parsed.searchParams.has("ssl") ? "require" : (process.env.PGSSLMODE ?? "none"));
     const facts = { host, sslmode: mode };
     if (mode === "verify-full") return ok("sslmode=verify-full", facts);
     const isPlain = ["none", "disable", "allow"].includes(mode);

@@ -13,7 +13,9 @@ export const listenCheck: Check = {
     const tookMs = await probeListen(db, db);
     if (tookMs !== undefined) return ok(`a notification came back in ${tookMs} ms`, { isHeard: true, tookMs });
     if (listenUrl !== undefined) {
-      return ok(`silent at ${where}, as through a transaction pooler: HARK_LISTEN_URL is used instead`, { isHeard: false });
+      return ok(`silent at ${where}, as through a transaction pooler: HARK_LISTEN_URL is used instead`, {
+        isHeard: false,
+      });
     }
     return fail(
       `no notification came within ${echoMs / 1_000} s through ${where}: it is a transaction pooler, where LISTEN is silent`,
@@ -30,10 +32,17 @@ export const listenUrlCheck: Check = {
   async examine({ db, connection: { where, listenUrl } }) {
     if (listenUrl === undefined) return ok("not set: notifications come over the database's URL");
     const listenWhere = describeUrl(listenUrl);
-    const listening = openDatabase({ connectionString: listenUrl, applicationName: "hark doctor", maxConnections: 1, isPooled: true, deadlineMs: 5_000 });
+    const listening = openDatabase({
+      connectionString: listenUrl,
+      applicationName: "hark doctor",
+      maxConnections: 1,
+      isPooled: true,
+      deadlineMs: 5_000,
+    });
     try {
       const tookMs = await probeListen(listening, db);
-      if (tookMs !== undefined) return ok(`a notification came from ${where} to ${listenWhere} in ${tookMs} ms`, { isHeard: true, tookMs });
+      if (tookMs !== undefined)
+        return ok(`a notification came from ${where} to ${listenWhere} in ${tookMs} ms`, { isHeard: true, tookMs });
       return fail(
         `what ${where} sends was not heard at ${listenWhere} within ${echoMs / 1_000} s`,
         `Let HARK_LISTEN_URL lead straight to PostgreSQL, not through a transaction pooler, and to the same database. ${pollCost}`,

@@ -6,8 +6,12 @@ export const nodeCheck: Check = {
   needs: "nothing",
   async examine() {
     const version = process.versions.node;
-    if (!isAtLeast(version, leastNode)) return fail(`Node ${version}`, `Install Node ${leastNode} or newer.`, { version });
+    if (!isAtLeast(version, leastNode))
+      return fail(`Node ${version}`, `Install Node ${leastNode} or newer.`, { version });
     const runsTypeScript = isAtLeast(version, leastNodeForTypeScript);
-    return ok(`Node ${version}${runsTypeScript ? "" : `, which runs no TypeScript: that takes ${leastNodeForTypeScript}`}`, { version });
+    return ok(
+      `Node ${version}${runsTypeScript ? "" : `, which runs no TypeScript: that takes ${leastNodeForTypeScript}`}`,
+      { version },
+    );
   },
 };

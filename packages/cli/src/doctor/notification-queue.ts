@@ -12,7 +12,8 @@ export const notificationQueueCheck: Check = {
     const usage = Number(rows[0]?.usage);
     const message = `${(usage * 100).toFixed(usage < 0.01 && usage > 0 ? 4 : 0)} % full`;
     if (usage < much) return ok(message, { usage });
-    const advice = "A session that listens holds a transaction open: end it (see \"transactions\"). When the queue is full, enqueueing fails.";
+    const advice =
+      'A session that listens holds a transaction open: end it (see "transactions"). When the queue is full, enqueueing fails.';
     return usage < tooMuch ? warn(message, advice, { usage }) : fail(message, advice, { usage });
   },
 };

@@ -16,11 +16,20 @@ export const oldTransactionsCheck: Check = {
               order by xact_start limit 1`,
       values: [],
     });
-    const oldest = rows[0] as { pid: number; application_name: string; usename: string; state: string; age_ms: number } | undefined;
+    const oldest = rows[0] as
+      | { pid: number; application_name: string; usename: string; state: string; age_ms: number }
+      | undefined;
     const seen = await seesAll(db);
     const limits = seen ? "" : "; other roles' are hidden from this one, which is not in pg_read_all_stats";
     if (!oldest) return ok(`none is open${limits}`, { seesAll: seen });
-    const facts = { pid: oldest.pid, application: oldest.application_name, role: oldest.usename, state: oldest.state, ageMs: Math.round(oldest.age_ms), seesAll: seen };
+    const facts = {
+      pid: oldest.pid,
+      application: oldest.application_name,
+      role: oldest.usename,
+      state: oldest.state,
+      ageMs: Math.round(oldest.age_ms),
+      seesAll: seen,
+    };
     const message = `the oldest is open for ${spoken(oldest.age_ms)}`;
     if (oldest.age_ms < oldMs) return ok(`${message}${limits}`, facts);
     return warn(

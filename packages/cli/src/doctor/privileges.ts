@@ -24,10 +24,16 @@ export const privilegesCheck: Check = {
   name: "privileges",
   needs: "connection",
   async examine({ db }) {
-    const [schema] = await ask(db, `select has_schema_privilege(oid, 'usage') as may_use from pg_namespace where nspname = 'hark'`, []);
+    const [schema] = await ask(
+      db,
+      `select has_schema_privilege(oid, 'usage') as may_use from pg_namespace where nspname = 'hark'`,
+      [],
+    );
     if (!schema) return fail("there is no Hark schema to have rights on", `Run "hark migrate".`);
     if (schema.may_use !== true) {
-      return fail("missing: usage on schema hark", "As its owner: grant usage on schema hark to <role>.", { missing: ["usage on schema hark"] });
+      return fail("missing: usage on schema hark", "As its owner: grant usage on schema hark to <role>.", {
+        missing: ["usage on schema hark"],
+      });
     }
     const enqueue = await missingFunctions(db, ["insert_jobs"]);
     const work = [
@@ -38,14 +44,18 @@ export const privilegesCheck: Check = {
     const facts = { missingToEnqueue: enqueue, missingToWork: work };
     if (enqueue.length + work.length === 0) return ok("this role may enqueue and work", facts);
     const advice = "As the schema's owner: grant what is missing to the role.";
-    if (work.length === 0) return warn(`this role may work but not enqueue; missing: ${enqueue.join(", ")}`, advice, facts);
-    if (enqueue.length === 0) return warn(`this role may enqueue but not work; missing: ${work.join(", ")}`, advice, facts);
+    if (work.length === 0)
+      return warn(`this role may work but not enqueue; missing: ${enqueue.join(", ")}`, advice, facts);
+    if (enqueue.length === 0)
+      return warn(`this role may enqueue but not work; missing: ${work.join(", ")}`, advice, facts);
     return fail(`this role may neither enqueue nor work; missing: ${[...enqueue, ...work].join(", ")}`, advice, facts);
   },
 };
 
 async function missingOnTables(db: Patient["db"]): Promise<string[]> {
-  const needs = Object.entries(workerTables).flatMap(([table, rights]) => rights.map((right) => [table, right] as const));
+  const needs = Object.entries(workerTables).flatMap(([table, rights]) =>
+    rights.map((right) => [table, right] as const),
+  );
   const rows = await ask(
     db,
     `select need.target, string_agg(need.privilege, ', ' order by need.place) as privileges

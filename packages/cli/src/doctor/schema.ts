@@ -13,9 +13,13 @@ export const schemaCheck: Check = {
       const message = found === null ? "there is no Hark schema" : `version ${found} of ${wanted}`;
       return fail(message, `Run "hark migrate".`, facts);
     } catch (error) {
-      if (error instanceof SchemaVersionError) return fail(error.message, "Use the version of Hark that the database was migrated by.", error.facts);
+      if (error instanceof SchemaVersionError)
+        return fail(error.message, "Use the version of Hark that the database was migrated by.", error.facts);
       if (isPermissionDenied(error)) {
-        return fail("this role may not read hark.migrations", "As the schema's owner: grant usage on schema hark to <role>; grant select on hark.migrations to <role>.");
+        return fail(
+          "this role may not read hark.migrations",
+          "As the schema's owner: grant usage on schema hark to <role>; grant select on hark.migrations to <role>.",
+        );
       }
       throw error;
     }

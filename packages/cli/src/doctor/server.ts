@@ -22,7 +22,12 @@ export const serverCheck: Check = {
       return fail(message, `The address comes from ${source}.`, { isConnected: false, where });
     }
     const tookMs = Math.round(performance.now() - startedAt);
-    const { number, version, database, role } = rows[0] as { number: number; version: string; database: string; role: string };
+    const { number, version, database, role } = rows[0] as {
+      number: number;
+      version: string;
+      database: string;
+      role: string;
+    };
     const facts = { isConnected: true, where, version, database, role, tookMs };
     const message = `PostgreSQL ${version} at ${where} as ${role}, connected in ${tookMs} ms`;
     return number >= leastVersion ? ok(message, facts) : fail(message, "Hark needs PostgreSQL 15 or newer.", facts);

@@ -35,7 +35,9 @@ export const waitingTypesCheck: Check = {
     });
     const waiting = rows as unknown as WaitingType[];
     if (waiting.length === 0) return ok(`none is ready for more than ${longMs / 1_000} s`);
-    const message = waiting.map(({ queue, type, jobs, waiting_ms }) => `${jobs} of ${type} in ${queue} for up to ${spoken(waiting_ms)}`).join("; ");
+    const message = waiting
+      .map(({ queue, type, jobs, waiting_ms }) => `${jobs} of ${type} in ${queue} for up to ${spoken(waiting_ms)}`)
+      .join("; ");
     return warn(`ready without being claimed: ${message}`, [...new Set(waiting.map(adviceOn))].join(" "), {
       waiting: waiting.map((row) => ({
         queue: row.queue,

@@ -15,7 +15,13 @@ export const workersCheck: Check = {
     const live = Number(rows[0]?.live ?? 0);
     if (live === 0) return warn("none runs", `Start one: "hark work <module>".`, { live });
     const queues = [...new Set(rows.flatMap((row) => Object.keys(row.queues as object)))].toSorted();
-    const workers = rows.map(({ name, hostname, pid, queues: own, started_at }) => ({ name, hostname, pid, queues: own, startedAt: started_at }));
+    const workers = rows.map(({ name, hostname, pid, queues: own, started_at }) => ({
+      name,
+      hostname,
+      pid,
+      queues: own,
+      startedAt: started_at,
+    }));
     return ok(`${live} with a live lease, on queues ${queues.join(", ")}`, { live, workers });
   },
 };

@@ -1,9 +1,12 @@
-import { asc, desc, eq } from "drizzle-orm";
+import { asc, eq } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/node-postgres";
 import type { Database } from "../database.ts";
 import { InvalidOptionsError } from "../errors.ts";
 import { deadJobs } from "../schema/index.ts";
 import { requeueJobs, type RequeuedJob } from "../statements/requeue-jobs.ts";
+
+/** By time, then id: a place in the list means the same job until one before it leaves. */
+const oldestFirst = [asc(deadJobs.finishedAt), asc(deadJobs.id)];
 
 export type DeadJob = typeof deadJobs.$inferSelect;
 
@@ -16,8 +19,19 @@ export async function listDeadJobs({ pool }: Database, { limit = 100, type }: { 
     .select()
     .from(deadJobs)
     .where(type === undefined ? undefined : eq(deadJobs.type, type))
-    .orderBy(asc(deadJobs.finishedAt), desc(deadJobs.id))
+    .orderBy(...oldestFirst)
     .limit(limit);
+}
+
+/** Answers the id of the dead letter at a place in that list, from 0; undefined beyond its end. */
+export async function deadJobIdAt({ pool }: Database, index: number): Promise<bigint | undefined> {
+  const [found] = await drizzle(pool)
+    .select({ id: deadJobs.id })
+    .from(deadJobs)
+    .orderBy(...oldestFirst)
+    .offset(index)
+    .limit(1);
+  return found?.id;
 }
 
 /**

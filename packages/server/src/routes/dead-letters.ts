@@ -1,4 +1,4 @@
-import { type Database, type DeadJob, listDeadJobs } from "@hark/core";
+import type { DeadJob } from "@hark/core";
 
 /** A dead letter in the mission's shape. */
 export interface DeadLetter {
@@ -19,7 +19,7 @@ export interface DeadLetter {
   readonly created_at: string;
 }
 
-/** The most that are listed, and so the end of what an index can reach. */
+/** The most that are listed in one answer. */
 export const mostListed = 200;
 
 export function deadLetter(job: DeadJob, index: number): DeadLetter {
@@ -38,13 +38,6 @@ export function deadLetter(job: DeadJob, index: number): DeadLetter {
     failed_at: job.finishedAt.toISOString(),
     created_at: job.createdAt.toISOString(),
   };
-}
-
-/** Answers the id of the dead letter at a place in the list; undefined beyond its end. */
-export async function idAt(database: Database, index: number): Promise<bigint | undefined> {
-  if (index >= mostListed) return undefined;
-  const listed = await listDeadJobs(database, { limit: index + 1 });
-  return listed[index]?.id;
 }
 
 /**

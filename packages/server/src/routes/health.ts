@@ -1,8 +1,7 @@
-import type { Database } from "@hark/core";
+import { type Database, SchemaVersionError, schemaVersionOn } from "@hark/core";
 import { Hono } from "hono";
 import { readDeadlineMs, within } from "../deadline.ts";
 import { failureOf } from "../failures.ts";
-import { schemaState } from "../schema-state.ts";
 
 interface Readiness {
   isReady: boolean;
@@ -29,10 +28,18 @@ export function healthRoutes(database: Database): Hono {
 
 async function readiness(database: Database): Promise<Readiness> {
   try {
-    const state = await within(readDeadlineMs, schemaState(database));
-    return state === "ok" ? { isReady: true, reasons: [] } : { isReady: false, reasons: [state] };
+    const { found, pending } = await within(readDeadlineMs, schemaVersionOn(database));
+    if (pending.length === 0) return { isReady: true, reasons: [] };
+    return { isReady: false, reasons: [found === null ? "schema_missing" : "schema_outdated"] };
   } catch (error) {
-    const { code } = failureOf(error);
-    return { isReady: false, reasons: [code.startsWith("DATABASE_") ? code.toLowerCase() : "schema_unreadable"] };
+    return { isReady: false, reasons: [reasonOf(error)] };
   }
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof SchemaVersionError) {
+    return Number(error.facts.found) > Number(error.facts.wanted) ? "schema_newer" : "schema_changed";
+  }
+  const { code } = failureOf(error);
+  return code.startsWith("DATABASE_") ? code.toLowerCase() : "schema_unreadable";
 }

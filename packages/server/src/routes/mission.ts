@@ -1,5 +1,6 @@
 import {
   type Database,
+  deadJobIdAt,
   type JobDefinition,
   listDeadJobs,
   type Logger,
@@ -15,7 +16,7 @@ import { check, readBody } from "../middleware/body.ts";
 import { answerFailure } from "../middleware/errors.ts";
 import { defineMissionJob, metadataSchema, targetUrlSchema } from "../mission-jobs.ts";
 import type { Runtime } from "../runtime.ts";
-import { deadLetter, idAt, mostListed } from "./dead-letters.ts";
+import { deadLetter, mostListed } from "./dead-letters.ts";
 import { queueStats } from "./queue-stats.ts";
 
 export interface MissionParts {
@@ -105,7 +106,7 @@ export function missionRoutes({
   });
 
   async function requeue({ index, id }: z.output<typeof deadLetterChoice>) {
-    const chosen = id ?? (await idAt(database, index!));
+    const chosen = id ?? (await deadJobIdAt(database, index!));
     const found = chosen === undefined ? undefined : await requeueDeadJob(database, chosen);
     if (!found) {
       const what = id === undefined ? `no dead letter at index ${index}` : `no dead letter ${id}`;

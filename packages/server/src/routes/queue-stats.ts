@@ -1,8 +1,7 @@
-import { type Database, getStats, type Logger, type StateCounts } from "@hark/core";
+import { countLiveWorkers, type Database, getStats, type Logger, type StateCounts } from "@hark/core";
 import { readDeadlineMs, within } from "../deadline.ts";
 import { type Failure, failureOf } from "../failures.ts";
 import { loggable } from "../middleware/errors.ts";
-import { liveWorkers } from "../live-workers.ts";
 import type { Runtime, RuntimeHealth } from "../runtime.ts";
 
 /** The mission's stats. The counts are null while the database cannot be asked: nobody knows them then. */
@@ -48,6 +47,12 @@ export async function queueStats(
       cause: error,
     };
   }
+}
+
+/** Who runs jobs, by the leases in the database: for a server whose own process runs none. */
+async function liveWorkers(database: Database): Promise<RuntimeHealth> {
+  const live = await countLiveWorkers(database);
+  return { isRunning: live > 0, activeWorkers: live };
 }
 
 /** A runtime that fails to answer for itself does not count as running. */
