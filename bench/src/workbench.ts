@@ -10,7 +10,7 @@ export interface Workbench extends AsyncDisposable {
   readonly db: Database;
   readonly producer: Producer;
   /** Starts a worker with the defaults, and resolves once it listens. */
-  startWorker(handlers: Handler[], options?: Partial<WorkerOptions>): Promise<Worker>;
+  readonly startWorker: (handlers: Handler[], options?: Partial<WorkerOptions>) => Promise<Worker>;
 }
 
 export async function openWorkbench(): Promise<Workbench> {

@@ -33,13 +33,16 @@ export async function embeddedBinaries(account: Account | undefined): Promise<Bi
     return await binariesIn(join(native, "bin"), account);
   } catch (error) {
     const copy = await copyOf(native, account);
-    return await binariesIn(join(copy, "bin"), account).catch((cause: unknown) => {
+    try {
+      return await binariesIn(join(copy, "bin"), account);
+    } catch (cause) {
+      // oxlint-disable-next-line preserve-caught-error -- both failures are its cause
       throw new Error(
         "The PostgreSQL that npm delivers does not run on this machine, neither in place nor as a copy. " +
           "Set TEST_DATABASE_URL to a server of your own, or start Docker.",
         { cause: new AggregateError([error, cause]) },
       );
-    });
+    }
   }
 }
 
@@ -121,7 +124,7 @@ async function fingerprint(folder: string): Promise<string> {
   const files = entries
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name));
-  for (const file of files.sort())
+  for (const file of files.toSorted())
     hash.update(`${relative(folder, file)} ${(await lstat(file)).size}\n`);
   return hash.digest("hex");
 }

@@ -1,4 +1,3 @@
-import { DatabaseUnreachableError, HarkError, SchemaVersionError } from "@hark/core";
 import { UsageError } from "./usage-error.ts";
 
 /** What the process answers to its shell. */
@@ -24,14 +23,19 @@ export const exitCodeHelp = `Exit codes:
   4    Hark's schema is missing, too old, too new, or was changed
   130  interrupted by Ctrl-C (SIGINT)`;
 
-/** Errors of HarkError's family that are about what the caller gave. */
-const usageCodes = new Set([
-  "INVALID_NAME",
-  "INVALID_OPTIONS",
-  "INVALID_PAYLOAD",
-  "PAYLOAD_TOO_LARGE",
-  "UNKNOWN_JOB_TYPE",
-]);
+/**
+ * By the codes of Hark's errors. Not by their classes: a module of the user's may bring another copy of them, and a wrong command
+ * line shall not wait until core is loaded.
+ */
+const codesOfHark: Readonly<Record<string, ExitCode>> = {
+  DATABASE_UNREACHABLE: exitCodes.cannotConnect,
+  SCHEMA_VERSION: exitCodes.schema,
+  INVALID_NAME: exitCodes.usage,
+  INVALID_OPTIONS: exitCodes.usage,
+  INVALID_PAYLOAD: exitCodes.usage,
+  PAYLOAD_TOO_LARGE: exitCodes.usage,
+  UNKNOWN_JOB_TYPE: exitCodes.usage,
+};
 
 /** From Node's sockets and name look-ups. */
 const networkCodes =
@@ -46,19 +50,19 @@ const schemaStates = /^(3F000|42P01|42883|42703)$/;
 /** The error as a person needs it: of a chain of wrappers, the first that is Hark's, or else the innermost. */
 export function rootOf(error: unknown): unknown {
   let root = error;
-  while (!(root instanceof HarkError) && root instanceof Error && root.cause instanceof Error) root = root.cause;
+  while (!isOfHark(root) && root instanceof Error && root.cause instanceof Error) root = root.cause;
   return root;
+}
+
+function isOfHark(error: unknown): error is Error & { code: string } {
+  return error instanceof Error && "facts" in error && "code" in error && typeof error.code === "string";
 }
 
 /** The exit code and the one line for an error that ended a command. Never has SQL, parameters or a stack in it. */
 export function verdictOn(error: unknown): { code: ExitCode; message: string } {
   const root = rootOf(error);
   if (root instanceof UsageError) return { code: exitCodes.usage, message: root.message };
-  if (root instanceof DatabaseUnreachableError) return { code: exitCodes.cannotConnect, message: root.message };
-  if (root instanceof SchemaVersionError) return { code: exitCodes.schema, message: root.message };
-  if (root instanceof HarkError) {
-    return { code: usageCodes.has(root.code) ? exitCodes.usage : exitCodes.finding, message: root.message };
-  }
+  if (isOfHark(root)) return { code: codesOfHark[root.code] ?? exitCodes.finding, message: root.message };
   if (!(root instanceof Error)) return { code: exitCodes.finding, message: `something failed: ${String(root)}` };
 
   const state = "code" in root && typeof root.code === "string" ? root.code : "";

@@ -7,6 +7,9 @@ if (complaint) {
   console.error(complaint);
   process.exitCode = 2;
 } else {
+  process.stdout.on("error", (error) => {
+    if ("code" in error && error.code === "EPIPE") process.exit(0); // the reader, such as `head`, has seen enough
+  });
   const { run } = await import("./run.ts");
   const code = await run(process.argv.slice(2));
   // Not by exitCode: a module given to `hark work` may have left a pool or a timer open.

@@ -41,19 +41,19 @@ export function chooseQueues(given: {
   // A worker also works the own queues of its job types: here they are others, so that only what was named is worked.
   const [first] = Object.keys(queues);
   const moved = handlers.map((handler) =>
-    handler.job.queue in queues ? handler : { ...handler, job: { ...handler.job, queue: first! } },
+    Object.hasOwn(queues, handler.job.queue) ? handler : { ...handler, job: { ...handler.job, queue: first! } },
   );
   return { queues, handlers: moved };
 }
 
-/** Reads "email:10,default"; a queue without a number gets `otherwise`. */
+/** Reads "email:10,default"; a queue without a number gets `otherwise`. A name may hold a colon too: "tenant:7:10" is ten of it. */
 function parseQueues(text: string, otherwise: number): Record<string, number> {
   const queues: Record<string, number> = {};
   for (const part of text.split(",")) {
-    const [, queue, limit] = /^\s*(\*|[a-z0-9][a-z0-9_.:-]*?)(?::(\d+))?\s*$/.exec(part) ?? [];
+    const [, queue, limit] = /^\s*(\*|[a-z0-9](?:[a-z0-9_.:-]*?[a-z0-9_.-])??)(?::(\d+))?\s*$/.exec(part) ?? [];
     if (queue === undefined)
       throw new UsageError(`--queues wants queue names with their limits, as in email:10,default, not "${text}".`);
-    if (queue in queues) throw new UsageError(`--queues names ${queue} twice.`);
+    if (Object.hasOwn(queues, queue)) throw new UsageError(`--queues names ${queue} twice.`);
     queues[queue] = integerFlag("queues", limit, { least: 1, most: 10_000 }) ?? otherwise;
   }
   return queues;

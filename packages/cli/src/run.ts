@@ -10,9 +10,6 @@ import { UsageError } from "./usage-error.ts";
 
 /** Runs one command line, without the program's name, and answers the exit code. Never throws. */
 export async function run(args: readonly string[]): Promise<ExitCode> {
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE") process.exit(exitCodes.ok); // the reader, such as `head`, has seen enough
-  });
   try {
     return await dispatch(args);
   } catch (error) {
@@ -35,8 +32,9 @@ async function dispatch(args: readonly string[]): Promise<ExitCode> {
   }
   const name = words.join(" ");
   if (first === "help") return help(rest);
-  const entry = commandTable[name];
+  const entry = entryOf(name);
   if (!entry) {
+    parseFlags(leading, commonFlags, "hark");
     if (isGroup(name) && rest.includes("--help")) return print(generalHelp(name));
     throw unknownCommand(
       name,
@@ -51,19 +49,22 @@ async function dispatch(args: readonly string[]): Promise<ExitCode> {
   );
   if (values.help) return print(commandHelp(name, command));
   checkWords(name, command, positionals);
-  if (!command.handlesSignals) process.once("SIGINT", () => process.exit(exitCodes.interrupted));
-  return command.run({
-    values: values as never,
-    words: positionals,
-    output: createOutput({ isJson: values.json === true }),
-  });
+
+  const interrupt = () => process.exit(exitCodes.interrupted);
+  if (!command.handlesSignals) process.on("SIGINT", interrupt);
+  try {
+    const output = createOutput({ isJson: values.json === true });
+    return await command.run({ values: values as never, words: positionals, output });
+  } finally {
+    process.off("SIGINT", interrupt);
+  }
 }
 
 async function help(words: readonly string[]): Promise<ExitCode> {
   const name = words.join(" ");
   if (name === "") return print(generalHelp());
   if (isGroup(name)) return print(generalHelp(name));
-  const entry = commandTable[name];
+  const entry = entryOf(name);
   if (!entry) throw unknownCommand(name);
   return print(commandHelp(name, await entry.load()));
 }
@@ -86,6 +87,8 @@ function unknownCommand(name: string, next?: string): UsageError {
     `There is no command "${name}".${meant ? ` Did you mean "hark ${meant}"?` : ""} "hark --help" lists all commands.`,
   );
 }
+
+const entryOf = (name: string) => (Object.hasOwn(commandTable, name) ? commandTable[name] : undefined);
 
 const isGroup = (name: string) => Object.keys(commandTable).some((known) => known.startsWith(`${name} `));
 

@@ -1,4 +1,4 @@
-import { Pool, type PoolClient, type PoolConfig, types } from "pg";
+import { Pool, type PoolClient, type PoolConfig, TypeOverrides, types } from "pg";
 import { DatabaseUnreachableError } from "./errors.ts";
 
 /** Whatever runs a statement: a pool, a client, a {@link Database}, or a caller's transaction behind executor.ts. */
@@ -30,13 +30,9 @@ export interface DatabaseOptions {
   isPooled?: boolean;
 }
 
-const bigintParser = (text: string) => BigInt(text);
-
 /** Reads int8 as bigint: ids go beyond 2^53 (FM-38). */
-export const pgTypes: NonNullable<PoolConfig["types"]> = {
-  getTypeParser: ((oid: number, format?: "text" | "binary") =>
-    oid === types.builtins.INT8 ? bigintParser : types.getTypeParser(oid, format as "text")) as never,
-};
+export const pgTypes = new TypeOverrides();
+pgTypes.setTypeParser(types.builtins.INT8, BigInt);
 
 /** Opens nothing yet: the pool connects when it is first asked. */
 export function openDatabase(options: DatabaseOptions): Database {

@@ -88,12 +88,13 @@ export class Attempt {
   #outlived(ended: AbortSignal): Promise<never> {
     const { signal } = this.#controller;
     return new Promise((_, reject) => {
-      signal.addEventListener("abort", async () => {
+      const onAbort = async () => {
         await sleep(this.#graceMs, { signal: ended });
         if (ended.aborted) return;
         this.#logger.error({ graceMs: this.#graceMs }, "handler ignores its aborted signal: the attempt ends without it");
         reject(signal.reason as Error);
-      });
+      };
+      signal.addEventListener("abort", () => void onAbort());
     });
   }
 

@@ -12,7 +12,7 @@ import { Attempt } from "./attempt.ts";
 import type { WorkerEvents } from "./events.ts";
 import type { Handler } from "./implement.ts";
 import type { Part } from "./runtime/part.ts";
-import { WakeUp } from "./runtime/wake-up.ts";
+import type { WakeUp } from "./runtime/wake-up.ts";
 import type { Settler } from "./settler.ts";
 
 /** Outcomes that may wait to be written before claiming pauses: a database this slow needs no more work. */

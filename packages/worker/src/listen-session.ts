@@ -6,7 +6,8 @@ import pgListen, { type Subscriber } from "pg-listen";
 
 // pg-listen is CommonJS, and its types promise a default export that nodenext does not find (its issue 79).
 const createSubscriber = pgListen as unknown as typeof pgListen.default;
-if (typeof createSubscriber !== "function") throw new TypeError("pg-listen exports no function: Hark needs its version 1.7");
+if (typeof createSubscriber !== "function")
+  throw new TypeError("pg-listen exports no function: Hark needs its version 1.7");
 
 /** How a session that listened, or tried to, ended. "silent": queries are answered, but no notification arrives. */
 export type SessionEnd = "refused" | "late" | "cut" | "ended by server" | "silent" | "closed";
@@ -97,7 +98,8 @@ export class ListenSession {
     await this.#expectEcho(async (payload, echo) => {
       await this.#step("a heartbeat", answerMs, () => this.#subscriber?.notify(ownChannel, payload));
       const sender = await within(echo, dueAt - performance.now(), this.over);
-      if (sender === "late") await this.#endSilent(`a notification did not come back within ${answerMs} ms, but its query was answered`);
+      if (sender === "late")
+        await this.#endSilent(`a notification did not come back within ${answerMs} ms, but its query was answered`);
       else this.#backend = sender;
     });
     this.over.throwIfAborted();
@@ -114,7 +116,8 @@ export class ListenSession {
     const dueAt = performance.now() + answerMs;
     const inTime = async <Answer>(work: Promise<Answer>): Promise<Answer> => {
       const answer = await within(work, dueAt - performance.now(), this.over);
-      if (answer === "late") throw new HarkError("PROBE_LATE", { answerMs }, `A second session gave no answer within ${answerMs} ms.`);
+      if (answer === "late")
+        throw new HarkError("PROBE_LATE", { answerMs }, `A second session gave no answer within ${answerMs} ms.`);
       return answer;
     };
 

@@ -129,7 +129,13 @@ export class Listener implements Notifications, AsyncDisposable {
         if (signal?.aborted) reject(signal.reason as Error);
         else if (this.#state === "listening") resolve();
         else if (this.#state === "closed") {
-          reject(new HarkError("LISTENER_CLOSED", {}, "The listener was closed before it listened. Make a new one to listen again."));
+          reject(
+            new HarkError(
+              "LISTENER_CLOSED",
+              {},
+              "The listener was closed before it listened. Make a new one to listen again.",
+            ),
+          );
         } else return;
         this.#waiting.delete(look);
         signal?.removeEventListener("abort", look);
@@ -236,9 +242,13 @@ export class Listener implements Notifications, AsyncDisposable {
     // A black hole that opens between an answer and its echo looks silent, once.
     this.#silences = end === "silent" ? this.#silences + 1 : 0;
     if (this.#silences >= 2) {
-      this.#become("polling", `${why.message}, as behind a transaction pooler: set HARK_LISTEN_URL to a direct connection`);
+      this.#become(
+        "polling",
+        `${why.message}, as behind a transaction pooler: set HARK_LISTEN_URL to a direct connection`,
+      );
       if (!this.#toldSilence) {
-        const advice = "LISTEN is silent, so jobs start by the poll: set HARK_LISTEN_URL to a direct connection to PostgreSQL, past the transaction pooler";
+        const advice =
+          "LISTEN is silent, so jobs start by the poll: set HARK_LISTEN_URL to a direct connection to PostgreSQL, past the transaction pooler";
         this.#log("warn", "deaf", { reason: why.message }, advice);
       }
       this.#toldSilence = true;
@@ -272,7 +282,8 @@ export class Listener implements Notifications, AsyncDisposable {
   }
 
   #tell(subscriptions: Set<{ heard: (payload: string | undefined) => void }>, payload: string | undefined): void {
-    for (const { heard } of [...subscriptions]) {
+    const now = [...subscriptions]; // a callback may subscribe, and would hear this one too
+    for (const { heard } of now) {
       try {
         heard(payload);
       } catch (error) {

@@ -1,0 +1,14 @@
+import { expect, test } from "vitest";
+import { isAtLeast, nodeComplaint } from "./node-version.ts";
+
+test("versions compare by number", () => {
+  expect(isAtLeast("22.12.0", "22.12.0")).toBe(true);
+  expect(isAtLeast("22.9.9", "22.12.0")).toBe(false);
+  expect(isAtLeast("100.0.0", "22.12.0")).toBe(true);
+  expect(isAtLeast("22.12.0-nightly2026", "22.12.0")).toBe(true);
+});
+
+test("an old Node is named, with what it takes", () => {
+  expect(nodeComplaint("20.20.2")).toMatch(/Node 20\.20\.2 is too old: Hark needs Node 22\.12\.0/);
+  expect(nodeComplaint("24.1.0")).toBeUndefined();
+});

@@ -1,0 +1,95 @@
+/**
+ * What the compiler must accept and refuse of the public types: `tsc -b` is the test. A line after @ts-expect-error that
+ * compiles all the same is an error itself.
+ */
+import { defineJob, type InputOf, type PayloadOf, type ResultOf } from "@hark/core";
+import type { Producer } from "@hark/producer";
+import { implement, type JobContext, type WorkerOptions } from "@hark/worker";
+import type { PoolClient } from "pg";
+import * as v from "valibot";
+import { expectTypeOf } from "vitest";
+import * as z from "zod";
+
+const mail = defineJob("mail", {
+  payload: z.object({ to: z.string(), tries: z.string().transform(Number).default(1) }),
+  result: z.object({ sent: z.boolean() }),
+  key: (payload) => `${payload.to} ${payload.tries.toFixed()}`, // of what the schema made of it
+});
+const plain = defineJob("plain");
+const book = defineJob("book", { payload: v.object({ isbn: v.string() }) });
+
+expectTypeOf<(typeof mail)["type"]>().toEqualTypeOf<"mail">();
+expectTypeOf<InputOf<typeof mail>>().toEqualTypeOf<{ to: string; tries?: string | undefined }>();
+expectTypeOf<PayloadOf<typeof mail>>().toEqualTypeOf<{ to: string; tries: number }>();
+expectTypeOf<ResultOf<typeof mail>>().toEqualTypeOf<{ sent: boolean }>();
+expectTypeOf<PayloadOf<typeof book>>().toEqualTypeOf<{ isbn: string }>();
+expectTypeOf<PayloadOf<typeof plain>>().toEqualTypeOf<unknown>();
+
+export async function enqueueing(producer: Producer, client: PoolClient): Promise<void> {
+  await producer.enqueue(mail, { to: "you" }, { delay: "5m", priority: 3 });
+  await producer.in(client).enqueue(mail, { to: "you", tries: "2" });
+  await producer.enqueue(plain, { anything: ["goes", null] });
+  await producer.enqueueMany([
+    { job: mail, payload: { to: "you" } },
+    { job: book, payload: { isbn: "1" }, options: { runAt: new Date() } },
+  ]);
+  const { id, status } = await producer.enqueue(book, { isbn: "1" });
+  expectTypeOf<typeof id>().toEqualTypeOf<bigint>();
+  expectTypeOf<typeof status>().toEqualTypeOf<"inserted" | "duplicate">();
+
+  // @ts-expect-error a field is missing
+  await producer.enqueue(mail, {});
+  // @ts-expect-error of another type than the schema takes, though of the one it makes
+  await producer.enqueue(mail, { to: "you", tries: 2 });
+  // @ts-expect-error a job type's name is no job type
+  await producer.enqueue("mail", { to: "you" });
+  // @ts-expect-error no such option
+  await producer.enqueue(plain, {}, { delayMs: 5 });
+  // @ts-expect-error no such unit
+  await producer.enqueue(plain, {}, { delay: "5 minutes" });
+  await producer.enqueueMany([
+    { job: mail, payload: { to: "you" } },
+    // @ts-expect-error one wrong payload among good ones
+    { job: book, payload: { isbn: 1 } },
+  ]);
+  // @ts-expect-error a transaction is no string
+  producer.in("begin");
+}
+
+implement(mail, async (context) => {
+  const { payload, signal, attempt } = context;
+  expectTypeOf<typeof payload>().toEqualTypeOf<{ to: string; tries: number }>();
+  expectTypeOf<typeof signal>().toEqualTypeOf<AbortSignal>();
+  expectTypeOf<typeof attempt>().toEqualTypeOf<number>();
+  expectTypeOf<Parameters<(typeof context)["completeIn"]>[1]>().toEqualTypeOf<{ sent: boolean } | undefined>();
+  return { sent: true };
+});
+implement(plain, () => {});
+implement(plain, (context: JobContext) => (Math.random() > 0.5 ? context.snooze("1m") : context.retryAfter(500)));
+
+// @ts-expect-error the result's schema is not met
+implement(mail, () => ({ sent: "yes" }));
+// @ts-expect-error nor is it by nothing
+implement(mail, async () => {});
+// @ts-expect-error no such field
+implement(book, ({ payload }) => payload.title);
+
+// @ts-expect-error JSON has no dates
+defineJob("dated", { payload: z.object({ at: z.date() }) });
+// @ts-expect-error nor has it bigints, however deep
+defineJob("large", { payload: z.object({ rows: z.array(z.object({ id: z.bigint() })) }) });
+// @ts-expect-error no such option
+defineJob("odd", { retries: 3 });
+// @ts-expect-error attempts are a number
+defineJob("odd", { retry: { attempts: "3" } });
+// @ts-expect-error a definition is for keeps
+mail.priority = 3;
+
+export const options: WorkerOptions = {
+  connectionString: "postgres://localhost/db",
+  handlers: [implement(mail, () => ({ sent: true })), implement(plain, () => 1)],
+  queues: { default: 5, "*": 1 },
+  lease: "10s",
+};
+// @ts-expect-error handlers are not functions by name
+export const wrongOptions: WorkerOptions = { connectionString: "", handlers: { mail: () => {} } };

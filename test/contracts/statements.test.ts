@@ -1,0 +1,122 @@
+import { openDatabase, statements } from "@hark/core";
+import { expect } from "vitest";
+import { test as base } from "../support/fixtures.ts";
+import { registerWorker } from "../support/jobs.ts";
+
+type AnyStatement = { statementName: string; text: string };
+const all = Object.entries(statements).filter(
+  (entry): entry is [string, (typeof entry)[1] & AnyStatement] =>
+    typeof entry[1] === "function" && "statementName" in entry[1],
+);
+const namedWith = (name: string) => all.find(([, { statementName }]) => statementName === name)![1].text;
+
+/** Planned as a worker's own connections plan: see plansByIndex. */
+const test = base.extend("workerDb", { scope: "file" }, ({ databaseUrl }, { onCleanup }) => {
+  const workerDb = openDatabase({ connectionString: databaseUrl, plansByIndex: true, maxConnections: 1 });
+  onCleanup(() => workerDb.close());
+  return workerDb;
+});
+
+test("every statement prepares on the migrated database, under a name of its own", async ({ db }) => {
+  const client = await db.pool.connect();
+  try {
+    for (const [exported, { statementName, text }] of all) {
+      await client.query(`prepare "${statementName}" as ${text}`).catch((cause: unknown) => {
+        throw new Error(`${exported} does not prepare`, { cause });
+      });
+    }
+    const { rows } = await client.query<{ name: string }>("select name from pg_prepared_statements where from_sql");
+    expect(rows).toHaveLength(all.length);
+    expect(all.length).toBeGreaterThanOrEqual(17);
+  } finally {
+    client.release(true); // with what it prepared
+  }
+});
+
+test("claim, settle and promote go by their indexes, though the statistics say that the tables are empty", async ({
+  db,
+  workerDb,
+  queue,
+}) => {
+  await db.pool.query(
+    "alter table hark.jobs set (autovacuum_enabled = off); alter table hark.running_jobs set (autovacuum_enabled = off)",
+  );
+  await db.pool.query("analyze hark.jobs; analyze hark.running_jobs; analyze hark.workers");
+  const worker = await registerWorker(db);
+  await db.pool.query(
+    `insert into hark.jobs (queue, type, payload, priority, attempt, max_attempts, crash_count, key, run_at, created_at, state)
+     select $1, 'test.plain', '{}', n % 3, 0, 3, 0, case when n % 10 = 0 then 'key ' || n end, clock_timestamp(), clock_timestamp(),
+            case when n % 4 = 0 then 'scheduled' else 'ready' end
+       from generate_series(1, 20000) n`,
+    [queue],
+  );
+  const uuid = "00000000-0000-0000-0000-000000000001";
+  const plans: [name: string, parameters: string, index: RegExp][] = [
+    [
+      "claim-jobs",
+      `('${queue}', 10, '${worker}', '${uuid}', array['test.plain'])`,
+      /Index Scan using jobs_ready on jobs/,
+    ],
+    ["complete-jobs", `('[{"id": 1, "token": "${uuid}"}]')`, /running_jobs_pkey/],
+    ["retry-jobs", `('[{"id": 1, "token": "${uuid}"}]')`, /running_jobs_pkey/],
+    ["bury-jobs", `('[{"id": 1, "token": "${uuid}"}]')`, /running_jobs_pkey/],
+    ["promote-jobs", `(10)`, /Index Scan using jobs_due on jobs/],
+    ["cancel-job", `(1)`, /jobs_pkey/],
+  ];
+  for (const [name, parameters, index] of plans) {
+    const client = await workerDb.pool.connect();
+    try {
+      await client.query(`prepare "${name}" as ${namedWith(name)}`);
+      const { rows } = await client.query<{ "QUERY PLAN": string }>(`explain execute "${name}" ${parameters}`);
+      const plan = rows.map((row) => row["QUERY PLAN"]).join("\n");
+      expect(plan, name).toMatch(index);
+      expect(plan, name).not.toMatch(/Seq Scan on jobs/); // a million of them may wait; how many run is bounded by slots
+    } finally {
+      client.release(true);
+    }
+  }
+});
+
+test("a claim never takes more than its limit, whatever plan it is given and however stale the statistics are", async ({
+  db,
+  queue,
+}) => {
+  const switches = ["seqscan", "indexscan", "bitmapscan", "nestloop", "hashjoin", "mergejoin"];
+  const worker = await registerWorker(db);
+  await db.pool.query("alter table hark.jobs set (autovacuum_enabled = off)");
+  await db.pool.query("analyze hark.jobs");
+  await db.pool.query(
+    `select hark.enqueue('test.plain', '{}', queue => $1, key => case when n % 3 = 0 then 'key ' || n % 50 end)
+       from generate_series(1, 2000) n`,
+    [queue],
+  );
+  const client = await db.pool.connect();
+  try {
+    for (let combination = 0; combination < 2 ** switches.length; combination += 1) {
+      await client.query("begin");
+      for (const [place, name] of switches.entries()) {
+        await client.query(`set local enable_${name} = ${combination & (2 ** place) ? "on" : "off"}`);
+      }
+      const rows = await statements.claimJobs(client, {
+        queue,
+        limit: 5,
+        worker,
+        token: crypto.randomUUID(),
+        types: ["test.plain"],
+      });
+      const { rows: counts } = await client.query(
+        `select (select count(*)::int from hark.jobs where queue = $1) as waiting,
+                (select count(*)::int from hark.running_jobs where queue = $1) as running`,
+        [queue],
+      );
+      await client.query("rollback");
+
+      const claimed = rows.filter((row) => !("blockedKey" in row)).length;
+      expect(claimed, `combination ${combination}`).toBeGreaterThan(0);
+      expect(claimed, `combination ${combination}`).toBeLessThanOrEqual(5);
+      expect(counts, `combination ${combination}`).toEqual([{ waiting: 2_000 - claimed, running: claimed }]);
+    }
+  } finally {
+    client.release();
+  }
+});

@@ -1,0 +1,81 @@
+import { setImmediate as turn, setTimeout as sleep } from "node:timers/promises";
+import { channels } from "@hark/core";
+import { expect } from "vitest";
+import { test } from "../setup/fixtures.ts";
+import { eventually } from "../support/eventually.ts";
+import { listening, timeToListen } from "../support/listening.ts";
+import { startProxy } from "../support/proxy.ts";
+
+// FM-02: up to a second to the next heartbeat, one for its answer, 450 ms of rest, and a connect.
+const mostMs = 2_500;
+const runs = 6;
+
+test("a connection that went silent is replaced within 3 s, and its session ended", async ({ databaseUrl, pool }) => {
+  const times = await Promise.all(
+    Array.from({ length: runs }, async (_, run) => {
+      const applicationName = `silent ${run}`;
+      await using proxy = await startProxy(databaseUrl);
+      await using one = listening(proxy.url, { applicationName });
+      await one.listener.whenListening();
+      await sleep((run * 1_000) / runs); // a hole may open at any moment between two heartbeats
+      one.forget();
+
+      await proxy.set("hole");
+      const silentAt = performance.now();
+      await proxy.set("ok"); // for new connections: bytes that vanished never come
+      await pool.query("select pg_notify($1, $2)", [channels.jobReady, `lost.${run}`]);
+      await eventually(() => one.heardAt.has(undefined), {
+        withinMs: 10_000,
+        what: "a word that something may be missed",
+      });
+
+      await pool.query("select pg_notify($1, $2)", [channels.jobReady, `found.${run}`]);
+      await eventually(() => one.heard.includes(`found.${run}`), { withinMs: 2_000, what: "the next notification" });
+      expect(one.heard).not.toContain(`lost.${run}`);
+
+      const isAlone = async () => {
+        const { rows } = await pool.query("select from pg_stat_activity where application_name = $1", [
+          applicationName,
+        ]);
+        return rows.length === 1;
+      };
+      await eventually(isAlone, { withinMs: 5_000, what: "the end of the lost session", everyMs: 50 });
+      expect(one.listener.counts.leftovers).toBeGreaterThanOrEqual(1); // more, if the hole swallowed a second session's goodbye
+      expect(one.listener.state).toBe("listening");
+      return Math.round(one.heardAt.get(undefined)! - silentAt);
+    }),
+  );
+
+  expect(Math.max(...times)).toBeLessThanOrEqual(mostMs + 4 * (await timeToListen(databaseUrl)));
+});
+
+test("a server that swallows everything is left again and again, and found when it answers", async ({
+  databaseUrl,
+}) => {
+  await using proxy = await startProxy(databaseUrl);
+  await proxy.set("hole");
+  await using lost = listening(proxy.url, { deadlines: { connectMs: 800 } });
+  const { listener } = lost;
+
+  await eventually(() => listener.attempts >= 3, { withinMs: 10_000, what: "a third attempt" });
+  expect(listener.reason).toMatch(/no answer to connecting within 800 ms/);
+  expect(proxy.open).toBeLessThanOrEqual(1);
+  await proxy.set("ok");
+
+  await listener.whenListening(AbortSignal.timeout(10_000));
+});
+
+test("an event loop that was busy is no reason to leave a good connection", async ({ databaseUrl }) => {
+  const answerMs = 400;
+  await using busy = listening(databaseUrl, { heartbeatMs: 1, deadlines: { answerMs } }); // there is nearly always a heartbeat out
+  await busy.listener.whenListening();
+
+  for (let round = 0; round < 10; round += 1) {
+    await sleep(10 + round);
+    await turn(); // after this phase come the timers, and only then is the socket read
+    const busyUntil = performance.now() + answerMs + 50;
+    while (performance.now() < busyUntil);
+  }
+
+  expect(busy.listener.counts).toMatchObject({ connects: 1, failures: 0 });
+});

@@ -1,0 +1,134 @@
+import { cancelJob, defineJob, getJob, getStats, JobCancelledError } from "@hark/core";
+import { implement } from "@hark/worker";
+import { expect } from "vitest";
+import { eventually } from "../support/eventually.ts";
+import { test } from "../support/fixtures.ts";
+import { untilState } from "../support/jobs.ts";
+
+test("a job that waits is cancelled without being tried, and only once", async ({ db, producer, queue }) => {
+  const job = defineJob("test.waiting", { queue });
+  const ready = await producer.enqueue(job, { n: 1 });
+  const scheduled = await producer.enqueue(job, { n: 2 }, { delay: "1h" });
+
+  expect(await cancelJob(db, ready.id)).toBe("ready");
+  expect(await cancelJob(db, scheduled.id)).toBe("scheduled");
+
+  expect(await getJob(db, ready.id)).toMatchObject({
+    state: "cancelled",
+    attempt: 0,
+    startedAt: null,
+    payload: { n: 1 },
+    attempts: [{ ending: "cancelled", attempt: 0 }],
+  });
+  expect(await cancelJob(db, ready.id)).toBeUndefined();
+  expect((await getStats(db)).queues[queue]).toMatchObject({ cancelled: 2, ready: 0, scheduled: 0 });
+});
+
+test("a job that never was, or is finished, cannot be cancelled", async ({ db, producer, queue, startWorker }) => {
+  const job = defineJob("test.quick", { queue });
+  await startWorker([implement(job, () => {})]);
+  const { id } = await producer.enqueue(job, {});
+  await untilState(db, id, "completed");
+
+  expect(await cancelJob(db, id)).toBeUndefined();
+  expect(await cancelJob(db, 1n << 62n)).toBeUndefined();
+  expect((await getJob(db, id))!.state).toBe("completed");
+});
+
+test("a running job's signal is aborted with the reason, and what it still answers is refused", async ({
+  db,
+  producer,
+  queue,
+  startWorker,
+}) => {
+  const heeding = defineJob("test.heeding", { queue });
+  const stubborn = defineJob("test.stubborn", { queue });
+  const reasons: unknown[] = [];
+  const aborted = (signal: AbortSignal) =>
+    new Promise<void>((resolve) => {
+      signal.addEventListener("abort", () => {
+        reasons.push(signal.reason);
+        resolve();
+      });
+    });
+  const handlers = [
+    implement(heeding, async ({ signal }) => {
+      await aborted(signal);
+      signal.throwIfAborted();
+    }),
+    implement(stubborn, async ({ signal }) => {
+      await aborted(signal);
+      return "done all the same";
+    }),
+  ];
+  const worker = await startWorker(handlers);
+  const refused: bigint[] = [];
+  worker.events.on("refused", ({ id }) => refused.push(id));
+  const jobs = [await producer.enqueue(heeding, {}), await producer.enqueue(stubborn, {})];
+  for (const { id } of jobs) await untilState(db, id, "running");
+
+  for (const { id } of jobs) expect(await cancelJob(db, id)).toBe("running");
+
+  await eventually(() => refused.length === 2, { withinMs: 5_000, what: "two refused outcomes" });
+  expect(reasons).toEqual([expect.any(JobCancelledError), expect.any(JobCancelledError)]);
+  for (const { id } of jobs) {
+    expect(await getJob(db, id)).toMatchObject({
+      state: "cancelled",
+      attempt: 1,
+      result: null,
+      attempts: [{ ending: "cancelled", attempt: 1, token: expect.any(String) }],
+    });
+  }
+  await eventually(() => worker.health().activeJobs === 0, { withinMs: 5_000, what: "free slots" });
+});
+
+test("a cancellation that races with the end of its job leaves the job in one place", async ({
+  db,
+  producer,
+  queue,
+  startWorker,
+}) => {
+  const job = defineJob("test.racing", { queue, retry: { backoff: { base: 1 } } });
+  const handler = implement(job, ({ attempt }) => {
+    if (attempt === 1) throw new Error("once more");
+  });
+  await startWorker([handler], { queues: { [queue]: 20 } });
+  const jobs = await producer.enqueueMany(Array.from({ length: 200 }, () => ({ job, payload: {} })));
+
+  const answers = await Promise.all(jobs.map(({ id }) => cancelJob(db, id)));
+
+  for (const [place, { id }] of jobs.entries()) {
+    const wasIn = answers[place];
+    await untilState(db, id, wasIn === undefined ? "completed" : "cancelled");
+  }
+  expect((await getStats(db)).queues[queue]).toMatchObject({
+    cancelled: answers.filter((answer) => answer !== undefined).length,
+    completed: answers.filter((answer) => answer === undefined).length,
+    ready: 0,
+    scheduled: 0,
+    running: 0,
+  });
+});
+
+test("forged and garbled cancellations abort nobody", async ({ db, producer, queue, startWorker }) => {
+  const job = defineJob("test.unmoved", { queue });
+  let isAborted = false;
+  const gate = Promise.withResolvers<void>();
+  const handler = implement(job, async ({ signal }) => {
+    signal.addEventListener("abort", () => (isAborted = true));
+    await gate.promise;
+  });
+  await startWorker([handler]);
+  const { id } = await producer.enqueue(job, {});
+  await untilState(db, id, "running");
+
+  for (const payload of ["", "x", "-1", "1e9", `${id}0`, "9".repeat(30), " 1 ", "\n"]) {
+    await db.pool.query("select pg_notify('job_cancelled', $1)", [payload]);
+  }
+  const after = await producer.enqueue(job, {}); // heard after what was sent before
+  await untilState(db, after.id, "running");
+
+  expect(isAborted).toBe(false);
+  gate.resolve();
+  await untilState(db, id, "completed");
+});

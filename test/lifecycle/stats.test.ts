@@ -1,0 +1,60 @@
+import { cancelJob, defineJob, getStats, requeueDeadJob, statements } from "@hark/core";
+import { implement } from "@hark/worker";
+import { expect } from "vitest";
+import { test } from "../support/fixtures.ts";
+import { countJobs } from "../support/jobs.ts";
+
+test("the stats equal a count over the tables, whatever has happened to the jobs", async ({
+  db,
+  producer,
+  queue,
+  startWorker,
+}) => {
+  const job = defineJob("test.mixed", { queue, retry: { attempts: 2, backoff: { base: 1 } } });
+  const gate = Promise.withResolvers<void>();
+  const handler = implement(job, async ({ payload, attempt }) => {
+    if (payload === "fail" || (payload === "flaky" && attempt === 1)) throw new Error("as told");
+    if (payload === "hold") await gate.promise;
+  });
+  await startWorker([handler], { queues: { [queue]: 5 } });
+  const kinds = ["plain", "plain", "plain", "flaky", "fail", "fail", "hold"];
+  const jobs = await producer.enqueueMany(kinds.map((payload) => ({ job, payload })));
+  await producer.enqueueMany([
+    { job, payload: "hold", options: { key: "k" } },
+    { job, payload: "hold", options: { key: "k" } },
+    { job, payload: "plain", options: { delay: "1h" } },
+    { job, payload: "plain", options: { delay: "1h" } },
+  ]);
+  const settled = { completed: 4, dead: 2, running: 2, parked: 1, scheduled: 2 };
+  await expect.poll(() => countJobs(db, queue), { timeout: 10_000 }).toEqual(settled);
+  const doomed = await producer.enqueue(job, "plain", { delay: "1h" });
+  await cancelJob(db, doomed.id);
+  await requeueDeadJob(db, jobs[4]!.id);
+  await expect.poll(() => countJobs(db, queue), { timeout: 10_000 }).toEqual({ ...settled, cancelled: 1 });
+
+  await statements.foldStats(db, {}); // many deltas or one row: the same sums
+
+  const stats = await getStats(db);
+  expect(stats.queues[queue]).toEqual({ ...settled, cancelled: 1, ready: 0 });
+  expect(stats).toMatchObject({ queued: 3, running: 2, completed: 4, failed: 2 });
+  expect((await db.pool.query("select from hark.stats where queue = $1", [queue])).rowCount).toBe(1);
+  gate.resolve();
+});
+
+test("folding while batches settle loses no count", async ({ db, producer, queue, startWorker }) => {
+  const job = defineJob("test.plain", { queue });
+  await startWorker([implement(job, () => {})], { queues: { [queue]: 20 } });
+  const done = new AbortController();
+  const folding = (async () => {
+    while (!done.signal.aborted) await statements.foldStats(db, {});
+  })();
+
+  for (let batch = 0; batch < 10; batch += 1) {
+    await producer.enqueueMany(Array.from({ length: 100 }, () => ({ job, payload: {} })));
+  }
+  await expect.poll(() => countJobs(db, queue), { timeout: 20_000 }).toEqual({ completed: 1_000 });
+  done.abort();
+  await folding;
+
+  expect((await getStats(db)).queues[queue]).toMatchObject({ completed: 1_000, dead: 0, cancelled: 0 });
+});

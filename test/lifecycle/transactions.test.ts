@@ -1,0 +1,184 @@
+import { defineJob, NotATransactionError } from "@hark/core";
+import { implement } from "@hark/worker";
+import { sql } from "drizzle-orm";
+import { drizzle } from "drizzle-orm/node-postgres";
+import pg from "pg";
+import { expect } from "vitest";
+import { eventually } from "../support/eventually.ts";
+import { test as base } from "../support/fixtures.ts";
+import { countJobs, untilState } from "../support/jobs.ts";
+
+/** What is heard on job_ready and job_scheduled. */
+const test = base.extend("heard", { scope: "file" }, async ({ databaseUrl }, { onCleanup }) => {
+  const heard: string[] = [];
+  const client = new pg.Client({ connectionString: databaseUrl });
+  client.on("error", () => {});
+  client.on("notification", ({ channel, payload }) => heard.push(`${channel} ${payload}`));
+  await client.connect();
+  await client.query("listen job_ready; listen job_scheduled");
+  onCleanup(() => client.end());
+  return { all: heard, of: (queue: string) => heard.filter((line) => line.endsWith(queue)) };
+});
+
+test("a job enqueued in a pg transaction exists, and wakes, when that commits", async ({
+  db,
+  producer,
+  queue,
+  heard,
+  startWorker,
+}) => {
+  const job = defineJob("test.mail", { queue });
+  await startWorker([implement(job, () => {})], { pollInterval: "10m" });
+  const client = await db.pool.connect();
+  await client.query("begin");
+  const { id } = await producer.in(client).enqueue(job, { to: "you" });
+  expect(await countJobs(db, queue)).toEqual({});
+  expect(heard.of(queue)).toEqual([]);
+
+  await client.query("commit");
+  client.release();
+
+  await untilState(db, id, "completed");
+  expect(heard.of(queue)).toEqual([`job_ready ${queue}`]);
+});
+
+test("a rollback removes the job and its wake-up", async ({ db, producer, queue, heard }) => {
+  const job = defineJob("test.mail", { queue });
+  const client = await db.pool.connect();
+  await client.query("begin");
+  await producer.in(client).enqueue(job, {});
+  await producer.in(client).enqueueMany([
+    { job, payload: 1 },
+    { job, payload: 2, options: { delay: "1h" } },
+  ]);
+  await client.query("rollback");
+  client.release();
+  await producer.enqueue(job, {}, { queue: `${queue}.after` }); // whatever was sent before is heard before
+
+  await eventually(() => heard.of(`${queue}.after`).length === 1, { withinMs: 5_000, what: "the later wake-up" });
+  expect(heard.of(queue)).toEqual([]);
+  expect(await countJobs(db, queue)).toEqual({});
+});
+
+test("a Drizzle transaction carries the job with its own rows", async ({ db, producer, queue, heard }) => {
+  const orm = drizzle(db.pool);
+  const job = defineJob("test.mail", { queue });
+  await orm.execute(sql`create table if not exists orders (id int)`);
+
+  await expect(
+    orm.transaction(async (tx) => {
+      await tx.execute(sql`insert into orders values (1)`);
+      await producer.in(tx).enqueue(job, { order: 1 });
+      tx.rollback();
+    }),
+  ).rejects.toThrow();
+  expect(await countJobs(db, queue)).toEqual({});
+
+  const { id } = await orm.transaction(async (tx) => {
+    await tx.execute(sql`insert into orders values (2)`);
+    return producer.in(tx).enqueue(job, { order: 2, quote: "it's $1", list: [null, "ü"] });
+  });
+
+  expect((await untilState(db, id, "ready")).payload).toEqual({ order: 2, quote: "it's $1", list: [null, "ü"] });
+  expect((await orm.execute(sql`select id from orders`)).rows).toEqual([{ id: 2 }]);
+  await eventually(() => heard.of(queue).length === 1, { withinMs: 5_000, what: "one wake-up" });
+});
+
+test("a Drizzle savepoint that rolls back takes its jobs along, and leaves the others", async ({
+  db,
+  producer,
+  queue,
+}) => {
+  const orm = drizzle(db.pool);
+  const job = defineJob("test.mail", { queue });
+
+  await orm.transaction(async (tx) => {
+    await producer.in(tx).enqueue(job, "kept");
+    await tx
+      .transaction(async (inner) => {
+        await producer.in(inner).enqueue(job, "undone");
+        inner.rollback();
+      })
+      .catch(() => {});
+  });
+
+  const { rows } = await db.pool.query("select payload from hark.jobs where queue = $1", [queue]);
+  expect(rows).toEqual([{ payload: "kept" }]);
+});
+
+test("hark.enqueue in any client's transaction commits or vanishes with it", async ({
+  db,
+  queue,
+  heard,
+  startWorker,
+}) => {
+  const job = defineJob("test.sql", { queue });
+  const seen: unknown[] = [];
+  await startWorker([implement(job, ({ payload, priority, key }) => void seen.push([payload, priority, key]))]);
+  const client = await db.pool.connect();
+  const enqueue = `select hark.enqueue('test.sql', '{"n": 1}', queue => $1, priority => 4, key => 'k') as id`;
+
+  await client.query("begin");
+  await client.query(enqueue, [queue]);
+  await client.query("rollback");
+  await client.query("begin");
+  const { rows } = await client.query<{ id: bigint }>(enqueue, [queue]);
+  await client.query("commit");
+  client.release();
+
+  await untilState(db, rows[0]!.id, "completed");
+  expect(seen).toEqual([[{ n: 1 }, 4, "k"]]);
+  expect(heard.of(queue)).toEqual([`job_ready ${queue}`]);
+});
+
+test("a statement that inserts many jobs sends one wake-up for each queue, and one for the earliest due", async ({
+  producer,
+  queue,
+  heard,
+}) => {
+  const job = defineJob("test.mail", { queue });
+  const before = heard.all.length;
+  const soon = new Date(Date.now() + 3_600_000);
+  const later = new Date(Date.now() + 7_200_000);
+
+  await producer.enqueueMany([
+    ...Array.from({ length: 500 }, () => ({ job, payload: {} })),
+    ...Array.from({ length: 500 }, () => ({ job, payload: {}, options: { queue: `${queue}.two` } })),
+    { job, payload: {}, options: { runAt: later } },
+    { job, payload: {}, options: { runAt: soon } },
+  ]);
+  await producer.enqueue(job, {}, { queue: `${queue}.after` });
+
+  await eventually(() => heard.of(`${queue}.after`).length === 1, { withinMs: 5_000, what: "the later wake-up" });
+  expect(heard.all.slice(before).toSorted()).toEqual(
+    [
+      `job_ready ${queue}`,
+      `job_ready ${queue}.two`,
+      `job_ready ${queue}.after`,
+      `job_scheduled ${soon.getTime()}`,
+    ].toSorted(),
+  );
+});
+
+test("what is no transaction is refused, with what to pass instead", async ({ db, producer, queue }) => {
+  const job = defineJob("test.mail", { queue });
+  const idle = await db.pool.connect();
+  const wrong: [given: unknown, says: RegExp][] = [
+    [db.pool, /got a pool.*pool\.connect\(\) after BEGIN/s],
+    [drizzle(db.pool), /got a Drizzle database.*db\.transaction/s],
+    [idle, /got a client without an open transaction.*query\("begin"\)/s],
+    [{}, /an object without query\(\) or execute\(\)/],
+    [undefined, /got undefined/],
+    ["begin", /got begin/],
+  ];
+  try {
+    for (const [given, says] of wrong) {
+      const attempt = (async () => producer.in(given as never).enqueue(job, {}))();
+      await expect(attempt).rejects.toThrow(NotATransactionError);
+      await expect(attempt).rejects.toThrow(says);
+    }
+  } finally {
+    idle.release();
+  }
+  expect(await countJobs(db, queue)).toEqual({});
+});

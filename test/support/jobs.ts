@@ -1,0 +1,82 @@
+import { randomUUID } from "node:crypto";
+import { type Database, type Executor, getJob, type JobDetails, statements } from "@hark/core";
+import { eventually } from "./eventually.ts";
+
+/** Inserts a job as the producer does, with plain values for what is not given. Answers its id. */
+export async function insertJob(db: Executor, job: Partial<statements.NewJob> & { queue: string }): Promise<bigint> {
+  const [inserted] = await insertJobs(db, [job]);
+  return inserted as bigint;
+}
+
+export async function insertJobs(
+  db: Executor,
+  jobs: readonly (Partial<statements.NewJob> & { queue: string })[],
+): Promise<bigint[]> {
+  const filled = jobs.map((job) => ({
+    type: "test.plain",
+    payloadJson: "{}",
+    priority: 0,
+    maxAttempts: 3,
+    key: undefined,
+    uniqueKey: undefined,
+    runAt: undefined,
+    delayMs: undefined,
+    ...job,
+  }));
+  const inserted = await statements.insertJobs(db, { jobs: statements.jobsJson(filled) });
+  return inserted.map(({ id }) => id);
+}
+
+/** Registers a worker that runs nowhere: an identity to claim under. */
+export async function registerWorker(db: Executor, { name = "test", leaseMs = 60_000 } = {}): Promise<string> {
+  const id = randomUUID();
+  await statements.registerWorker(db, { id, name, hostname: "test", pid: 0, queues: "{}", leaseMs });
+  return id;
+}
+
+/** Claims jobs for a worker, and answers those it got. */
+export async function claim(
+  db: Executor,
+  request: Partial<statements.ClaimRequest> & { queue: string; worker: string },
+): Promise<statements.ClaimedJob[]> {
+  const rows = await statements.claimJobs(db, { limit: 1, token: randomUUID(), types: ["test.plain"], ...request });
+  return rows.filter((row) => "id" in row);
+}
+
+/** The outcome "completed" of claimed jobs, to be settled. */
+export function completed(...jobs: readonly statements.Claim[]): { completed: string } {
+  return { completed: statements.completedJson(jobs.map(({ id, token }) => ({ id, token, resultJson: null }))) };
+}
+
+/** Waits until a job stands in a state, and answers it whole. */
+export async function untilState(
+  db: Database,
+  id: bigint,
+  state: JobDetails["state"],
+  { withinMs = 30_000 } = {},
+): Promise<JobDetails> {
+  let last: JobDetails | undefined;
+  const look = async () => {
+    last = await getJob(db, id);
+    return last?.state === state ? last : undefined;
+  };
+  return eventually(look, { withinMs, what: `job ${id} being ${state}`, everyMs: 10 }).catch((cause: unknown) => {
+    throw new Error(`job ${id} was to be ${state} within ${withinMs} ms, but is ${last?.state ?? "nowhere"}`, {
+      cause,
+    });
+  });
+}
+
+/** How many jobs of a queue stand in each table: a job must stand in exactly one. */
+export async function countJobs({ pool }: Database, queue: string): Promise<Record<string, number>> {
+  const { rows } = await pool.query<{ state: string; count: string }>(
+    `select state, count(*) from (
+       select state from hark.jobs where queue = $1
+       union all select 'running' from hark.running_jobs where queue = $1
+       union all select state from hark.finished_jobs where queue = $1
+       union all select 'dead' from hark.dead_jobs where queue = $1) jobs
+      group by state`,
+    [queue],
+  );
+  return Object.fromEntries(rows.map(({ state, count }) => [state, Number(count)]));
+}

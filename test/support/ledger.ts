@@ -1,0 +1,66 @@
+import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { eventually } from "./eventually.ts";
+
+/** What a handler did, as it wrote it down itself, whatever became of its process and of the database since. */
+export interface LedgerEntry {
+  event: "started" | "aborted" | "ended";
+  /** The job's. */
+  id: string;
+  token: string;
+  attempt: number;
+  key?: string | undefined;
+  /** Of "aborted": the code of the signal's reason. */
+  reason?: string | undefined;
+  worker: string;
+  pid: number;
+  /** In us by the machine's monotonic clock, the same for all its processes. */
+  at: number;
+  /** In us by the database's clock, where the worker was asked for it. */
+  databaseAt?: number | undefined;
+}
+
+/** Appends in one write, so that lines of many processes do not mix; what is written survives the writer's SIGKILL. */
+export function appendToLedger(file: string, entry: LedgerEntry): void {
+  appendFileSync(file, `${JSON.stringify(entry)}\n`);
+}
+
+/** The oracle of the fault tests: an append-only file that no fault touches. */
+export class Ledger {
+  readonly file: string;
+
+  private constructor(file: string) {
+    this.file = file;
+  }
+
+  static async create(name: string): Promise<Ledger> {
+    const file = join(await mkdtemp(join(tmpdir(), "hark-ledger-")), `${name}.jsonl`);
+    writeFileSync(file, "");
+    return new Ledger(file);
+  }
+
+  async remove(): Promise<void> {
+    await rm(dirname(this.file), { recursive: true, force: true });
+  }
+
+  read(): LedgerEntry[] {
+    const lines = readFileSync(this.file, "utf8").split("\n");
+    return lines.slice(0, -1).map((line) => JSON.parse(line) as LedgerEntry); // the last may be half written
+  }
+
+  /** Entries of one event, and of one job if its id is given. */
+  of(event: LedgerEntry["event"], id?: bigint): LedgerEntry[] {
+    return this.read().filter((entry) => entry.event === event && (id === undefined || entry.id === String(id)));
+  }
+
+  /** Waits until there are `count` entries of an event, and answers them. */
+  until(event: LedgerEntry["event"], count: number, withinMs: number, id?: bigint): Promise<LedgerEntry[]> {
+    const look = () => {
+      const entries = this.of(event, id);
+      return entries.length >= count ? entries : undefined;
+    };
+    return eventually(look, { withinMs, what: `${count} times "${event}"`, everyMs: 20 });
+  }
+}

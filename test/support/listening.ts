@@ -1,0 +1,45 @@
+import { channels, silentLogger } from "@hark/core";
+import { Listener, type ListenerOptions } from "@hark/worker";
+
+export interface Listening extends AsyncDisposable {
+  readonly listener: Listener;
+  /** What came on the channel job_ready: queues, and undefined for "you may have missed something". */
+  readonly heard: (string | undefined)[];
+  /** When each of them came first, by performance.now(). */
+  readonly heardAt: Map<string | undefined, number>;
+  /** Forgets what was heard. */
+  forget(): void;
+}
+
+/** Starts a listener, without waiting for it. */
+export function listening(connectionString: string, options: Partial<ListenerOptions> = {}): Listening {
+  const listener = new Listener({ connectionString, logger: silentLogger, ...options });
+  const heard: (string | undefined)[] = [];
+  const heardAt = new Map<string | undefined, number>();
+  listener.on(channels.jobReady, (queue) => {
+    heard.push(queue);
+    if (!heardAt.has(queue)) heardAt.set(queue, performance.now());
+  });
+  listener.start();
+  return {
+    listener,
+    heard,
+    heardAt,
+    forget() {
+      heard.length = 0;
+      heardAt.clear();
+    },
+    [Symbol.asyncDispose]: () => listener.close(),
+  };
+}
+
+/**
+ * How long a listener that has nothing to recover from takes on this machine at this moment, in ms. Bounds on recovery are
+ * "this much, and what the machine takes", so that they hold on a busy one and still measure our own waiting.
+ */
+export async function timeToListen(connectionString: string): Promise<number> {
+  const startedAt = performance.now();
+  await using fresh = listening(connectionString);
+  await fresh.listener.whenListening();
+  return performance.now() - startedAt;
+}

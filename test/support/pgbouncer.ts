@@ -1,0 +1,145 @@
+import { execFileSync, spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { chown, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { eventually } from "./eventually.ts";
+
+export interface PgBouncer extends AsyncDisposable {
+  /** The database's url, by way of the pooler. */
+  url: string;
+}
+
+export interface PgBouncerOptions {
+  poolMode: "transaction" | "session";
+  /** Sessions with PostgreSQL at most; 20 if not given, as PgBouncer has it. */
+  poolSize?: number;
+}
+
+/** Accounts to run it as when we are root, which it refuses to run as. Most fitting first. */
+const accounts = ["postgres", "_postgres", "nobody"];
+
+/**
+ * Starts a PgBouncer before a database, on a port of the loopback address. `await using` ends it.
+ * Throws with what to type where PgBouncer is not installed.
+ */
+export async function startPgBouncer(
+  databaseUrl: string,
+  { poolMode, poolSize = 20 }: PgBouncerOptions,
+): Promise<PgBouncer> {
+  const program = findPgBouncer();
+  const { hostname, port, username, password } = new URL(databaseUrl);
+  const user = decodeURIComponent(username);
+  const listenPort = await freePort();
+  const folder = await mkdtemp(join(tmpdir(), "hark-pgbouncer-"));
+  const config = join(folder, "pgbouncer.ini");
+  const login = [`host=${hostname}`, `port=${port || "5432"}`, `user=${user}`];
+  if (password) login.push(`password=${decodeURIComponent(password)}`);
+  await writeFile(
+    config,
+    [
+      "[databases]",
+      `* = ${login.join(" ")}`,
+      "[pgbouncer]",
+      "listen_addr = 127.0.0.1",
+      `listen_port = ${listenPort}`,
+      "unix_socket_dir =",
+      "auth_type = any",
+      `pool_mode = ${poolMode}`,
+      `default_pool_size = ${poolSize}`,
+      "",
+    ].join("\n"),
+    { mode: 0o600 },
+  );
+
+  const account = accountWhenRoot();
+  if (account) {
+    await chown(folder, account.uid, account.gid);
+    await chown(config, account.uid, account.gid);
+  }
+
+  const child = spawn(program, [config], { ...account, cwd: folder, stdio: ["ignore", "ignore", "pipe"] });
+  let log = "";
+  child.stderr.on("data", (text) => (log = (log + String(text)).slice(-4_000)));
+  const exit = once(child, "exit");
+  const stop = async () => {
+    if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
+    await exit;
+    await rm(folder, { recursive: true, force: true });
+  };
+  try {
+    await eventually(() => child.exitCode === null && answers(listenPort), {
+      withinMs: 10_000,
+      what: "PgBouncer's port",
+      everyMs: 20,
+    });
+  } catch (cause) {
+    await stop();
+    throw new Error(`PgBouncer did not start: ${log}`, { cause });
+  }
+
+  const url = new URL(databaseUrl);
+  url.hostname = "127.0.0.1";
+  url.port = String(listenPort);
+  url.password = "";
+  return { url: url.href, [Symbol.asyncDispose]: stop };
+}
+
+/** PgBouncer's path. Debian puts it where ordinary users do not look. */
+function findPgBouncer(): string {
+  const folders = [
+    ...(process.env["PATH"] ?? "").split(delimiter),
+    "/usr/sbin",
+    "/usr/local/sbin",
+    "/opt/homebrew/bin",
+  ];
+  const found = folders.map((folder) => join(folder, "pgbouncer")).find((path) => existsSync(path));
+  if (found) return found;
+  throw new Error(
+    "This test wants PgBouncer, which is not installed. Type `sudo apt-get install pgbouncer` (Debian, Ubuntu) or " +
+      "`brew install pgbouncer` (macOS), and run it again.",
+  );
+}
+
+function accountWhenRoot(): { uid: number; gid: number } | undefined {
+  if (process.getuid?.() !== 0) return undefined;
+  for (const name of accounts) {
+    try {
+      const id = (flag: string) =>
+        Number(execFileSync("id", [flag, name], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }));
+      return { uid: id("-u"), gid: id("-g") };
+    } catch {
+      // no such account
+    }
+  }
+  throw new Error(
+    `PgBouncer refuses to run as root, and none of the accounts ${accounts.join(", ")} exists to run it as.`,
+  );
+}
+
+/** Not from the range of outgoing connections: whoever dials a free port there may connect to itself. */
+async function freePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(20_000, 32_000);
+    const server = createServer();
+    try {
+      await once(server.listen({ port, host: "127.0.0.1", exclusive: true }), "listening");
+      return port;
+    } catch {
+      // taken
+    } finally {
+      server.close();
+    }
+  }
+}
+
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1");
+    socket.on("connect", () => resolve(true)).on("error", () => resolve(false));
+    socket.on("connect", () => socket.destroy());
+  });
+}

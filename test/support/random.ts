@@ -1,0 +1,36 @@
+/** Numbers from a seed, the same for the same seed: from 0 up to 1. */
+export type Random = () => number;
+
+/** mulberry32: small, and good enough to choose by. */
+export function randomFrom(seed: number): Random {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+/** A seed that changes from run to run; TEST_SEED repeats one. The tests put it into what they say when they fail. */
+export function seedOfRun(): number {
+  const given = process.env["TEST_SEED"];
+  return given ? Number(given) : Math.trunc(Math.random() * 2 ** 31);
+}
+
+export function pick<Item>(random: Random, items: readonly Item[]): Item {
+  return items[Math.trunc(random() * items.length)] as Item;
+}
+
+export function shuffled<Item>(random: Random, items: readonly Item[]): Item[] {
+  return items
+    .map((item) => ({ item, place: random() }))
+    .toSorted((one, other) => one.place - other.place)
+    .map(({ item }) => item);
+}
+
+/** Every order of the items. */
+export function ordersOf<Item>(items: readonly Item[]): Item[][] {
+  if (items.length <= 1) return [[...items]];
+  return items.flatMap((first, place) => ordersOf(items.toSpliced(place, 1)).map((rest) => [first, ...rest]));
+}

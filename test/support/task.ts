@@ -1,0 +1,19 @@
+import { defineJob } from "@hark/core";
+import * as v from "valibot";
+
+/** The job type that worker processes run: its payload says what the handler does. */
+export const taskPayload = v.object({
+  /**
+   * sleep: waits `ms`, or until its signal is aborted. ignore: waits `ms`, whatever its signal says. block: keeps the event
+   * loop busy for `ms`. fail: throws on the first `times` attempts. die: ends its process, as SIGKILL does.
+   */
+  does: v.optional(v.picklist(["sleep", "ignore", "block", "fail", "die"]), "sleep"),
+  ms: v.optional(v.number(), 0),
+  times: v.optional(v.number(), 0),
+});
+
+/** In no queue of its own: each test enqueues into its own one. */
+export const task = defineJob("test.task", {
+  payload: taskPayload,
+  retry: { attempts: 5, backoff: { base: 50, cap: 200 } },
+});
