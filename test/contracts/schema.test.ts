@@ -1,4 +1,4 @@
-import { schema } from "@hark/core";
+import * as schema from "@hark/core/schema";
 import { is } from "drizzle-orm";
 import { getTableConfig, PgTable } from "drizzle-orm/pg-core";
 import { expect } from "vitest";

@@ -35,9 +35,7 @@ export function runAs(account: Account | undefined): { uid?: number; gid?: numbe
 
 function idOf(flag: "-u" | "-g", name: string): number | undefined {
   try {
-    return Number(
-      execFileSync("id", [flag, name], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }),
-    );
+    return Number(execFileSync("id", [flag, name], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }));
   } catch {
     return undefined; // `id` answers an unknown account by failing
   }

@@ -18,13 +18,12 @@ export interface Binaries {
  * Answers the programs in a bin directory after running each as the server's account: the one sure proof that the
  * account reaches them, that they may be executed, and that they find their shared libraries. Throws otherwise.
  */
-export async function binariesIn(
-  directory: string,
-  account: Account | undefined,
-): Promise<Binaries> {
-  const [initdb, postgres, pgCtl] = ["initdb", "postgres", "pg_ctl"].map((name) =>
-    join(directory, name),
-  ) as [string, string, string];
+export async function binariesIn(directory: string, account: Account | undefined): Promise<Binaries> {
+  const [initdb, postgres, pgCtl] = ["initdb", "postgres", "pg_ctl"].map((name) => join(directory, name)) as [
+    string,
+    string,
+    string,
+  ];
 
   const run = async (file: string): Promise<string> =>
     (await promisify(execFile)(file, ["--version"], { ...runAs(account), cwd: "/" })).stdout;

@@ -75,10 +75,7 @@ export async function makeCluster(
     );
     await rm(passwordFile);
     // In the file, not on the command line, so that a test may `alter system`.
-    await appendFile(
-      join(cluster.data, "postgresql.conf"),
-      Object.entries(settings).map(settingLine).join(""),
-    );
+    await appendFile(join(cluster.data, "postgresql.conf"), Object.entries(settings).map(settingLine).join(""));
     return cluster;
   } catch (cause) {
     await removeCluster(cluster);
@@ -102,8 +99,7 @@ function sweep(base: string, pgCtl: string, account: Account | undefined): void 
     const directory = join(base, name);
     try {
       // Anybody can make a directory of that name: only our account's own are believed.
-      if (statSync(directory).uid === uid && isAbandoned(directory))
-        reapAbandoned(directory, pgCtl, account);
+      if (statSync(directory).uid === uid && isAbandoned(directory)) reapAbandoned(directory, pgCtl, account);
     } catch {
       // removed meanwhile, by its owner or by another sweep
     }

@@ -20,9 +20,7 @@ export async function dockerAnswers(): Promise<boolean> {
 }
 
 /** Starts PostgreSQL 18 in a container. Answers its url and how to end it; testcontainers ends it if we die. */
-export async function startContainer(
-  options: ServerOptions,
-): Promise<{ url: string; end: () => Promise<void> }> {
+export async function startContainer(options: ServerOptions): Promise<{ url: string; end: () => Promise<void> }> {
   const { GenericContainer, Wait } = await import("testcontainers");
   const password = randomBytes(18).toString("hex");
   // Inside a container all addresses are its own, and its socket serves the image's set-up.
@@ -37,10 +35,7 @@ export async function startContainer(
       POSTGRES_PASSWORD: password,
       POSTGRES_INITDB_ARGS: "--encoding=UTF8 --locale=C",
     })
-    .withCommand([
-      "postgres",
-      ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]),
-    ])
+    .withCommand(["postgres", ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`])])
     .withExposedPorts(5432)
     .withWaitStrategy(Wait.forLogMessage(/ready to accept connections/, 2)) // the first is the image's set-up
     .withStartupTimeout(120_000)
@@ -65,9 +60,7 @@ function places(): Place[] {
     if (!URL.canParse(given)) return [];
     const { protocol, hostname, port, pathname } = new URL(given);
     if (protocol === "unix:") return [{ socketPath: pathname }];
-    return protocol === "tcp:" || protocol === "http:"
-      ? [{ host: hostname, port: port || "2375" }]
-      : [];
+    return protocol === "tcp:" || protocol === "http:" ? [{ host: hostname, port: port || "2375" }] : [];
   }
   return [
     "/var/run/docker.sock",

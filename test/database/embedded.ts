@@ -1,16 +1,6 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import {
-  chmod,
-  cp,
-  lstat,
-  mkdtemp,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  symlink,
-} from "node:fs/promises";
+import { chmod, cp, lstat, mkdtemp, readdir, readFile, rename, rm, symlink } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { basename, dirname, join, relative, resolve } from "node:path";
 
@@ -68,11 +58,9 @@ async function makeLinks(native: string): Promise<void> {
 
   for (const { source, target } of JSON.parse(list) as { source: string; target: string }[]) {
     // Both are named from the package's root, and lie in one folder: a relative link survives being copied.
-    await symlink(basename(source), join(native, relative("native", target))).catch(
-      (error: NodeJS.ErrnoException) => {
-        if (error.code !== "EEXIST") throw error;
-      },
-    );
+    await symlink(basename(source), join(native, relative("native", target))).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "EEXIST") throw error;
+    });
   }
 }
 
@@ -121,11 +109,8 @@ async function isOurs(home: string, content: string): Promise<boolean> {
 async function fingerprint(folder: string): Promise<string> {
   const hash = createHash("sha256");
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  const files = entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name));
-  for (const file of files.toSorted())
-    hash.update(`${relative(folder, file)} ${(await lstat(file)).size}\n`);
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  for (const file of files.toSorted()) hash.update(`${relative(folder, file)} ${(await lstat(file)).size}\n`);
   return hash.digest("hex");
 }
 

@@ -28,12 +28,7 @@ export async function openTestDatabase(options: OpenOptions = {}): Promise<TestD
   if (await dockerAnswers()) {
     try {
       const { url, end } = await startContainer(options);
-      return new OpenedServer(
-        "container",
-        `PostgreSQL ${await versionOf(url)} in a container`,
-        url,
-        end,
-      );
+      return new OpenedServer("container", `PostgreSQL ${await versionOf(url)} in a container`, url, end);
     } catch (error) {
       // An engine that cannot fetch the image should not stop anybody from working.
       why = ` (Docker answered, but gave no container: ${(error as Error).message})`;
@@ -43,9 +38,7 @@ export async function openTestDatabase(options: OpenOptions = {}): Promise<TestD
 }
 
 function ours(kind: "embedded" | "installed", server: PostgresServer, why = ""): TestDatabase {
-  return new OpenedServer(kind, `${kind} PostgreSQL ${server.version}${why}`, server.url, () =>
-    server.stop(),
-  );
+  return new OpenedServer(kind, `${kind} PostgreSQL ${server.version}${why}`, server.url, () => server.stop());
 }
 
 /** Also proves that the server is there. Throws without telling the password. */

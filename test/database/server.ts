@@ -16,8 +16,7 @@ const startMs = 60_000;
 /** How long a server may take to obey one way of stopping, in ms, before the next harsher one. */
 const stopMs = 7_000; // on SIGQUIT PostgreSQL itself gives its children 5 s
 /** Failures of a start that pass by themselves: somebody else's port, backends of a killed server still leaving. */
-const passing =
-  /could not bind|could not create any TCP\/IP sockets|pre-existing shared memory block/;
+const passing = /could not bind|could not create any TCP\/IP sockets|pre-existing shared memory block/;
 
 /**
  * One PostgreSQL server of our own on a throw-away cluster: started, crashed and started again by tests, and gone
@@ -49,11 +48,7 @@ export class PostgresServer implements AsyncDisposable {
   }
 
   /** Makes a cluster and starts a server on it. Throws with the server's last words when it does not come up. */
-  static async launch(
-    binaries: Binaries,
-    account: Account | undefined,
-    settings: Record<string, string>,
-  ) {
+  static async launch(binaries: Binaries, account: Account | undefined, settings: Record<string, string>) {
     const cluster = await makeCluster(binaries, account, settings);
     const server = new PostgresServer(binaries, account, cluster);
     try {
@@ -72,8 +67,7 @@ export class PostgresServer implements AsyncDisposable {
 
   /** Of 127.0.0.1, which is all that the server listens on. The same after a restart. */
   get port(): number {
-    if (this.#port === undefined)
-      throw new Error(`The server of ${this.directory} has never started.`);
+    if (this.#port === undefined) throw new Error(`The server of ${this.directory} has never started.`);
     return this.#port;
   }
 
@@ -84,8 +78,7 @@ export class PostgresServer implements AsyncDisposable {
 
   /** Starts the server on its cluster and port, unless it runs. Answers when it takes connections. */
   async start(): Promise<void> {
-    if (this.#stopped)
-      throw new Error(`The server of ${this.directory} was stopped for good. Start a new one.`);
+    if (this.#stopped) throw new Error(`The server of ${this.directory} was stopped for good. Start a new one.`);
 
     const deadline = Date.now() + startMs;
     while (!this.#process) {
@@ -96,9 +89,7 @@ export class PostgresServer implements AsyncDisposable {
         return;
       }
       if (!passing.test(words) || Date.now() > deadline) {
-        throw new Error(
-          `PostgreSQL ${this.version} did not start in ${this.directory}. Its last words:\n${words}`,
-        );
+        throw new Error(`PostgreSQL ${this.version} did not start in ${this.directory}. Its last words:\n${words}`);
       }
       await sleep(100);
     }
@@ -168,9 +159,7 @@ export class PostgresServer implements AsyncDisposable {
 
   /** As pg_ctl asks it: line 1 of postmaster.pid is the process number, line 8 says "ready" once clients may come. */
   async #isReady(child: ChildProcess): Promise<boolean> {
-    const lines = (
-      await readFile(join(this.#cluster.data, "postmaster.pid"), "utf8").catch(() => "")
-    ).split("\n");
+    const lines = (await readFile(join(this.#cluster.data, "postmaster.pid"), "utf8").catch(() => "")).split("\n");
     return Number(lines[0]) === child.pid && lines[7]?.trim() === "ready";
   }
 

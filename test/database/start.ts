@@ -12,17 +12,10 @@ export async function startEmbedded(options: ServerOptions = {}): Promise<Postgr
 }
 
 /** Starts an installed PostgreSQL by its bin directory, on a throw-away cluster: see `findInstalled`. */
-export async function startInstalled(
-  binDirectory: string,
-  options: ServerOptions = {},
-): Promise<PostgresServer> {
+export async function startInstalled(binDirectory: string, options: ServerOptions = {}): Promise<PostgresServer> {
   refuseWindows();
   const account = serverAccount();
-  return PostgresServer.launch(
-    await binariesIn(binDirectory, account),
-    account,
-    serverSettings(options),
-  );
+  return PostgresServer.launch(await binariesIn(binDirectory, account), account, serverSettings(options));
 }
 
 /** The server is stopped by signals and reaped by a shell, and Windows has neither. */

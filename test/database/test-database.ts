@@ -38,12 +38,7 @@ export class OpenedServer implements TestDatabase {
   #stopped: Promise<void> | undefined;
 
   /** Without `end` the server is somebody else's: only the databases made here are dropped. */
-  constructor(
-    kind: TestDatabase["kind"],
-    describe: string,
-    url: string,
-    end?: () => Promise<void>,
-  ) {
+  constructor(kind: TestDatabase["kind"], describe: string, url: string, end?: () => Promise<void>) {
     this.kind = kind;
     this.describe = describe;
     this.url = url;
@@ -58,9 +53,7 @@ export class OpenedServer implements TestDatabase {
     for (;;) {
       try {
         // Against wal_log, the default, copies of a template of 15 tables take half as long, and drops a third.
-        await this.#run(
-          `create database ${quoted(name)} template ${quoted(template)} strategy file_copy`,
-        );
+        await this.#run(`create database ${quoted(name)} template ${quoted(template)} strategy file_copy`);
         this.#made.add(name);
         return this.#urlOf(name);
       } catch (error) {
@@ -71,11 +64,8 @@ export class OpenedServer implements TestDatabase {
   }
 
   async dropDatabase(urlOrName: string): Promise<void> {
-    const name = urlOrName.includes("://")
-      ? decodeURIComponent(new URL(urlOrName).pathname.slice(1))
-      : urlOrName;
-    if (!this.#made.has(name))
-      throw new Error(`The database ${name} was not made here, and is left alone.`);
+    const name = urlOrName.includes("://") ? decodeURIComponent(new URL(urlOrName).pathname.slice(1)) : urlOrName;
+    if (!this.#made.has(name)) throw new Error(`The database ${name} was not made here, and is left alone.`);
 
     await this.#run(`drop database if exists ${quoted(name)} with (force)`);
     this.#made.delete(name);

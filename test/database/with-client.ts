@@ -1,10 +1,7 @@
 import pg from "pg";
 
 /** Runs `work` on a session of its own. */
-export async function withClient<T>(
-  url: string,
-  work: (client: pg.Client) => Promise<T>,
-): Promise<T> {
+export async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 10_000 });
   client.on("error", () => {}); // a server that goes away fails the query, and that is enough
   await client.connect();

@@ -16,14 +16,11 @@ test("many copies of one template can be made at once", async ({ server, databas
   await query(template, "create table seeded as select 1 as id");
 
   const copies = await Promise.all(
-    Array.from({ length: 8 }, () =>
-      server.createDatabase(undefined, { template: nameOf(template) }),
-    ),
+    Array.from({ length: 8 }, () => server.createDatabase(undefined, { template: nameOf(template) })),
   );
 
   expect(new Set([databaseUrl, ...copies]).size).toBe(9);
-  for (const copy of copies)
-    expect(await query(copy, "select id from seeded")).toEqual([{ id: 1 }]);
+  for (const copy of copies) expect(await query(copy, "select id from seeded")).toEqual([{ id: 1 }]);
 });
 
 test("a copy waits until nobody uses its template any more", async ({ server }) => {
@@ -44,9 +41,7 @@ test("a copy waits until nobody uses its template any more", async ({ server }) 
   expect(await query(await copy, "select 1 as one")).toEqual([{ one: 1 }]);
 });
 
-test("a database in use is dropped all the same, and one made elsewhere never", async ({
-  server,
-}) => {
+test("a database in use is dropped all the same, and one made elsewhere never", async ({ server }) => {
   const url = await server.createDatabase();
   const session = new pg.Client({ connectionString: url });
   session.on("error", () => {});

@@ -1,10 +1,4 @@
-import {
-  type ChildProcess,
-  execFileSync,
-  spawn,
-  type SpawnOptions,
-  spawnSync,
-} from "node:child_process";
+import { type ChildProcess, execFileSync, spawn, type SpawnOptions, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, lstatSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { chmod, cp, mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
@@ -56,8 +50,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   for (const { child } of applications) child.kill("SIGKILL");
-  for (const { directory } of applications)
-    await expect.poll(() => existsSync(directory), eventually).toBe(false);
+  for (const { directory } of applications) await expect.poll(() => existsSync(directory), eventually).toBe(false);
   await rm(temporary, { recursive: true, force: true });
 });
 
@@ -106,9 +99,7 @@ test.skipIf(!findInstalled(15))("an installed PostgreSQL 15 runs like our own", 
 test("a start that fails tells why", async () => {
   const start = startEmbedded({ settings: { shared_buffers: "plenty" } });
 
-  await expect(start).rejects.toThrow(
-    /did not start[^]*invalid value for parameter "shared_buffers": "plenty"/,
-  );
+  await expect(start).rejects.toThrow(/did not start[^]*invalid value for parameter "shared_buffers": "plenty"/);
 });
 
 test("an application killed by SIGKILL takes its server along", async () => {
@@ -157,24 +148,19 @@ test("two applications start at once, from a folder closed to others and without
   expect(one.directory).not.toBe(other.directory);
   expect([one.version, other.version]).toEqual([expect.stringMatching(/^18\./), one.version]);
   // Root's server runs as somebody who cannot enter the folder: one copy of the programs serves both.
-  expect(readdirSync(temporary).filter((name) => name.startsWith("hark-binaries-"))).toHaveLength(
-    isRoot ? 1 : 0,
-  );
+  expect(readdirSync(temporary).filter((name) => name.startsWith("hark-binaries-"))).toHaveLength(isRoot ? 1 : 0);
 });
 
-test.skipIf(!isRoot || !isOpenTo(nobody()))(
-  "an ordinary user runs the server as itself",
-  async () => {
-    const { child, pid, directory } = await run(nobody());
+test.skipIf(!isRoot || !isOpenTo(nobody()))("an ordinary user runs the server as itself", async () => {
+  const { child, pid, directory } = await run(nobody());
 
-    expect(statSync(directory).uid).toBe(nobody().uid);
-    child.kill("SIGINT");
-    await once(child, "exit");
+  expect(statSync(directory).uid).toBe(nobody().uid);
+  child.kill("SIGINT");
+  await once(child, "exit");
 
-    expect(isAlive(pid)).toBe(false);
-    expect(existsSync(directory)).toBe(false);
-  },
-);
+  expect(isAlive(pid)).toBe(false);
+  expect(existsSync(directory)).toBe(false);
+});
 
 /** Runs the application to the point where its server is up. It is killed after the test. */
 async function run(options: SpawnOptions = {}, entry = built): Promise<Running> {
@@ -184,11 +170,8 @@ async function run(options: SpawnOptions = {}, entry = built): Promise<Running> 
     env: { PATH: process.env["PATH"], TMPDIR: temporary },
     stdio: ["ignore", "pipe", "inherit"],
   });
-  const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream })[
-    Symbol.asyncIterator
-  ]();
-  const nextFact = async (): Promise<Record<string, unknown>> =>
-    JSON.parse((await lines.next()).value ?? "{}");
+  const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream })[Symbol.asyncIterator]();
+  const nextFact = async (): Promise<Record<string, unknown>> => JSON.parse((await lines.next()).value ?? "{}");
 
   const { pid, directory, version } = (await nextFact()) as unknown as Running;
   const running = { child, pid, directory, version, nextFact };
@@ -220,8 +203,7 @@ async function closedCheckout(): Promise<string> {
 }
 
 function nobody(): { uid: number; gid: number } {
-  const id = (flag: string): number =>
-    Number(execFileSync("id", [flag, "nobody"], { encoding: "utf8" }));
+  const id = (flag: string): number => Number(execFileSync("id", [flag, "nobody"], { encoding: "utf8" }));
   return { uid: id("-u"), gid: id("-g") };
 }
 
@@ -229,10 +211,7 @@ function nobody(): { uid: number; gid: number } {
 function isOpenTo(user: { uid: number; gid: number }): boolean {
   if (!isRoot) return false;
   const script = "import(process.argv[1])";
-  return (
-    spawnSync(process.execPath, ["-e", script, built], { ...user, cwd: "/", stdio: "ignore" })
-      .status === 0
-  );
+  return spawnSync(process.execPath, ["-e", script, built], { ...user, cwd: "/", stdio: "ignore" }).status === 0;
 }
 
 /** The processes that wait for the end of a cluster's application. */

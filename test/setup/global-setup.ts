@@ -37,9 +37,6 @@ function installedOnRequest(): string | undefined {
   if (!major) return undefined;
 
   const found = findInstalled(Number(major));
-  if (!found)
-    throw new Error(
-      `TEST_POSTGRES_MAJOR asks for PostgreSQL ${major}, which is not installed here.`,
-    );
+  if (!found) throw new Error(`TEST_POSTGRES_MAJOR asks for PostgreSQL ${major}, which is not installed here.`);
   return found;
 }

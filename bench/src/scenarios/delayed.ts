@@ -10,7 +10,10 @@ export async function delayed({ db, producer, startWorker }: Workbench): Promise
   const latenesses: number[] = [];
   const all = Promise.withResolvers<void>();
   const due = defineJob("bench.due");
-  const { rows } = await db.query({ text: "select extract(epoch from clock_timestamp())::float8 * 1000 as now_ms", values: [] });
+  const { rows } = await db.query({
+    text: "select extract(epoch from clock_timestamp())::float8 * 1000 as now_ms",
+    values: [],
+  });
   const aheadMs = Number(rows[0]!.now_ms) - Date.now(); // both clocks stand on one machine: their offset does not drift
   await using _worker = await startWorker([
     implement(due, ({ payload }) => {
@@ -24,5 +27,10 @@ export async function delayed({ db, producer, startWorker }: Workbench): Promise
     await producer.enqueue(due, { dueAtMs }, { runAt: new Date(dueAtMs) });
   }
   await all.promise;
-  return { p50Ms: percentile(latenesses, 0.5), p99Ms: percentile(latenesses, 0.99), worstMs: Math.max(...latenesses), earliestMs: Math.min(...latenesses) };
+  return {
+    p50Ms: percentile(latenesses, 0.5),
+    p99Ms: percentile(latenesses, 0.99),
+    worstMs: Math.max(...latenesses),
+    earliestMs: Math.min(...latenesses),
+  };
 }

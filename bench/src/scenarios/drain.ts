@@ -22,5 +22,8 @@ export async function drain({ producer, startWorker }: Workbench): Promise<Recor
     if (settled === jobs) all.resolve();
   });
   await all.promise;
-  return { enqueuedPerSecond: jobs / (enqueuedMs / 1_000), drainedPerSecond: jobs / ((performance.now() - startedAt) / 1_000) };
+  return {
+    enqueuedPerSecond: jobs / (enqueuedMs / 1_000),
+    drainedPerSecond: jobs / ((performance.now() - startedAt) / 1_000),
+  };
 }

@@ -32,7 +32,9 @@ export async function startCrawl(
       .returning({ id: crawls.id });
     const kind = mode === "shop" ? "navigation" : "page";
     await discoverLinks(tx, { crawlId: crawl!.id, foundOn: null, links: [{ url, kind }] });
-    await producer.in(tx).enqueue(jobByKind[kind], { target_url: url, metadata: { crawl_id: crawl!.id } }, { maxAttempts: retryAttempts });
+    await producer
+      .in(tx)
+      .enqueue(jobByKind[kind], { target_url: url, metadata: { crawl_id: crawl!.id } }, { maxAttempts: retryAttempts });
     return crawl!.id;
   });
 }

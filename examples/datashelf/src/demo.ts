@@ -1,8 +1,18 @@
-import { startEmbedded } from "@hark/test/database";
-import { createProducer, describeEnvironment, migrate, openDatabase, readEnvironment, silentLogger, startServer } from "pg-hark";
+import {
+  createProducer,
+  describeEnvironment,
+  type Environment,
+  InvalidOptionsError,
+  migrate,
+  openDatabase,
+  readEnvironment,
+  silentLogger,
+  startServer,
+} from "pg-hark";
 import { startCrawl } from "./crawl.ts";
 import { createTables } from "./create-tables.ts";
-import { type DemoOptions, readDemoOptions, usage } from "./demo/options.ts";
+import { openPostgres } from "./demo/open-postgres.ts";
+import { type DemoOptions, readDemoOptions, UsageError, usage } from "./demo/options.ts";
 import { showProgress } from "./demo/progress.ts";
 import { summarise, summaryLines } from "./demo/summary.ts";
 import { startWorkers } from "./demo/worker-processes.ts";
@@ -31,19 +41,21 @@ async function main(): Promise<number> {
 }
 
 async function runDemo(options: DemoOptions, interrupted: AbortSignal, stack: AsyncDisposableStack): Promise<void> {
-  say("Starting an embedded PostgreSQL ...");
-  const postgres = await startEmbedded({ durable: true });
+  readDemoEnvironment(options, "postgres://not-known-yet/"); // to be refused before anything is started
+  if (options.database === undefined) say("Starting an embedded PostgreSQL ...");
+  const postgres = await openPostgres(options.database);
   stack.defer(() => postgres.stop());
   interrupted.throwIfAborted();
-  const environment = readEnvironment({ ...demoDefaults, ...process.env, DATABASE_URL: postgres.url });
+  const environment = readDemoEnvironment(options, postgres.url);
   for (const line of describeEnvironment(environment)) say(`  ${line}`);
 
   const db = openDatabase({ connectionString: postgres.url, applicationName: "datashelf demo" });
   stack.defer(() => db.close());
   const applied = await migrate({ connectionString: postgres.url });
-  say(`PostgreSQL ${postgres.version} is up, ${applied.length} migrations applied.`);
+  say(`The ${postgres.describe} is up, ${applied.length} migrations applied.`);
   const client = await db.pool.connect();
   await createTables(client).finally(() => client.release());
+  interrupted.throwIfAborted();
 
   const producer = createProducer({ database: db });
   const api = await startServer({
@@ -59,13 +71,23 @@ async function runDemo(options: DemoOptions, interrupted: AbortSignal, stack: As
 
   const startUrl = options.site ?? (await startOwnShop(options, stack));
   interrupted.throwIfAborted();
-  const workers = await startWorkers(options.workers, workerEnvironment(postgres.url), say);
+  const workers = startWorkers(options.workers, workerEnvironment(environment), (line) => {
+    if (!interrupted.aborted) say(line); // a Ctrl-C reaches them as well
+  });
   stack.defer(() => workers.stop());
-  say(`Crawling ${startUrl} with ${options.workers} worker processes (${workers.pids.map((pid) => `pid ${pid}`).join(", ")}).`);
+  await workers.started;
+  say(
+    `Crawling ${startUrl} with ${options.workers} worker processes (${workers.pids.map((pid) => `pid ${pid}`).join(", ")}).`,
+  );
 
   const startedAt = performance.now();
   const mode = options.site === undefined ? "shop" : "site";
-  const crawlId = await startCrawl(db.pool, producer, { mode, startUrl, limit: options.limit, retryAttempts: environment.retryAttempts });
+  const crawlId = await startCrawl(db.pool, producer, {
+    mode,
+    startUrl,
+    limit: options.limit,
+    retryAttempts: environment.retryAttempts,
+  });
   await Promise.race([
     showProgress(db, { crawlId, signal: interrupted }),
     workers.allGone.then((why) => Promise.reject(new Error(`the crawl cannot go on: ${why}`))),
@@ -74,20 +96,24 @@ async function runDemo(options: DemoOptions, interrupted: AbortSignal, stack: As
 
   const summary = await summarise(db, { crawlId, seconds: (performance.now() - startedAt) / 1_000 });
   say(["", ...summaryLines(summary), ""].join("\n"));
-  if (!process.stdin.isTTY || !process.stdout.isTTY) return;
-  say(`The API stays up at ${api.url}/api/queue/stats, and the database at ${postgres.url}. Ctrl-C ends the demo.`);
+  if (options.database !== undefined) say("The tables stay in the given database: schemas hark and datashelf.");
+  if (!process.stdin.isTTY || !process.stdout.isTTY || interrupted.aborted) return;
+  const database = options.database === undefined ? `, and the database at ${postgres.url}` : "";
+  say(`The API stays up at ${api.url}/api/queue/stats${database}. Ctrl-C ends the demo.`);
   await new Promise((resolve) => interrupted.addEventListener("abort", resolve, { once: true }));
 }
 
-/** What the environment does not say: brisk for a shop on the same machine, and any free port. */
-const demoDefaults = { SCRAPER_CONCURRENT_JOBS: "8", SCRAPER_REQUEST_DELAY: "10", PORT: "0" };
+/** What the environment does not say: brisk for a shop on the same machine, nothing logged among the lines, and any free port. */
+const demoDefaults = { SCRAPER_CONCURRENT_JOBS: "8", SCRAPER_REQUEST_DELAY: "10", LOG_LEVEL: "silent", PORT: "0" };
 
-function workerEnvironment(databaseUrl: string): Record<string, string> {
-  return { ...demoDefaults, LOG_LEVEL: "silent", ...definedOf(process.env), DATABASE_URL: databaseUrl };
+/** HARK_LISTEN_URL belongs to a database that is given; of the embedded one it would name another server. */
+function readDemoEnvironment({ database }: DemoOptions, databaseUrl: string): Environment {
+  const listen = database === undefined ? { HARK_LISTEN_URL: undefined } : {};
+  return readEnvironment({ ...demoDefaults, ...process.env, ...listen, DATABASE_URL: databaseUrl });
 }
 
-function definedOf(env: NodeJS.ProcessEnv): Record<string, string> {
-  return Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined));
+function workerEnvironment({ databaseUrl, listenUrl = "" }: Environment): NodeJS.ProcessEnv {
+  return { ...demoDefaults, ...process.env, DATABASE_URL: databaseUrl, HARK_LISTEN_URL: listenUrl };
 }
 
 async function startOwnShop({ seed, books }: DemoOptions, stack: AsyncDisposableStack): Promise<string> {
@@ -116,6 +142,8 @@ function say(text: string): void {
 try {
   process.exitCode = await main();
 } catch (error) {
-  process.stderr.write(`The demo failed: ${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = 1;
+  const wasRefused = error instanceof UsageError || error instanceof InvalidOptionsError;
+  const message = error instanceof Error ? error.message : String(error);
+  process.stderr.write(`${wasRefused ? "The demo was not started" : "The demo failed"}: ${message}\n`);
+  process.exitCode = wasRefused ? 2 : 1;
 }

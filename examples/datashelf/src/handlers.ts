@@ -58,7 +58,14 @@ type Accepts = "only success" | "any answer";
 
 async function crawlPage(
   job: JobContext<MissionPayload>,
-  { db, producer, requestDelayMs, retryAttempts, read, accepts }: CrawlerParts & { db: NodePgDatabase; read: Read; accepts: Accepts },
+  {
+    db,
+    producer,
+    requestDelayMs,
+    retryAttempts,
+    read,
+    accepts,
+  }: CrawlerParts & { db: NodePgDatabase; read: Read; accepts: Accepts },
 ): Promise<void> {
   const url = job.payload.target_url;
   const { crawl_id: crawlId } = crawlMetadata.parse(job.payload.metadata);

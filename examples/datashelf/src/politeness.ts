@@ -3,9 +3,13 @@ import { sql } from "drizzle-orm";
 import type { NodePgDatabase } from "drizzle-orm/node-postgres";
 import { hosts } from "./schema.ts";
 
+/** How late a turn may be taken, in ms: about what a timer is late by in a process that has nothing else to do. */
+const punctualMs = 5;
+
 /**
  * Waits for this page's turn at its host. Turns are `delayMs` apart by the database's clock, whichever process takes them:
  * one upsert books the next, so that two workers never get the same.
+ * A turn that was missed is booked again: a process that stood still would else ask for all its pages at once.
  */
 export async function waitForTurn(
   db: NodePgDatabase,
@@ -13,11 +17,21 @@ export async function waitForTurn(
   { delayMs, signal }: { delayMs: number; signal: AbortSignal },
 ): Promise<void> {
   if (delayMs === 0) return;
+  for (let lateMs = Infinity; lateMs > Math.max(punctualMs, delayMs / 10);) {
+    const waitMs = await bookTurn(db, new URL(url).host, delayMs);
+    if (waitMs <= 0) return;
+    const turnAt = performance.now() + waitMs;
+    await sleep(waitMs, undefined, { signal });
+    lateMs = performance.now() - turnAt;
+  }
+}
+
+/** Answers how long it is until the turn, in ms. */
+async function bookTurn(db: NodePgDatabase, host: string, delayMs: number): Promise<number> {
   const delay = sql`${delayMs}::float8 * interval '1 ms'`;
   const { rows } = await db.execute<{ wait_ms: number }>(sql`
-    insert into ${hosts} as h (host, next_at) values (${new URL(url).host}, clock_timestamp() + ${delay})
+    insert into ${hosts} as h (host, next_at) values (${host}, clock_timestamp() + ${delay})
     on conflict (host) do update set next_at = greatest(h.next_at, clock_timestamp()) + ${delay}
     returning extract(epoch from next_at - ${delay} - clock_timestamp())::float8 * 1000 as wait_ms`);
-  const waitMs = rows[0]?.wait_ms ?? 0;
-  if (waitMs > 0) await sleep(waitMs, undefined, { signal });
+  return rows[0]?.wait_ms ?? 0;
 }

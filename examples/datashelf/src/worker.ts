@@ -23,10 +23,12 @@ const worker = createWorker({
   logger: createLogger(environment.logLevel),
 });
 
-// Started by the demo: without it there is nobody to work for.
+// Started by the demo: without it there is nobody to work for. It may be gone before anybody could hear of it.
+const hasLostTheDemo = () => process.send !== undefined && !process.connected;
 process.once("disconnect", () => void worker.stop("now"));
+if (hasLostTheDemo()) process.exit(1);
 await worker.start();
-process.send?.("started");
+if (!hasLostTheDemo()) process.send?.("started");
 await worker.run();
 await pool.end();
-process.disconnect?.();
+if (process.connected) process.disconnect();

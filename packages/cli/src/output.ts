@@ -37,7 +37,7 @@ export function createOutput({ isJson }: { isJson: boolean }): Output {
           .map((cell, column) => (isNumber[column] ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)))
           .join("  ")
           .trimEnd();
-        const fitting = stdout.isTTY ? text.slice(0, stdout.columns) : text;
+        const fitting = stdout.isTTY && stdout.columns > 0 ? text.slice(0, stdout.columns) : text; // some terminals say 0
         stdout.write(`${place === 0 ? paint("bold", fitting) : fitting}\n`);
       }
     },

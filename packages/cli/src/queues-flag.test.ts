@@ -11,26 +11,21 @@ const choose = (given: Partial<Parameters<typeof chooseQueues>[0]>) =>
   chooseQueues({ handlers, queues: undefined, concurrency: undefined, ofModule: undefined, ...given });
 
 test("without --queues they are the handlers' and the module's, and a number counts for those without one of their own", () => {
-  expect(choose({}).queues).toEqual({ one: 10, two: 10 });
-  expect(choose({ ofModule: 3 }).queues).toEqual({ one: 3, two: 3 });
-  expect(choose({ ofModule: { one: 2, more: 4 }, concurrency: "7" }).queues).toEqual({ one: 2, two: 7, more: 4 });
+  expect(choose({})).toEqual({ one: 10, two: 10 });
+  expect(choose({ ofModule: 3 })).toEqual({ one: 3, two: 3 });
+  expect(choose({ ofModule: { one: 2, more: 4 }, concurrency: "7" })).toEqual({ one: 2, two: 7, more: 4 });
 });
 
-test("--queues names them all, and moves no handler's type away from its name", () => {
-  const { queues, handlers: moved } = choose({ queues: "two:5, three", concurrency: "7" });
-  expect(queues).toEqual({ two: 5, three: 7 });
-  expect(moved.map(({ job }) => [job.type, job.queue])).toEqual([
-    ["a", "two"],
-    ["b", "two"],
-  ]);
+test("--queues names them all, and the handlers' own queues are left alone", () => {
+  expect(choose({ queues: "two:5, three", concurrency: "7" })).toEqual({ two: 5, three: 7 });
 });
 
 test(`"*" among them keeps the handlers' own`, () => {
-  expect(choose({ queues: "*:2,three:1" }).queues).toEqual({ one: 2, two: 2, three: 1 });
+  expect(choose({ queues: "*:2,three:1" })).toEqual({ one: 2, two: 2, three: 1 });
 });
 
 test("a name may hold a colon, and be one that every object has", () => {
-  expect(choose({ queues: "tenant:7:3,constructor" }).queues).toEqual({ "tenant:7": 3, constructor: 10 });
+  expect(choose({ queues: "tenant:7:3,constructor" })).toEqual({ "tenant:7": 3, constructor: 10 });
 });
 
 test.for(["", "a b", "a:", "a:0", "a,a", "A", "a:10001"])("%j is refused", (queues) => {

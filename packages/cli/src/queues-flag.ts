@@ -5,11 +5,6 @@ import { UsageError } from "./usage-error.ts";
 /** Jobs of a queue that run at once if nothing else is said; as in the worker. */
 const defaultConcurrency = 10;
 
-export interface Lanes {
-  readonly queues: Record<string, number>;
-  readonly handlers: readonly Handler[];
-}
-
 /**
  * Which queues to work, each with how many of its jobs may run at once. --queues names them all: others are left alone, unless
  * "*" is among them. Without it, they are those of the handlers' job types and those that the module names.
@@ -21,7 +16,7 @@ export function chooseQueues(given: {
   concurrency: string | undefined;
   /** As the module exports them. */
   ofModule: number | Record<string, number> | undefined;
-}): Lanes {
+}): Record<string, number> {
   const { handlers, ofModule } = given;
   const concurrency = integerFlag("concurrency", given.concurrency, { least: 1, most: 10_000 });
   const named = typeof ofModule === "number" ? { "*": ofModule } : (ofModule ?? {});
@@ -29,21 +24,16 @@ export function chooseQueues(given: {
   if (given.queues === undefined) {
     const { "*": _, ...own } = named;
     const ofHandlers = Object.fromEntries(handlers.map(({ job }) => [job.queue, otherwise]));
-    return { queues: { ...ofHandlers, ...own }, handlers };
+    return { ...ofHandlers, ...own };
   }
 
   const queues = parseQueues(given.queues, otherwise);
   if ("*" in queues) {
     const { "*": all, ...own } = queues;
     const ofHandlers = Object.fromEntries(handlers.map(({ job }) => [job.queue, all]));
-    return { queues: { ...ofHandlers, ...own }, handlers };
+    return { ...ofHandlers, ...own };
   }
-  // A worker also works the own queues of its job types: here they are others, so that only what was named is worked.
-  const [first] = Object.keys(queues);
-  const moved = handlers.map((handler) =>
-    Object.hasOwn(queues, handler.job.queue) ? handler : { ...handler, job: { ...handler.job, queue: first! } },
-  );
-  return { queues, handlers: moved };
+  return queues;
 }
 
 /** Reads "email:10,default"; a queue without a number gets `otherwise`. A name may hold a colon too: "tenant:7:10" is ten of it. */

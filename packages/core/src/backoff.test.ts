@@ -5,7 +5,9 @@ import { backoffMs, defaultBackoff, parseBackoff } from "./backoff.ts";
 const halfway = () => 0.5; // the middle of the jitter: none
 
 test("the mission's waits are 1, 2, 4 and 8 seconds", () => {
-  expect([1, 2, 3, 4].map((attempt) => backoffMs(defaultBackoff, attempt, halfway))).toEqual([1_000, 2_000, 4_000, 8_000]);
+  expect([1, 2, 3, 4].map((attempt) => backoffMs(defaultBackoff, attempt, halfway))).toEqual([
+    1_000, 2_000, 4_000, 8_000,
+  ]);
 });
 
 test("every wait is finite, inside its jitter window, and never shorter than the one before until the cap (FM-28)", () => {

@@ -18,7 +18,10 @@ export function parseDuration(what: string, duration: Duration): number {
   }
   if (ms >= 0 && ms <= longestDelayMs) return ms;
   throw new InvalidOptionsError(what, [
-    { path: [], message: `${String(duration)} is no duration: give milliseconds, or "30s", "5m", "1h", up to 100 years` },
+    {
+      path: [],
+      message: `${String(duration)} is no duration: give milliseconds, or "30s", "5m", "1h", up to 100 years`,
+    },
   ]);
 }
 

@@ -62,6 +62,19 @@ export function borrowPool(pool: Pool, { isPooled = false }: { isPooled?: boolea
   return wrapPool(pool, { isOurs: false, isPooled });
 }
 
+/** What openDatabase() asks of a session when it starts, and a transaction pooler refuses. */
+const sessionSettings = ["statement_timeout", "idle_in_transaction_session_timeout", "options"] as const;
+
+/** PgBouncer's answer to session settings: its clients share sessions (FM-04). */
+function isPoolersRefusal(error: unknown): boolean {
+  return (
+    error instanceof Error &&
+    "code" in error &&
+    error.code === "08P01" &&
+    error.message.includes("unsupported startup parameter")
+  );
+}
+
 function wrapPool(pool: Pool, { isOurs, isPooled }: { isOurs: boolean; isPooled: boolean }): Database {
   // Without listeners, a server that closes idle connections ends the process (FM-06). The pool drops such clients itself.
   const ignore = () => {};
@@ -69,13 +82,28 @@ function wrapPool(pool: Pool, { isOurs, isPooled }: { isOurs: boolean; isPooled:
   pool.on("error", ignore);
   pool.on("connect", guard);
 
+  let isWithoutSession = isPooled;
+  /** Does `work`, and once more without any session state if a pooler turned out to stand in the way. */
+  const overAnything = async <Answer>(work: () => Promise<Answer>): Promise<Answer> => {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isOurs || !isPoolersRefusal(error)) throw error;
+      isWithoutSession = true;
+      for (const setting of sessionSettings) delete pool.options[setting];
+      return work();
+    }
+  };
+
   return {
     pool,
     query({ name, text, values }) {
-      return pool.query(isPooled || name === undefined ? { text, values } : { name, text, values });
+      return overAnything(() =>
+        pool.query(isWithoutSession || name === undefined ? { text, values } : { name, text, values }),
+      );
     },
     async transaction(work) {
-      const client = await pool.connect();
+      const client = await overAnything(() => pool.connect());
       let failure: unknown;
       try {
         await client.query("begin");

@@ -57,7 +57,11 @@ export class InvalidOptionsError extends HarkError {
   readonly issues: readonly Issue[];
 
   constructor(what: string, issues: readonly Issue[]) {
-    super("INVALID_OPTIONS", { what, issues }, `${what} was refused: ${issues.map(issueText).join("; ")}. Nothing was written.`);
+    super(
+      "INVALID_OPTIONS",
+      { what, issues },
+      `${what} was refused: ${issues.map(issueText).join("; ")}. Nothing was written.`,
+    );
     this.issues = issues;
   }
 }
@@ -75,7 +79,11 @@ export class UnknownJobTypeError extends HarkError {
 
 export class NotATransactionError extends HarkError {
   constructor(given: string, advice: string) {
-    super("NOT_A_TRANSACTION", { given }, `in(...) wants the transaction that the job shall commit with, but got ${given}. ${advice}`);
+    super(
+      "NOT_A_TRANSACTION",
+      { given },
+      `in(...) wants the transaction that the job shall commit with, but got ${given}. ${advice}`,
+    );
   }
 }
 
@@ -103,7 +111,11 @@ export class JobTimeoutError extends HarkError {
 
 export class JobCancelledError extends HarkError {
   constructor(job: { id: bigint; type: string }) {
-    super("JOB_CANCELLED", { jobId: job.id, type: job.type }, `Job ${job.id} (${job.type}) was cancelled while it ran.`);
+    super(
+      "JOB_CANCELLED",
+      { jobId: job.id, type: job.type },
+      `Job ${job.id} (${job.type}) was cancelled while it ran.`,
+    );
   }
 }
 

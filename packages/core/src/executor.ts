@@ -1,4 +1,4 @@
-import { sql, type SQL } from "drizzle-orm";
+import type { SQL } from "drizzle-orm";
 import type { Executor } from "./database.ts";
 import { NotATransactionError } from "./errors.ts";
 
@@ -21,7 +21,10 @@ export type Transaction = PgTransaction | DrizzleTransaction;
 export function executorOf(tx: Transaction): Executor {
   const given: unknown = tx;
   if (typeof given !== "object" || given === null) {
-    throw new NotATransactionError(String(given), "Pass a pg client after BEGIN, or the tx of db.transaction(async (tx) => ...).");
+    throw new NotATransactionError(
+      String(given),
+      "Pass a pg client after BEGIN, or the tx of db.transaction(async (tx) => ...).",
+    );
   }
   if (has(given, "execute")) {
     if (!has(given, "rollback")) {
@@ -63,15 +66,20 @@ function pgExecutor(client: PgTransaction): Executor {
 function drizzleExecutor(tx: DrizzleTransaction): Executor {
   return {
     async query({ text, values }) {
-      const answer = await tx.execute(bind(text, values));
+      const answer = await tx.execute(await bind(text, values));
       // node-postgres answers { rows }, postgres.js an array.
-      return { rows: (Array.isArray(answer) ? answer : (answer as { rows: unknown[] }).rows) as Record<string, unknown>[] };
+      return {
+        rows: (Array.isArray(answer) ? answer : (answer as { rows: unknown[] }).rows) as Record<string, unknown>[],
+      };
     },
   };
 }
 
 /** Our own statement texts as Drizzle SQL: every $n becomes a parameter, never text. */
-function bind(text: string, values: unknown[]): SQL {
+async function bind(text: string, values: unknown[]): Promise<SQL> {
+  const { sql } = await import("drizzle-orm"); // whoever has such a transaction has it loaded
   const pieces = text.split(/\$(\d+)/);
-  return sql.join(pieces.map((piece, place) => (place % 2 ? sql`${sql.param(values[Number(piece) - 1])}` : sql.raw(piece))));
+  return sql.join(
+    pieces.map((piece, place) => (place % 2 ? sql`${sql.param(values[Number(piece) - 1])}` : sql.raw(piece))),
+  );
 }

@@ -47,14 +47,29 @@ export {
 export { errorText, jsonIssues, limits, storableText } from "./json.ts";
 export { type AcquireOptions, createLocks, type Lock, type Locks } from "./locks.ts";
 export { createLogger, type Logger, silentLogger } from "./log.ts";
-export { checkSchema, migrate, type MigrateOptions, readMigrations, type SchemaVersion, schemaVersion, schemaVersionOn } from "./migrate.ts";
+export {
+  checkSchema,
+  migrate,
+  type MigrateOptions,
+  readMigrations,
+  type SchemaVersion,
+  schemaVersion,
+  schemaVersionOn,
+} from "./migrate.ts";
 export { checkName } from "./names.ts";
 export { type Channel, channels, type Notifications } from "./notifications.ts";
 export { crashBudget, type DeadReason, decideOutcome, type Ending, type Outcome, type Tried } from "./outcome.ts";
-export { cancelJob } from "./admin/cancel-job.ts";
-export { type DeadJob, deadJobIdAt, listDeadJobs, requeueDeadJob } from "./admin/dead-jobs.ts";
-export { getJob, type JobDetails } from "./admin/get-job.ts";
-export { countLiveWorkers } from "./admin/live-workers.ts";
-export { getStats, type StateCounts, type Stats } from "./admin/get-stats.ts";
-export * as schema from "./schema/index.ts";
+export {
+  cancelJob,
+  countLiveWorkers,
+  type DeadJob,
+  deadJobIdAt,
+  getJob,
+  getStats,
+  type JobDetails,
+  listDeadJobs,
+  requeueDeadJob,
+  type StateCounts,
+  type Stats,
+} from "./admin/index.ts";
 export * as statements from "./statements/index.ts";

@@ -2,12 +2,20 @@ import { expect, test } from "vitest";
 import { defineJob, parsePayload, payloadJson } from "./job-definition.ts";
 
 test("a definition fills in the defaults of the mission", () => {
-  expect(defineJob("email.welcome")).toMatchObject({ queue: "default", priority: 0, maxAttempts: 3, backoff: { baseMs: 1_000, factor: 2 } });
+  expect(defineJob("email.welcome")).toMatchObject({
+    queue: "default",
+    priority: 0,
+    maxAttempts: 3,
+    backoff: { baseMs: 1_000, factor: 2 },
+  });
 });
 
-test.each(["", "Email", "email welcome", "é", "-x", "a".repeat(64), "a/b", 'a";drop', 7 as never])("%s cannot name a job type", (type) => {
-  expect(() => defineJob(type)).toThrow(/cannot name a job type/);
-});
+test.each(["", "Email", "email welcome", "é", "-x", "a".repeat(64), "a/b", 'a";drop', 7 as never])(
+  "%s cannot name a job type",
+  (type) => {
+    expect(() => defineJob(type)).toThrow(/cannot name a job type/);
+  },
+);
 
 test.each([
   [{ priority: 1.5 }, /priority: must be an integer/],
@@ -32,6 +40,10 @@ test("issues of any Standard Schema come with their paths, also from an asynchro
   const refused = { issues: [{ message: "Required", path: ["user", { key: 0 }, Symbol("id")] }] };
   const schema = (validate: () => any) => ({ "~standard": { version: 1 as const, vendor: "test", validate } });
   const issues = [{ message: "Required", path: ["user", 0, "Symbol(id)"] }];
-  expect(() => parsePayload(defineJob("a", { payload: schema(() => refused) }), {})).toThrow(expect.objectContaining({ issues }));
-  await expect(parsePayload(defineJob("a", { payload: schema(async () => refused) }), {})).rejects.toMatchObject({ issues });
+  expect(() => parsePayload(defineJob("a", { payload: schema(() => refused) }), {})).toThrow(
+    expect.objectContaining({ issues }),
+  );
+  await expect(parsePayload(defineJob("a", { payload: schema(async () => refused) }), {})).rejects.toMatchObject({
+    issues,
+  });
 });

@@ -48,7 +48,15 @@ type SchemaInput<Schema> = Schema extends StandardSchemaV1 ? StandardSchemaV1.In
 type OutputOf<Schema> = Schema extends StandardSchemaV1 ? StandardSchemaV1.InferOutput<Schema> : unknown;
 
 /** Values that JSON cannot carry there and back. */
-type NotJson = Date | bigint | symbol | Map<any, any> | Set<any> | RegExp | ArrayBufferView | ((...args: any[]) => unknown);
+type NotJson =
+  | Date
+  | bigint
+  | symbol
+  | Map<any, any>
+  | Set<any>
+  | RegExp
+  | ArrayBufferView
+  | ((...args: any[]) => unknown);
 /** True if a value of type T may hold something that is not JSON; `any` and `unknown` are left to the run-time check. */
 type HasNotJson<T> = 0 extends 1 & T
   ? false
@@ -61,9 +69,10 @@ type HasNotJson<T> = 0 extends 1 & T
           : false
         : false
       : true;
-type MustBeJson<Schema> = true extends HasNotJson<SchemaInput<Schema>>
-  ? { payload: "the payload's input type must be JSON: no Date, bigint, Map, Set or function" }
-  : unknown;
+type MustBeJson<Schema> =
+  true extends HasNotJson<SchemaInput<Schema>>
+    ? { payload: "the payload's input type must be JSON: no Date, bigint, Map, Set or function" }
+    : unknown;
 
 /**
  * Defines a job type. Answers a frozen value that {@link JobDefinition} describes.

@@ -50,7 +50,10 @@ function walk(value: unknown, path: (string | number)[], issues: Issue[]): void 
   }
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) {
-    issues.push({ path, message: `a ${value.constructor?.name ?? "class instance"} is no JSON value: convert it first` });
+    issues.push({
+      path,
+      message: `a ${value.constructor?.name ?? "class instance"} is no JSON value: convert it first`,
+    });
     return;
   }
   for (const [name, item] of Object.entries(value)) {
@@ -73,7 +76,12 @@ export function storableText(text: string, maxBytes: number = limits.errorBytes)
   if (bytes.length <= maxBytes) return clean;
   const mark = `... [cut, ${bytes.length} bytes in all]`;
   // Half a character at the cut decodes to a replacement character: drop it.
-  return bytes.subarray(0, maxBytes - mark.length).toString("utf8").replace(/\uFFFD+$/, "") + mark;
+  return (
+    bytes
+      .subarray(0, maxBytes - mark.length)
+      .toString("utf8")
+      .replace(/\uFFFD+$/, "") + mark
+  );
 }
 
 /** What a thrown value says, with its stack and causes, as storable text of at most 16 KiB. Never throws (FM-36). */

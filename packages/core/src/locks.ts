@@ -108,7 +108,13 @@ export function createLocks({
 
 function checkRequest(key: unknown, ttlMs: number, waitMs: number): void {
   const issues = [];
-  if (typeof key !== "string" || key === "" || Buffer.byteLength(key) > limits.keyBytes || key.includes("\0") || !key.isWellFormed()) {
+  if (
+    typeof key !== "string" ||
+    key === "" ||
+    Buffer.byteLength(key) > limits.keyBytes ||
+    key.includes("\0") ||
+    !key.isWellFormed()
+  ) {
     issues.push({ path: ["key"], message: `must be text of 1 to ${limits.keyBytes} bytes` });
   }
   if (!(ttlMs >= 100 && ttlMs <= 86_400_000)) issues.push({ path: ["ttlMs"], message: "must be from 100 ms to a day" });

@@ -11,7 +11,10 @@ export interface Logger {
 
 /** A pino on stderr, so that stdout stays free for data; LOG_LEVEL sets its level, "info" if not given. */
 export function createLogger(level: string = process.env.LOG_LEVEL ?? "info"): PinoLogger {
-  return pino({ name: "hark", level, serializers: { error: pino.stdSerializers.err } }, pino.destination({ dest: 2, sync: true }));
+  return pino(
+    { name: "hark", level, serializers: { error: pino.stdSerializers.err } },
+    pino.destination({ dest: 2, sync: true }),
+  );
 }
 
 /** A logger that says nothing. */

@@ -22,8 +22,8 @@ export interface MigrateOptions {
 }
 
 /** In the repository the migrations stand at its root; a published package carries its own copy. */
-const folder = [join(import.meta.dirname, "../drizzle"), join(import.meta.dirname, "../../../drizzle")].find((candidate) =>
-  existsSync(join(candidate, "meta/_journal.json")),
+const folder = [join(import.meta.dirname, "../drizzle"), join(import.meta.dirname, "../../../drizzle")].find(
+  (candidate) => existsSync(join(candidate, "meta/_journal.json")),
 );
 
 /** How long one statement of a migration may take, in ms: an index over a large table takes its time. */
@@ -41,7 +41,9 @@ const advisoryLock = [0x6861726b, 0x6d696772];
 /** Answers the migrations this code knows, as drizzle-kit wrote them. */
 export async function readMigrations(): Promise<Migration[]> {
   if (!folder) throw new Error("Hark's migrations are missing from this installation: install @hark/core again");
-  const journal = JSON.parse(await readFile(join(folder, "meta/_journal.json"), "utf8")) as { entries: { tag: string }[] };
+  const journal = JSON.parse(await readFile(join(folder, "meta/_journal.json"), "utf8")) as {
+    entries: { tag: string }[];
+  };
   return Promise.all(
     journal.entries.map(async ({ tag }, place) => {
       const text = await readFile(join(folder, `${tag}.sql`), "utf8");
@@ -80,7 +82,11 @@ export async function migrate({ connectionString, waitMs = 60_000 }: MigrateOpti
     const pending = pendingOf(migrations, await readLedger(client));
     for (const { version, name, statements, hash } of pending) {
       for (const text of statements) await client.query(text);
-      await client.query("insert into hark.migrations (version, name, hash) values ($1, $2, $3)", [version, name, hash]);
+      await client.query("insert into hark.migrations (version, name, hash) values ($1, $2, $3)", [
+        version,
+        name,
+        hash,
+      ]);
     }
     await client.query("select hark.create_partitions(7)");
     await client.query("commit");
@@ -127,7 +133,10 @@ interface LedgerRow {
 async function readLedger(db: Executor): Promise<LedgerRow[]> {
   const tables = await db.query({ text: "select to_regclass('hark.migrations') as ledger", values: [] });
   if (!tables.rows[0]?.ledger) return [];
-  const { rows } = await db.query({ text: "select version, name, hash from hark.migrations order by version", values: [] });
+  const { rows } = await db.query({
+    text: "select version, name, hash from hark.migrations order by version",
+    values: [],
+  });
   return rows as unknown as LedgerRow[];
 }
 

@@ -8,16 +8,24 @@ const endings: fc.Arbitrary<Ending> = fc.oneof(
   fc.constant<Ending>({ kind: "completed", resultJson: null }),
   fc.constant<Ending>({ kind: "error", error }),
   fc.nat(1e9).map<Ending>((delayMs) => ({ kind: "retry_after", error, delayMs })),
-  fc.constantFrom("unrecoverable" as const, "invalid_payload" as const).map<Ending>((reason) => ({ kind: "fatal", error, reason })),
+  fc
+    .constantFrom("unrecoverable" as const, "invalid_payload" as const)
+    .map<Ending>((reason) => ({ kind: "fatal", error, reason })),
   fc.constant<Ending>({ kind: "timeout", error }),
   fc.constant<Ending>({ kind: "cancelled" }),
   fc.nat(1e9).map<Ending>((delayMs) => ({ kind: "snoozed", delayMs })),
   fc.constant<Ending>({ kind: "interrupted" }),
   fc.constant<Ending>({ kind: "crashed" }),
 );
-const tries: fc.Arbitrary<Tried> = fc.integer({ min: 1, max: 1_000 }).chain((maxAttempts) =>
-  fc.record({ attempt: fc.integer({ min: 1, max: maxAttempts }), maxAttempts: fc.constant(maxAttempts), crashCount: fc.nat(5) }),
-);
+const tries: fc.Arbitrary<Tried> = fc
+  .integer({ min: 1, max: 1_000 })
+  .chain((maxAttempts) =>
+    fc.record({
+      attempt: fc.integer({ min: 1, max: maxAttempts }),
+      maxAttempts: fc.constant(maxAttempts),
+      crashCount: fc.nat(5),
+    }),
+  );
 
 /** The table of outcomes, written a second time as rules, so that neither can drift alone. */
 function expectedState(ending: Ending, isLast: boolean, isPoison: boolean) {

@@ -60,7 +60,12 @@ export const crashBudget = 3;
  *
  * "scheduled" with no delay is due at once, so it is stored as ready.
  */
-export function decideOutcome(tried: Tried, ending: Ending, backoff: Backoff, random: () => number = Math.random): Outcome {
+export function decideOutcome(
+  tried: Tried,
+  ending: Ending,
+  backoff: Backoff,
+  random: () => number = Math.random,
+): Outcome {
   const isLast = tried.attempt >= tried.maxAttempts;
   switch (ending.kind) {
     case "completed":

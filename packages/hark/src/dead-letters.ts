@@ -38,8 +38,7 @@ export async function deadLetters(database: Database, limit: number): Promise<De
 /** Makes one dead letter ready again, with all its attempts before it; see JobManager.requeueDeadLetterJob. */
 export async function requeue(database: Database, indexOrId: number | string): Promise<{ id: string; type: string }> {
   const wanted = typeof indexOrId === "number" ? { index: checkIndex(indexOrId) } : { id: checkId(indexOrId) };
-  const id =
-    "id" in wanted ? BigInt(wanted.id) : await deadJobIdAt(database, wanted.index);
+  const id = "id" in wanted ? BigInt(wanted.id) : await deadJobIdAt(database, wanted.index);
   const found = id === undefined ? undefined : await requeueDeadJob(database, id);
   if (!found) throw new DeadLetterNotFoundError(wanted);
   if (!found.isRequeued) throw new UniqueKeyTakenError(String(found.id));

@@ -44,7 +44,6 @@ export {
   type ResultOf,
   RetryAfterError,
   type SchemaVersion,
-  schema,
   schemaVersion,
   SchemaVersionError,
   silentLogger,

@@ -101,7 +101,8 @@ function enqueuerOn(executor: Executor): Enqueuer {
     },
     async enqueueMany(requests) {
       const jobs: statements.NewJob[] = [];
-      for (const { job, payload, options } of requests as readonly JobRequest[]) jobs.push(await checkJob(job, payload, options));
+      for (const { job, payload, options } of requests as readonly JobRequest[])
+        jobs.push(await checkJob(job, payload, options));
       return jobs.length ? insert(jobs) : [];
     },
   };
@@ -112,7 +113,11 @@ function enqueuerOn(executor: Executor): Enqueuer {
 }
 
 /** Everything about a job that can be wrong is found here, before anything is written. */
-async function checkJob(job: JobDefinition, payload: unknown, options: EnqueueOptions = {}): Promise<statements.NewJob> {
+async function checkJob(
+  job: JobDefinition,
+  payload: unknown,
+  options: EnqueueOptions = {},
+): Promise<statements.NewJob> {
   if (typeof job !== "object" || job === null || typeof job.type !== "string") throw new UnknownJobTypeError(job, []);
   const json = payloadJson(job.type, payload);
   const parsed: unknown = await parsePayload(job, payload);
@@ -133,12 +138,24 @@ const knownOptions = new Set(["delay", "runAt", "priority", "queue", "maxAttempt
 
 function checkKnownOptions(options: EnqueueOptions): void {
   const unknown = Object.keys(options).filter((name) => !knownOptions.has(name));
-  if (unknown.length) refuse(unknown.map((name) => ({ path: [name], message: `is no option of enqueue: known are ${[...knownOptions].join(", ")}` })));
+  if (unknown.length)
+    refuse(
+      unknown.map((name) => ({
+        path: [name],
+        message: `is no option of enqueue: known are ${[...knownOptions].join(", ")}`,
+      })),
+    );
 }
 
 function checkKey(field: string, key: unknown): string | undefined {
   if (key === undefined) return undefined;
-  if (typeof key === "string" && key !== "" && Buffer.byteLength(key) <= limits.keyBytes && !key.includes("\0") && key.isWellFormed()) {
+  if (
+    typeof key === "string" &&
+    key !== "" &&
+    Buffer.byteLength(key) <= limits.keyBytes &&
+    !key.includes("\0") &&
+    key.isWellFormed()
+  ) {
     return key;
   }
   return refuse([{ path: [field], message: `must be text of 1 to ${limits.keyBytes} bytes, without NUL` }]);
@@ -148,7 +165,8 @@ function checkKey(field: string, key: unknown): string | undefined {
 const lastMoment = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 
 function checkStart({ runAt, delay }: EnqueueOptions): { runAt: Date | undefined; delayMs: number | undefined } {
-  if (delay !== undefined && runAt !== undefined) refuse([{ path: ["delay"], message: "give either delay or runAt, not both" }]);
+  if (delay !== undefined && runAt !== undefined)
+    refuse([{ path: ["delay"], message: "give either delay or runAt, not both" }]);
   if (delay !== undefined) return { runAt: undefined, delayMs: parseDuration("delay", delay) };
   if (runAt === undefined) return { runAt: undefined, delayMs: undefined };
   const time = runAt instanceof Date ? runAt.getTime() : Number.NaN;

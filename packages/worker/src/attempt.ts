@@ -91,7 +91,10 @@ export class Attempt {
       const onAbort = async () => {
         await sleep(this.#graceMs, { signal: ended });
         if (ended.aborted) return;
-        this.#logger.error({ graceMs: this.#graceMs }, "handler ignores its aborted signal: the attempt ends without it");
+        this.#logger.error(
+          { graceMs: this.#graceMs },
+          "handler ignores its aborted signal: the attempt ends without it",
+        );
         reject(signal.reason as Error);
       };
       signal.addEventListener("abort", () => void onAbort());
@@ -154,7 +157,11 @@ async function completed(
   result: unknown,
 ): Promise<Extract<Ending, { kind: "completed" | "fatal" }>> {
   const refuse = (message: string) =>
-    ({ kind: "fatal", reason: "unrecoverable", error: new UnrecoverableError(`the result of ${type} ${message}`) }) as const;
+    ({
+      kind: "fatal",
+      reason: "unrecoverable",
+      error: new UnrecoverableError(`the result of ${type} ${message}`),
+    }) as const;
 
   if (schema) {
     const checked = await schema["~standard"].validate(result);

@@ -48,7 +48,9 @@ export class Executor implements Part {
     this.#events = parts.events;
     this.#graceMs = parts.graceMs;
     this.#logger = parts.logger;
-    this.#limits = new Map([...parts.concurrency].map(([queue, limit]) => [queue, pLimit({ concurrency: limit, rejectOnClear: true })]));
+    this.#limits = new Map(
+      [...parts.concurrency].map(([queue, limit]) => [queue, pLimit({ concurrency: limit, rejectOnClear: true })]),
+    );
   }
 
   start(): void {}
@@ -82,7 +84,8 @@ export class Executor implements Part {
   submit(job: statements.ClaimedJob): void {
     const limit = this.#limits.get(job.queue);
     const handler = this.#handlers.get(job.type);
-    if (!limit || !handler) throw new Error(`claimed job ${job.id} of ${job.queue}/${job.type}, which this worker does not run`);
+    if (!limit || !handler)
+      throw new Error(`claimed job ${job.id} of ${job.queue}/${job.type}, which this worker does not run`);
     const attempt = new Attempt(job, handler, this.#graceMs, this.#logger);
     this.#attempts.set(`${job.id} ${job.token}`, attempt);
     void this.#carryOut(attempt, handler, limit);
@@ -144,12 +147,20 @@ export class Executor implements Part {
     return decideOutcome(job, ending, handler.job.backoff);
   }
 
-  #report({ id, queue, type, attempt, maxAttempts }: statements.ClaimedJob, outcome: ReturnType<typeof decideOutcome>, durationMs: number) {
+  #report(
+    { id, queue, type, attempt, maxAttempts }: statements.ClaimedJob,
+    outcome: ReturnType<typeof decideOutcome>,
+    durationMs: number,
+  ) {
     const facts = { jobId: id, queue, type, attempt, maxAttempts, durationMs: Math.round(durationMs) };
     if (outcome.state === "completed") this.#logger.debug(facts, "job completed");
-    else if (outcome.state === "dead") this.#logger.error({ ...facts, reason: outcome.reason, error: firstLine(outcome.error) }, "job is a dead letter");
+    else if (outcome.state === "dead")
+      this.#logger.error({ ...facts, reason: outcome.reason, error: firstLine(outcome.error) }, "job is a dead letter");
     else if (outcome.state === "scheduled" && outcome.error !== null) {
-      this.#logger.warn({ ...facts, error: firstLine(outcome.error), delayMs: Math.round(outcome.delayMs) }, "job failed, will be tried again");
+      this.#logger.warn(
+        { ...facts, error: firstLine(outcome.error), delayMs: Math.round(outcome.delayMs) },
+        "job failed, will be tried again",
+      );
     }
   }
 }

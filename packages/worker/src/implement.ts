@@ -40,4 +40,3 @@ export function implement<Job extends JobDefinition>(
 ): Handler<Job> {
   return Object.freeze({ job, run });
 }
-

@@ -116,7 +116,10 @@ export class LeaseKeeper implements Part {
         return;
       case "failed":
         this.#lastFailure = news.message;
-        this.#options.logger.warn({ error: news.message }, "the lease could not be renewed, trying again on a fresh connection");
+        this.#options.logger.warn(
+          { error: news.message },
+          "the lease could not be renewed, trying again on a fresh connection",
+        );
         return;
       default:
         news satisfies never;
@@ -126,7 +129,10 @@ export class LeaseKeeper implements Part {
   #lose(): void {
     if (this.#identity === undefined) return;
     this.#identity = undefined;
-    this.#options.logger.error({}, "lease lost: running jobs are aborted, and the process goes on under a new identity");
+    this.#options.logger.error(
+      {},
+      "lease lost: running jobs are aborted, and the process goes on under a new identity",
+    );
     this.#options.onLost?.();
   }
 }

@@ -14,9 +14,14 @@ export interface WorkerOptions {
   connectionString: string;
   /** For LISTEN, a URL straight to PostgreSQL where connectionString leads through a transaction pooler (HARK_LISTEN_URL). */
   listenUrl?: string | undefined;
+  /** connectionString leads through a transaction pooler. Taken to be so where listenUrl differs from it, and found out anyway. */
+  isPooled?: boolean;
   /** One for each job type it runs: see implement(). */
   handlers: readonly Handler[];
-  /** Jobs that may run at once, for every queue or by queue, "*" for those not named. 10 if not given. */
+  /**
+   * Jobs that may run at once: a number for every queue of the handlers' job types, or numbers by queue. Then only the queues
+   * named are worked, unless "*" stands for the others. 10 for every queue if not given.
+   */
   queues?: number | Record<string, number>;
   /** A label for people; host and process id if not given. */
   name?: string;
@@ -80,15 +85,17 @@ export function parseOptions(options: WorkerOptions): WorkerSettings {
     if (handlers.has(type)) issues.push({ path: ["handlers"], message: `two handlers for ${type}` });
     handlers.set(type, handler);
   }
-  if (handlers.size === 0) issues.push({ path: ["handlers"], message: "is empty: a worker without handlers would run nothing" });
+  if (handlers.size === 0)
+    issues.push({ path: ["handlers"], message: "is empty: a worker without handlers would run nothing" });
   if (!options.connectionString) issues.push({ path: ["connectionString"], message: "is missing" });
   const { keepDays = 7 } = options;
-  if (!Number.isInteger(keepDays) || keepDays < 1) issues.push({ path: ["keepDays"], message: "must be a whole number from 1" });
+  if (!Number.isInteger(keepDays) || keepDays < 1)
+    issues.push({ path: ["keepDays"], message: "must be a whole number from 1" });
 
   const settings: WorkerSettings = {
     connectionString: options.connectionString,
     listenUrl: options.listenUrl ?? options.connectionString,
-    isPooled: options.listenUrl !== undefined && options.listenUrl !== options.connectionString,
+    isPooled: options.isPooled ?? (options.listenUrl !== undefined && options.listenUrl !== options.connectionString),
     handlers,
     concurrency: concurrencyByQueue(handlers, options.queues ?? 10, issues),
     name: options.name ?? `${hostname()}:${process.pid}`,
@@ -104,7 +111,7 @@ export function parseOptions(options: WorkerOptions): WorkerSettings {
   return settings;
 }
 
-/** The queues of the handlers' job types and those named, each with how many of its jobs may run at once. */
+/** The queues to work, each with how many of its jobs may run at once. */
 function concurrencyByQueue(
   handlers: ReadonlyMap<string, Handler>,
   queues: number | Record<string, number>,
@@ -112,12 +119,15 @@ function concurrencyByQueue(
 ): Map<string, number> {
   const named = typeof queues === "number" ? { "*": queues } : queues;
   const concurrency = new Map<string, number>();
-  for (const { job } of handlers.values()) concurrency.set(job.queue, named["*"] ?? 10);
+  const others = named["*"];
+  if (others !== undefined) for (const { job } of handlers.values()) concurrency.set(job.queue, others);
   for (const [queue, limit] of Object.entries(named)) {
     if (!Number.isInteger(limit) || limit < 1 || limit > 10_000) {
       issues.push({ path: ["queues", queue], message: `must be an integer from 1 to 10000, not ${limit}` });
     }
     if (queue !== "*") concurrency.set(checkName("queue", queue), limit);
   }
+  if (concurrency.size === 0)
+    issues.push({ path: ["queues"], message: "names no queue: a worker without one would run nothing" });
   return concurrency;
 }

@@ -1,12 +1,4 @@
-import {
-  backoffMs,
-  type Database,
-  errorText,
-  type Executor,
-  type Logger,
-  type Outcome,
-  statements,
-} from "@hark/core";
+import { backoffMs, type Database, errorText, type Executor, type Logger, type Outcome, statements } from "@hark/core";
 import type { Part } from "./runtime/part.ts";
 import { sleep } from "./runtime/sleep.ts";
 
@@ -97,7 +89,10 @@ export class Settler implements Part {
       } catch (error) {
         if (isRejection(error)) return this.#writeOneByOne(entries, error);
         for (const entry of entries) entry.isDoubtful = true;
-        this.#logger.error({ error, outcomes: entries.length, failures }, "outcomes could not be written, will try again");
+        this.#logger.error(
+          { error, outcomes: entries.length, failures },
+          "outcomes could not be written, will try again",
+        );
         await sleep(backoffMs(afterFailure, failures), { signal: this.#giveUp.signal });
       }
     }
@@ -111,7 +106,10 @@ export class Settler implements Part {
       return;
     }
     const { claim, outcome } = only;
-    this.#logger.error({ jobId: claim.id, error: rejection, outcome: outcome.state }, "the database rejected an outcome");
+    this.#logger.error(
+      { jobId: claim.id, error: rejection, outcome: outcome.state },
+      "the database rejected an outcome",
+    );
     if (outcome.state === "dead") return only.resolve("refused"); // even a plain text was rejected: upkeep hands the job back
     const error = `the outcome "${outcome.state}" could not be stored: ${errorText(rejection)}`;
     only.outcome = { state: "dead", ending: "fatal", reason: "unrecoverable", error };

@@ -77,7 +77,11 @@ export class Worker implements Stoppable, AsyncDisposable {
       plansByIndex: true,
       applicationName: "hark worker",
     }));
-    const notifications = (this.#listener = new Listener({ connectionString: listenUrl, applicationName: "hark listener", logger }));
+    const notifications = (this.#listener = new Listener({
+      connectionString: listenUrl,
+      applicationName: "hark listener",
+      logger,
+    }));
     this.locks = createLocks({ db, notifications, owner: name });
     this.#settler = new Settler({ db, logger });
     const executor = (this.#executor = new Executor({
@@ -101,7 +105,9 @@ export class Worker implements Stoppable, AsyncDisposable {
       },
       onRegistered: () => this.#wakeClaimers(),
     }));
-    this.#claimers = [...concurrency.keys()].map((queue) => new Claimer({ queue, db, executor, lease, types, pollMs, logger }));
+    this.#claimers = [...concurrency.keys()].map(
+      (queue) => new Claimer({ queue, db, executor, lease, types, pollMs, logger }),
+    );
     this.#sources = [
       ...this.#claimers,
       new Promoter({ db, notifications, pollMs: settings.promoteMs, logger }),
@@ -147,7 +153,9 @@ export class Worker implements Stoppable, AsyncDisposable {
     if (this.#state !== "running") reasons.push(`the worker is ${this.#state}`);
     else if (this.#lease.identity === undefined) reasons.push("the worker has no lease, so it claims nothing");
     if (this.#listener.state !== "listening") {
-      reasons.push(`no wake-ups (${this.#listener.reason ?? this.#listener.state}): jobs start by the poll, every ${this.#settings.pollMs} ms`);
+      reasons.push(
+        `no wake-ups (${this.#listener.reason ?? this.#listener.state}): jobs start by the poll, every ${this.#settings.pollMs} ms`,
+      );
     }
     for (const { queue, loop } of this.#claimers) {
       if (loop.failures > 0) reasons.push(`claiming from ${queue} failed ${loop.failures} times in a row`);
@@ -191,7 +199,10 @@ export class Worker implements Stoppable, AsyncDisposable {
     this.#listener.start();
     for (const source of this.#sources) await source.start();
     this.#state = "running";
-    logger.info({ worker: name, queues: Object.fromEntries(concurrency), types: [...handlers.keys()] }, "worker started");
+    logger.info(
+      { worker: name, queues: Object.fromEntries(concurrency), types: [...handlers.keys()] },
+      "worker started",
+    );
   }
 
   async #stop(): Promise<void> {

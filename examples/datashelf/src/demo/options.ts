@@ -1,6 +1,8 @@
 import { parseArgs } from "node:util";
 
 export interface DemoOptions {
+  /** An empty database to use and fill; undefined is an embedded PostgreSQL that is gone afterwards. */
+  database: string | undefined;
   /** The site to crawl; undefined is the demo's own book shop. */
   site: string | undefined;
   /** Most pages to fetch; undefined is all. */
@@ -21,27 +23,29 @@ export const usage = `Crawls a book shop of its own, or any other site, with two
   --workers N    worker processes, 1 to 8 (2)
   --books N      books in the shop, 1 to 5000 (300)
   --seed N       another shop for every seed (1)
+  --database URL an empty PostgreSQL database to use instead of the embedded one; what the crawl wrote stays in it
 
 The environment counts too: SCRAPER_CONCURRENT_JOBS, SCRAPER_REQUEST_DELAY, SCRAPER_RETRY_ATTEMPTS, PORT, LOG_LEVEL.`;
 
-/** Reads the command line; throws an error that says what is wrong with it. Answers undefined if help was asked for. */
+/** The demo was asked for something it cannot do: its message is one line, and nothing was started. */
+export class UsageError extends Error {}
+
+/** Reads the command line; throws a UsageError that says what is wrong with it. Answers undefined if help was asked for. */
 export function readDemoOptions(args: string[]): DemoOptions | undefined {
-  const { values } = parseArgs({
-    args: args.filter((argument) => argument !== "--"), // as package managers pass it on
-    options: {
-      site: { type: "string" },
-      limit: { type: "string" },
-      workers: { type: "string", default: "2" },
-      books: { type: "string", default: "300" },
-      seed: { type: "string", default: "1" },
-      help: { type: "boolean", short: "h", default: false },
-    },
-  });
+  const values = parse(args);
   if (values.help) return undefined;
-  if (values.site !== undefined && !/^https?:\/\//.test(values.site)) {
-    throw new Error(`--site ${values.site} is no address: it starts with http:// or https://`);
+  if (values.site !== undefined && !(/^https?:\/\//.test(values.site) && URL.canParse(values.site))) {
+    throw new UsageError(`--site ${values.site} is no address: it starts with http:// or https:// and names a host`);
+  }
+  if (
+    values.database !== undefined &&
+    !(/^postgres(ql)?:\/\//.test(values.database) && URL.canParse(values.database))
+  ) {
+    // Not repeated: it may hold a password.
+    throw new UsageError("--database wants the address of a PostgreSQL: postgres://user:password@host:5432/database");
   }
   return {
+    database: values.database,
     site: values.site,
     limit: values.limit === undefined ? undefined : integer("limit", values.limit, 1, 1_000_000),
     workers: integer("workers", values.workers, 1, 8),
@@ -50,8 +54,28 @@ export function readDemoOptions(args: string[]): DemoOptions | undefined {
   };
 }
 
+function parse(args: string[]) {
+  try {
+    return parseArgs({
+      args: args.filter((argument) => argument !== "--"), // as package managers pass it on
+      options: {
+        database: { type: "string" },
+        site: { type: "string" },
+        limit: { type: "string" },
+        workers: { type: "string", default: "2" },
+        books: { type: "string", default: "300" },
+        seed: { type: "string", default: "1" },
+        help: { type: "boolean", short: "h", default: false },
+      },
+    }).values;
+  } catch (error) {
+    const [whatIsWrong] = (error as Error).message.split(/\.\s/); // what follows is advice for programs with file arguments
+    throw new UsageError(whatIsWrong, { cause: error });
+  }
+}
+
 function integer(name: string, text: string, least: number, most: number): number {
   const value = Number(text);
   if (text.trim() !== "" && Number.isInteger(value) && value >= least && value <= most) return value;
-  throw new Error(`--${name} ${text} is no whole number from ${least} to ${most}`);
+  throw new UsageError(`--${name} ${text} is no whole number from ${least} to ${most}`);
 }

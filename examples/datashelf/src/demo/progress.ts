@@ -26,8 +26,8 @@ export async function showProgress(
     ]);
     const isOver = stats.queued + stats.running === 0;
     const seconds = (performance.now() - startedAt) / 1_000;
-    const line = progressLine({ seconds, stats, pages: stored!.count, books: found!.count });
-    if (out.isTTY) out.write(`\r\x1b[2K${styleText("cyan", line)}${isOver ? "\n" : ""}`);
+    const line = progressLine(seconds, stats, { pages: stored!.count, books: found!.count });
+    if (out.isTTY) out.write(`\r\x1b[2K${styleText("cyan", fitted(line, out.columns))}${isOver ? "\n" : ""}`);
     else if (isOver || performance.now() - lineAt >= lineEveryMs) {
       out.write(`${line}\n`);
       lineAt = performance.now();
@@ -37,10 +37,15 @@ export async function showProgress(
   }
 }
 
-function progressLine({ seconds, stats, pages, books }: { seconds: number; stats: Stats; pages: number; books: number }): string {
+/** A line that wraps could not be redrawn in place. A terminal that does not know its width says 0. */
+function fitted(line: string, columns: number): string {
+  return columns > 0 ? line.slice(0, columns - 1) : line;
+}
+
+function progressLine(seconds: number, stats: Stats, found: { pages: number; books: number }): string {
   const { ready, scheduled, parked, running, dead } = stats.states;
   return (
-    `${seconds.toFixed(1).padStart(6)} s  pages ${pages}  books ${books}  running ${running}  ready ${ready}` +
+    `${seconds.toFixed(1).padStart(6)} s  pages ${found.pages}  books ${found.books}  running ${running}  ready ${ready}` +
     `  scheduled ${scheduled}  parked ${parked}  dead letters ${dead}`
   );
 }

@@ -1,6 +1,7 @@
 import { and, count, eq, inArray, isNotNull, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/node-postgres";
-import { type Database, listDeadJobs, schema } from "pg-hark";
+import { type Database, listDeadJobs } from "pg-hark";
+import { schema } from "pg-hark/schema";
 import { books, pages } from "../schema.ts";
 
 const { attempts, deadJobs, finishedJobs } = schema;
@@ -19,7 +20,10 @@ export interface Summary {
 }
 
 /** Counts what a crawl did from Hark's own tables. */
-export async function summarise(db: Database, { crawlId, seconds }: { crawlId: number; seconds: number }): Promise<Summary> {
+export async function summarise(
+  db: Database,
+  { crawlId, seconds }: { crawlId: number; seconds: number },
+): Promise<Summary> {
   const orm = drizzle(db.pool);
   const one = async <Row>(query: Promise<Row[]>): Promise<Row> => (await query)[0]!;
   const stored = await one(orm.select({ count: count() }).from(pages).where(eq(pages.crawlId, crawlId)));
@@ -42,7 +46,9 @@ export async function summarise(db: Database, { crawlId, seconds }: { crawlId: n
     orm
       .select({ count: count() })
       .from(attempts)
-      .where(and(isNotNull(attempts.retryAt), inArray(attempts.ending, ["error", "retry_after", "timeout", "crashed"]))),
+      .where(
+        and(isNotNull(attempts.retryAt), inArray(attempts.ending, ["error", "retry_after", "timeout", "crashed"])),
+      ),
   );
   const jobs = finished.count + dead.count;
   return {
@@ -80,9 +86,14 @@ export function summaryLines(summary: Summary): string[] {
     row("attempts", summary.attempts),
     row("retries", summary.retries),
     row("dead letters", summary.deadLetters.length),
-    ...summary.deadLetters.map(({ url, reason, attempts: tried, error }) => `    ${url}  ${reason} after ${tried}: ${error}`),
+    ...summary.deadLetters.map(
+      ({ url, reason, attempts: tried, error }) => `    ${url}  ${reason} after ${tried}: ${error}`,
+    ),
     row("time", `${summary.seconds.toFixed(1)} s`),
     row("rate", `${summary.jobsPerSecond.toFixed(0)} jobs/s`),
-    row("start latency", `p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms (ready to started, all slots busy included)`),
+    row(
+      "start latency",
+      `p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms (ready to started, all slots busy included)`,
+    ),
   ];
 }

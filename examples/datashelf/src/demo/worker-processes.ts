@@ -6,38 +6,59 @@ const endDeadlineMs = 35_000;
 
 export interface WorkerProcesses {
   readonly pids: readonly number[];
+  /** Resolves when all of them claim jobs; rejects when one ends before it does. */
+  readonly started: Promise<void>;
   /** Resolves with the reason if the last worker ends, which leaves nobody to finish the crawl. */
   readonly allGone: Promise<string>;
   stop(): Promise<void>;
 }
 
-/** Starts worker processes of DataShelf and resolves when all of them claim jobs. `say` hears of one that ends unasked. */
-export async function startWorkers(count: number, env: NodeJS.ProcessEnv, say: (line: string) => void): Promise<WorkerProcesses> {
+/** Starts worker processes of DataShelf. `say` hears of one that ends unasked. Stop them also if the start fails. */
+export function startWorkers(count: number, env: NodeJS.ProcessEnv, say: (line: string) => void): WorkerProcesses {
   const gone = Promise.withResolvers<string>();
   let isStopping = false;
   let alive = count;
   const children = Array.from({ length: count }, (_, index) => {
-    const child = fork(new URL("../worker.js", import.meta.url), { env, stdio: ["ignore", "ignore", "inherit", "ipc"] });
+    const child = fork(new URL("../worker.js", import.meta.url), {
+      env,
+      stdio: ["ignore", "ignore", "inherit", "ipc"],
+    });
     child.once("exit", (code, signal) => {
       alive -= 1;
-      const how = signal ? `was killed by ${signal}` : `ended with exit code ${code}`;
+      const how = howItEnded(code, signal);
       if (!isStopping) say(`worker ${index + 1} ${how}; its jobs go to the others when its lease runs out`);
       if (alive === 0) gone.resolve(`the last worker ${how}`);
     });
     return child;
   });
-  await Promise.race([
-    Promise.all(children.map((child) => once(child, "message"))),
-    gone.promise.then((why) => Promise.reject(new Error(why))),
-  ]);
+  const started = allStarted(children);
+  started.catch(() => {}); // whoever started them awaits it
   return {
     pids: children.map(({ pid }) => pid!),
+    started,
     allGone: gone.promise,
     async stop() {
       isStopping = true;
       await Promise.all(children.map(end));
     },
   };
+}
+
+async function allStarted(children: readonly ChildProcess[]): Promise<void> {
+  await Promise.all(children.map(hasStarted));
+}
+
+function hasStarted(child: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    child.once("message", () => resolve());
+    child.once("exit", (code, signal) =>
+      reject(new Error(`a worker ${howItEnded(code, signal)} before it had started`)),
+    );
+  });
+}
+
+function howItEnded(code: number | null, signal: NodeJS.Signals | null): string {
+  return signal ? `was killed by ${signal}` : `ended with exit code ${code}`;
 }
 
 async function end(child: ChildProcess): Promise<void> {

@@ -40,8 +40,9 @@ TypeScript runs as it is from Node 22.18 on. Logs go to stderr: lines at a termi
     const connection = await findConnection(values);
     const module = await loadModule(file);
     const settings = settingsOf(module);
-    const { queues, handlers } = chooseQueues({
-      handlers: handlersOf(module),
+    const handlers = handlersOf(module);
+    const queues = chooseQueues({
+      handlers,
       queues: values.queues,
       concurrency: values.concurrency,
       ofModule: settings.queues,
@@ -60,7 +61,8 @@ TypeScript runs as it is from Node 22.18 on. Logs go to stderr: lines at a termi
     worker = createWorker({
       ...settings,
       connectionString: connection.url,
-      listenUrl: isHeard ? listenUrl : (listenUrl ?? spelledOtherwise(connection.url)),
+      listenUrl,
+      ...(!isHeard && { isPooled: true }), // as behind a transaction pooler, which refuses session settings
       handlers,
       queues,
       logger,
@@ -126,12 +128,4 @@ async function hears(db: Database, listenUrl: string | undefined): Promise<boole
   } finally {
     if (listening !== db) await listening.close();
   }
-}
-
-/**
- * The same address in other words. A worker takes its URL for a pooled one if it listens on another; behind a transaction pooler
- * it must, or the pooler refuses the session settings of its connections and it never claims a job.
- */
-function spelledOtherwise(url: string): string {
-  return `${url}${url.includes("?") ? "&" : "?"}application_name=hark+listener`;
 }

@@ -3,7 +3,6 @@ import { drizzle } from "drizzle-orm/node-postgres";
 import type { Database } from "../database.ts";
 import { InvalidOptionsError } from "../errors.ts";
 import { deadJobs } from "../schema/index.ts";
-import { requeueJobs, type RequeuedJob } from "../statements/requeue-jobs.ts";
 
 /** By time, then id: a place in the list means the same job until one before it leaves. */
 const oldestFirst = [asc(deadJobs.finishedAt), asc(deadJobs.id)];
@@ -11,9 +10,14 @@ const oldestFirst = [asc(deadJobs.finishedAt), asc(deadJobs.id)];
 export type DeadJob = typeof deadJobs.$inferSelect;
 
 /** Answers the oldest dead letters first, at most `limit` (1 to 200), so that an index into the list keeps its meaning. */
-export async function listDeadJobs({ pool }: Database, { limit = 100, type }: { limit?: number; type?: string } = {}): Promise<DeadJob[]> {
+export async function listDeadJobs(
+  { pool }: Database,
+  { limit = 100, type }: { limit?: number; type?: string } = {},
+): Promise<DeadJob[]> {
   if (!Number.isInteger(limit) || limit < 1 || limit > 200) {
-    throw new InvalidOptionsError("listDeadJobs", [{ path: ["limit"], message: `must be an integer from 1 to 200, not ${limit}` }]);
+    throw new InvalidOptionsError("listDeadJobs", [
+      { path: ["limit"], message: `must be an integer from 1 to 200, not ${limit}` },
+    ]);
   }
   return drizzle(pool)
     .select()
@@ -32,13 +36,4 @@ export async function deadJobIdAt({ pool }: Database, index: number): Promise<bi
     .offset(index)
     .limit(1);
   return found?.id;
-}
-
-/**
- * Makes a dead letter ready again with all its attempts before it. Answers undefined if there is no such dead letter, and
- * `isRequeued: false` if another unfinished job holds its unique key.
- */
-export async function requeueDeadJob(db: Database, id: bigint): Promise<RequeuedJob | undefined> {
-  const [requeued] = await requeueJobs(db, { ids: [id] });
-  return requeued;
 }

@@ -30,8 +30,14 @@ export async function getStats({ pool }: Database): Promise<Stats> {
   // One snapshot: a job that moves between two counts would be in both or in neither.
   const { waiting, running, finished } = await drizzle(pool).transaction(
     async (tx) => ({
-      waiting: await tx.select({ queue: jobs.queue, state: jobs.state, count: count() }).from(jobs).groupBy(jobs.queue, jobs.state),
-      running: await tx.select({ queue: runningJobs.queue, count: count() }).from(runningJobs).groupBy(runningJobs.queue),
+      waiting: await tx
+        .select({ queue: jobs.queue, state: jobs.state, count: count() })
+        .from(jobs)
+        .groupBy(jobs.queue, jobs.state),
+      running: await tx
+        .select({ queue: runningJobs.queue, count: count() })
+        .from(runningJobs)
+        .groupBy(runningJobs.queue),
       finished: await tx
         .select({
           queue: stats.queue,
@@ -45,14 +51,20 @@ export async function getStats({ pool }: Database): Promise<Stats> {
     { isolationLevel: "repeatable read", accessMode: "read only" },
   );
 
-  const queues: Record<string, StateCounts> = {};
-  const of = (queue: string) => (queues[queue] ??= noJobs());
+  // A map, since a queue may be called "constructor".
+  const byQueue = new Map<string, StateCounts>();
+  const of = (queue: string) => {
+    const counts = byQueue.get(queue) ?? noJobs();
+    byQueue.set(queue, counts);
+    return counts;
+  };
   for (const row of waiting) of(row.queue)[row.state] = row.count;
   for (const row of running) of(row.queue).running = row.count;
-  for (const { queue, completed, cancelled, dead } of finished) Object.assign(of(queue), { completed, cancelled, dead });
+  for (const { queue, completed, cancelled, dead } of finished)
+    Object.assign(of(queue), { completed, cancelled, dead });
 
   const states = noJobs();
-  for (const counts of Object.values(queues)) {
+  for (const counts of byQueue.values()) {
     for (const state of Object.keys(states) as (keyof StateCounts)[]) states[state] += counts[state];
   }
   return {
@@ -61,7 +73,7 @@ export async function getStats({ pool }: Database): Promise<Stats> {
     completed: states.completed,
     failed: states.dead,
     states,
-    queues,
+    queues: Object.fromEntries(byQueue),
   };
 }
 

@@ -3,7 +3,10 @@ import { bigint, text } from "drizzle-orm/pg-core";
 import { hark } from "./hark-schema.ts";
 
 // `default(0n)` stops drizzle-kit 0.31, which cannot write a bigint as JSON.
-const counter = (name: string) => bigint(name, { mode: "bigint" }).notNull().default(sql`0`);
+const counter = (name: string) =>
+  bigint(name, { mode: "bigint" })
+    .notNull()
+    .default(sql`0`);
 
 /**
  * What became of jobs, as rows to be summed: every settled batch appends a delta, and upkeep folds old rows into one per

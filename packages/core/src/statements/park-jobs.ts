@@ -27,7 +27,10 @@ export const parkJobs = statement<{ queue: string; keys: readonly string[]; limi
  * Takes the ready jobs of running keys out of the claim's way. Answers false if one of the keys was just about to come free, so
  * that its jobs stay ready: then look again soon, since nothing else may announce them.
  */
-export async function parkBlocked(db: Executor, { queue, keys }: { queue: string; keys: readonly string[] }): Promise<boolean> {
+export async function parkBlocked(
+  db: Executor,
+  { queue, keys }: { queue: string; keys: readonly string[] },
+): Promise<boolean> {
   if (keys.length === 0) return true;
   const held = await parkJobs(db, { queue, keys, limit: batchSize });
   return held.length === keys.length;

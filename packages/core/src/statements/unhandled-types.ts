@@ -1,7 +1,10 @@
 import { statement } from "./statement.ts";
 
 /** Types of ready jobs in a queue that a worker has no handler for, at most 20, with how long the oldest has waited in ms. */
-export const unhandledTypes = statement<{ queue: string; types: readonly string[] }, { type: string; waitingMs: number }>(
+export const unhandledTypes = statement<
+  { queue: string; types: readonly string[] },
+  { type: string; waitingMs: number }
+>(
   "unhandled-types",
   ["queue", "types"],
   `select type, extract(epoch from clock_timestamp() - min(run_at))::float8 * 1000 as waiting_ms

@@ -69,7 +69,11 @@ export const surveyLeases = statement<{ worker: string }, Survey>(
   (row) => ({
     nextExpiryMs: row.next_expiry_ms === null ? undefined : Number(row.next_expiry_ms),
     hasOrphans: row.has_orphans as boolean,
-    mine: ((row.mine ?? []) as [string, string, number][]).map(([id, token, attempt]) => ({ id: BigInt(id), token, attempt })),
+    mine: ((row.mine ?? []) as [string, string, number][]).map(([id, token, attempt]) => ({
+      id: BigInt(id),
+      token,
+      attempt,
+    })),
   }),
 );
 

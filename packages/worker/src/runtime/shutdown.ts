@@ -17,7 +17,10 @@ export async function runUntilSignalled(stoppable: Stoppable, logger: Logger): P
   const onSignal = (signal: keyof typeof exitCodes) => {
     signals += 1;
     if (signals >= 3) process.exit(exitCodes[signal]);
-    logger.info({ signal, signals }, signals === 1 ? "stopping: running jobs may end" : "stopping now: running jobs are aborted");
+    logger.info(
+      { signal, signals },
+      signals === 1 ? "stopping: running jobs may end" : "stopping now: running jobs are aborted",
+    );
     stoppable.stop(signals === 1 ? "drain" : "now").then(stopped.resolve, stopped.reject);
   };
   process.on("SIGINT", onSignal);

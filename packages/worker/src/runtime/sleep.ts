@@ -1,7 +1,10 @@
 import { longestTimerMs } from "@hark/core";
 
 /** Resolves after `ms`, or as soon as `until` resolves or `signal` aborts. Never rejects. */
-export function sleep(ms: number, { signal, until }: { signal?: AbortSignal; until?: Promise<void> } = {}): Promise<void> {
+export function sleep(
+  ms: number,
+  { signal, until }: { signal?: AbortSignal; until?: Promise<void> } = {},
+): Promise<void> {
   if (signal?.aborted) return Promise.resolve();
   return new Promise((resolve) => {
     const wake = () => {

@@ -5,7 +5,12 @@ import { Loop } from "../runtime/loop.ts";
 const intervalMs = 30_000;
 
 /** Says so when ready jobs wait in this worker's queues for a handler it does not have; they stay ready, and are not failed. */
-export function missingHandlerWatch(parts: { db: Database; queues: Iterable<string>; types: readonly string[]; logger: Logger }): Loop {
+export function missingHandlerWatch(parts: {
+  db: Database;
+  queues: Iterable<string>;
+  types: readonly string[];
+  logger: Logger;
+}): Loop {
   const { db, types, logger } = parts;
   const queues = [...parts.queues];
   return new Loop({

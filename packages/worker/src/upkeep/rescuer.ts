@@ -53,7 +53,8 @@ export class Rescuer implements Part {
 
     if (survey.nextExpiryMs !== undefined && survey.nextExpiryMs <= 0) {
       const died = await statements.certifyDeaths(this.#db, {});
-      for (const { id, name } of died) this.#logger.warn({ worker: id, name }, "a worker's lease ran out: it is declared dead");
+      for (const { id, name } of died)
+        this.#logger.warn({ worker: id, workerName: name }, "a worker's lease ran out: it is declared dead");
       if (died.length > 0) return this.#rescue();
     }
     if (survey.hasOrphans) return this.#rescue();

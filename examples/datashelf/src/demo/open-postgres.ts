@@ -1,0 +1,37 @@
+import { startEmbedded } from "@hark/test/database";
+import pg from "pg";
+import { UsageError } from "./options.ts";
+
+export interface OpenedPostgres {
+  url: string;
+  /** A word for people: which it is, and of which version. */
+  describe: string;
+  stop(): Promise<void>;
+}
+
+/**
+ * Opens the given database, or an embedded PostgreSQL that is gone when it is stopped. A given one has to be empty of other
+ * jobs and crawls: the demo ends when no job is left to run, and counts all there are.
+ */
+export async function openPostgres(given: string | undefined): Promise<OpenedPostgres> {
+  if (given === undefined) {
+    const server = await startEmbedded({ durable: true });
+    return { url: server.url, describe: `embedded PostgreSQL ${server.version}`, stop: () => server.stop() };
+  }
+
+  const client = new pg.Client({ connectionString: given, connectionTimeoutMillis: 10_000 });
+  client.on("error", () => {}); // a server that goes away fails the query, and that is enough
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ version: string; used: string | null }>(
+      `select current_setting('server_version') as version,
+              (select min(nspname) from pg_namespace where nspname in ('hark', 'datashelf')) as used`,
+    );
+    const { version, used } = rows[0]!;
+    if (used !== null)
+      throw new UsageError(`--database wants an empty one, and this one has a schema "${used}" already`);
+    return { url: given, describe: `given PostgreSQL ${version}`, stop: async () => {} };
+  } finally {
+    await client.end().catch(() => {});
+  }
+}

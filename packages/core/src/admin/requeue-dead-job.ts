@@ -1,0 +1,11 @@
+import type { Database } from "../database.ts";
+import { requeueJobs, type RequeuedJob } from "../statements/requeue-jobs.ts";
+
+/**
+ * Makes a dead letter ready again with all its attempts before it. Answers undefined if there is no such dead letter, and
+ * `isRequeued: false` if another unfinished job holds its unique key.
+ */
+export async function requeueDeadJob(db: Database, id: bigint): Promise<RequeuedJob | undefined> {
+  const [requeued] = await requeueJobs(db, { ids: [id] });
+  return requeued;
+}

@@ -1,0 +1,81 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+export const root = fileURLToPath(new URL("../../", import.meta.url));
+
+/** A fenced code block of a document. */
+export interface Block {
+  document: string;
+  /** Where its fence opens, counted from 1. */
+  line: number;
+  language: string;
+  /** What its info string says after the language: `run`, `file=PATH`, `terminal=NAME`, `example`. */
+  info: Record<string, string>;
+  text: string;
+}
+
+/** The ways in which a block is proven. One that fits none of them is not proven, and that is an error. */
+export type Proof = "file" | "program" | "command" | "terminal" | "example" | "sql" | "diagram";
+
+/** README.md and all of docs/, from the root. */
+export function documents(): string[] {
+  const docs = readdirSync(`${root}docs`, { recursive: true, encoding: "utf8" });
+  return ["README.md", ...docs.filter((file) => file.endsWith(".md")).map((file) => `docs/${file}`)];
+}
+
+export function blocksOf(document: string): Block[] {
+  const blocks: Block[] = [];
+  let open: Block | undefined;
+  for (const [index, line] of readFileSync(root + document, "utf8")
+    .split("\n")
+    .entries()) {
+    if (open && line === "```") {
+      blocks.push(open);
+      open = undefined;
+    } else if (open) open.text += `${line}\n`;
+    else if (line.trimStart().startsWith("```")) {
+      const [language = "", ...words] = line.trim().slice(3).split(/\s+/);
+      open = { document, line: index + 1, language, info: Object.fromEntries(words.map(keyAndValue)), text: "" };
+    }
+  }
+  if (open) throw new Error(`${document}: the block of line ${open.line} is not closed`);
+  return blocks;
+}
+
+/** The text of a document outside of its blocks. */
+export function proseOf(document: string): string {
+  return readFileSync(root + document, "utf8").replaceAll(/^```[^]*?^```$/gm, "");
+}
+
+/** Answers how a block is proven, or undefined if nothing here knows a way. */
+export function proofOf({ language, info }: Block): Proof | undefined {
+  const [first, ...more] = Object.keys(info);
+  if (more.length > 0) return undefined;
+  switch (`${language} ${first ?? ""}`.trim()) {
+    case "ts file":
+      return "file";
+    case "ts run":
+      return "program";
+    case "sh":
+      return "command";
+    case "sh terminal":
+      return "terminal";
+    case "sh example":
+      return "example";
+    case "sql":
+      return "sql";
+    case "mermaid":
+      return "diagram";
+    default:
+      return undefined;
+  }
+}
+
+export function nameOf({ document, line, text }: Block): string {
+  return `${document}:${line} ${text.trim().split("\n", 1)[0]!.slice(0, 70)}`;
+}
+
+function keyAndValue(word: string): [string, string] {
+  const [key = "", ...value] = word.split("=");
+  return [key, value.join("=")];
+}

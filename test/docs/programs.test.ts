@@ -1,0 +1,108 @@
+import { execFile } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import type pg from "pg";
+import { afterAll, beforeAll, expect } from "vitest";
+import { test } from "../setup/fixtures.ts";
+import { blocksOf, documents, nameOf, proofOf, root } from "./blocks.ts";
+import { run } from "./terminal.ts";
+
+/** How long a program of the README may take to end by itself, in ms. */
+const programMs = 60_000;
+const deadline = { timeout: programMs + 10_000 };
+
+const programs = documents()
+  .flatMap(blocksOf)
+  .filter((block) => proofOf(block) === "program")
+  .map((block, index) => ({ block, file: `program-${index}.ts` }));
+
+/** Inside of test/, so that its packages are found. */
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(`${root}test/.scratch-`);
+  for (const { block, file } of programs) await writeFile(join(folder, file), block.text);
+  await writeFile(
+    join(folder, "tsconfig.json"),
+    JSON.stringify({
+      extends: "../../tsconfig.base.json",
+      compilerOptions: { noEmit: true, composite: false, declaration: false, declarationMap: false },
+      include: ["*.ts"],
+    }),
+  );
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+test("the programs of the documents have no error of types", deadline, async () => {
+  const tsc = promisify(execFile)(`${root}node_modules/.bin/tsc`, ["-p", folder, "--pretty", "false"]);
+  expect(
+    await tsc.then(
+      () => "",
+      ({ stdout, stderr }: { stdout: string; stderr: string }) => stdout + stderr,
+    ),
+  ).toBe("");
+});
+
+/** What a program shows, or leaves in the database, by what it holds. */
+const outcomes: [holds: string, outcome: (output: string, pool: pg.Pool) => Promise<void>][] = [
+  [
+    "completeIn(",
+    async (_output, pool) => {
+      const { rows: charged } = await pool.query(
+        "select account from charges join hark.finished_jobs on id = job_id where state = 'completed'",
+      );
+      expect(charged).toEqual([{ account: "ada" }]);
+    },
+  ],
+  [
+    "createLocks(",
+    async (_output, pool) => {
+      const { rows: visits } = await pool.query("select url from visits");
+      expect(visits).toEqual([{ url: "https://books.example/" }]);
+    },
+  ],
+  [
+    "new JobManager({\n",
+    async (output) => {
+      expect(output).toContain('product https://books.example/b/1 {"shelf":"a"}, attempt 1 of 3\n');
+      expect(output).toMatch(/completed: \d+/);
+    },
+  ],
+  [
+    "new PostgresQueue(",
+    async (_output, pool) => {
+      const { rows: jobs } = await pool.query(
+        "select state from hark.finished_jobs where payload ->> 'target_url' = 'https://books.example/c/poetry'",
+      );
+      expect(jobs).toEqual([{ state: "completed" }]);
+    },
+  ],
+  [
+    "startServer(",
+    async (output) => {
+      expect(output.match(/success: true/g)).toHaveLength(3);
+      expect(output.match(/success: false/g)).toHaveLength(1); // there is no dead letter to requeue
+    },
+  ],
+];
+
+test.for(programs.map(({ block, file }) => [nameOf(block), block, file] as const))(
+  "%s ends by itself, and does what it says",
+  deadline,
+  async ([, { text }, file], { databaseUrl: copy, pool }) => {
+    const ran = await run(`exec '${process.execPath}' '${join(folder, file)}'`, { DATABASE_URL: copy }, programMs);
+
+    expect(ran.code, ran.said).toBe(0);
+    expect(complaints(ran.errors)).toEqual([]);
+    const found = outcomes.find(([holds]) => text.includes(holds));
+    expect(found, "a program without an outcome to check: tell it in `outcomes`").toBeDefined();
+    await found![1](ran.output, pool);
+  },
+);
+
+/** What a program wrote to stderr, but for log lines up to "info", which is pino's level 30. */
+function complaints(errors: string): string[] {
+  return errors
+    .split("\n")
+    .filter((line) => line !== "" && !(line.startsWith("{") && (JSON.parse(line) as { level: number }).level <= 30));
+}
