@@ -282,12 +282,12 @@ test("the table of the environment has every variable, with what counts if it is
   const effective = new Map(
     describeEnvironment(environment).map((line) => line.trim().split(/\s+/, 2) as [string, string]),
   );
-  const [, table = ""] = proseOf("README.md").split(/^\| environment \| means \| if not set \|\n\|[ -|]+\|\n/m);
+  const [, table = ""] = proseOf("README.md").split(/^\| environment +\| means +\| if not set +\|\n\|[ -|]+\|\n/m);
   const told = table
     .split(/\n(?!\|)/, 1)[0]!
     .split("\n")
     .flatMap((line) => {
-      const [names = "", , values = ""] = line.slice(2, -2).split(" | ");
+      const [names = "", , values = ""] = line.slice(1, -1).split(" | ").map((cell) => cell.trim());
       const defaults = values.split(", ");
       return names.split(", ").map((name, index) => [name.replaceAll("`", ""), defaults[index] ?? values] as const);
     });

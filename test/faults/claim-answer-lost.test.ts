@@ -7,7 +7,7 @@ import { untilState } from "../support/jobs.ts";
 import { startProxy } from "../support/proxy.ts";
 
 /** Bytes take this long each way, so that an answer can be cut off when its statement has already been committed. */
-const delayMs = 500;
+const delayMs = 250;
 
 test("a job whose claim was committed but never answered is handed back and runs, its attempt not burnt", async ({
   db,
@@ -24,7 +24,7 @@ test("a job whose claim was committed but never answered is handed back and runs
   const worker = await startWorker([handler], {
     connectionString: proxy.url,
     listenUrl: databaseUrl,
-    lease: "5s",
+    lease: "6s",
     pollInterval: "10m",
   });
   let losses = 0;
@@ -37,7 +37,7 @@ test("a job whose claim was committed but never answered is handed back and runs
   await proxy.set("cut");
   await proxy.set("ok");
 
-  const done = await untilState(db, id, "completed", { withinMs: 30_000 });
+  const done = await untilState(db, id, "completed", { withinMs: 60_000 });
   expect(starts).toEqual([1]);
   expect(losses).toBe(0); // not by way of a rescue: the worker itself noticed
   expect(done).toMatchObject({ attempt: 1, crashCount: 0, attempts: [{ ending: "interrupted", attempt: 1 }] });
@@ -60,7 +60,7 @@ test("an outcome that was committed but never answered is written once, and its 
   const worker = await startWorker([handler], {
     connectionString: proxy.url,
     listenUrl: databaseUrl,
-    lease: "5s",
+    lease: "6s",
     pollInterval: "10m",
   });
   const settled: bigint[] = [];
