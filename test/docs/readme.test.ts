@@ -287,7 +287,10 @@ test("the table of the environment has every variable, with what counts if it is
     .split(/\n(?!\|)/, 1)[0]!
     .split("\n")
     .flatMap((line) => {
-      const [names = "", , values = ""] = line.slice(1, -1).split(" | ").map((cell) => cell.trim());
+      const [names = "", , values = ""] = line
+        .slice(1, -1)
+        .split(" | ")
+        .map((cell) => cell.trim());
       const defaults = values.split(", ");
       return names.split(", ").map((name, index) => [name.replaceAll("`", ""), defaults[index] ?? values] as const);
     });

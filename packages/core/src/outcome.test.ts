@@ -17,15 +17,13 @@ const endings: fc.Arbitrary<Ending> = fc.oneof(
   fc.constant<Ending>({ kind: "interrupted" }),
   fc.constant<Ending>({ kind: "crashed" }),
 );
-const tries: fc.Arbitrary<Tried> = fc
-  .integer({ min: 1, max: 1_000 })
-  .chain((maxAttempts) =>
-    fc.record({
-      attempt: fc.integer({ min: 1, max: maxAttempts }),
-      maxAttempts: fc.constant(maxAttempts),
-      crashCount: fc.nat(5),
-    }),
-  );
+const tries: fc.Arbitrary<Tried> = fc.integer({ min: 1, max: 1_000 }).chain((maxAttempts) =>
+  fc.record({
+    attempt: fc.integer({ min: 1, max: maxAttempts }),
+    maxAttempts: fc.constant(maxAttempts),
+    crashCount: fc.nat(5),
+  }),
+);
 
 /** The table of outcomes, written a second time as rules, so that neither can drift alone. */
 function expectedState(ending: Ending, isLast: boolean, isPoison: boolean) {
