@@ -3,7 +3,9 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     // The report is what .ci/run counts from.
-    reporters: process.env.CI ? ["default", ["json", { outputFile: ".scratch/test-report.json" }]] : ["default"],
+    reporters: process.env.CI
+      ? ["default", ["json", { outputFile: `.scratch/test-report${process.env.TEST_POSTGRES_MAJOR ?? ""}.json` }]]
+      : ["default"],
     projects: [
       {
         test: {
