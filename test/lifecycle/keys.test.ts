@@ -30,9 +30,9 @@ test("jobs of one key run one at a time, oldest first, and those that wait are p
   );
 
   for (const place of gates.keys()) {
-    await eventually(() => started.length === place + 1, { withinMs: 5_000, what: `start ${place}` });
+    await eventually(() => started.length === place + 1, { withinMs: 30_000, what: `start ${place}` });
     await expect
-      .poll(() => statesOf(jobs), { timeout: 5_000 })
+      .poll(() => statesOf(jobs), { timeout: 30_000 })
       .toEqual([...Array(place).fill("completed"), "running", ...Array(3 - place).fill("parked")]);
     gates[place]!.resolve();
   }
@@ -66,7 +66,7 @@ test("different keys, other queues and jobs without a key do not wait for each o
   await producer.enqueue(here, {});
   await producer.enqueue(here, {});
 
-  await eventually(() => running === 5, { withinMs: 5_000, what: "five at once" });
+  await eventually(() => running === 5, { withinMs: 30_000, what: "five at once" });
   gate.resolve();
 });
 
@@ -160,7 +160,7 @@ test("a hand-over waits for a parking that is under way, and then finds the park
   expect(await statements.parkJobs(parking, { queue, keys: ["k"], limit: 10 })).toEqual([{ key: "k" }]);
   const settled = statements.completeJobs(db, completed(running!));
   await eventually(async () => (await db.pool.query("select from pg_locks where not granted")).rowCount === 1, {
-    withinMs: 5_000,
+    withinMs: 30_000,
     what: "the settle waiting",
   });
   await parking.query("commit");
