@@ -65,9 +65,12 @@ END $$;--> statement-breakpoint
 
 -- The next fence: WAL timeline in the high bits, a number in the low 40. A promoted standby may repeat the number, but
 -- stands on a higher timeline (FM-48), so fences only grow. 2^40 grants a timeline; the sequence refuses rather than wraps.
+-- Who asks keeps other askers for the key out until its transaction ends: an insert that draws its number, then waits, would
+-- otherwise still find the key free after a later number had come and gone, and be granted the lower one.
 CREATE SEQUENCE hark.fence_numbers MAXVALUE 1099511627775;--> statement-breakpoint
-CREATE FUNCTION hark.next_fence() RETURNS bigint
+CREATE FUNCTION hark.next_fence(key text) RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path = hark, pg_temp AS $$
+  SELECT pg_advisory_xact_lock(hashtextextended('hark.locks ' || key, 0));
   SELECT (('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint << 40) | nextval('hark.fence_numbers');
 $$;--> statement-breakpoint
 

@@ -83,7 +83,7 @@ test("a role with execute on hark.enqueue alone can enqueue, and can do nothing 
       for (const call of [
         "enqueue_many('[]')",
         "insert_jobs('[]')",
-        "next_fence()",
+        "next_fence('page')",
         "create_partitions(1)",
         "drop_partitions(1)",
       ]) {

@@ -1,4 +1,4 @@
-import { type Executor, openDatabase, statements } from "@hark/core";
+import { createLocks, type Executor, type Lock, openDatabase, statements } from "@hark/core";
 import type pg from "pg";
 import { expect } from "vitest";
 import { eventually } from "../support/eventually.ts";
@@ -7,14 +7,25 @@ import { claim, completed, insertJob, registerWorker } from "../support/jobs.ts"
 import { expireLease } from "../support/pass-time.ts";
 import { ordersOf } from "../support/random.ts";
 
-/** Sessions, one for each step that may have to wait for another. */
-const test = base.extend("session", { scope: "file" }, ({ databaseUrl }, { onCleanup }) => {
+/** Sessions, one for each step that may have to wait for another. Those that a failed test leaves behind are cut. */
+const test = base.extend("session", { scope: "file" }, ({ databaseUrl, db }, { onCleanup }) => {
   const open = openDatabase({ connectionString: databaseUrl, maxConnections: 8 });
-  onCleanup(() => open.close());
+  const held = new Map<pg.PoolClient, number>();
+  onCleanup(async () => {
+    await db.pool.query("select pg_terminate_backend(pid) from unnest($1::int[]) pid", [[...held.values()]]);
+    for (const client of held.keys()) client.release(true);
+    await open.close();
+  });
   return async () => {
     const client = await open.pool.connect();
     const { rows } = await client.query<{ pid: number }>("select pg_backend_pid() as pid");
-    return { client, pid: rows[0]!.pid };
+    const { pid } = rows[0]!;
+    held.set(client, pid);
+    const giveBack = () => {
+      held.delete(client);
+      client.release();
+    };
+    return { client, pid, giveBack };
   };
 });
 
@@ -112,7 +123,7 @@ test("a certificate waits for a claim that is under way, and no order leaves its
     for (const step of order) {
       if (step === "commit") {
         await claiming.client.query("commit");
-        claiming.client.release();
+        claiming.giveBack();
         isOpen = false;
         continue;
       }
@@ -122,7 +133,7 @@ test("a certificate waits for a claim that is under way, and no order leaves its
         renew: (on) => statements.renewLease(on, { id: worker, leaseMs: 60_000 }),
         rescue: (on) => statements.rescueJobs(on, { limit: 10 }),
       };
-      const running = run[step](own.client).finally(() => own.client.release());
+      const running = run[step](own.client).finally(() => own.giveBack());
       pending.push(running);
       const state = await doneOrBlocked(db.pool, running, own.pid);
       if (step === "certify") expect(state, order.join(", ")).toBe(isOpen ? "blocked" : "done");
@@ -174,7 +185,7 @@ test("of two that take a running job away at the same time one wins, and the oth
         await doneOrBlocked(db.pool, competing, other.pid);
         await one.client.query(end);
         const movedToo = await competing;
-        for (const { client } of [one, other]) client.release();
+        for (const { giveBack } of [one, other]) giveBack();
 
         const { rows } = await db.pool.query<{ places: number; lines: number }>(
           `select (select count(*) from hark.jobs where id = $1)::int + (select count(*) from hark.running_jobs where id = $1)::int
@@ -196,6 +207,40 @@ test("of two that take a running job away at the same time one wins, and the oth
         );
       }
     }
+  }
+});
+
+test("an acquirer held up between drawing its fence and taking the lock is never granted less than one who came meanwhile", async ({
+  db,
+  session,
+}) => {
+  const pause = 4711;
+  const [holdUp, slow, quick] = [await session(), await session(), await session()];
+  await db.pool.query(`
+    create function pause_if_slow(owner text) returns boolean language sql volatile as
+      $$ select case when owner = 'slow' then pg_advisory_xact_lock(${pause}) is not null else true end $$;
+    alter table hark.locks add constraint pause check (pause_if_slow(owner))`);
+  try {
+    await holdUp.client.query("select pg_advisory_lock($1)", [pause]);
+    const late = createLocks({ db: slow.client, owner: "slow" }).acquire("page", { ttlMs: 60_000 });
+    expect(await doneOrBlocked(db.pool, late, slow.pid)).toBe("blocked");
+
+    const early = createLocks({ db: quick.client, owner: "quick" }).acquire("page", { ttlMs: 60_000, waitMs: 60_000 });
+    const fences: bigint[] = [];
+    const visit = async (granted: Promise<Lock>) => {
+      await using lock = await granted;
+      fences.push(lock.fence);
+    };
+    const visits = [visit(early), visit(late)];
+    await doneOrBlocked(db.pool, visits[0]!, quick.pid);
+    await holdUp.client.query("select pg_advisory_unlock($1)", [pause]);
+    await Promise.all(visits);
+
+    expect(fences).toHaveLength(2);
+    expect(fences[1]).toBeGreaterThan(fences[0]!); // in the order in which they held
+  } finally {
+    for (const { giveBack } of [holdUp, slow, quick]) giveBack();
+    await db.pool.query("alter table hark.locks drop constraint pause; drop function pause_if_slow");
   }
 });
 

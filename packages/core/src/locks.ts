@@ -220,15 +220,15 @@ class Bell {
 
 type Answer = { isGranted: true; fence: bigint } | { isGranted: false; keyHash: string; expiresInMs: number };
 
-/** Takes a free or expired lock, or answers who is in the way. The row's own lock decides between two who try at once. */
+/** Takes a free or expired lock, or answers who is in the way. Those who try at once go one by one (next_fence). */
 const acquireLock = statement<{ key: string; token: string; owner: string; ttlMs: number }, Answer>(
   "acquire-lock",
   ["key", "token", "owner", "ttlMs"],
   `with granted as (
      insert into hark.locks as held (key, token, fence, owner, acquired_at, expires_at)
-     values ($1, $2, hark.next_fence(), $3, clock_timestamp(), clock_timestamp() + $4::float8 * interval '1 ms')
+     values ($1, $2, hark.next_fence($1), $3, clock_timestamp(), clock_timestamp() + $4::float8 * interval '1 ms')
      on conflict (key) do update
-        set token = excluded.token, fence = hark.next_fence(), owner = excluded.owner,
+        set token = excluded.token, fence = excluded.fence, owner = excluded.owner,
             acquired_at = excluded.acquired_at, expires_at = clock_timestamp() + $4::float8 * interval '1 ms'
       where held.expires_at <= clock_timestamp()
      returning fence)
