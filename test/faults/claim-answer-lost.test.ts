@@ -70,7 +70,7 @@ test("an outcome that was committed but never answered is written once, and its 
   for (const kind of ["succeed", "fail"] as const) {
     const { id } = await producer.enqueue(job, kind);
     await untilState(db, id, "running");
-    await eventually(() => worker.health().activeJobs === 1, { withinMs: 5_000, what: "the handler" });
+    await eventually(() => worker.health().activeJobs === 1, { withinMs: 60_000, what: "the handler" });
     await proxy.set({ delayMs });
     gates[kind].resolve();
     const written = await untilState(db, id, kind === "succeed" ? "completed" : "scheduled");

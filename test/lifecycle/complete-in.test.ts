@@ -34,9 +34,9 @@ test("the handler's row and the completion commit together", async ({ db, produc
   const done = await untilState(db, id, "completed");
   expect(done.result).toEqual({ stored: true });
   expect(await books(id)).toEqual([{ title: "Dune" }]);
-  await eventually(() => settled.length === 1, { withinMs: 5_000, what: "the event" });
+  await eventually(() => settled.length === 1, { withinMs: 30_000, what: "the event" });
   expect(settled).toEqual([[id, "completed"]]);
-  await eventually(() => worker.health().activeJobs === 0, { withinMs: 5_000, what: "the free slot" });
+  await eventually(() => worker.health().activeJobs === 0, { withinMs: 30_000, what: "the free slot" });
 });
 
 test("a Drizzle transaction completes a job as well", async ({ db, producer, queue, books, startWorker }) => {
@@ -111,7 +111,7 @@ test("a handler that fails after its transaction committed has completed its job
   const { id } = await producer.enqueue(job, {});
 
   await untilState(db, id, "completed");
-  await eventually(() => worker.health().activeJobs === 0, { withinMs: 5_000, what: "the end of the attempt" });
+  await eventually(() => worker.health().activeJobs === 0, { withinMs: 30_000, what: "the end of the attempt" });
   expect(await getJob(db, id)).toMatchObject({ state: "completed", attempts: [] });
   expect(await books(id)).toEqual([{ title: "Ulysses" }]);
 });
@@ -174,7 +174,7 @@ test("a cancelled job cannot be completed any more", async ({ db, producer, queu
   const { id } = await producer.enqueue(job, {});
 
   await untilState(db, id, "cancelled");
-  await eventually(() => worker.health().activeJobs === 0, { withinMs: 5_000, what: "the end of the attempt" });
+  await eventually(() => worker.health().activeJobs === 0, { withinMs: 30_000, what: "the end of the attempt" });
   expect(errors).toEqual([expect.any(LeaseLostError)]);
   expect(await books(id)).toEqual([]);
   expect((await getJob(db, id))!.state).toBe("cancelled");

@@ -95,7 +95,7 @@ test("no more jobs of a queue run at once than its concurrency, and all of them 
 
   await producer.enqueueMany(Array.from({ length: 20 }, () => ({ job, payload: {} })));
 
-  await eventually(() => ended === 20, { withinMs: 10_000, what: "20 ended jobs" });
+  await eventually(() => ended === 20, { withinMs: 30_000, what: "20 ended jobs" });
   expect(most).toBe(3);
 });
 
@@ -115,17 +115,17 @@ test("a worker claims only for its free slots, so that another one finds the res
     });
   await startWorker([handlerOf("one")], { queues: { [queue]: 2 } });
   await producer.enqueueMany(Array.from({ length: 4 }, () => ({ job, payload: {} })));
-  await eventually(() => started.length === 2, { withinMs: 5_000, what: "two starts" });
+  await eventually(() => started.length === 2, { withinMs: 30_000, what: "two starts" });
 
   await startWorker([handlerOf("other")], { queues: { [queue]: 2 } });
 
-  await eventually(() => started.length === 4, { withinMs: 5_000, what: "four starts" });
+  await eventually(() => started.length === 4, { withinMs: 30_000, what: "four starts" });
   expect(started.toSorted()).toEqual(["one", "one", "other", "other"]);
   gate.resolve();
   await eventually(
     async () => (await db.pool.query("select from hark.running_jobs where queue = $1", [queue])).rowCount === 0,
     {
-      withinMs: 5_000,
+      withinMs: 30_000,
       what: "no job running",
     },
   );

@@ -23,7 +23,7 @@ test("a job without a handler stays ready, is warned about, and runs once there 
   await untilState(db, other.id, "completed"); // it stands in nobody's way
   const warning = await eventually(
     () => logger.lines.find(({ level, facts }) => level === "warn" && facts["type"] === "test.unknown"),
-    { withinMs: 10_000, what: "the warning" },
+    { withinMs: 30_000, what: "the warning" },
   );
   expect(warning.facts).toMatchObject({ queue, known: ["test.known"] });
   expect(warning.message).toMatch(/wait for a handler: add implement\(\)/);

@@ -12,7 +12,7 @@ test("higher priority starts first, then older", async ({ producer, queue, start
 
   await startWorker([implement(job, ({ payload }) => void order.push(payload))], { queues: { [queue]: 1 } });
 
-  await eventually(() => order.length === priorities.length, { withinMs: 10_000, what: "all starts" });
+  await eventually(() => order.length === priorities.length, { withinMs: 30_000, what: "all starts" });
   expect(order).toEqual([4, 1, 3, 7, 0, 5, 2, 6]);
 });
 
@@ -28,7 +28,7 @@ test("a job type's own priority counts where none is given", async ({ producer, 
 
   await startWorker(handlers, { queues: { [queue]: 1 } });
 
-  await eventually(() => order.length === 4, { withinMs: 10_000, what: "all starts" });
+  await eventually(() => order.length === 4, { withinMs: 30_000, what: "all starts" });
   expect(order).toEqual(["plain, raised", "urgent", "plain", "urgent, lowered"]);
 });
 
@@ -45,6 +45,6 @@ test("a full queue keeps no other queue waiting", async ({ producer, queue, star
   await producer.enqueue(quick, 1);
   await producer.enqueue(quick, 2);
 
-  await eventually(() => done.length === 2, { withinMs: 5_000, what: "the quick jobs" });
+  await eventually(() => done.length === 2, { withinMs: 30_000, what: "the quick jobs" });
   gate.resolve();
 });

@@ -22,7 +22,7 @@ test("a failed job is tried again after the backoff, with each ending in its led
 
   const { id } = await producer.enqueue(job, {});
   for (const attempt of [1, 2]) {
-    await eventually(() => seen.length === attempt, { withinMs: 5_000, what: `attempt ${attempt}` });
+    await eventually(() => seen.length === attempt, { withinMs: 30_000, what: `attempt ${attempt}` });
     const waiting = await untilState(db, id, "scheduled");
     expect(waiting.attempt).toBe(attempt);
     const line = waiting.attempts.at(-1)!;
@@ -80,7 +80,7 @@ test("a snooze gives the attempt back, as often as it likes", async ({ db, produ
   const { id } = await producer.enqueue(job, {});
   for (let snoozes = 1; snoozes < 5; snoozes += 1) {
     await eventually(async () => runs === snoozes && (await getJob(db, id))?.state === "scheduled", {
-      withinMs: 5_000,
+      withinMs: 30_000,
     });
     expect((await getJob(db, id))!.attempt).toBe(0);
     await makeDue(db, id);

@@ -26,11 +26,11 @@ test("the stats equal a count over the tables, whatever has happened to the jobs
     { job, payload: "plain", options: { delay: "1h" } },
   ]);
   const settled = { completed: 4, dead: 2, running: 2, parked: 1, scheduled: 2 };
-  await expect.poll(() => countJobs(db, queue), { timeout: 10_000 }).toEqual(settled);
+  await expect.poll(() => countJobs(db, queue), { timeout: 30_000 }).toEqual(settled);
   const doomed = await producer.enqueue(job, "plain", { delay: "1h" });
   await cancelJob(db, doomed.id);
   await requeueDeadJob(db, jobs[4]!.id);
-  await expect.poll(() => countJobs(db, queue), { timeout: 10_000 }).toEqual({ ...settled, cancelled: 1 });
+  await expect.poll(() => countJobs(db, queue), { timeout: 30_000 }).toEqual({ ...settled, cancelled: 1 });
 
   await statements.foldStats(db, {}); // many deltas or one row: the same sums
 
@@ -52,7 +52,7 @@ test("folding while batches settle loses no count", async ({ db, producer, queue
   for (let batch = 0; batch < 10; batch += 1) {
     await producer.enqueueMany(Array.from({ length: 100 }, () => ({ job, payload: {} })));
   }
-  await expect.poll(() => countJobs(db, queue), { timeout: 20_000 }).toEqual({ completed: 1_000 });
+  await expect.poll(() => countJobs(db, queue), { timeout: 30_000 }).toEqual({ completed: 1_000 });
   done.abort();
   await folding;
 

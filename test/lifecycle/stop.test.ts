@@ -20,7 +20,7 @@ test("a stopping worker claims nothing new, and lets what runs come to its end",
   const next = await producer.enqueue(job, {});
 
   const stopped = worker.stop();
-  await eventually(() => worker.health().state === "draining", { withinMs: 1_000, what: "draining" });
+  await eventually(() => worker.health().state === "draining", { withinMs: 30_000, what: "draining" });
   expect(worker.health().activeJobs).toBe(1);
   gate.resolve();
   await stopped;
@@ -39,7 +39,7 @@ test("a stopped worker leaves no registration and no session", async ({ db, queu
   expect((await db.pool.query("select from hark.workers where name = $1", [queue])).rowCount).toBe(0);
   const sessions = `select application_name from pg_stat_activity
     where datname = current_database() and application_name in ('hark worker', 'hark listener', 'hark lease')`;
-  await expect.poll(async () => (await db.pool.query(sessions)).rows, { timeout: 5_000 }).toEqual([]);
+  await expect.poll(async () => (await db.pool.query(sessions)).rows, { timeout: 30_000 }).toEqual([]);
 });
 
 test("what outlasts the drain is aborted with the reason and handed back, without burning the attempt", async ({

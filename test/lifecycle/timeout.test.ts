@@ -68,7 +68,7 @@ test("a handler that ignores its signal is left behind after the grace: its job 
   expect(await untilState(db, id, "dead")).toMatchObject({ error: expect.stringContaining("longer than its 50 ms") });
   await untilState(db, following.id, "completed");
   gate.resolve("far too late");
-  await eventually(() => worker.health().activeJobs === 0, { withinMs: 5_000, what: "no active job" });
+  await eventually(() => worker.health().activeJobs === 0, { withinMs: 30_000, what: "no active job" });
   expect((await getJob(db, id))!.state).toBe("dead");
 });
 

@@ -55,7 +55,7 @@ test("a rollback removes the job and its wake-up", async ({ db, producer, queue,
   client.release();
   await producer.enqueue(job, {}, { queue: `${queue}.after` }); // whatever was sent before is heard before
 
-  await eventually(() => heard.of(`${queue}.after`).length === 1, { withinMs: 5_000, what: "the later wake-up" });
+  await eventually(() => heard.of(`${queue}.after`).length === 1, { withinMs: 30_000, what: "the later wake-up" });
   expect(heard.of(queue)).toEqual([]);
   expect(await countJobs(db, queue)).toEqual({});
 });
@@ -81,7 +81,7 @@ test("a Drizzle transaction carries the job with its own rows", async ({ db, pro
 
   expect((await untilState(db, id, "ready")).payload).toEqual({ order: 2, quote: "it's $1", list: [null, "ü"] });
   expect((await orm.execute(sql`select id from orders`)).rows).toEqual([{ id: 2 }]);
-  await eventually(() => heard.of(queue).length === 1, { withinMs: 5_000, what: "one wake-up" });
+  await eventually(() => heard.of(queue).length === 1, { withinMs: 30_000, what: "one wake-up" });
 });
 
 test("a Drizzle savepoint that rolls back takes its jobs along, and leaves the others", async ({
@@ -149,7 +149,7 @@ test("a statement that inserts many jobs sends one wake-up for each queue, and o
   ]);
   await producer.enqueue(job, {}, { queue: `${queue}.after` });
 
-  await eventually(() => heard.of(`${queue}.after`).length === 1, { withinMs: 5_000, what: "the later wake-up" });
+  await eventually(() => heard.of(`${queue}.after`).length === 1, { withinMs: 30_000, what: "the later wake-up" });
   expect(heard.all.slice(before).toSorted()).toEqual(
     [
       `job_ready ${queue}`,

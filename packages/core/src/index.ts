@@ -68,6 +68,7 @@ export {
   getStats,
   type JobDetails,
   listDeadJobs,
+  loadQuestions,
   requeueDeadJob,
   type StateCounts,
   type Stats,

@@ -5,6 +5,7 @@ import {
   type Database,
   describeUrl,
   getStats,
+  loadQuestions,
   type Logger,
   migrate,
   openDatabase,
@@ -178,6 +179,7 @@ export class JobManager implements AsyncDisposable {
     } else {
       await checkSchema(connectionString);
     }
+    await loadQuestions(); // before a job runs
     const isPooled = listenUrl !== undefined && listenUrl !== connectionString;
     const database = openDatabase({ connectionString, isPooled, applicationName: "hark job manager" });
     this.#open = { database, producer: createProducer({ database }) };

@@ -1,21 +1,28 @@
 /**
- * What people ask and do, loaded at the first question: it is answered with Drizzle, whose modules take 1.2 s of CPU to load
- * (measured on two cores, Node 24), ten times what all the rest of Hark takes. Producers and workers never ask.
+ * What people ask and do. The questions are answered with Drizzle, whose modules take 0.4 to 1.5 s to load (two cores, Node
+ * 24), ten times what all the rest of Hark takes, so they are loaded at the first question: producers and workers never ask.
  */
-export const getStats: typeof import("./get-stats.ts").getStats = async (...asked) =>
-  (await import("./get-stats.ts")).getStats(...asked);
+const questions = () => import("./questions.ts");
+type Questions = Awaited<ReturnType<typeof questions>>;
 
-export const getJob: typeof import("./get-job.ts").getJob = async (...asked) =>
-  (await import("./get-job.ts")).getJob(...asked);
+/**
+ * Loads what answers questions. A process that runs jobs and also asks calls it before it claims any, since loading blocks the
+ * event loop, and with it every job, for as long as it takes.
+ */
+export async function loadQuestions(): Promise<void> {
+  await questions();
+}
 
-export const listDeadJobs: typeof import("./dead-jobs.ts").listDeadJobs = async (...asked) =>
-  (await import("./dead-jobs.ts")).listDeadJobs(...asked);
+export const getStats: Questions["getStats"] = async (...asked) => (await questions()).getStats(...asked);
 
-export const deadJobIdAt: typeof import("./dead-jobs.ts").deadJobIdAt = async (...asked) =>
-  (await import("./dead-jobs.ts")).deadJobIdAt(...asked);
+export const getJob: Questions["getJob"] = async (...asked) => (await questions()).getJob(...asked);
 
-export const countLiveWorkers: typeof import("./live-workers.ts").countLiveWorkers = async (...asked) =>
-  (await import("./live-workers.ts")).countLiveWorkers(...asked);
+export const listDeadJobs: Questions["listDeadJobs"] = async (...asked) => (await questions()).listDeadJobs(...asked);
+
+export const deadJobIdAt: Questions["deadJobIdAt"] = async (...asked) => (await questions()).deadJobIdAt(...asked);
+
+export const countLiveWorkers: Questions["countLiveWorkers"] = async (...asked) =>
+  (await questions()).countLiveWorkers(...asked);
 
 export { cancelJob } from "./cancel-job.ts";
 export { requeueDeadJob } from "./requeue-dead-job.ts";
