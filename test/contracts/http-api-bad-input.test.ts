@@ -41,17 +41,15 @@ async function fillTables(database: Database): Promise<void> {
     queues: "{}",
     leaseMs: 60_000,
   });
-  const claimed = await statements.claimJobs(database, {
+  const { jobs } = await statements.claimJobs(database, {
     queue: "default",
     limit: 2,
     worker,
     token: claim,
     types: ["product"],
   });
-  const buried = claimed.flatMap((job) =>
-    "id" in job
-      ? [{ id: job.id, token: claim, ending: "error", reason: "attempts_exhausted", error: "Error: no" } as const]
-      : [],
+  const buried = jobs.map(
+    ({ id }) => ({ id, token: claim, ending: "error", reason: "attempts_exhausted", error: "Error: no" }) as const,
   );
   await statements.buryJobs(database, { buried: statements.buriedJson(buried) });
   await producer.enqueue(missionJobs[0], { target_url: "https://shop.example/", metadata: {} });

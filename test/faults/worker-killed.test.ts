@@ -3,7 +3,7 @@ import { expect } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { lostOrDoubled, unexplainedStarts } from "../support/explain.ts";
 import { test } from "../support/fixtures.ts";
-import { countJobs, insertJob, insertJobs, untilState } from "../support/jobs.ts";
+import { countJobs, insertJobs } from "../support/jobs.ts";
 
 const leaseMs = 2_000;
 
@@ -37,35 +37,6 @@ test("the jobs of a worker killed by SIGKILL restart elsewhere within its lease,
       attempts: [{ ending: "crashed", attempt: 1, token: ledger.of("started", id)[0]!.token }],
     });
   }
-  expect(await unexplainedStarts(db, ledger)).toEqual([]);
-});
-
-test("a job that takes its worker down three times becomes a dead letter, and the queue goes on", async ({
-  db,
-  queue,
-  ledger,
-  startProcess,
-}) => {
-  const poison = await insertJob(db, { queue, type: "test.task", payloadJson: '{"does": "die"}', maxAttempts: 10 });
-
-  for (let deaths = 1; deaths <= 3; deaths += 1) {
-    const victim = await startProcess({ leaseMs, concurrency: 4, awaitReady: false }); // it may be gone before it listens
-    expect(await victim.exited).toBe("SIGKILL");
-    expect(ledger.of("started", poison)).toHaveLength(deaths);
-  }
-  const neighbours = await insertJobs(
-    db,
-    Array.from({ length: 10 }, () => ({ queue, type: "test.task", payloadJson: '{"ms": 300}' })),
-  );
-  await startProcess({ leaseMs, concurrency: 4 });
-
-  expect(await untilState(db, poison, "dead", { withinMs: 60_000 })).toMatchObject({
-    reason: "worker_died",
-    attempt: 3,
-    crashCount: 3,
-  });
-  for (const id of neighbours) await untilState(db, id, "completed", { withinMs: 60_000 });
-  expect(ledger.of("started", poison)).toHaveLength(3);
   expect(await unexplainedStarts(db, ledger)).toEqual([]);
 });
 

@@ -62,7 +62,7 @@ test(`${total} random endings land in the states, with the attempts, delays and 
     tried.push(...ended);
 
     async function writeDown(endings: Tried[], jitter: Random): Promise<void> {
-      const completed: Parameters<typeof statements.completedJson>[0][number][] = [];
+      const completed: Parameters<typeof statements.completionsOf>[0][number][] = [];
       const retried: statements.RetriedJob[] = [];
       const buried: statements.BuriedJob[] = [];
       const crashed: bigint[] = [];
@@ -79,7 +79,7 @@ test(`${total} random endings land in the states, with the attempts, delays and 
         else expect(await statements.cancelJob(db, { id: job.id })).toEqual([{ wasIn: "running" }]);
       }
       const settled = await Promise.all([
-        statements.completeJobs(db, { completed: statements.completedJson(completed) }),
+        statements.completeJobs(db, statements.completionsOf(completed)),
         statements.retryJobs(db, { retried: statements.retriedJson(retried) }),
         statements.buryJobs(db, { buried: statements.buriedJson(buried) }),
       ]);
@@ -257,7 +257,7 @@ test("an ending is written once: the same outcome again, or another's token, mov
       buried: statements.buriedJson([{ id: dead!.id, token, ending: "fatal", reason: "unrecoverable", error: "" }]),
     });
   const complete = (token: string) =>
-    statements.completeJobs(db, { completed: statements.completedJson([{ id: done!.id, token, resultJson: null }]) });
+    statements.completeJobs(db, statements.completionsOf([{ id: done!.id, token, resultJson: null }]));
 
   for (const write of [complete, retry, bury]) {
     expect(await write(randomUUID())).toEqual([]);

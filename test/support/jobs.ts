@@ -39,13 +39,13 @@ export async function claim(
   db: Executor,
   request: Partial<statements.ClaimRequest> & { queue: string; worker: string },
 ): Promise<statements.ClaimedJob[]> {
-  const rows = await statements.claimJobs(db, { limit: 1, token: randomUUID(), types: ["test.plain"], ...request });
-  return rows.filter((row) => "id" in row);
+  const { jobs } = await statements.claimJobs(db, { limit: 1, token: randomUUID(), types: ["test.plain"], ...request });
+  return jobs;
 }
 
 /** The outcome "completed" of claimed jobs, to be settled. */
-export function completed(...jobs: readonly statements.Claim[]): { completed: string } {
-  return { completed: statements.completedJson(jobs.map(({ id, token }) => ({ id, token, resultJson: null }))) };
+export function completed(...jobs: readonly statements.Claim[]): statements.Completions {
+  return statements.completionsOf(jobs.map(({ id, token }) => ({ id, token, resultJson: null })));
 }
 
 /** Waits until a job stands in a state, and answers it whole. */

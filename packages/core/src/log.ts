@@ -7,6 +7,8 @@ export interface Logger {
   warn(facts: object, message: string): void;
   error(facts: object, message: string): void;
   child(facts: object): Logger;
+  /** If it can tell: saves making up what would not be written. */
+  isLevelEnabled?(level: string): boolean;
 }
 
 /** A pino on stderr, so that stdout stays free for data; LOG_LEVEL sets its level, "info" if not given. */

@@ -61,9 +61,10 @@ export class Claims {
   /** "again": what stood in the way is gone. "soon": a key is changing hands. */
   async #claim(worker: string): Promise<DequeuedJob | "none" | "again" | "soon"> {
     const types = this.#jobs.map(({ type }) => type);
-    const rows = await statements.claimJobs(this.#db, { queue, limit: 1, worker, token: randomUUID(), types });
-    const row = rows.find((found): found is statements.ClaimedJob => !("blockedKey" in found));
-    const keys = rows.flatMap((found) => ("blockedKey" in found ? [found.blockedKey] : []));
+    const {
+      jobs: [row],
+      blockedKeys: keys,
+    } = await statements.claimJobs(this.#db, { queue, limit: 1, worker, token: randomUUID(), types });
     const isParked = await statements.parkBlocked(this.#db, { queue, keys });
     if (!row && keys.length > 0) return isParked ? "again" : "soon";
     if (!row) return "none";

@@ -42,7 +42,7 @@ export class Settlement {
   async complete(claim: statements.Claim, result: unknown): Promise<void> {
     const resultJson = checkResult(result);
     await this.#write(claim, () =>
-      statements.completeJobs(this.#db, { completed: statements.completedJson([{ ...claim, resultJson }]) }),
+      statements.completeJobs(this.#db, statements.completionsOf([{ ...claim, resultJson }])),
     );
   }
 

@@ -4,6 +4,7 @@ import type { Executor } from "./executor.ts";
 import type { LeaseKeeper } from "./lease-keeper.ts";
 import { Loop, type Next } from "./runtime/loop.ts";
 import type { Part } from "./runtime/part.ts";
+import type { Companions, Settler } from "./settler.ts";
 
 /** Most jobs in one claim: larger ones hold their locks longer than they save. */
 const batchSize = 500;
@@ -15,23 +16,41 @@ const batchSize = 500;
 const aboutToComeFree = { baseMs: 5, factor: 2, capMs: 250, jitter: 0.1 };
 
 /**
- * Claims ready jobs of one queue for its free slots. Notifications, reconnects and freed slots all ring its wake-up; without
- * them it looks every poll interval.
+ * A claim of the whole queue that took this long, in ms, had to step over rows that are dead but cannot be vacuumed, as under an
+ * old snapshot. The next claims then start behind the last one.
+ */
+const slowClaimMs = 5;
+
+/** Share of the time that goes into looking at the whole queue meanwhile, for jobs with older ids that became ready again. */
+const wholeQueueShare = 0.1;
+
+/**
+ * Claims ready jobs of one queue for its free slots, and settles along what has succeeded. Notifications, reconnects and hungry
+ * slots ring its wake-up; without them it looks every poll interval.
  */
 export class Claimer implements Part {
   readonly queue: string;
   readonly loop: Loop;
+  /** For claims that settle along: durable. */
   readonly #db: Database;
+  /** For claims alone: a commit lost in a crash leaves the job ready, and its token to nobody. */
+  readonly #claimDb: Database;
   readonly #executor: Executor;
+  readonly #settler: Settler;
   readonly #lease: LeaseKeeper;
   readonly #types: readonly string[];
   /** Claims in a row that found a key about to come free. */
   #looksForKeys = 0;
+  /** Where the last claim ended, while claims of the whole queue are slow. */
+  #mark: statements.ClaimRequest["after"];
+  #wholeQueueDueAt = 0;
 
   constructor(parts: {
     queue: string;
     db: Database;
+    claimDb: Database;
     executor: Executor;
+    settler: Settler;
     lease: LeaseKeeper;
     types: readonly string[];
     pollMs: number;
@@ -39,7 +58,9 @@ export class Claimer implements Part {
   }) {
     this.queue = parts.queue;
     this.#db = parts.db;
+    this.#claimDb = parts.claimDb;
     this.#executor = parts.executor;
+    this.#settler = parts.settler;
     this.#lease = parts.lease;
     this.#types = parts.types;
     this.loop = new Loop({
@@ -48,7 +69,7 @@ export class Claimer implements Part {
       logger: parts.logger,
       step: (signal) => this.#step(signal),
     });
-    parts.executor.onSlotFreed(parts.queue, this.loop.wakeUp);
+    parts.executor.onHungry(parts.queue, () => this.loop.wakeUp.ring());
   }
 
   start(): void {
@@ -61,30 +82,53 @@ export class Claimer implements Part {
 
   async #step(signal: AbortSignal): Promise<Next> {
     const worker = this.#lease.identity;
-    const limit = Math.min(this.#executor.freeSlots(this.queue), batchSize);
-    if (limit <= 0 || worker === undefined) return "rest"; // a freed slot or a new lease rings
+    const limit = Math.min(this.#executor.wanted(this.queue), batchSize);
+    if (limit <= 0 || worker === undefined || signal.aborted) return "rest"; // a hungry slot or a new lease rings
 
-    const answer = await statements.claimJobs(this.#db, {
-      queue: this.queue,
-      limit,
-      worker,
-      token: randomUUID(),
-      types: this.#types,
-    });
-    const blocked: string[] = [];
-    let claimed = 0;
-    for (const row of answer) {
-      if ("blockedKey" in row) blocked.push(row.blockedKey);
-      else if (signal.aborted) await this.#executor.handBack(row); // stopped meanwhile, or given up on by the watchdog
-      else {
-        claimed += 1;
-        this.#executor.submit(row);
-      }
+    const after = this.#mark;
+    const { jobs, blockedKeys } = await this.#claim(worker, limit, after);
+    for (const job of jobs) {
+      if (signal.aborted) this.#executor.handBack(job); // stopped meanwhile, or given up on by the watchdog
+      else this.#executor.submit(job);
     }
-    const isParked = await statements.parkBlocked(this.#db, { queue: this.queue, keys: blocked });
-    if (claimed === limit) return "again"; // a full claim: more may be waiting
+    if (jobs.length === limit) return "again"; // more may be waiting
+    if (after) return "again"; // before the mark there may be others
+    const isParked = await statements.parkBlocked(this.#db, { queue: this.queue, keys: blockedKeys });
     if (!isParked) return { restMs: backoffMs(aboutToComeFree, (this.#looksForKeys += 1)) };
     this.#looksForKeys = 0;
-    return blocked.length > 0 ? "again" : "rest"; // what was parked may have stood before others
+    return blockedKeys.length > 0 ? "again" : "rest"; // what was parked may have stood before others
+  }
+
+  async #claim(
+    worker: string,
+    limit: number,
+    after: statements.ClaimRequest["after"],
+  ): Promise<statements.ClaimAnswer> {
+    const request = { queue: this.queue, limit, worker, token: randomUUID(), types: this.#types, after };
+    const companions = this.#settler.takeAlong();
+    const askedAt = performance.now();
+    const answer = companions
+      ? await this.#settleAndClaim(request, companions)
+      : await statements.claimJobs(this.#claimDb, request);
+    const tookMs = performance.now() - askedAt;
+
+    const last = answer.jobs.at(-1);
+    if (!last || answer.jobs.length < limit) this.#mark = undefined;
+    else if (after === undefined) {
+      this.#mark = tookMs >= slowClaimMs ? last : undefined;
+      this.#wholeQueueDueAt = askedAt + tookMs / wholeQueueShare;
+    } else this.#mark = performance.now() < this.#wholeQueueDueAt ? last : undefined;
+    return answer;
+  }
+
+  async #settleAndClaim(request: statements.ClaimRequest, companions: Companions): Promise<statements.ClaimAnswer> {
+    try {
+      const answer = await statements.claimJobs(this.#db, request, companions.completions);
+      companions.written(answer.settled);
+      return answer;
+    } catch (error) {
+      companions.failed(error);
+      throw error;
+    }
   }
 }

@@ -4,23 +4,38 @@ import {
   JobCancelledError,
   LeaseLostError,
   type Logger,
+  type Outcome,
   type statements,
   WorkerStoppingError,
 } from "@hark/core";
 import pLimit, { type LimitFunction } from "p-limit";
+import { Appetite } from "./appetite.ts";
 import { Attempt } from "./attempt.ts";
 import type { WorkerEvents } from "./events.ts";
 import type { Handler } from "./implement.ts";
+import { isSuspect, Quarantine } from "./quarantine.ts";
 import type { Part } from "./runtime/part.ts";
-import type { WakeUp } from "./runtime/wake-up.ts";
-import type { Settler } from "./settler.ts";
+import type { Settlement, Settler } from "./settler.ts";
 
 /** Outcomes that may wait to be written before claiming pauses: a database this slow needs no more work. */
 const mostBacklog = 2_000;
 
+/** Jobs held ahead that saw no slot come free for this long, in ms, go back: another process may be idle. */
+const stuckMs = 50;
+
+/** One queue's slots. */
+interface Lane {
+  readonly limit: LimitFunction;
+  readonly appetite: Appetite;
+  /** Attempts that began, to see whether any did. */
+  starts: number;
+  stuckTimer: NodeJS.Timeout | undefined;
+  onHungry: () => void;
+}
+
 /**
  * Runs claimed jobs, at most so many of a queue at once, and sends each one's outcome to the settler. p-limit bounds what
- * runs; the claimer asks {@link freeSlots} first, so nothing is ever queued inside the limit.
+ * runs; what it queues are the few jobs that were claimed ahead, see {@link Appetite}.
  */
 export class Executor implements Part {
   readonly #handlers: ReadonlyMap<string, Handler>;
@@ -28,10 +43,13 @@ export class Executor implements Part {
   readonly #events: WorkerEvents;
   readonly #graceMs: number;
   readonly #logger: Logger;
-  readonly #limits: ReadonlyMap<string, LimitFunction>;
+  readonly #lanes: ReadonlyMap<string, Lane>;
   /** By id and token, since after a lost lease the same job may come back before its former attempt has ended. */
   readonly #attempts = new Map<string, Attempt>();
-  readonly #slotFreed = new Map<string, WakeUp>();
+  readonly #quarantine = new Quarantine();
+  #isStopping = false;
+  /** Claiming waits for outcomes to be written. */
+  #isPaused = false;
   #idle = Promise.withResolvers<void>();
 
   constructor(parts: {
@@ -48,15 +66,30 @@ export class Executor implements Part {
     this.#events = parts.events;
     this.#graceMs = parts.graceMs;
     this.#logger = parts.logger;
-    this.#limits = new Map(
-      [...parts.concurrency].map(([queue, limit]) => [queue, pLimit({ concurrency: limit, rejectOnClear: true })]),
+    this.#lanes = new Map(
+      [...parts.concurrency].map(([queue, concurrency]) => [
+        queue,
+        {
+          limit: pLimit({ concurrency, rejectOnClear: true }),
+          appetite: new Appetite(concurrency),
+          starts: 0,
+          stuckTimer: undefined,
+          onHungry: () => {},
+        },
+      ]),
     );
   }
 
   start(): void {}
 
-  /** Resolves once nothing runs and every outcome was written or refused; what is still to be claimed is not its business. */
+  /**
+   * Hands back what has not begun, and resolves once nothing runs and every outcome was written or refused; what is still to be
+   * claimed is not its business.
+   */
   async stop(): Promise<void> {
+    this.#isStopping = true;
+    this.#quarantine.close();
+    this.#dropUnstarted();
     if (this.#attempts.size > 0) await this.#idle.promise;
   }
 
@@ -64,36 +97,40 @@ export class Executor implements Part {
     return this.#attempts.size;
   }
 
-  /** How many more jobs of a queue may start now. */
-  freeSlots(queue: string): number {
-    const limit = this.#limits.get(queue);
-    if (!limit || this.#settler.backlog > mostBacklog) return 0;
-    return limit.concurrency - limit.activeCount - limit.pendingCount;
+  /** How many more jobs of a queue to claim now; 0 while it has enough. */
+  wanted(queue: string): number {
+    const lane = this.#lanes.get(queue);
+    this.#isPaused = this.#settler.backlog > mostBacklog;
+    if (!lane || this.#isPaused || this.#quarantine.isTaken) return 0;
+    return lane.appetite.wanted(lane.limit.activeCount + lane.limit.pendingCount);
   }
 
-  /** Rings `wakeUp` whenever a slot of the queue comes free. */
-  onSlotFreed(queue: string, wakeUp: WakeUp): void {
-    this.#slotFreed.set(queue, wakeUp);
+  /** Calls `onHungry` whenever the queue wants jobs. */
+  onHungry(queue: string, onHungry: () => void): void {
+    const lane = this.#lanes.get(queue);
+    if (lane) lane.onHungry = onHungry;
   }
 
-  /** True while the claim's attempt runs or its outcome is on the way. */
+  /** True while the claim's attempt runs, waits for its slot or has its outcome on the way. */
   holds({ id, token }: statements.Claim): boolean {
     return this.#attempts.has(`${id} ${token}`);
   }
 
   submit(job: statements.ClaimedJob): void {
-    const limit = this.#limits.get(job.queue);
+    const lane = this.#lanes.get(job.queue);
     const handler = this.#handlers.get(job.type);
-    if (!limit || !handler)
+    if (!lane || !handler)
       throw new Error(`claimed job ${job.id} of ${job.queue}/${job.type}, which this worker does not run`);
-    const attempt = new Attempt(job, handler, this.#graceMs, this.#logger);
-    this.#attempts.set(`${job.id} ${job.token}`, attempt);
-    void this.#carryOut(attempt, handler, limit);
+    if (this.#isStopping || !this.#quarantine.admits(job)) return this.handBack(job);
+    const attempt = this.#take(job, handler);
+    if (isSuspect(job)) void this.#carryOutAlone(attempt, lane);
+    else void this.#carryOut(attempt, lane);
   }
 
   /** Gives a job that was claimed but not started back to the queue, attempt and all. */
-  async handBack(job: statements.ClaimedJob): Promise<void> {
-    await this.#settler.settle(job, this.#decide(job, { kind: "interrupted" }));
+  handBack(job: statements.ClaimedJob): void {
+    const handler = this.#handlers.get(job.type);
+    if (handler) this.#end(this.#take(job, handler), { kind: "interrupted" });
   }
 
   abortJob(id: bigint): void {
@@ -102,28 +139,68 @@ export class Executor implements Part {
     }
   }
 
-  /** Tells every running job that its worker stops, or lost its lease. */
+  /** Tells every running job that its worker stops, or lost its lease; what has not begun never does. */
   abortAll(why: "stopping" | "lease lost"): void {
+    this.#dropUnstarted();
     for (const attempt of this.#attempts.values()) {
       attempt.abort(why === "stopping" ? new WorkerStoppingError(attempt.job) : new LeaseLostError(attempt.job));
     }
   }
 
-  async #carryOut(attempt: Attempt, handler: Handler, limit: LimitFunction): Promise<void> {
+  #take(job: statements.ClaimedJob, handler: Handler): Attempt {
+    const attempt = new Attempt(job, handler, this.#graceMs, this.#logger);
+    this.#attempts.set(`${job.id} ${job.token}`, attempt);
+    return attempt;
+  }
+
+  async #carryOut(attempt: Attempt, lane: Lane): Promise<void> {
+    const { limit, appetite } = lane;
+    if (limit.pendingCount > 0) this.#watch(lane);
+    let ending: Ending;
+    try {
+      ending = await limit(async () => {
+        lane.starts += 1;
+        this.#events.tell("started", attempt.job);
+        const startedAt = performance.now();
+        const ended = await attempt.run();
+        attempt.durationMs = performance.now() - startedAt;
+        return ended;
+      });
+      appetite.learn(attempt.durationMs);
+    } catch {
+      ending = { kind: "interrupted" }; // the limit was cleared before its turn came
+    }
+    this.#end(attempt, ending);
+    if (this.wanted(attempt.job.queue) > 0) lane.onHungry();
+  }
+
+  /** A job that was there whenever a worker died runs by itself: if it is the cause, it takes no other along (FM-24). */
+  async #carryOutAlone(attempt: Attempt, lane: Lane): Promise<void> {
     const { job } = attempt;
-    const startedAt = performance.now();
-    const ending = await limit(() => {
-      this.#events.tell("started", job);
-      return attempt.run();
-    });
-    this.#slotFreed.get(job.queue)?.ring();
+    this.#logger.warn(
+      { jobId: job.id, queue: job.queue, type: job.type, crashCount: job.crashCount },
+      "job was running when workers died: it runs alone this time",
+    );
+    const isAdmitted = await this.#quarantine.enter(this.#attempts.size === 1);
+    try {
+      if (isAdmitted) await this.#carryOut(attempt, lane);
+      else this.#end(attempt, { kind: "interrupted" });
+    } finally {
+      this.#quarantine.leave();
+    }
+    this.#offerSlots();
+  }
 
-    const outcome = this.#decide(job, ending, handler);
-    const settlement = await this.#settler.settle(job, outcome);
+  #end(attempt: Attempt, ending: Ending): void {
+    const { job } = attempt;
+    const handler = this.#handlers.get(job.type);
+    const outcome = decideOutcome(job, ending, handler!.job.backoff);
+    this.#settler.settle(job, outcome, (settlement) => this.#settled(attempt, ending, outcome, settlement));
+  }
+
+  #settled(attempt: Attempt, ending: Ending, outcome: Outcome, settlement: Settlement): void {
+    const { job, durationMs } = attempt;
     this.#attempts.delete(`${job.id} ${job.token}`);
-    this.#slotFreed.get(job.queue)?.ring(); // the backlog may have been what held the claimer up
-
-    const durationMs = performance.now() - startedAt;
     if (settlement === "settled") {
       this.#events.tell("settled", job, outcome, durationMs);
       this.#report(job, outcome, durationMs);
@@ -136,22 +213,38 @@ export class Executor implements Part {
       );
       this.#events.tell("refused", job);
     }
+    if (this.#attempts.size === 1) this.#quarantine.othersLeft();
     if (this.#attempts.size === 0) {
       this.#idle.resolve();
       this.#idle = Promise.withResolvers();
     }
+    if (this.#isPaused && this.#settler.backlog <= mostBacklog) this.#offerSlots();
   }
 
-  #decide(job: statements.ClaimedJob, ending: Ending, handler = this.#handlers.get(job.type)) {
-    if (!handler) throw new Error(`no handler for ${job.type}`);
-    return decideOutcome(job, ending, handler.job.backoff);
+  #offerSlots(): void {
+    for (const [queue, { onHungry }] of this.#lanes) if (this.wanted(queue) > 0) onHungry();
   }
 
-  #report(
-    { id, queue, type, attempt, maxAttempts }: statements.ClaimedJob,
-    outcome: ReturnType<typeof decideOutcome>,
-    durationMs: number,
-  ) {
+  #dropUnstarted(): void {
+    for (const { limit } of this.#lanes.values()) limit.clearQueue();
+  }
+
+  /** While jobs wait for a slot, looks whether any came free since it last looked. */
+  #watch(lane: Lane): void {
+    if (lane.stuckTimer) return;
+    const { starts } = lane;
+    lane.stuckTimer = setTimeout(() => {
+      lane.stuckTimer = undefined;
+      if (lane.limit.pendingCount === 0) return;
+      if (lane.starts === starts) {
+        lane.appetite.learn(stuckMs * 20); // what runs now takes long: hold nothing ahead until it is over
+        lane.limit.clearQueue();
+      } else this.#watch(lane);
+    }, stuckMs);
+  }
+
+  #report({ id, queue, type, attempt, maxAttempts }: statements.ClaimedJob, outcome: Outcome, durationMs: number) {
+    if (outcome.state === "completed" && this.#logger.isLevelEnabled?.("debug") === false) return;
     const facts = { jobId: id, queue, type, attempt, maxAttempts, durationMs: Math.round(durationMs) };
     if (outcome.state === "completed") this.#logger.debug(facts, "job completed");
     else if (outcome.state === "dead")

@@ -1,4 +1,13 @@
-import { backoffMs, type Database, errorText, type Executor, type Logger, type Outcome, statements } from "@hark/core";
+import {
+  backoffMs,
+  type Database,
+  errorText,
+  type Executor,
+  type Logger,
+  type Outcome,
+  orLate,
+  statements,
+} from "@hark/core";
 import type { Part } from "./runtime/part.ts";
 import { sleep } from "./runtime/sleep.ts";
 
@@ -8,21 +17,35 @@ export type Settlement = "settled" | "refused";
 interface Entry {
   readonly claim: statements.Claim;
   outcome: Outcome;
-  readonly resolve: (settlement: Settlement) => void;
+  readonly done: (settlement: Settlement) => void;
   /** An earlier try ended without an answer, so it may have been written then. */
   isDoubtful: boolean;
+  /** A claim that took it along failed: it is written without one. */
+  isLeftBehind: boolean;
+}
+
+/** Successes that a claim settles in its own commit; one of the two methods is called once it is answered. */
+export interface Companions {
+  readonly completions: statements.Completions;
+  /** The claim committed, and moved these ids. */
+  written(ids: ReadonlySet<bigint>): void;
+  /** The claim failed: they are written without one. */
+  failed(error: unknown): void;
 }
 
 /** Most outcomes in one statement. Above some hundred the round trip is no longer what costs (performance.md, section 5). */
 const batchSize = 500;
+
+/** Longest wait for a claim that is under way and will soon take outcomes along, in ms. */
+const claimPatienceMs = 20;
 
 /** Between tries while the database does not answer: 0.1 s doubling to 5 s, half of it random. */
 const afterFailure = { baseMs: 100, factor: 2, capMs: 5_000, jitter: 0.5 };
 
 /**
  * Writes outcomes, fenced by their tokens. Single-flight: flushes at once when idle and gathers while a flush runs, so that
- * batches grow by themselves under load. An outcome is kept until the database took or refused it; a batch that the database
- * rejects is tried row by row, so that one bad row stops nobody (FM-16).
+ * batches grow by themselves under load; a claim that is due takes successes along. An outcome is kept until the database took
+ * or refused it; a batch that the database rejects is tried row by row, so that one bad row stops nobody (FM-16).
  */
 export class Settler implements Part {
   readonly #db: Database;
@@ -31,6 +54,9 @@ export class Settler implements Part {
   #waiting: Entry[] = [];
   #flushing: Promise<void> | undefined;
   #inFlight = 0;
+  /** Claims under way that settle along, and what ends when there is none. */
+  #claims = 0;
+  #noClaims = Promise.withResolvers<void>();
 
   constructor({ db, logger }: { db: Database; logger: Logger }) {
     this.#db = db;
@@ -46,7 +72,7 @@ export class Settler implements Part {
 
   /** Writes what waits and resolves; give up with {@link abandon} if the database does not come back. */
   async stop(): Promise<void> {
-    await this.#flushing;
+    while (this.#flushing) await this.#flushing;
   }
 
   /** Ends a stop() that waits for a database which does not answer: what is left is rescued when the lease runs out. */
@@ -54,37 +80,74 @@ export class Settler implements Part {
     this.#giveUp.abort();
   }
 
-  settle(claim: statements.Claim, outcome: Outcome): Promise<Settlement> {
-    return new Promise((resolve) => {
-      this.#waiting.push({ claim, outcome, resolve, isDoubtful: false });
-      this.#flushing ??= this.#flush();
-    });
+  /** Writes an outcome as soon as may be, and calls `done` when the database took or refused it. */
+  settle(claim: statements.Claim, outcome: Outcome, done: (settlement: Settlement) => void): void {
+    this.#waiting.push({ claim, outcome, done, isDoubtful: false, isLeftBehind: false });
+    this.#flushing ??= this.#flush();
+  }
+
+  /** Takes the successes that wait out of the next flush, for a claim to settle in its own commit; undefined if there are none. */
+  takeAlong(): Companions | undefined {
+    const entries: Entry[] = [];
+    const others: Entry[] = [];
+    for (const entry of this.#waiting) {
+      const goes = entry.outcome.state === "completed" && !entry.isLeftBehind && entries.length < batchSize;
+      (goes ? entries : others).push(entry);
+    }
+    if (entries.length === 0) return undefined;
+    this.#waiting = others;
+    this.#inFlight += entries.length;
+    this.#claims += 1;
+    const answered = () => {
+      this.#inFlight -= entries.length;
+      this.#claims -= 1;
+      if (this.#claims > 0) return;
+      this.#noClaims.resolve();
+      this.#noClaims = Promise.withResolvers();
+    };
+    return {
+      completions: completionsOf(entries),
+      written: (ids) => {
+        answered();
+        tell(entries, ids);
+      },
+      failed: (error) => {
+        answered();
+        for (const entry of entries) {
+          entry.isLeftBehind = true;
+          entry.isDoubtful = !isRejection(error);
+        }
+        this.#waiting.unshift(...entries);
+        this.#flushing ??= this.#flush();
+      },
+    };
   }
 
   async #flush(): Promise<void> {
-    await Promise.resolve(); // let the jobs that end in the same turn of the loop come along
+    await endOfTurn(); // jobs that end in the same turn of the event loop come along, and a claim due in it takes them first
     while (this.#waiting.length > 0 && !this.#giveUp.signal.aborted) {
+      if (this.#claims > 0) {
+        await orLate(this.#noClaims.promise, claimPatienceMs);
+        await endOfTurn();
+      }
       const batch = this.#waiting.splice(0, batchSize);
-      this.#inFlight = batch.length;
+      this.#inFlight += batch.length;
       for (const state of ["completed", "scheduled", "dead"] as const) {
         const entries = batch.filter(({ outcome }) => outcome.state === state);
         if (entries.length > 0) await this.#write(entries);
       }
+      this.#inFlight -= batch.length;
       // A cancelled job's row went when it was cancelled: there is nothing to write.
-      for (const { outcome, resolve } of batch) if (outcome.state === "cancelled") resolve("refused");
-      this.#inFlight = 0;
+      for (const { outcome, done } of batch) if (outcome.state === "cancelled") done("refused");
     }
-    for (const { resolve } of this.#waiting.splice(0)) resolve("refused"); // only after abandon()
+    for (const { done } of this.#waiting.splice(0)) done("refused"); // only after abandon()
     this.#flushing = undefined; // in the same turn as the last look, or an outcome in between would wait for the next
   }
 
   async #write(entries: Entry[]): Promise<void> {
     for (let failures = 1; !this.#giveUp.signal.aborted; failures += 1) {
       try {
-        const moved = new Set((await writeOutcomes(this.#db, entries)).map(({ id }) => id));
-        for (const { claim, resolve, isDoubtful } of entries) {
-          resolve(moved.has(claim.id) || isDoubtful ? "settled" : "refused");
-        }
+        tell(entries, new Set((await writeOutcomes(this.#db, entries)).map(({ id }) => id)));
         return;
       } catch (error) {
         if (isRejection(error)) return this.#writeOneByOne(entries, error);
@@ -96,7 +159,7 @@ export class Settler implements Part {
         await sleep(backoffMs(afterFailure, failures), { signal: this.#giveUp.signal });
       }
     }
-    for (const { resolve } of entries) resolve("refused");
+    for (const { done } of entries) done("refused");
   }
 
   async #writeOneByOne(entries: Entry[], rejection: unknown): Promise<void> {
@@ -110,22 +173,38 @@ export class Settler implements Part {
       { jobId: claim.id, error: rejection, outcome: outcome.state },
       "the database rejected an outcome",
     );
-    if (outcome.state === "dead") return only.resolve("refused"); // even a plain text was rejected: upkeep hands the job back
+    if (outcome.state === "dead") return only.done("refused"); // even a plain text was rejected: upkeep hands the job back
     const error = `the outcome "${outcome.state}" could not be stored: ${errorText(rejection)}`;
     only.outcome = { state: "dead", ending: "fatal", reason: "unrecoverable", error };
     await this.#write([only]);
   }
 }
 
+const endOfTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+function tell(entries: readonly Entry[], moved: ReadonlySet<bigint>): void {
+  for (const { claim, done, isDoubtful } of entries) done(moved.has(claim.id) || isDoubtful ? "settled" : "refused");
+}
+
+function completionsOf(entries: readonly Entry[]): statements.Completions {
+  return statements.completionsOf(
+    entries.map(({ claim: { id, token }, outcome }) => ({
+      id,
+      token,
+      resultJson: outcome.state === "completed" ? outcome.resultJson : null,
+    })),
+  );
+}
+
 function writeOutcomes(db: Executor, entries: Entry[]): Promise<{ id: bigint }[]> {
-  const rows = entries.map(({ claim: { id, token }, outcome }) => ({ id, token, ...outcome }));
-  switch (rows[0]?.state) {
+  const rows = () => entries.map(({ claim: { id, token }, outcome }) => ({ id, token, ...outcome }));
+  switch (entries[0]?.outcome.state) {
     case "completed":
-      return statements.completeJobs(db, { completed: statements.completedJson(rows as never) });
+      return statements.completeJobs(db, completionsOf(entries));
     case "scheduled":
-      return statements.retryJobs(db, { retried: statements.retriedJson(rows as never) });
+      return statements.retryJobs(db, { retried: statements.retriedJson(rows() as never) });
     default:
-      return statements.buryJobs(db, { buried: statements.buriedJson(rows as never) });
+      return statements.buryJobs(db, { buried: statements.buriedJson(rows() as never) });
   }
 }
 

@@ -42,8 +42,8 @@ const flushDeadlineMs = 5_000;
 /** How long it waits for loops to end their step, in ms: above a query's own deadline, below a supervisor's patience. */
 const loopDeadlineMs = 11_000;
 
-/** Connections for claims, settles and upkeep; the listener and the lease have their own. */
-const maxConnections = 3;
+/** Connections for settles and upkeep; claims, the listener and the lease have their own. */
+const maxConnections = 2;
 
 /** Builds the parts of a worker process and starts and stops them in order. See createWorker(). */
 export class Worker implements Stoppable, AsyncDisposable {
@@ -52,6 +52,7 @@ export class Worker implements Stoppable, AsyncDisposable {
   readonly locks: Locks;
   readonly #settings: WorkerSettings;
   readonly #db: Database;
+  readonly #claimDb: Database;
   readonly #listener: Listener;
   readonly #lease: LeaseKeeper;
   readonly #settler: Settler;
@@ -77,17 +78,25 @@ export class Worker implements Stoppable, AsyncDisposable {
       plansByIndex: true,
       applicationName: "hark worker",
     }));
+    const claimDb = (this.#claimDb = openDatabase({
+      connectionString,
+      isPooled,
+      maxConnections: 1,
+      plansByIndex: true,
+      isCommitAsynchronous: true,
+      applicationName: "hark worker",
+    }));
     const notifications = (this.#listener = new Listener({
       connectionString: listenUrl,
       applicationName: "hark listener",
       logger,
     }));
     this.locks = createLocks({ db, notifications, owner: name });
-    this.#settler = new Settler({ db, logger });
+    const settler = (this.#settler = new Settler({ db, logger }));
     const executor = (this.#executor = new Executor({
       handlers,
       concurrency,
-      settler: this.#settler,
+      settler,
       events,
       graceMs: settings.abortMs,
       logger,
@@ -106,7 +115,7 @@ export class Worker implements Stoppable, AsyncDisposable {
       onRegistered: () => this.#wakeClaimers(),
     }));
     this.#claimers = [...concurrency.keys()].map(
-      (queue) => new Claimer({ queue, db, executor, lease, types, pollMs, logger }),
+      (queue) => new Claimer({ queue, db, claimDb, executor, settler, lease, types, pollMs, logger }),
     );
     this.#sources = [
       ...this.#claimers,
@@ -178,6 +187,10 @@ export class Worker implements Stoppable, AsyncDisposable {
     await this.stop();
   }
 
+  async #closeDatabases(): Promise<void> {
+    await Promise.all([this.#db.close(), this.#claimDb.close()]);
+  }
+
   #wakeClaimers(queue?: string): void {
     for (const claimer of this.#claimers) {
       if (queue === undefined || claimer.queue === queue) claimer.loop.wakeUp.ring();
@@ -192,7 +205,7 @@ export class Worker implements Stoppable, AsyncDisposable {
       await this.#lease.start();
     } catch (error) {
       this.#state = "stopped";
-      await this.#db.close();
+      await this.#closeDatabases();
       throw error;
     }
     if (this.#stopping) return; // stopped while it started
@@ -211,7 +224,7 @@ export class Worker implements Stoppable, AsyncDisposable {
     const failure = await this.#starting?.catch((error: unknown) => error);
     if (failure instanceof HarkError || failure instanceof Error || !this.#starting) {
       this.#state = "stopped";
-      await this.#db.close();
+      await this.#closeDatabases();
       return;
     }
     this.#state = "draining";
@@ -228,7 +241,7 @@ export class Worker implements Stoppable, AsyncDisposable {
     await orLate(this.#settler.stop(), flushDeadlineMs);
     await this.#lease.stop();
     await this.#listener.close();
-    await orLate(this.#db.close(), flushDeadlineMs);
+    await orLate(this.#closeDatabases(), flushDeadlineMs);
     this.#state = "stopped";
     logger.info({ worker: this.#settings.name }, "worker stopped");
   }

@@ -1,3 +1,4 @@
+import { type Completions, settledCtes } from "./complete-jobs.ts";
 import { asId, type RawRow, statement } from "./statement.ts";
 
 export interface ClaimRequest {
@@ -9,6 +10,11 @@ export interface ClaimRequest {
   readonly token: string;
   /** Only jobs of these types: what the worker has handlers for. */
   readonly types: readonly string[];
+  /**
+   * Only jobs of a higher id and of this priority or more: what a claim that starts behind the rows which former claims left
+   * dead asks for. Without them it looks at the whole queue.
+   */
+  readonly after?: { readonly id: bigint; readonly priority: number } | undefined;
 }
 
 /** A job in a worker's hands. */
@@ -24,17 +30,20 @@ export interface ClaimedJob {
   readonly crashCount: number;
   readonly key: string | undefined;
   readonly token: string;
-  readonly createdAt: Date;
 }
 
-/** A key that is running while ready jobs of it wait: they are to be parked, see park-jobs.ts. */
-export interface BlockedJob {
-  readonly blockedKey: string;
+export interface ClaimAnswer {
+  /** The most urgent first. */
+  readonly jobs: ClaimedJob[];
+  /** Keys that are running while ready jobs of theirs wait: they are to be parked, see park-jobs.ts. */
+  readonly blockedKeys: string[];
+  /** Ids that a claim which settles along has moved. */
+  readonly settled: ReadonlySet<bigint>;
 }
 
 /**
- * Moves up to `limit` of the most urgent ready jobs of a queue to a worker, under a new token; higher priority first, then
- * older. Jobs whose key is running stay, and their keys are answered as blocked.
+ * The part of a statement that moves up to $2 of the most urgent ready jobs of queue $1 to worker $3, under token $4; higher
+ * priority first, then older. Jobs whose key is running stay, and their keys are answered as blocked.
  *
  * - The order, the limit and the lock stand in a materialized CTE, which runs once whatever the plan (FM-26).
  * - Running keys are left out by what the snapshot shows, so a claim never waits for a transaction that is still completing one
@@ -42,16 +51,15 @@ export interface BlockedJob {
  *   they wait for each other in one order only (FM-31).
  * - Jobs are deleted by id, never by ctid: a row that moved since it was read would stay behind, in both tables.
  */
-export const claimJobs = statement<ClaimRequest, ClaimedJob | BlockedJob>(
-  "claim-jobs",
-  ["queue", "limit", "worker", "token", "types"],
-  `with alive as materialized (
+const claimedCtes = `
+   alive as materialized (
      select id from hark.workers
       where id = $3 and dead_at is null and expires_at > clock_timestamp() for key share),
    next as materialized (
      select id, queue, type, payload, priority, attempt, max_attempts, crash_count, key, unique_key, run_at, created_at
        from hark.jobs
       where queue = $1 and state = 'ready' and type = any ($5::text[]) and exists (select from alive)
+        and priority >= $6 and id > $7
         and (key is null or not exists (
           select from hark.running_jobs held where held.queue = jobs.queue and held.key = jobs.key))
       order by priority desc, id limit $2
@@ -63,26 +71,72 @@ export const claimJobs = statement<ClaimRequest, ClaimedJob | BlockedJob>(
             run_at, created_at, clock_timestamp(), $3, $4::uuid
        from next order by key, priority desc, id
      on conflict (queue, key) where key is not null do nothing
-     returning id, type, payload, priority, attempt, max_attempts, crash_count, key, created_at),
+     returning id, type, payload, priority, attempt, max_attempts, crash_count, key),
    gone as (delete from hark.jobs where id = any (array(select id from claimed))),
    blocked as (
      select key from next where key is not null and not exists (select from claimed where claimed.id = next.id)
      union
      select held.key from hark.running_jobs held, lateral (
        select from hark.jobs where jobs.queue = held.queue and jobs.key = held.key and jobs.state = 'ready' limit 1) waiting
-      where held.queue = $1 and held.key is not null)
-   select id, type, payload, priority, attempt, max_attempts, crash_count, key, created_at, $1::text as queue, $4::text as token
-     from claimed
+      where held.queue = $1 and held.key is not null)`;
+
+const claimedRows = `
+   select id, type, payload, priority, attempt, max_attempts, crash_count, key from claimed
    union all
-   select null, null, null, null, null, null, null, key, null, null, null from blocked`,
-  decode,
+   select null, null, null, null, null, null, null, key from blocked`;
+
+const parameters = ["queue", "limit", "worker", "token", "types", "leastPriority", "afterId"] as const;
+
+type ClaimParameters = Omit<ClaimRequest, "after"> & { leastPriority: number; afterId: bigint };
+
+export const claimReadyJobs = statement<ClaimParameters, RawRow>(
+  "claim-jobs",
+  parameters,
+  `with ${claimedCtes} ${claimedRows}`,
+  (row) => row,
 );
 
-function decode(row: RawRow): ClaimedJob | BlockedJob {
-  if (row.id === null) return { blockedKey: row.key as string };
+/** Settles and claims with one commit, where both are due: 1.3 times the throughput of two (storage.md, section 3). */
+export const settleAndClaimReadyJobs = statement<ClaimParameters & Completions, RawRow>(
+  "settle-and-claim-jobs",
+  [...parameters, "ids", "tokens", "results"],
+  `with ${settledCtes(8)}, ${claimedCtes} ${claimedRows}
+   union all
+   select null, 'settled', to_jsonb(array_agg(id::text)), null, null, null, null, null from settled`,
+  (row) => row,
+);
+
+/** The lowest priority there is: an integer's. */
+const anyPriority = -2_147_483_648;
+
+/** Claims ready jobs of a queue, under one new token. With `completions` it settles those jobs in the same commit. */
+export async function claimJobs(
+  db: Parameters<typeof claimReadyJobs>[0],
+  { after, ...request }: ClaimRequest,
+  completions?: Completions,
+): Promise<ClaimAnswer> {
+  const claim = { ...request, leastPriority: after?.priority ?? anyPriority, afterId: after?.id ?? 0n };
+  const rows = completions
+    ? await settleAndClaimReadyJobs(db, { ...claim, ...completions })
+    : await claimReadyJobs(db, claim);
+
+  const jobs: ClaimedJob[] = [];
+  const blockedKeys: string[] = [];
+  let settled: ReadonlySet<bigint> = new Set();
+  for (const row of rows) {
+    if (row.id !== null) jobs.push(claimedJob(row, request));
+    else if (row.type === "settled") settled = new Set(((row.payload ?? []) as string[]).map(BigInt));
+    else blockedKeys.push(row.key as string);
+  }
+  // The database inserts and answers in the order of keys.
+  jobs.sort((one, other) => other.priority - one.priority || (one.id < other.id ? -1 : 1));
+  return { jobs, blockedKeys, settled };
+}
+
+function claimedJob(row: RawRow, { queue, token }: Pick<ClaimRequest, "queue" | "token">): ClaimedJob {
   return {
     id: asId(row.id),
-    queue: row.queue as string,
+    queue,
     type: row.type as string,
     payload: row.payload,
     priority: row.priority as number,
@@ -90,7 +144,6 @@ function decode(row: RawRow): ClaimedJob | BlockedJob {
     maxAttempts: row.max_attempts as number,
     crashCount: row.crash_count as number,
     key: (row.key as string | null) ?? undefined,
-    token: row.token as string,
-    createdAt: row.created_at as Date,
+    token,
   };
 }

@@ -6,34 +6,53 @@ export interface Claim {
   readonly token: string;
 }
 
+/** Jobs that succeeded, as the parameters of {@link completeJobs} and of a claim that settles along. See completionsOf(). */
+export interface Completions {
+  /** Array literals: pg would build and escape them element by element. */
+  readonly ids: string;
+  readonly tokens: string;
+  /** A JSON object of the results by id, or null if no job had one. */
+  readonly results: string | null;
+}
+
 /**
- * Settles jobs that succeeded and answers the ids it moved; a claim that no longer holds is not among them. Names only id
- * and token, or the planner takes a wrong index. A success after failed tries goes into the ledger beside them.
+ * The part of a statement that settles jobs which succeeded, as CTEs; `settled` holds what it moved. Its parameters are those of
+ * {@link Completions}, from `$first` on. Names only id and token of a running job, or the planner takes a wrong index. A
+ * success after failed tries goes into the ledger beside them.
  */
-export const completeJobs = statement<{ completed: string }, { id: bigint }>(
-  "complete-jobs",
-  ["completed"],
-  `with settled as (
+export const settledCtes = (first: number): string => `
+   settled as (
      delete from hark.running_jobs job
-      using jsonb_to_recordset($1::jsonb) as done (id bigint, token uuid, result jsonb)
+      using unnest($${first}::bigint[], $${first + 1}::uuid[]) as done (id, token)
       where job.id = done.id and job.token = done.token
-     returning job.*, done.result),
+     returning job.*),
    finished as (
      insert into hark.finished_jobs (id, queue, type, payload, priority, attempt, max_attempts, crash_count, key, unique_key,
                                      run_at, created_at, state, result, started_at, finished_at, worker)
      select id, queue, type, payload, priority, attempt, max_attempts, crash_count, key, unique_key,
-            run_at, created_at, 'completed', result, started_at, clock_timestamp(), worker from settled),
+            run_at, created_at, 'completed', $${first + 2}::jsonb -> id::text, started_at, clock_timestamp(), worker from settled),
    ledger as (
      insert into hark.attempts (job_id, queue, type, attempt, ending, worker, token, started_at, finished_at)
      select id, queue, type, attempt, 'completed', worker, token, started_at, clock_timestamp()
        from settled where attempt > 1),
-   counted as (insert into hark.stats (queue, completed) select queue, count(*) from settled group by queue)
+   counted as (insert into hark.stats (queue, completed) select queue, count(*) from settled group by queue)`;
+
+/** Settles jobs that succeeded and answers the ids it moved; a claim that no longer holds is not among them. */
+export const completeJobs = statement<Completions, { id: bigint }>(
+  "complete-jobs",
+  ["ids", "tokens", "results"],
+  `with ${settledCtes(1)}
    select id from settled`,
   (row) => ({ id: asId(row.id) }),
 );
 
-/** The request of {@link completeJobs}: one JSON array, in id order (FM-31), each result serialised once. */
-export function completedJson(jobs: readonly (Claim & { readonly resultJson: string | null })[]): string {
+/** In id order, so that flushes that share jobs wait for each other in one order only (FM-31); each result serialised once. */
+export function completionsOf(jobs: readonly (Claim & { readonly resultJson: string | null })[]): Completions {
   const ordered = jobs.toSorted((one, other) => (one.id < other.id ? -1 : 1));
-  return `[${ordered.map(({ id, token, resultJson }) => `{"id":${id},"token":"${token}","result":${resultJson}}`).join(",")}]`;
+  const results = ordered.flatMap(({ id, resultJson }) => (resultJson === null ? [] : [`"${id}":${resultJson}`]));
+  return {
+    ids: `{${ordered.map(({ id }) => id).join(",")}}`,
+    tokens: `{${ordered.map(({ token }) => token).join(",")}}`,
+    results: results.length > 0 ? `{${results.join(",")}}` : null,
+  };
 }

@@ -1,9 +1,16 @@
 export type { Statement } from "./statement.ts";
 export { insertJobs, type InsertedJob, jobsJson, type NewJob } from "./insert-jobs.ts";
 export { promoteJobs, type Promotion } from "./promote-jobs.ts";
-export { type BlockedJob, type ClaimedJob, claimJobs, type ClaimRequest } from "./claim-jobs.ts";
+export {
+  type ClaimAnswer,
+  type ClaimedJob,
+  claimJobs,
+  claimReadyJobs,
+  type ClaimRequest,
+  settleAndClaimReadyJobs,
+} from "./claim-jobs.ts";
 export { parkBlocked, parkJobs } from "./park-jobs.ts";
-export { type Claim, completedJson, completeJobs } from "./complete-jobs.ts";
+export { type Claim, completeJobs, type Completions, completionsOf } from "./complete-jobs.ts";
 export { type RetriedJob, retriedJson, retryJobs } from "./retry-jobs.ts";
 export { buriedJson, type BuriedJob, buryJobs } from "./bury-jobs.ts";
 export { cancelJob } from "./cancel-job.ts";

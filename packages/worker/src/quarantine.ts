@@ -1,0 +1,60 @@
+import { orLate, type statements } from "@hark/core";
+
+/**
+ * Crashes after which a job is taken for the likely cause. Not after the first: all jobs that ran beside it have one too, and would
+ * come back one by one (docs/decisions/0006).
+ */
+const suspectAfter = 2;
+
+/** How long a job that may be poison waits to be alone, in ms. Then it runs beside what will not end. */
+const patienceMs = 60_000;
+
+/** Whether a job has been running at so many deaths of workers that it is to run alone. */
+export const isSuspect = ({ crashCount }: statements.ClaimedJob): boolean => crashCount >= suspectAfter;
+
+/**
+ * Keeps a job that was running when workers died apart from the others of its process, one at a time (FM-24). While it waits
+ * nothing more is claimed; what runs comes to its end first.
+ */
+export class Quarantine {
+  #isTaken = false;
+  #isRunning = false;
+  #isClosed = false;
+  #turn = Promise.withResolvers<void>();
+
+  /** A job waits or runs here: nothing else is to be claimed. */
+  get isTaken(): boolean {
+    return this.#isTaken;
+  }
+
+  /** Whether a claimed job may go on now; if not, it is to be handed back. Takes the place for a suspect. */
+  admits(job: statements.ClaimedJob): boolean {
+    if (this.#isRunning || this.#isClosed) return false;
+    if (!isSuspect(job)) return true;
+    if (this.#isTaken) return false;
+    return (this.#isTaken = true);
+  }
+
+  /** Resolves once the others have left, with false if the worker stops before. */
+  async enter(isAlone: boolean): Promise<boolean> {
+    if (!isAlone) await orLate(this.#turn.promise, patienceMs);
+    this.#isRunning = !this.#isClosed;
+    return this.#isRunning;
+  }
+
+  leave(): void {
+    this.#isTaken = this.#isRunning = false;
+    this.#turn = Promise.withResolvers();
+  }
+
+  /** Only the job that waits here is left. */
+  othersLeft(): void {
+    if (this.#isTaken) this.#turn.resolve();
+  }
+
+  /** Nothing begins here any more. */
+  close(): void {
+    this.#isClosed = true;
+    this.#turn.resolve();
+  }
+}
