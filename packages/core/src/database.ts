@@ -148,3 +148,10 @@ export async function checkConnection(db: Executor, where: string): Promise<void
     throw new DatabaseUnreachableError(where, error);
   }
 }
+
+/** True if the database answered that it will not take a row; false if it may take it later, or did not answer. */
+export function isRejection(error: unknown): boolean {
+  const code = error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
+  // Classes of SQLSTATE: 21 cardinality, 22 data, 23 integrity, 54 program limits. The rest is trouble that passes.
+  return /^(21|22|23|54)[0-9A-Z]{3}$/.test(code);
+}

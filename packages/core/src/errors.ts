@@ -150,6 +150,16 @@ export class LockTimeoutError extends HarkError {
   }
 }
 
+export class ProducerClosedError extends HarkError {
+  constructor() {
+    super(
+      "PRODUCER_CLOSED",
+      {},
+      "The producer is closed: nothing was written. Enqueue before close(), or make another with createProducer().",
+    );
+  }
+}
+
 export class DatabaseUnreachableError extends HarkError {
   constructor(where: string, cause: unknown) {
     super(

@@ -7,6 +7,7 @@ export {
   type DatabaseOptions,
   describeUrl,
   type Executor,
+  isRejection,
   openDatabase,
   pgTypes,
 } from "./database.ts";
@@ -24,6 +25,7 @@ export {
   LockTimeoutError,
   NotATransactionError,
   PayloadTooLargeError,
+  ProducerClosedError,
   RetryAfterError,
   SchemaVersionError,
   SnoozeError,

@@ -5,7 +5,6 @@ import {
   checkPriority,
   type Database,
   type Duration,
-  type Executor,
   executorOf,
   type InputOf,
   InvalidOptionsError,
@@ -14,13 +13,16 @@ import {
   limits,
   longestDelayMs,
   openDatabase,
+  orLate,
   parseDuration,
   parsePayload,
   payloadJson,
-  statements,
+  ProducerClosedError,
+  type statements,
   type Transaction,
   UnknownJobTypeError,
 } from "@hark/core";
+import { Coalescer, insert } from "./coalescer.ts";
 
 export interface EnqueueOptions {
   /** Wait this long before the first attempt; not with `runAt`. */
@@ -53,7 +55,9 @@ export interface JobRequest<Job extends JobDefinition = JobDefinition> {
 
 export interface Enqueuer {
   /**
-   * Checks a job and inserts it; workers wake when the insert commits. Nothing is written if it throws.
+   * Checks a job and inserts it; workers wake when the insert commits. Calls that come while another's insert is under way share
+   * the next one, and each has its own answer; they get ids in the order of the calls. Nothing is written if it throws, but for
+   * a connection that breaks before the answer: then nobody can know.
    * @throws UnknownJobTypeError, InvalidPayloadError, PayloadTooLargeError, InvalidOptionsError, InvalidNameError
    */
   enqueue<Job extends JobDefinition>(job: Job, payload: InputOf<Job>, options?: EnqueueOptions): Promise<EnqueuedJob>;
@@ -70,7 +74,10 @@ export interface Producer extends Enqueuer, AsyncDisposable {
    * @throws NotATransactionError for a pool, a database or a client without BEGIN
    */
   in(tx: Transaction): Enqueuer;
-  /** Closes what the producer opened itself; a borrowed pool stays open. */
+  /**
+   * Waits for the answers of what was called before, at most 10 s, then closes what the producer opened itself; a borrowed pool
+   * stays open. Later calls throw ProducerClosedError.
+   */
   close(): Promise<void>;
 }
 
@@ -87,29 +94,62 @@ export function createProducer(options: ProducerOptions): Producer {
       : "pool" in options
         ? borrowPool(options.pool, options)
         : openDatabase({ applicationName: "hark producer", ...options });
+  const coalescer = new Coalescer(db);
+  const own = enqueuerOn(
+    (job) => coalescer.insert(job),
+    (jobs) => insert(db, jobs),
+  );
+  const calls = new Set<Promise<unknown>>();
+  let isClosed = false;
+  const tracked = async <Answer>(work: () => Promise<Answer>): Promise<Answer> => {
+    if (isClosed) throw new ProducerClosedError();
+    const call = work();
+    calls.add(call);
+    try {
+      return await call;
+    } finally {
+      calls.delete(call);
+    }
+  };
   const close = async () => {
+    isClosed = true;
+    await orLate(Promise.allSettled(calls), closeDeadlineMs);
     if (!("database" in options)) await db.close();
   };
-  return { ...enqueuerOn(db), in: (tx) => enqueuerOn(executorOf(tx)), close, [Symbol.asyncDispose]: close };
+  return {
+    enqueue: (job, payload, enqueueOptions) => tracked(() => own.enqueue(job, payload, enqueueOptions)),
+    enqueueMany: (requests) => tracked(() => own.enqueueMany(requests)),
+    in(tx) {
+      // At once: what a transaction wrote must be there when it goes on.
+      const executor = executorOf(tx);
+      return enqueuerOn(
+        async (job) => (await insert(executor, [job]))[0]!,
+        (jobs) => insert(executor, jobs),
+      );
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  };
 }
 
-function enqueuerOn(executor: Executor): Enqueuer {
+/** How long close() waits for answers, in ms: a statement's own deadline. */
+const closeDeadlineMs = 10_000;
+
+function enqueuerOn(
+  insertOne: (job: statements.NewJob) => Promise<EnqueuedJob>,
+  insertAll: (jobs: statements.NewJob[]) => Promise<EnqueuedJob[]>,
+): Enqueuer {
   return {
     async enqueue(job, payload, options) {
-      const [enqueued] = await insert([await checkJob(job, payload, options)]);
-      return enqueued!;
+      return insertOne(await checkJob(job, payload, options));
     },
     async enqueueMany(requests) {
       const jobs: statements.NewJob[] = [];
       for (const { job, payload, options } of requests as readonly JobRequest[])
         jobs.push(await checkJob(job, payload, options));
-      return jobs.length ? insert(jobs) : [];
+      return jobs.length ? insertAll(jobs) : [];
     },
   };
-
-  function insert(jobs: statements.NewJob[]): Promise<EnqueuedJob[]> {
-    return statements.insertJobs(executor, { jobs: statements.jobsJson(jobs) });
-  }
 }
 
 /** Everything about a job that can be wrong is found here, before anything is written. */

@@ -3,6 +3,7 @@ import {
   type Database,
   errorText,
   type Executor,
+  isRejection,
   type Logger,
   type Outcome,
   orLate,
@@ -206,11 +207,4 @@ function writeOutcomes(db: Executor, entries: Entry[]): Promise<{ id: bigint }[]
     default:
       return statements.buryJobs(db, { buried: statements.buriedJson(rows() as never) });
   }
-}
-
-/** True if the database answered that it will not take the row; false if it may take it later, or did not answer. */
-function isRejection(error: unknown): boolean {
-  const code = error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
-  // Classes of SQLSTATE: 21 cardinality, 22 data, 23 integrity, 54 program limits. The rest is trouble that passes.
-  return /^(21|22|23|54)[0-9A-Z]{3}$/.test(code);
 }

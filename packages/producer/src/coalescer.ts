@@ -1,0 +1,73 @@
+import { type Executor, isRejection, statements } from "@hark/core";
+
+/** Most jobs in one insert, and most bytes of payload: beyond, a longer statement gains nothing and holds more memory. */
+const mostJobs = 1_000;
+const mostBytes = 4 * 1_024 * 1_024;
+
+interface Call {
+  readonly job: statements.NewJob;
+  readonly resolve: (enqueued: statements.InsertedJob) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Makes one durable insert of the enqueue() calls that come while another is under way: what many callers pay for is the commit,
+ * and they share it. Single-flight: a call that finds none under way goes at once, so nobody waits for a timer. Each call has its
+ * own answer; a job that the database refuses fails alone. If the connection breaks, every call of that insert fails, and its jobs
+ * are there all or none: they are not sent again, since the commit may have happened.
+ *
+ * What waits is bounded by the callers, who await it. Jobs with a unique key go by themselves: their insert may have to wait for
+ * the transaction of another job with that key, and nobody else should.
+ */
+export class Coalescer {
+  readonly #executor: Executor;
+  #waiting: Call[] = [];
+  #isFlushing = false;
+
+  constructor(executor: Executor) {
+    this.#executor = executor;
+  }
+
+  async insert(job: statements.NewJob): Promise<statements.InsertedJob> {
+    if (job.uniqueKey !== undefined) return (await insert(this.#executor, [job]))[0]!;
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ job, resolve, reject });
+      if (!this.#isFlushing) void this.#flush();
+    });
+  }
+
+  async #flush(): Promise<void> {
+    this.#isFlushing = true;
+    await Promise.resolve(); // calls of the same turn come along
+    while (this.#waiting.length > 0) await this.#write(this.#take());
+    this.#isFlushing = false; // in the same turn as the last look, or a call in between would wait for the next
+  }
+
+  #take(): Call[] {
+    let bytes = 0;
+    const end = this.#waiting.findIndex(({ job }, place) => {
+      bytes += job.payloadJson.length;
+      return place === mostJobs || (place > 0 && bytes > mostBytes);
+    });
+    return this.#waiting.splice(0, end === -1 ? this.#waiting.length : end);
+  }
+
+  async #write(calls: Call[]): Promise<void> {
+    try {
+      const enqueued = await insert(
+        this.#executor,
+        calls.map(({ job }) => job),
+      );
+      for (const [place, { resolve }] of calls.entries()) resolve(enqueued[place]!);
+    } catch (error) {
+      if (calls.length > 1 && isRejection(error)) {
+        for (const call of calls) await this.#write([call]); // one of them is to blame
+      } else for (const { reject } of calls) reject(error);
+    }
+  }
+}
+
+/** Inserts jobs in one statement, and answers in their order. */
+export function insert(executor: Executor, jobs: statements.NewJob[]): Promise<statements.InsertedJob[]> {
+  return statements.insertJobs(executor, { jobs: statements.jobsJson(jobs) });
+}
