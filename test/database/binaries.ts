@@ -25,9 +25,17 @@ export async function binariesIn(directory: string, account: Account | undefined
     string,
   ];
 
-  const run = async (file: string): Promise<string> =>
-    (await promisify(execFile)(file, ["--version"], { ...runAs(account), cwd: "/" })).stdout;
-  const [answer] = await Promise.all([postgres, initdb, pgCtl].map(run));
+  const run = async (file: string, tries = 3): Promise<string> => {
+    try {
+      return (await promisify(execFile)(file, ["--version"], { ...runAs(account), cwd: "/" })).stdout;
+    } catch (error) {
+      // A Ctrl-C goes to these programs too, and says nothing of whether they run.
+      if (tries > 1 && error instanceof Error && "signal" in error && error.signal === "SIGINT")
+        return run(file, tries - 1);
+      throw error;
+    }
+  };
+  const [answer] = await Promise.all([postgres, initdb, pgCtl].map((file) => run(file)));
 
   return {
     version: /\d+(?:\.\d+|\w+)/.exec(answer ?? "")?.[0] ?? "unknown",
