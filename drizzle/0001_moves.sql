@@ -189,8 +189,10 @@ BEGIN
     LATERAL (SELECT CASE
       WHEN jsonb_typeof(item) <> 'object' THEN 'is no object'
       WHEN unknown.field IS NOT NULL THEN format('has the unknown field %L', unknown.field)
-      WHEN coalesce(item ->> 'type', '') !~ '^[a-z0-9][a-z0-9_.:-]{0,62}$' THEN format('has no valid type name: %L', item ->> 'type')
-      WHEN item ->> 'queue' !~ '^[a-z0-9][a-z0-9_.:-]{0,62}$' THEN format('has no valid queue name: %L', item ->> 'queue')
+      WHEN coalesce(item ->> 'type', '') !~ '^[a-z0-9][a-z0-9_.:-]*$' OR octet_length(item ->> 'type') > 63
+        THEN format('has no valid type name: %L', item ->> 'type')
+      WHEN item ->> 'queue' !~ '^[a-z0-9][a-z0-9_.:-]*$' OR octet_length(item ->> 'queue') > 63
+        THEN format('has no valid queue name: %L', item ->> 'queue')
       WHEN octet_length((item -> 'payload')::text) > 262144 THEN 'has a payload over 262144 bytes'
       WHEN octet_length(item ->> 'key') > 1024 OR octet_length(item ->> 'unique_key') > 1024 THEN 'has a key over 1024 bytes'
       WHEN item ? 'run_at' AND item ? 'delay_ms' THEN 'has both run_at and a delay'

@@ -150,6 +150,17 @@ export class LockTimeoutError extends HarkError {
   }
 }
 
+export class EnqueueTimeoutError extends HarkError {
+  constructor(deadlineMs: number) {
+    super(
+      "ENQUEUE_TIMEOUT",
+      { deadlineMs },
+      `PostgreSQL did not answer an insert within ${deadlineMs} ms, so nobody can know whether the job was written: ` +
+        `look for it before you enqueue it again, and see what keeps the pool or the server busy.`,
+    );
+  }
+}
+
 export class ProducerClosedError extends HarkError {
   constructor() {
     super(

@@ -57,8 +57,10 @@ export interface Enqueuer {
   /**
    * Checks a job and inserts it; workers wake when the insert commits. Calls that come while another's insert is under way share
    * the next one, and each has its own answer; they get ids in the order of the calls. Nothing is written if it throws, but for
-   * a connection that breaks before the answer: then nobody can know.
+   * a connection that breaks before the answer, or an answer that is overdue: then nobody can know. Calls with a unique key, or
+   * whose payload schema is asynchronous, go at their own pace.
    * @throws UnknownJobTypeError, InvalidPayloadError, PayloadTooLargeError, InvalidOptionsError, InvalidNameError
+   * @throws EnqueueTimeoutError after 20 s without an answer
    */
   enqueue<Job extends JobDefinition>(job: Job, payload: InputOf<Job>, options?: EnqueueOptions): Promise<EnqueuedJob>;
   /** Checks all jobs, then inserts them in one statement: all or none. Answers in the order given, and throws as enqueue does. */
