@@ -96,13 +96,15 @@ async function soak(
         if (random() < 0.3) await pause(random() * 15);
       }
     });
-    if (!isHasty && random() < 0.3) {
+    const trouble = isHasty ? 1 : random();
+    if (trouble < 0.2) {
       // Its mark vanishes on the server before its owner hears of it.
       await db.pool.query(
         `select pg_terminate_backend(pid) from (select pid from pg_locks
-          where locktype = 'advisory' and classid = 1751216747 order by random() limit 1) one`,
+          where locktype = 'advisory' and classid = 1751216747
+            and database = (select oid from pg_database where datname = current_database()) order by random() limit 1) one`,
       );
-    } else if (!isHasty && random() < 0.3) {
+    } else if (trouble < 0.4) {
       await start();
       await leave();
     }
