@@ -81,6 +81,7 @@ export class Sleeper {
       return { restMs: busyRestMs };
     }
     if (!(this.#isQuiet && this.#gate.isArmed(this.#queue))) {
+      this.#isQuiet = false; // what it said of a former mark is nothing to the next, should this attempt throw
       let failure: unknown;
       const looking = () =>
         look().catch((error: unknown) => {
