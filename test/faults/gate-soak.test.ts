@@ -68,7 +68,7 @@ async function soak(
   const leave = async () => {
     const old = crew.shift()!;
     await old.stop();
-    gone += old.claimed.size;
+    tally.gone += old.claimed.size;
   };
   /** What it found keeps a sleeper awake for a while. */
   const work = (step: "armed" | "found") => (step === "found" ? pause(random() * 10) : undefined);
@@ -80,18 +80,17 @@ async function soak(
     clients.push(client);
   }
 
-  let committed = 0;
-  let gone = 0;
-  const claimed = () => gone + crew.reduce((sum, sleeper) => sum + sleeper.claimed.size, 0);
-  while (committed < wanted) {
+  const tally = { committed: 0, gone: 0 };
+  const claimed = () => tally.gone + crew.reduce((sum, sleeper) => sum + sleeper.claimed.size, 0);
+  while (tally.committed < wanted) {
     const wantedCrew = random() < 0.6 ? 1 : 1 + Math.trunc(random() * sleepers);
     while (crew.length < wantedCrew) await start();
     while (crew.length > wantedCrew) await leave();
-    const target = Math.min(committed + jobsOfRound, wanted);
+    const target = Math.min(tally.committed + jobsOfRound, wanted);
     const producing = clients.map(async (client) => {
-      while (committed < target) {
+      while (tally.committed < target) {
         const ids = await transact(client, queue, random);
-        committed += ids.length; // read after the wait: others count too
+        tally.committed += ids.length; // read after the wait: others count too
         // Now and then a producer is quiet, so that sleepers fall asleep in the middle of others' transactions.
         if (random() < 0.3) await pause(random() * 15);
       }
@@ -109,9 +108,9 @@ async function soak(
       await leave();
     }
     await Promise.all(producing);
-    await eventually(() => claimed() === committed, {
+    await eventually(() => claimed() === tally.committed, {
       withinMs: standstillMs,
-      what: `seed ${seed}: the claims of all ${committed} jobs`,
+      what: `seed ${seed}: the claims of all ${tally.committed} jobs`,
     });
   }
 }
