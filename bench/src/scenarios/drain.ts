@@ -1,29 +1,51 @@
-import { defineJob } from "@hark/core";
-import { implement } from "@hark/worker";
-import type { Workbench } from "../workbench.ts";
+import { nowMs } from "../clock.ts";
+import type { Run } from "../run.ts";
+import type { Scenario } from "../scenario.ts";
 
-const jobs = 50_000;
+/** When a slow adapter is cut, in ms: its rate is known by then. */
+const limitMs = 30_000;
+const quickLimitMs = 5_000;
 
-/** Jobs a second of one worker with the defaults that empties a queue of no-op jobs, and of one call that fills it. */
-export async function drain({ producer, startWorker }: Workbench): Promise<Record<string, number>> {
-  const nothing = defineJob("bench.drain", { queue: "drain" });
-  const calledAt = performance.now();
-  for (let sent = 0; sent < jobs; sent += 1_000) {
-    await producer.enqueueMany(Array.from({ length: 1_000 }, (_, n) => ({ job: nothing, payload: { n: sent + n } })));
+const metrics = [
+  { key: "perSecond", label: "drained", unit: "jobs/s" },
+  { key: "workerCpuMicros", label: "CPU of the workers", unit: "us/job" },
+];
+
+/** Preloaded jobs that do nothing, from the start of the workers until the last one is written down as completed. */
+async function drain(run: Run, workers: number, isAnalysed: boolean): Promise<Record<string, number>> {
+  const jobs = run.isQuick ? 50_000 : 200_000;
+  await run.loadWorkers(workers);
+  if (isAnalysed) await run.load(0, jobs);
+  else {
+    await run.settleServer(); // what the planner knows is an empty table
+    await run.load(0, jobs);
   }
-  const enqueuedMs = performance.now() - calledAt;
-
-  let settled = 0;
-  const all = Promise.withResolvers<void>();
-  const startedAt = performance.now();
-  await using worker = await startWorker([implement(nothing, () => {})], { queues: 100 });
-  worker.events.on("settled", () => {
-    settled += 1;
-    if (settled === jobs) all.resolve();
-  });
-  await all.promise;
-  return {
-    enqueuedPerSecond: jobs / (enqueuedMs / 1_000),
-    drainedPerSecond: jobs / ((performance.now() - startedAt) / 1_000),
-  };
+  await run.settleServer({ isAnalysed });
+  const startedAt = nowMs();
+  const [isComplete] = await Promise.all([
+    run.untilHandled(jobs, run.isQuick ? quickLimitMs : limitMs),
+    run.startWorkers(jobs),
+  ]);
+  const elapsedMs = nowMs() - startedAt;
+  const { handled, cpuMicros } = await run.tally({ isComplete });
+  return { perSecond: handled / (elapsedMs / 1_000), workerCpuMicros: cpuMicros / handled };
 }
+
+export const drains: readonly Scenario[] = [
+  { name: "drain:1", title: "Drain, one worker process", metrics, measure: (run) => drain(run, 1, true) },
+  { name: "drain:2", title: "Drain, two worker processes", metrics, measure: (run) => drain(run, 2, true) },
+  {
+    name: "drain:stale",
+    title: "Drain with stale statistics: the planner knows an empty table",
+    metrics,
+    async arrange(server) {
+      await server.admin("alter system set autovacuum = off");
+      await server.admin("select pg_reload_conf()");
+      return async () => {
+        await server.admin("alter system reset autovacuum");
+        await server.admin("select pg_reload_conf()");
+      };
+    },
+    measure: (run) => drain(run, 1, false),
+  },
+];

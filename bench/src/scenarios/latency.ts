@@ -1,25 +1,100 @@
-import { defineJob } from "@hark/core";
-import { implement } from "@hark/worker";
-import { percentile, type Workbench } from "../workbench.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { eventually, nowMs } from "../clock.ts";
+import type { Run } from "../run.ts";
+import type { Scenario } from "../scenario.ts";
+import { percentile } from "../statistics.ts";
 
-const samples = 500;
+const percentiles = [
+  { key: "p50Ms", label: "p50", unit: "ms" },
+  { key: "p99Ms", label: "p99", unit: "ms" },
+];
 
-/** Idle start latency: from the call of enqueue() to the start of the handler in an idle worker, one job at a time, in ms. */
-export async function latency({ producer, startWorker }: Workbench): Promise<Record<string, number>> {
-  const started = new Map<number, (at: number) => void>();
-  const ping = defineJob("bench.ping");
-  await using _worker = await startWorker([
-    implement(ping, ({ payload }) => started.get((payload as { n: number }).n)?.(performance.now())),
-  ]);
-  const latencies: number[] = [];
-  for (let n = 0; n < samples; n += 1) {
-    const start = Promise.withResolvers<number>();
-    started.set(n, start.resolve);
-    const calledAt = performance.now();
-    await producer.enqueue(ping, { n });
-    latencies.push((await start.promise) - calledAt);
-    // Let it fall asleep: the next job shall find an idle worker.
-    await new Promise((resolve) => setTimeout(resolve, 10));
+/** One job at a time for an idle worker: from the call of enqueue() to the start of the handler. */
+async function idle(run: Run): Promise<Record<string, number>> {
+  const jobs = run.isQuick ? 200 : 1_000;
+  const limitMs = run.isQuick ? 10_000 : 60_000;
+  const calledAt: number[] = [];
+  await run.loadWorkers(1);
+  await run.startWorkers(jobs);
+  await sleep(1_000); // past the first looks of a worker that has just started
+  const deadline = nowMs() + limitMs;
+  while (calledAt.length < jobs && nowMs() < deadline) {
+    const n = calledAt.push(nowMs()) - 1;
+    await run.producer.enqueue({ n });
+    if (!(await eventually(() => run.handled > n, 30_000, 1)))
+      throw new Error(`${run.adapter.name}: job ${n} is lost.`);
+    await sleep(10 + Math.random() * 10); // it falls asleep, at no set distance from its own timers
   }
+  const { startedAt } = await run.tally({ isComplete: calledAt.length === jobs });
+  const latencies = calledAt.map((at, n) => startedAt[n]! - at);
   return { p50Ms: percentile(latencies, 0.5), p99Ms: percentile(latencies, 0.99) };
 }
+
+/** Single enqueues at a fixed rate, whatever becomes of those before: from when a job was due to be enqueued to its start. */
+async function openLoop(run: Run, perSecond: number): Promise<Record<string, number>> {
+  const seconds = run.isQuick ? 5 : 20;
+  const limitMs = run.isQuick ? 10_000 : 60_000;
+  const jobs = perSecond * seconds;
+  await run.loadWorkers(1);
+  await run.startWorkers(jobs);
+  await sleep(1_000);
+  const beganAt = nowMs() + 100;
+  const dueAt = (n: number): number => beganAt + (n / perSecond) * 1_000;
+  const isRefused = new Uint8Array(jobs);
+  let refused = 0;
+  const calls: Promise<unknown>[] = [];
+  for (let n = 0; n < jobs;) {
+    for (; n < jobs && dueAt(n) <= nowMs(); n += 1) {
+      const number = n;
+      calls.push(
+        run.producer.enqueue({ n }).catch(() => {
+          isRefused[number] = 1;
+          refused += 1;
+        }),
+      );
+    }
+    await sleep(1);
+  }
+  const offeredAt = nowMs();
+  const handledInTime = run.handled;
+  const isComplete =
+    (await eventually(() => run.handled >= jobs - refused, limitMs)) &&
+    (await Promise.race([Promise.all(calls).then(() => true), sleep(1_000, false)]));
+  const elapsedMs = nowMs() - beganAt;
+  const { startedAt, handled } = await run.tally({ isComplete: isComplete && refused === 0 });
+  // A job that had not started when the run was cut has waited at least so long.
+  const cutAt = nowMs();
+  const latencies: number[] = [];
+  for (let n = 0; n < jobs; n += 1) if (!isRefused[n]) latencies.push((startedAt[n] || cutAt) - dueAt(n));
+  const rate = isComplete ? handledInTime / ((offeredAt - beganAt) / 1_000) : handled / (elapsedMs / 1_000);
+  return {
+    p50Ms: percentile(latencies, 0.5),
+    p99Ms: percentile(latencies, 0.99),
+    perSecond: rate,
+    behindSeconds: Math.max(0, (jobs - refused - handledInTime) / rate),
+    refused,
+  };
+}
+
+const openLoopMetrics = [
+  ...percentiles,
+  { key: "perSecond", label: "sustained", unit: "jobs/s" },
+  { key: "behindSeconds", label: "behind at the end", unit: "s" },
+  { key: "refused", label: "calls refused", unit: "" },
+];
+
+export const latencies: readonly Scenario[] = [
+  { name: "latency:idle", title: "Start latency of an idle worker", metrics: percentiles, measure: idle },
+  {
+    name: "latency:500",
+    title: "Start latency, 500 single enqueues/s offered",
+    metrics: openLoopMetrics,
+    measure: (run) => openLoop(run, 500),
+  },
+  {
+    name: "latency:2000",
+    title: "Start latency, 2,000 single enqueues/s offered",
+    metrics: openLoopMetrics,
+    measure: (run) => openLoop(run, 2_000),
+  },
+];

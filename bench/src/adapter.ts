@@ -1,0 +1,49 @@
+/** What a job of the benchmark carries: its number and, where a scenario asks for it, more. */
+export interface Payload {
+  /** Counted from 0: the place of the job in the tally. */
+  readonly n: number;
+  /** When it was due to start, in ms of the machine's monotonic clock. */
+  readonly at?: number;
+  /** How long its handler takes, in ms; nothing if not given. */
+  readonly ms?: number;
+  /** Makes the payload larger. */
+  readonly pad?: string;
+}
+
+/** Called once for each attempt of a job. Returns a promise only if the job takes time. */
+export type Handle = (payload: Payload) => Promise<void> | void;
+
+export interface BenchProducer {
+  /** Resolves when the job is durable, as far as the adapter's store knows durability. */
+  enqueue(payload: Payload): Promise<unknown>;
+  /** One call for all of them. */
+  enqueueMany(payloads: readonly Payload[]): Promise<unknown>;
+  /** Whether no job waits or runs any more: what is handled is also written down as completed. */
+  isEmpty(): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+/** One job queue under one set of options. All adapters get the same orders, and none knows the scenario. */
+export interface Adapter {
+  readonly name: string;
+  readonly store: "postgresql" | "redis";
+  /** The options that differ from the package's defaults, in words, for the results. */
+  readonly options: string;
+  /** The package whose version stands in the results, unless it is ours. */
+  readonly packageName?: string;
+  /** Makes the schema in a fresh database. */
+  prepare(url: string): Promise<void>;
+  openProducer(url: string): Promise<BenchProducer>;
+  /** Resolves when the worker takes jobs. It runs until its process is killed. */
+  startWorker(url: string, handle: Handle): Promise<void>;
+}
+
+/** Handles a batch side by side; waits only for those that take time. */
+export async function handleAll(payloads: readonly Payload[], handle: Handle): Promise<void> {
+  const pending: Promise<void>[] = [];
+  for (const payload of payloads) {
+    const work = handle(payload);
+    if (work) pending.push(work);
+  }
+  await Promise.all(pending);
+}

@@ -1,0 +1,78 @@
+import pg from "pg";
+import { type ConstructorOptions, PgBoss, type Queue, type WorkOptions } from "pg-boss";
+import { type Adapter, handleAll, type Payload } from "../adapter.ts";
+
+const queue = "bench";
+
+interface Tuning {
+  readonly boss: Omit<ConstructorOptions, "connectionString">;
+  readonly queue: Omit<Queue, "name">;
+  readonly work: WorkOptions;
+}
+
+/** Three workers of large batches that fetch without a rest while batches come back full, woken by NOTIFY when idle. */
+const best: Tuning = {
+  boss: { useListenNotify: true, supervise: true },
+  queue: { notify: true },
+  work: { batchSize: 2_000, localConcurrency: 3, pollingIntervalSeconds: 0.5, burstWhenBatchFull: true },
+};
+
+function pgBoss(name: string, options: string, tuning: Tuning): Adapter {
+  const open = async (url: string, isWorker: boolean): Promise<PgBoss> => {
+    // Only the worker's process looks after the queue: two that do would be one too many for one queue.
+    const boss = new PgBoss({
+      connectionString: url,
+      ...tuning.boss,
+      ...(isWorker ? {} : { supervise: false, schedule: false }),
+    });
+    boss.on("error", () => {}); // what it reports is retried; what is not shows in the tally
+    await boss.start();
+    return boss;
+  };
+  return {
+    name,
+    store: "postgresql",
+    options,
+    packageName: "pg-boss",
+    async prepare(url) {
+      const boss = await open(url, false);
+      await boss.createQueue(queue, tuning.queue);
+      await boss.stop({ graceful: false });
+    },
+    async openProducer(url) {
+      const boss = await open(url, false);
+      const pool = new pg.Pool({ connectionString: url, max: 1 });
+      return {
+        enqueue: (payload) => boss.send(queue, payload),
+        enqueueMany: (payloads) =>
+          boss.insert(
+            queue,
+            payloads.map((data) => ({ data })),
+          ),
+        async isEmpty() {
+          const { rows } = await pool.query(
+            `select not exists (select from pgboss.job where name = $1 and state < 'completed') as "isEmpty"`,
+            [queue],
+          );
+          return rows[0].isEmpty === true;
+        },
+        async close() {
+          await boss.stop({ graceful: false });
+          await pool.end();
+        },
+      };
+    },
+    async startWorker(url, handle) {
+      const boss = await open(url, true);
+      await boss.work<Payload>(queue, tuning.work, async (jobs) => {
+        await handleAll(
+          jobs.map(({ data }) => data),
+          handle,
+        );
+      });
+    },
+  };
+}
+
+export const pgBossBest = pgBoss("pg-boss", JSON.stringify(best), best);
+export const pgBossDefault = pgBoss("pg-boss-default", "defaults", { boss: {}, queue: {}, work: {} });

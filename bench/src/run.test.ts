@@ -1,0 +1,26 @@
+import { expect, test } from "vitest";
+import { tallyOf } from "./run.ts";
+
+const reportOf = (...counts: number[]) => ({
+  counts: Uint8Array.from(counts),
+  startedAt: Float64Array.from(counts, (count, n) => (count ? n + 1 : 0)),
+  endedAt: Float64Array.from(counts, (count, n) => (count ? n + 2 : 0)),
+  cpuMicros: 10,
+  heapBytes: 0,
+});
+
+test("jobs that two processes share are tallied as one whole", () => {
+  const tally = tallyOf([reportOf(1, 0, 1), reportOf(0, 1, 0)], true, "hark");
+  expect(tally.handled).toBe(3);
+  expect([...tally.startedAt]).toEqual([1, 2, 3]);
+  expect(tally.cpuMicros).toBe(20);
+});
+
+test("a job that two processes handled voids the run", () => {
+  expect(() => tallyOf([reportOf(1, 0), reportOf(1, 1)], false, "hark")).toThrow("job 0 was handled 2 times");
+});
+
+test("a job that nobody handled voids a complete run, and not one that was cut", () => {
+  expect(() => tallyOf([reportOf(1, 0)], true, "hark")).toThrow("job 1 was handled 0 times");
+  expect(tallyOf([reportOf(1, 0)], false, "hark").handled).toBe(1);
+});

@@ -1,0 +1,136 @@
+import pg from "pg";
+import type { Adapter, BenchProducer, Payload } from "./adapter.ts";
+import { eventually, nowMs } from "./clock.ts";
+import type { Sample } from "./statistics.ts";
+import { WorkerProcess } from "./worker-process.ts";
+import type { Report } from "./worker-protocol.ts";
+
+/** Jobs of one call of a bulk enqueue. */
+const bulk = 1_000;
+
+/** What all worker processes of a run saw together. */
+export interface Tally {
+  readonly handled: number;
+  /** When each job's handler started first, in ms of the machine's monotonic clock; 0 if it did not. */
+  readonly startedAt: Float64Array;
+  readonly endedAt: Float64Array;
+  readonly cpuMicros: number;
+  readonly reports: readonly Report[];
+}
+
+/** One measurement of one adapter in a store of its own: what a scenario works with. */
+export class Run implements AsyncDisposable {
+  readonly adapter: Adapter;
+  readonly url: string;
+  readonly isQuick: boolean;
+  readonly producer: BenchProducer;
+  readonly workers: WorkerProcess[] = [];
+  readonly #stack: AsyncDisposableStack;
+
+  private constructor(
+    adapter: Adapter,
+    url: string,
+    isQuick: boolean,
+    producer: BenchProducer,
+    stack: AsyncDisposableStack,
+  ) {
+    this.adapter = adapter;
+    this.url = url;
+    this.isQuick = isQuick;
+    this.producer = producer;
+    this.#stack = stack;
+  }
+
+  static async open(adapter: Adapter, url: string, isQuick: boolean): Promise<Run> {
+    await using stack = new AsyncDisposableStack();
+    await adapter.prepare(url);
+    const producer = await adapter.openProducer(url);
+    stack.defer(() => producer.close());
+    return new Run(adapter, url, isQuick, producer, stack.move());
+  }
+
+  /** Loads worker processes, which do not connect before startWorkers(). */
+  async loadWorkers(count: number): Promise<void> {
+    for (let n = 0; n < count; n += 1) this.workers.push(this.#stack.use(await WorkerProcess.load()));
+  }
+
+  async startWorkers(capacity: number, workersEach = 1): Promise<void> {
+    await Promise.all(this.workers.map((worker) => worker.start(this.adapter, this.url, capacity, workersEach)));
+  }
+
+  /** Enqueues jobs `from` to `to` (not included) in bulk, and makes the planner know them. */
+  async load(from: number, to: number, extra: Omit<Payload, "n"> = {}): Promise<void> {
+    for (let sent = from; sent < to; sent += bulk) {
+      const size = Math.min(bulk, to - sent);
+      await this.producer.enqueueMany(Array.from({ length: size }, (_, n) => ({ n: sent + n, ...extra })));
+    }
+  }
+
+  /** ANALYZE, if it was not to be left out, and CHECKPOINT: every adapter starts from a server at rest. */
+  async settleServer({ isAnalysed = true } = {}): Promise<void> {
+    if (this.adapter.store === "redis") return;
+    await this.query(isAnalysed ? "analyze" : "select 1");
+    await this.query("checkpoint");
+  }
+
+  /** Runs a statement in the run's database, on a connection of its own. */
+  async query(text: string, values: unknown[] = []): Promise<pg.QueryResult> {
+    const client = new pg.Client({ connectionString: this.url });
+    await client.connect();
+    try {
+      return await client.query(text, values);
+    } finally {
+      await client.end();
+    }
+  }
+
+  get handled(): number {
+    return this.workers.reduce((sum, worker) => sum + worker.handled, 0);
+  }
+
+  /** Waits until that many attempts were handled, and all jobs are written down as completed. Answers whether that came in time. */
+  async untilHandled(count: number, limitMs: number, samples?: Sample[]): Promise<boolean> {
+    const deadline = nowMs() + limitMs;
+    const isHandled = await eventually(() => {
+      samples?.push({ atMs: nowMs(), count: this.handled });
+      const failed = this.workers.find((worker) => worker.failure);
+      if (failed?.failure) throw failed.failure;
+      return this.handled >= count;
+    }, limitMs);
+    return isHandled && (await eventually(() => this.producer.isEmpty(), Math.max(deadline - nowMs(), 1_000)));
+  }
+
+  /**
+   * Collects what the workers saw, and checks that no job was handled twice and, if `isComplete`, that each one was handled.
+   * @throws Error that names the first job of which that is not so
+   */
+  async tally({ isComplete }: { isComplete: boolean }): Promise<Tally> {
+    const reports = await Promise.all(this.workers.map((worker) => worker.report()));
+    return { ...tallyOf(reports, isComplete, this.adapter.name), reports };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stack.disposeAsync();
+  }
+}
+
+/** @throws Error that names the first job that was handled twice or, if `isComplete`, not at all */
+export function tallyOf(reports: readonly Report[], isComplete: boolean, name: string): Omit<Tally, "reports"> {
+  const capacity = reports[0]?.counts.length ?? 0;
+  const startedAt = new Float64Array(capacity);
+  const endedAt = new Float64Array(capacity);
+  let handled = 0;
+  for (let n = 0; n < capacity; n += 1) {
+    let count = 0;
+    for (const report of reports) {
+      count += report.counts[n]!;
+      if (report.startedAt[n]) startedAt[n] = report.startedAt[n]!;
+      if (report.endedAt[n]) endedAt[n] = report.endedAt[n]!;
+    }
+    if (count > 1 || (isComplete && count === 0)) {
+      throw new Error(`${name}: job ${n} was handled ${count} times, not once: its figures count for nothing.`);
+    }
+    handled += count;
+  }
+  return { handled, startedAt, endedAt, cpuMicros: reports.reduce((sum, report) => sum + report.cpuMicros, 0) };
+}

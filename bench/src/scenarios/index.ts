@@ -1,0 +1,22 @@
+import type { Scenario } from "../scenario.ts";
+import { drains } from "./drain.ts";
+import { enqueues } from "./enqueue.ts";
+import { latencies } from "./latency.ts";
+import { steadies } from "./steady.ts";
+
+export const scenarios: readonly Scenario[] = [...drains, ...steadies, ...enqueues, ...latencies];
+
+/**
+ * The scenarios of these names, each either a whole name or a group's; all if there is none.
+ * @throws Error if a name fits no scenario
+ */
+export function scenariosNamed(names: readonly string[]): readonly Scenario[] {
+  const fits = (name: string, scenario: Scenario) => scenario.name === name || scenario.name.startsWith(`${name}:`);
+  for (const name of names) {
+    if (scenarios.some((scenario) => fits(name, scenario))) continue;
+    throw new Error(
+      `There is no scenario ${name}: known are ${scenarios.map((scenario) => scenario.name).join(", ")}.`,
+    );
+  }
+  return scenarios.filter((scenario) => names.length === 0 || names.some((name) => fits(name, scenario)));
+}

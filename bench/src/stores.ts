@@ -1,0 +1,117 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { startEmbedded } from "@hark/test/database";
+import { Redis } from "ioredis";
+import pg from "pg";
+import { eventually } from "./clock.ts";
+
+/** Durable, as in production, and the same for every adapter. */
+const settings = {
+  shared_buffers: "1GB",
+  max_wal_size: "4GB",
+  max_connections: "400", // 50 workers of 5 connections, and the producers
+  shared_preload_libraries: "pg_stat_statements",
+};
+
+/** A server that gives each run a store without a trace of the run before it. */
+export interface Store extends AsyncDisposable {
+  /** What it is and how it is set, for the results. */
+  readonly description: string;
+  /** Makes an empty store. Answers its URL. */
+  fresh(): Promise<string>;
+}
+
+export interface PostgresStore extends Store {
+  /** Runs a statement as the superuser, outside of the databases of the runs. */
+  admin(text: string): Promise<pg.QueryResult>;
+}
+
+/** Starts a PostgreSQL of our own, whose runs have a database each. */
+export async function startPostgres(): Promise<PostgresStore> {
+  await using stack = new AsyncDisposableStack();
+  const server = stack.use(await startEmbedded({ durable: true, settings }));
+  const pool = new pg.Pool({ connectionString: server.url, max: 2 });
+  stack.defer(() => pool.end());
+  const shown = [
+    "fsync",
+    "synchronous_commit",
+    "full_page_writes",
+    "wal_compression",
+    "shared_buffers",
+    "max_wal_size",
+  ];
+  const { rows } = await pool.query<{ name: string; value: string }>(
+    "select name, current_setting(name) as value from pg_settings where name = any ($1) order by name",
+    [[...shown, "autovacuum"]],
+  );
+  let made = 0;
+  const owned = stack.move();
+  return {
+    description: `PostgreSQL ${server.version} (${rows.map(({ name, value }) => `${name} ${value}`).join(", ")})`,
+    admin: (text) => pool.query(text),
+    async fresh() {
+      if (made > 0) await pool.query(`drop database if exists bench_${made} with (force)`);
+      made += 1;
+      await pool.query(`create database bench_${made}`);
+      const url = new URL(server.url);
+      url.pathname = `/bench_${made}`;
+      return url.href;
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/** Starts a Redis of our own with an append-only file that is flushed each second; undefined where there is no redis-server. */
+export async function startRedis(): Promise<Store | undefined> {
+  await using stack = new AsyncDisposableStack();
+  const directory = await mkdtemp(join(tmpdir(), "hark-bench-redis-"));
+  stack.defer(() => rm(directory, { recursive: true, force: true }));
+  const port = await freePort();
+  const options = ["--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--dir", directory];
+  const child = spawn("redis-server", ["--port", `${port}`, "--bind", "127.0.0.1", ...options], { stdio: "ignore" });
+  let isMissing = false;
+  child.once("error", () => (isMissing = true));
+  stack.defer(async () => {
+    if (isMissing || child.exitCode !== null) return;
+    const gone = once(child, "exit");
+    child.kill("SIGTERM");
+    await gone;
+  });
+  const redis = new Redis({ port, host: "127.0.0.1", lazyConnect: true, retryStrategy: () => 100 });
+  redis.on("error", () => {}); // until it listens
+  stack.defer(() => redis.disconnect());
+  await eventually(
+    () =>
+      isMissing ||
+      redis.ping().then(
+        () => true,
+        () => false,
+      ),
+    30_000,
+    50,
+  );
+  if (isMissing) return undefined;
+  const version = /redis_version:(\S+)/.exec(await redis.info("server"))?.[1] ?? "of an unknown version";
+  const owned = stack.move();
+  return {
+    description: `Redis ${version} (appendonly yes, appendfsync everysec, save off)`,
+    async fresh() {
+      await redis.flushall();
+      return `redis://127.0.0.1:${port}`;
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, "127.0.0.1");
+  await once(probe, "listening");
+  const address = probe.address();
+  const port = typeof address === "object" && address ? address.port : 0;
+  probe.close();
+  return port;
+}

@@ -1,0 +1,63 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Payload } from "./adapter.ts";
+import { adapterNamed } from "./adapters/index.ts";
+import { nowMs } from "./clock.ts";
+import type { Notice, Order } from "./worker-protocol.ts";
+
+/** How often the bench hears how far this process is, in ms: rare enough to cost nothing, often enough to see the end. */
+const progressMs = 5;
+
+let counts = new Uint8Array();
+let startedAt = new Float64Array();
+let endedAt = new Float64Array();
+let handled = 0;
+let told = 0;
+
+/** The handler of every adapter: it counts in memory, so that it costs all of them the same. */
+function handle({ n, ms }: Payload): Promise<void> | void {
+  startedAt[n] = nowMs();
+  if (ms !== undefined) return sleep(ms).then(() => finish(n));
+  finish(n);
+}
+
+function finish(n: number): void {
+  endedAt[n] = nowMs();
+  counts[n]! += 1;
+  handled += 1;
+}
+
+async function obey(order: Order): Promise<void> {
+  switch (order.kind) {
+    case "start": {
+      counts = new Uint8Array(order.capacity);
+      startedAt = new Float64Array(order.capacity);
+      endedAt = new Float64Array(order.capacity);
+      const adapter = adapterNamed(order.adapter);
+      for (let n = 0; n < order.workers; n += 1) await adapter.startWorker(order.url, handle);
+      return tell({ kind: "started" });
+    }
+    case "report": {
+      const { user, system } = process.cpuUsage();
+      globalThis.gc?.();
+      const heapBytes = process.memoryUsage().heapUsed;
+      return tell({ kind: "report", counts, startedAt, endedAt, cpuMicros: user + system, heapBytes });
+    }
+  }
+}
+
+function tell(notice: Notice): void {
+  process.send?.(notice);
+}
+
+process.on("disconnect", () => process.exit());
+process.on("message", (order: Order) => {
+  obey(order).catch((error: unknown) =>
+    tell({ kind: "failed", message: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
+  );
+});
+setInterval(() => {
+  if (handled === told) return;
+  told = handled;
+  tell({ kind: "progress", handled });
+}, progressMs);
+tell({ kind: "loaded" });

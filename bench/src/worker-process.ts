@@ -1,0 +1,81 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import type { Adapter } from "./adapter.ts";
+import { nowMs, within } from "./clock.ts";
+import type { Notice, Order, Report } from "./worker-protocol.ts";
+
+/** How long a worker process may take to load, start or report, in ms: a busy machine is slow. */
+const answerMs = 30_000;
+
+/** A worker of an adapter in a process of its own. It is loaded when made, and connects when told to start. */
+export class WorkerProcess implements AsyncDisposable {
+  /** How many attempts it has handled, a few ms ago. */
+  handled = 0;
+  /** When it told so last, in ms of the machine's monotonic clock. */
+  toldAt = 0;
+  /** Why it ended or failed, if it did. */
+  failure: Error | undefined;
+  readonly #child: ChildProcess;
+  readonly #answers = new Map<Notice["kind"], PromiseWithResolvers<Notice>>();
+
+  private constructor(child: ChildProcess) {
+    this.#child = child;
+    child.on("message", (notice: Notice) => this.#hear(notice));
+    child.on("exit", (code, signal) => this.#fail(new Error(`A worker process ended early: ${signal ?? code}`)));
+  }
+
+  static async load(): Promise<WorkerProcess> {
+    const child = fork(fileURLToPath(new URL("worker-main.js", import.meta.url)), [], {
+      serialization: "advanced",
+      execArgv: ["--expose-gc"],
+    });
+    const worker = new WorkerProcess(child);
+    await worker.#answer("loaded");
+    return worker;
+  }
+
+  async start(adapter: Adapter, url: string, capacity: number, workers = 1): Promise<void> {
+    this.#tell({ kind: "start", adapter: adapter.name, url, capacity, workers });
+    await this.#answer("started");
+  }
+
+  async report(): Promise<Report> {
+    this.#tell({ kind: "report" });
+    return (await this.#answer("report")) as Report & Notice;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    this.#child.removeAllListeners("exit");
+    const gone = once(this.#child, "exit");
+    this.#child.kill("SIGKILL"); // its store goes too: there is nothing to bring in order
+    await gone;
+  }
+
+  #tell(order: Order): void {
+    this.#child.send(order);
+  }
+
+  async #answer(kind: Notice["kind"]): Promise<Notice> {
+    const answer = Promise.withResolvers<Notice>();
+    this.#answers.set(kind, answer);
+    return within(answerMs, `A worker process until it ${kind}`, answer.promise);
+  }
+
+  #hear(notice: Notice): void {
+    if (notice.kind === "progress") {
+      this.handled = notice.handled;
+      this.toldAt = nowMs();
+    } else if (notice.kind === "failed") {
+      this.#fail(new Error(`A worker process failed: ${notice.message}`));
+    } else {
+      this.#answers.get(notice.kind)?.resolve(notice);
+    }
+  }
+
+  #fail(error: Error): void {
+    this.failure ??= error;
+    for (const answer of this.#answers.values()) answer.reject(error);
+  }
+}
