@@ -111,6 +111,9 @@ async function soak(
     await eventually(() => claimed() === tally.committed, {
       withinMs: standstillMs,
       what: `seed ${seed}: the claims of all ${tally.committed} jobs`,
+    }).catch((cause: Error) => {
+      const standing = crew.map((sleeper) => sleeper.standing).join("; ");
+      throw new Error(`${cause.message}; claimed ${claimed()}; sleepers ${standing}`, { cause });
     });
   }
 }

@@ -37,6 +37,7 @@ export class Sleeper implements AsyncDisposable {
   readonly #unsubscribe: () => void;
   #rung = Promise.withResolvers<void>();
   #isAsleep = false;
+  #ended: unknown;
 
   constructor(options: SleeperOptions) {
     this.#options = options;
@@ -48,7 +49,13 @@ export class Sleeper implements AsyncDisposable {
     });
     this.#stopping.signal.addEventListener("abort", ring);
     this.#running = this.#run();
-    this.#running.catch(() => {}); // told by whoever waits for it
+    this.#running.catch((error: unknown) => (this.#ended = error)); // told by whoever waits for it
+  }
+
+  /** How it stands, for people who look at a hang. */
+  get standing(): string {
+    if (this.#ended !== undefined) return `ended by ${(this.#ended as Error).message}`;
+    return `${this.#isAsleep ? "asleep" : "awake"}, ${this.gate.isArmed(this.#options.queue) ? "armed" : "not armed"}`;
   }
 
   /** Until it sleeps. Throws what made it end. */
@@ -79,10 +86,27 @@ export class Sleeper implements AsyncDisposable {
       this.#rung = Promise.withResolvers<void>(); // before the look, or a ring during it would be lost
       const rung = this.#rung.promise;
       if (await this.#look()) continue;
-      if (!(await fallAsleep(this.gate, this.#options.queue, () => this.#look("armed"), { rung, signal }))) continue;
+      if (!(await this.#fallAsleep(rung))) continue;
       this.#isAsleep = true;
       await rung;
       this.#isAsleep = false;
+    }
+  }
+
+  /** As a worker without a poll: if the gate fails, only its own word of the loss is a reason to look again. */
+  async #fallAsleep(rung: Promise<void>): Promise<boolean> {
+    let failure: unknown;
+    const look = () =>
+      this.#look("armed").catch((error: unknown) => {
+        failure = error;
+        throw error;
+      });
+    try {
+      return await fallAsleep(this.gate, this.#options.queue, look, { rung, signal: this.#stopping.signal });
+    } catch (error) {
+      if (error === failure) throw error;
+      await rung;
+      return false;
     }
   }
 
