@@ -161,6 +161,21 @@ export class EnqueueTimeoutError extends HarkError {
   }
 }
 
+export class EnqueueFromError extends HarkError {
+  /** `first` and `last`: the jobs at fault, counted from 0; the counts are of the batches before, which were inserted. */
+  constructor(progress: { first: number; last: number; inserted: number; duplicates: number }, cause: unknown) {
+    const { first, last, inserted, duplicates } = progress;
+    super(
+      "ENQUEUE_FROM",
+      progress,
+      `enqueueFrom stopped at job ${first === last ? first : `${first} to ${last}`}, counted from 0: ` +
+        `${cause instanceof Error ? cause.message : String(cause)} The batches before it inserted ${inserted} jobs and met ` +
+        `${duplicates} duplicates; outside a transaction they stay. Mend the source, and go on behind them.`,
+      { cause },
+    );
+  }
+}
+
 export class ProducerClosedError extends HarkError {
   constructor() {
     super(

@@ -13,6 +13,7 @@ export {
 } from "./database.ts";
 export {
   DatabaseUnreachableError,
+  EnqueueFromError,
   EnqueueTimeoutError,
   HarkError,
   InvalidNameError,
