@@ -6,8 +6,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startEmbedded } from "@hark/test/database";
 import { Redis } from "ioredis";
-import pg from "pg";
+import type pg from "pg";
 import { eventually } from "./clock.ts";
+import { openPool } from "./pool.ts";
 
 /** Durable, as in production, and the same for every adapter. */
 const settings = {
@@ -34,7 +35,7 @@ export interface PostgresStore extends Store {
 export async function startPostgres(): Promise<PostgresStore> {
   await using stack = new AsyncDisposableStack();
   const server = stack.use(await startEmbedded({ durable: true, settings }));
-  const pool = new pg.Pool({ connectionString: server.url, max: 2 });
+  const pool = openPool(server.url, 2);
   stack.defer(() => pool.end());
   const shown = [
     "fsync",

@@ -1,6 +1,6 @@
 import { Logger, makeWorkerUtils, run, runMigrations } from "graphile-worker";
-import pg from "pg";
 import type { Adapter, Payload } from "../adapter.ts";
+import { openPool } from "../pool.ts";
 
 const logger = new Logger(() => () => {});
 
@@ -21,8 +21,7 @@ function graphileWorker(name: string, options: string, worker: GraphileConfig.Wo
     packageName: "graphile-worker",
     prepare: (url) => runMigrations({ connectionString: url, logger }),
     async openProducer(url) {
-      const pool = new pg.Pool({ connectionString: url, max: 10 });
-      pool.on("error", () => {}); // it asks for a listener; an error comes up again at the next query
+      const pool = openPool(url, 10);
       const utils = await makeWorkerUtils({ pgPool: pool, logger });
       return {
         enqueue: (payload) => utils.addJob("bench", payload),

@@ -1,6 +1,6 @@
-import pg from "pg";
 import { type ConstructorOptions, PgBoss, type Queue, type WorkOptions } from "pg-boss";
 import { type Adapter, handleAll, type Payload } from "../adapter.ts";
+import { openPool } from "../pool.ts";
 
 const queue = "bench";
 
@@ -41,7 +41,7 @@ function pgBoss(name: string, options: string, tuning: Tuning): Adapter {
     },
     async openProducer(url) {
       const boss = await open(url, false);
-      const pool = new pg.Pool({ connectionString: url, max: 1 });
+      const pool = openPool(url, 1);
       return {
         enqueue: (payload) => boss.send(queue, payload),
         enqueueMany: (payloads) =>

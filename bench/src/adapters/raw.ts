@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { type Adapter, type Handle, handleAll, type Payload } from "../adapter.ts";
+import { openPool } from "../pool.ts";
 
 /** Connections that claim side by side: two or three were best on two cores. */
 const lanes = 3;
@@ -21,7 +22,7 @@ export const raw: Adapter = {
     await client.end();
   },
   async openProducer(url) {
-    const pool = new pg.Pool({ connectionString: url, max: 10 });
+    const pool = openPool(url, 10);
     return {
       enqueue: (payload) =>
         pool.query({ name: "one", text: "insert into jobs (payload) values ($1)", values: [JSON.stringify(payload)] }),
