@@ -36,12 +36,17 @@ async function measure(
 ): Promise<ScenarioResult> {
   const runs = new Map<Adapter, Record<string, number>[]>();
   const failures = new Map<Adapter, string>();
-  const those = taking.filter(({ name }) => scenario.only?.includes(name) ?? true);
+  const those = taking.filter((adapter) => scenario.fits?.(adapter) ?? true);
   const restore = await scenario.arrange?.(postgres);
   for (let repetition = 0; repetition < repetitions; repetition += 1) {
     for (const adapter of orderOf(those, repetition)) {
       try {
-        await using run = await Run.open(adapter, await stores[adapter.store]!.fresh(), values.quick);
+        await using run = await Run.open({
+          adapter,
+          url: await stores[adapter.store]!.fresh(),
+          isQuick: values.quick,
+          postgres,
+        });
         const figures = await scenario.measure(run);
         runs.set(adapter, [...(runs.get(adapter) ?? []), figures]);
         console.log(`${scenario.name} ${adapter.name} ${JSON.stringify(figures)}`);

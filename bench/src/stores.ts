@@ -27,8 +27,10 @@ export interface Store extends AsyncDisposable {
 }
 
 export interface PostgresStore extends Store {
+  /** The process number of the server. */
+  readonly pid: number;
   /** Runs a statement as the superuser, outside of the databases of the runs. */
-  admin(text: string): Promise<pg.QueryResult>;
+  admin(text: string, values?: unknown[]): Promise<pg.QueryResult>;
 }
 
 /** Starts a PostgreSQL of our own, whose runs have a database each. */
@@ -53,7 +55,8 @@ export async function startPostgres(): Promise<PostgresStore> {
   const owned = stack.move();
   return {
     description: `PostgreSQL ${server.version} (${rows.map(({ name, value }) => `${name} ${value}`).join(", ")})`,
-    admin: (text) => pool.query(text),
+    pid: server.pid!,
+    admin: (text, values) => pool.query(text, values),
     async fresh() {
       if (made > 0) await pool.query(`drop database if exists bench_${made} with (force)`);
       made += 1;
