@@ -17,7 +17,7 @@ export interface BenchProducer {
   /** Resolves when the job is durable, as far as the adapter's store knows durability. */
   enqueue(payload: Payload): Promise<unknown>;
   /** Enqueues a job that shall start at a moment, in epoch ms. Missing where the adapter knows no such jobs. */
-  enqueueAt?(payload: Payload, runAtMs: number): Promise<unknown>;
+  readonly enqueueAt?: (payload: Payload, runAtMs: number) => Promise<unknown>;
   /** One call for all of them. */
   enqueueMany(payloads: readonly Payload[]): Promise<unknown>;
   /** Whether no job waits or runs any more: what is handled is also written down as completed. */
@@ -58,7 +58,7 @@ export interface Adapter {
   /** Knows jobs that start later: its producers have enqueueAt(). */
   readonly hasDelay: boolean;
   /** Claims jobs outside of a worker, for the depth of the backlog. */
-  openClaimer?(url: string): Promise<BenchClaimer>;
+  readonly openClaimer?: (url: string) => Promise<BenchClaimer>;
   /** Makes the schema in a fresh database. */
   prepare(url: string): Promise<void>;
   openProducer(url: string): Promise<BenchProducer>;

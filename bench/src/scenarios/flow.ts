@@ -36,9 +36,10 @@ export async function flow(run: Run, { from = 0, jobs, forMs, extra }: FlowOptio
   const samples: Sample[] = [];
   let sent = 0;
   const handled = (): number => run.handled - handledBefore;
+  const isFeeding = (): boolean => sent < jobs && nowMs() < endAt;
   const feeding = Promise.all(
     Array.from({ length: lanes }, async () => {
-      while (sent < jobs && nowMs() < endAt) {
+      while (isFeeding()) {
         if (sent - handled() > backlog) {
           await sleep(1);
           continue;
@@ -50,7 +51,7 @@ export async function flow(run: Run, { from = 0, jobs, forMs, extra }: FlowOptio
       }
     }),
   );
-  while (nowMs() < endAt && sent < jobs) {
+  while (isFeeding()) {
     samples.push({ atMs: nowMs(), count: handled() });
     run.throwIfFailed();
     await sleep(5);
