@@ -16,11 +16,33 @@ export type Handle = (payload: Payload) => Promise<void> | void;
 export interface BenchProducer {
   /** Resolves when the job is durable, as far as the adapter's store knows durability. */
   enqueue(payload: Payload): Promise<unknown>;
+  /** Enqueues a job that shall start at a moment, in epoch ms. Missing where the adapter knows no such jobs. */
+  readonly enqueueAt?: (payload: Payload, runAtMs: number) => Promise<unknown>;
   /** One call for all of them. */
   enqueueMany(payloads: readonly Payload[]): Promise<unknown>;
   /** Whether no job waits or runs any more: what is handled is also written down as completed. */
   isEmpty(): Promise<boolean>;
   close(): Promise<void>;
+}
+
+export interface BenchClaimer {
+  /** Claims up to `limit` ready jobs for good. Answers how many it got. */
+  claim(limit: number): Promise<number>;
+  close(): Promise<void>;
+}
+
+export interface AdapterSql {
+  /** Inserts a job that no worker handles. */
+  readonly insertOther?: string;
+  /** Inserts one job with the payload $1 in a statement of its own: what an application in another language would do. */
+  readonly insert?: string;
+  /** Stops and restarts the wake-ups of inserts. */
+  readonly disableTriggers?: string;
+  readonly enableTriggers?: string;
+  /** Inserts $1 ready jobs at once. */
+  readonly fill?: string;
+  /** A pattern (LIKE) of the statements that claim, as pg_stat_statements shows them. */
+  readonly claims?: string;
 }
 
 /** One job queue under one set of options. All adapters get the same orders, and none knows the scenario. */
@@ -31,6 +53,12 @@ export interface Adapter {
   readonly options: string;
   /** The package whose version stands in the results, unless it is ours. */
   readonly packageName?: string;
+  /** What scenarios do beside the package's own API, as plain SQL. */
+  readonly sql?: AdapterSql;
+  /** Knows jobs that start later: its producers have enqueueAt(). */
+  readonly hasDelay: boolean;
+  /** Claims jobs outside of a worker, for the depth of the backlog. */
+  readonly openClaimer?: (url: string) => Promise<BenchClaimer>;
   /** Makes the schema in a fresh database. */
   prepare(url: string): Promise<void>;
   openProducer(url: string): Promise<BenchProducer>;

@@ -1,13 +1,15 @@
+import { relative } from "node:path";
 import { parseArgs } from "node:util";
 import { type Adapter } from "./adapter.ts";
 import { adapterNamed, adapters } from "./adapters/index.ts";
+import { conditionsOf, describe, writeResults } from "./report.ts";
 import { type AdapterResult, mediansOf, orderOf, type ScenarioResult, tableOf } from "./results.ts";
 import { Run } from "./run.ts";
 import type { Scenario } from "./scenario.ts";
-import { scenariosNamed } from "./scenarios/index.ts";
+import { scenarios, scenariosNamed } from "./scenarios/index.ts";
 import { type PostgresStore, startPostgres, startRedis, type Store } from "./stores.ts";
 
-/** pnpm bench [scenario...] [--quick] [--only adapter,...]: see README.md beside this folder. */
+/** pnpm bench [scenario...] [--quick] [--only adapter,...]: measures, prints a table for each, and writes results/. */
 const { values, positionals } = parseArgs({
   args: process.argv.slice(2).filter((argument) => argument !== "--"),
   allowPositionals: true,
@@ -20,14 +22,21 @@ const repetitions = values.quick ? 1 : 3;
 await using postgres = await startPostgres();
 await using redis = named.some(({ store }) => store === "redis") ? await startRedis() : undefined;
 const taking = named.filter(({ store }) => store !== "redis" || redis !== undefined);
-for (const { name } of named.filter((one) => !taking.includes(one))) {
-  console.log(`${name} is LEFT OUT: there is no redis-server on this machine.`);
-}
-console.log([postgres.description, redis?.description, `Node ${process.versions.node}`].filter(Boolean).join("; "));
+const conditions = await conditionsOf(taking, {
+  stores: [postgres.description, ...(redis ? [redis.description] : [])],
+  repetitions,
+  isQuick: values.quick,
+  leftOut: named.filter((one) => !taking.includes(one)).map(({ name }) => name),
+});
+console.log(describe(conditions));
 
 for (const scenario of chosen) {
   const result = await measure(scenario, { postgresql: postgres, redis });
   console.log(`\n${tableOf(result)}`);
+  if (values.only !== undefined) continue; // a table without the others would take the place of one with them
+  // At once: a run of hours that is cut short keeps what it has.
+  const order = scenarios.map(({ name }) => name);
+  console.log(`written to ${relative(process.cwd(), await writeResults([result], conditions, order))}`);
 }
 
 async function measure(
@@ -36,12 +45,17 @@ async function measure(
 ): Promise<ScenarioResult> {
   const runs = new Map<Adapter, Record<string, number>[]>();
   const failures = new Map<Adapter, string>();
-  const those = taking.filter(({ name }) => scenario.only?.includes(name) ?? true);
+  const those = taking.filter((adapter) => scenario.fits?.(adapter) ?? true);
   const restore = await scenario.arrange?.(postgres);
   for (let repetition = 0; repetition < repetitions; repetition += 1) {
     for (const adapter of orderOf(those, repetition)) {
       try {
-        await using run = await Run.open(adapter, await stores[adapter.store]!.fresh(), values.quick);
+        await using run = await Run.open({
+          adapter,
+          url: await stores[adapter.store]!.fresh(),
+          isQuick: values.quick,
+          postgres,
+        });
         const figures = await scenario.measure(run);
         runs.set(adapter, [...(runs.get(adapter) ?? []), figures]);
         console.log(`${scenario.name} ${adapter.name} ${JSON.stringify(figures)}`);

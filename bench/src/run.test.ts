@@ -10,17 +10,17 @@ const reportOf = (...counts: number[]) => ({
 });
 
 test("jobs that two processes share are tallied as one whole", () => {
-  const tally = tallyOf([reportOf(1, 0, 1), reportOf(0, 1, 0)], true, "hark");
+  const tally = tallyOf([reportOf(1, 0, 1), reportOf(0, 1, 0)], 3, "hark");
   expect(tally.handled).toBe(3);
   expect([...tally.startedAt]).toEqual([1, 2, 3]);
   expect(tally.cpuMicros).toBe(20);
 });
 
 test("a job that two processes handled voids the run", () => {
-  expect(() => tallyOf([reportOf(1, 0), reportOf(1, 1)], false, "hark")).toThrow("job 0 was handled 2 times");
+  expect(() => tallyOf([reportOf(1, 0), reportOf(1, 1)], 0, "hark")).toThrow("job 0 was handled 2 times");
 });
 
 test("a job that nobody handled voids a complete run, and not one that was cut", () => {
-  expect(() => tallyOf([reportOf(1, 0)], true, "hark")).toThrow("job 1 was handled 0 times");
-  expect(tallyOf([reportOf(1, 0)], false, "hark").handled).toBe(1);
+  expect(() => tallyOf([reportOf(1, 0)], 2, "hark")).toThrow("job 1 was handled 0 times");
+  expect(tallyOf([reportOf(1, 0)], 0, "hark").handled).toBe(1);
 });

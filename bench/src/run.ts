@@ -1,8 +1,8 @@
 import pg from "pg";
 import type { Adapter, BenchProducer, Payload } from "./adapter.ts";
 import { eventually, nowMs } from "./clock.ts";
-import type { Sample } from "./statistics.ts";
-import { WorkerProcess } from "./worker-process.ts";
+import type { PostgresStore } from "./stores.ts";
+import { type StartOptions, WorkerProcess } from "./worker-process.ts";
 import type { Report } from "./worker-protocol.ts";
 
 /** Jobs of one call of a bulk enqueue. */
@@ -18,35 +18,45 @@ export interface Tally {
   readonly reports: readonly Report[];
 }
 
+export interface RunOptions {
+  readonly adapter: Adapter;
+  readonly url: string;
+  readonly isQuick: boolean;
+  readonly postgres: PostgresStore;
+}
+
 /** One measurement of one adapter in a store of its own: what a scenario works with. */
 export class Run implements AsyncDisposable {
   readonly adapter: Adapter;
   readonly url: string;
   readonly isQuick: boolean;
   readonly producer: BenchProducer;
+  /** Holds the run's database, unless its adapter keeps its jobs in Redis. */
+  readonly postgres: PostgresStore;
   readonly workers: WorkerProcess[] = [];
-  readonly #stack: AsyncDisposableStack;
+  readonly #stack = new AsyncDisposableStack();
+  #closing: Promise<void> | undefined;
 
-  private constructor(
-    adapter: Adapter,
-    url: string,
-    isQuick: boolean,
-    producer: BenchProducer,
-    stack: AsyncDisposableStack,
-  ) {
+  private constructor({ adapter, url, isQuick, postgres }: RunOptions, producer: BenchProducer) {
+    this.postgres = postgres;
     this.adapter = adapter;
     this.url = url;
     this.isQuick = isQuick;
     this.producer = producer;
-    this.#stack = stack;
   }
 
-  static async open(adapter: Adapter, url: string, isQuick: boolean): Promise<Run> {
-    await using stack = new AsyncDisposableStack();
+  static async open(options: RunOptions): Promise<Run> {
+    const { adapter, url } = options;
     await adapter.prepare(url);
     const producer = await adapter.openProducer(url);
-    stack.defer(() => producer.close());
-    return new Run(adapter, url, isQuick, producer, stack.move());
+    const run = new Run(options, producer);
+    run.#stack.defer(() => run.closeProducer());
+    return run;
+  }
+
+  /** Closes the producer before the run is over; it may be closed already. */
+  closeProducer(): Promise<void> {
+    return (this.#closing ??= this.producer.close());
   }
 
   /** Loads worker processes, which do not connect before startWorkers(). */
@@ -54,8 +64,8 @@ export class Run implements AsyncDisposable {
     for (let n = 0; n < count; n += 1) this.workers.push(this.#stack.use(await WorkerProcess.load()));
   }
 
-  async startWorkers(capacity: number, workersEach = 1): Promise<void> {
-    await Promise.all(this.workers.map((worker) => worker.start(this.adapter, this.url, capacity, workersEach)));
+  async startWorkers(options: StartOptions): Promise<void> {
+    await Promise.all(this.workers.map((worker) => worker.start(this.adapter, this.url, options)));
   }
 
   /** Enqueues jobs `from` to `to` (not included) in bulk, and makes the planner know them. */
@@ -88,25 +98,28 @@ export class Run implements AsyncDisposable {
     return this.workers.reduce((sum, worker) => sum + worker.handled, 0);
   }
 
+  /** @throws Error of the first worker process that ended or failed */
+  throwIfFailed(): void {
+    for (const { failure } of this.workers) if (failure) throw failure;
+  }
+
   /** Waits until that many attempts were handled, and all jobs are written down as completed. Answers whether that came in time. */
-  async untilHandled(count: number, limitMs: number, samples?: Sample[]): Promise<boolean> {
+  async untilHandled(count: number, limitMs: number): Promise<boolean> {
     const deadline = nowMs() + limitMs;
     const isHandled = await eventually(() => {
-      samples?.push({ atMs: nowMs(), count: this.handled });
-      const failed = this.workers.find((worker) => worker.failure);
-      if (failed?.failure) throw failed.failure;
+      this.throwIfFailed();
       return this.handled >= count;
     }, limitMs);
     return isHandled && (await eventually(() => this.producer.isEmpty(), Math.max(deadline - nowMs(), 1_000)));
   }
 
   /**
-   * Collects what the workers saw, and checks that no job was handled twice and, if `isComplete`, that each one was handled.
+   * Collects what the workers saw, and checks that none of the jobs was handled twice and that each of the first `jobs` was.
    * @throws Error that names the first job of which that is not so
    */
-  async tally({ isComplete }: { isComplete: boolean }): Promise<Tally> {
+  async tally({ jobs }: { jobs: number }): Promise<Tally> {
     const reports = await Promise.all(this.workers.map((worker) => worker.report()));
-    return { ...tallyOf(reports, isComplete, this.adapter.name), reports };
+    return { ...tallyOf(reports, jobs, this.adapter.name), reports };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -114,11 +127,12 @@ export class Run implements AsyncDisposable {
   }
 }
 
-/** @throws Error that names the first job that was handled twice or, if `isComplete`, not at all */
-export function tallyOf(reports: readonly Report[], isComplete: boolean, name: string): Omit<Tally, "reports"> {
+/** @throws Error that names the first job that was handled twice or, if it is one of the first `jobs`, not at all */
+export function tallyOf(reports: readonly Report[], jobs: number, name: string): Omit<Tally, "reports"> {
   const capacity = reports[0]?.counts.length ?? 0;
-  const startedAt = new Float64Array(capacity);
-  const endedAt = new Float64Array(capacity);
+  const timed = reports[0]?.startedAt.length ?? 0;
+  const startedAt = new Float64Array(timed);
+  const endedAt = new Float64Array(timed);
   let handled = 0;
   for (let n = 0; n < capacity; n += 1) {
     let count = 0;
@@ -127,7 +141,7 @@ export function tallyOf(reports: readonly Report[], isComplete: boolean, name: s
       if (report.startedAt[n]) startedAt[n] = report.startedAt[n]!;
       if (report.endedAt[n]) endedAt[n] = report.endedAt[n]!;
     }
-    if (count > 1 || (isComplete && count === 0)) {
+    if (count > 1 || (n < jobs && count === 0)) {
       throw new Error(`${name}: job ${n} was handled ${count} times, not once: its figures count for nothing.`);
     }
     handled += count;

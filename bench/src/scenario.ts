@@ -1,3 +1,4 @@
+import type { Adapter } from "./adapter.ts";
 import type { PostgresStore } from "./stores.ts";
 import type { Run } from "./run.ts";
 
@@ -13,8 +14,8 @@ export interface Scenario {
   readonly name: string;
   readonly title: string;
   readonly metrics: readonly Metric[];
-  /** Names of the adapters it makes sense for; all if not given. */
-  readonly only?: readonly string[];
+  /** Whether it makes sense for an adapter; for all if not given. */
+  readonly fits?: (adapter: Adapter) => boolean;
   /** Changes the server for the time of the scenario. Answers how to change it back. */
   readonly arrange?: (server: PostgresStore) => Promise<() => Promise<void>>;
   /** Measures one adapter once: the values of the metrics. What does not apply is left out. */

@@ -6,8 +6,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startEmbedded } from "@hark/test/database";
 import { Redis } from "ioredis";
-import pg from "pg";
+import type pg from "pg";
 import { eventually } from "./clock.ts";
+import { openPool } from "./pool.ts";
 
 /** Durable, as in production, and the same for every adapter. */
 const settings = {
@@ -26,15 +27,17 @@ export interface Store extends AsyncDisposable {
 }
 
 export interface PostgresStore extends Store {
+  /** The process number of the server. */
+  readonly pid: number;
   /** Runs a statement as the superuser, outside of the databases of the runs. */
-  admin(text: string): Promise<pg.QueryResult>;
+  admin(text: string, values?: unknown[]): Promise<pg.QueryResult>;
 }
 
 /** Starts a PostgreSQL of our own, whose runs have a database each. */
 export async function startPostgres(): Promise<PostgresStore> {
   await using stack = new AsyncDisposableStack();
   const server = stack.use(await startEmbedded({ durable: true, settings }));
-  const pool = new pg.Pool({ connectionString: server.url, max: 2 });
+  const pool = openPool(server.url, 2);
   stack.defer(() => pool.end());
   const shown = [
     "fsync",
@@ -52,7 +55,8 @@ export async function startPostgres(): Promise<PostgresStore> {
   const owned = stack.move();
   return {
     description: `PostgreSQL ${server.version} (${rows.map(({ name, value }) => `${name} ${value}`).join(", ")})`,
-    admin: (text) => pool.query(text),
+    pid: server.pid!,
+    admin: (text, values) => pool.query(text, values),
     async fresh() {
       if (made > 0) await pool.query(`drop database if exists bench_${made} with (force)`);
       made += 1;

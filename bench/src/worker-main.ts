@@ -30,19 +30,26 @@ async function obey(order: Order): Promise<void> {
   switch (order.kind) {
     case "start": {
       counts = new Uint8Array(order.capacity);
-      startedAt = new Float64Array(order.capacity);
-      endedAt = new Float64Array(order.capacity);
+      // Where nobody asks for the times, they are written past the end of an empty array, which keeps nothing.
+      startedAt = new Float64Array(order.isTimed ? order.capacity : 0);
+      endedAt = new Float64Array(order.isTimed ? order.capacity : 0);
       const adapter = adapterNamed(order.adapter);
       for (let n = 0; n < order.workers; n += 1) await adapter.startWorker(order.url, handle);
       return tell({ kind: "started" });
     }
+    case "usage":
+      return tell({ kind: "usage", cpuMicros: cpuMicros() });
     case "report": {
-      const { user, system } = process.cpuUsage();
       globalThis.gc?.();
       const heapBytes = process.memoryUsage().heapUsed;
-      return tell({ kind: "report", counts, startedAt, endedAt, cpuMicros: user + system, heapBytes });
+      return tell({ kind: "report", counts, startedAt, endedAt, cpuMicros: cpuMicros(), heapBytes });
     }
   }
+}
+
+function cpuMicros(): number {
+  const { user, system } = process.cpuUsage();
+  return user + system;
 }
 
 function tell(notice: Notice): void {

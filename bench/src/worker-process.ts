@@ -8,6 +8,15 @@ import type { Notice, Order, Report } from "./worker-protocol.ts";
 /** How long a worker process may take to load, start or report, in ms: a busy machine is slow. */
 const answerMs = 30_000;
 
+export interface StartOptions {
+  /** The highest number of a job + 1. */
+  readonly capacity: number;
+  /** Workers in each process; 1 if not given. */
+  readonly workersEach?: number;
+  /** Whether to keep when each job's handler ran. */
+  readonly isTimed?: boolean;
+}
+
 /** A worker of an adapter in a process of its own. It is loaded when made, and connects when told to start. */
 export class WorkerProcess implements AsyncDisposable {
   /** How many attempts it has handled, a few ms ago. */
@@ -35,14 +44,25 @@ export class WorkerProcess implements AsyncDisposable {
     return worker;
   }
 
-  async start(adapter: Adapter, url: string, capacity: number, workers = 1): Promise<void> {
-    this.#tell({ kind: "start", adapter: adapter.name, url, capacity, workers });
+  async start(
+    adapter: Adapter,
+    url: string,
+    { capacity, workersEach = 1, isTimed = false }: StartOptions,
+  ): Promise<void> {
+    this.#tell({ kind: "start", adapter: adapter.name, url, capacity, workers: workersEach, isTimed });
     await this.#answer("started");
   }
 
   async report(): Promise<Report> {
     this.#tell({ kind: "report" });
     return (await this.#answer("report")) as Report & Notice;
+  }
+
+  /** CPU that the process used since it was made, in us. */
+  async cpuMicros(): Promise<number> {
+    this.#tell({ kind: "usage" });
+    const notice = await this.#answer("usage");
+    return notice.kind === "usage" ? notice.cpuMicros : Number.NaN;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -9,7 +9,7 @@ const options = `concurrency ${concurrency}, removeOnComplete true`;
 
 /** What both backends' queues can do, as far as it is used here. */
 interface AnyQueue {
-  add(name: string, data: Payload): Promise<unknown>;
+  add(name: string, data: Payload, options?: { delay: number }): Promise<unknown>;
   addBulk(jobs: { name: string; data: Payload }[]): Promise<unknown>;
   getJobCounts(...types: ("waiting" | "active" | "prioritized" | "delayed")[]): Promise<Record<string, number>>;
   close(): Promise<void>;
@@ -18,6 +18,7 @@ interface AnyQueue {
 function producerOf(queue: AnyQueue): BenchProducer {
   return {
     enqueue: (payload) => queue.add(name, payload),
+    enqueueAt: (payload, runAtMs) => queue.add(name, payload, { delay: Math.max(0, runAtMs - Date.now()) }),
     enqueueMany: (payloads) => queue.addBulk(payloads.map((data) => ({ name, data }))),
     async isEmpty() {
       const counts = await queue.getJobCounts("waiting", "active", "prioritized", "delayed");
@@ -40,6 +41,7 @@ async function started(worker: AnyWorker): Promise<void> {
 export const bullmqRedis: Adapter = {
   name: "bullmq-redis",
   store: "redis",
+  hasDelay: true,
   options,
   packageName: "bullmq",
   async prepare() {},
@@ -62,6 +64,7 @@ const postgres = withBackend(createPostgresBackend);
 export const bullmqPostgres: Adapter = {
   name: "bullmq-postgresql",
   store: "postgresql",
+  hasDelay: true,
   options,
   packageName: "bullmq",
   async prepare(url) {

@@ -1,6 +1,6 @@
 import { Logger, makeWorkerUtils, run, runMigrations } from "graphile-worker";
-import pg from "pg";
 import type { Adapter, Payload } from "../adapter.ts";
+import { openPool } from "../pool.ts";
 
 const logger = new Logger(() => () => {});
 
@@ -17,15 +17,21 @@ function graphileWorker(name: string, options: string, worker: GraphileConfig.Wo
   return {
     name,
     store: "postgresql",
+    hasDelay: true,
     options,
     packageName: "graphile-worker",
+    sql: {
+      insertOther: "select graphile_worker.add_job('other', '{}')",
+      insert: "select graphile_worker.add_job('bench', $1::json)",
+      claims: "%_private_jobs%skip locked%",
+    },
     prepare: (url) => runMigrations({ connectionString: url, logger }),
     async openProducer(url) {
-      const pool = new pg.Pool({ connectionString: url, max: 10 });
-      pool.on("error", () => {}); // it asks for a listener; an error comes up again at the next query
+      const pool = openPool(url, 10);
       const utils = await makeWorkerUtils({ pgPool: pool, logger });
       return {
         enqueue: (payload) => utils.addJob("bench", payload),
+        enqueueAt: (payload, runAtMs) => utils.addJob("bench", payload, { runAt: new Date(runAtMs) }),
         enqueueMany: (payloads) => utils.addJobs(payloads.map((payload) => ({ identifier: "bench", payload }))),
         async isEmpty() {
           const { rows } = await pool.query(

@@ -1,4 +1,5 @@
-import { defineJob, migrate, openDatabase, silentLogger } from "@hark/core";
+import { randomUUID } from "node:crypto";
+import { defineJob, migrate, openDatabase, silentLogger, statements } from "@hark/core";
 import { createProducer } from "@hark/producer";
 import { createWorker, implement } from "@hark/worker";
 import type { Adapter, Payload } from "../adapter.ts";
@@ -9,7 +10,18 @@ const job = defineJob("bench");
 export const hark: Adapter = {
   name: "hark",
   store: "postgresql",
+  hasDelay: true,
   options: "defaults, history kept",
+  sql: {
+    insertOther: "select hark.enqueue('other', '{}')",
+    insert: "select hark.enqueue('bench', $1::jsonb)",
+    disableTriggers: "alter table hark.jobs disable trigger user",
+    enableTriggers: "alter table hark.jobs enable trigger user",
+    fill: `insert into hark.jobs (queue, type, payload, priority, attempt, max_attempts, crash_count, run_at, created_at, state)
+           select 'default', 'bench', jsonb_build_object('n', n), 0, 0, 3, 0, now(), now(), 'ready'
+             from generate_series(0, $1::integer - 1) n`,
+    claims: "%insert into hark.running_jobs%",
+  },
   async prepare(url) {
     await migrate({ connectionString: url });
   },
@@ -18,6 +30,7 @@ export const hark: Adapter = {
     const db = openDatabase({ connectionString: url, maxConnections: 1, applicationName: "bench" });
     return {
       enqueue: (payload) => producer.enqueue(job, payload),
+      enqueueAt: (payload, runAtMs) => producer.enqueue(job, payload, { runAt: new Date(runAtMs) }),
       enqueueMany: (payloads) => producer.enqueueMany(payloads.map((payload) => ({ job, payload }))),
       async isEmpty() {
         const { rows } = await db.query({
@@ -30,6 +43,25 @@ export const hark: Adapter = {
         await producer.close();
         await db.close();
       },
+    };
+  },
+  async openClaimer(url) {
+    // As a worker's own connection for claims is set.
+    const db = openDatabase({
+      connectionString: url,
+      maxConnections: 1,
+      plansByIndex: true,
+      isCommitAsynchronous: true,
+    });
+    const worker = randomUUID();
+    const lease = { name: "bench", hostname: "bench", pid: process.pid, queues: "{}", leaseMs: 600_000 };
+    await statements.registerWorker(db, { id: worker, ...lease });
+    return {
+      async claim(limit) {
+        const request = { queue: job.queue, limit, worker, token: randomUUID(), types: [job.type] };
+        return (await statements.claimJobs(db, request)).jobs.length;
+      },
+      close: () => db.close(),
     };
   },
   async startWorker(url, handle) {

@@ -1,6 +1,6 @@
-import pg from "pg";
 import { type ConstructorOptions, PgBoss, type Queue, type WorkOptions } from "pg-boss";
 import { type Adapter, handleAll, type Payload } from "../adapter.ts";
+import { openPool } from "../pool.ts";
 
 const queue = "bench";
 
@@ -32,8 +32,16 @@ function pgBoss(name: string, options: string, tuning: Tuning): Adapter {
   return {
     name,
     store: "postgresql",
+    hasDelay: true,
     options,
     packageName: "pg-boss",
+    // A job of the queue itself: one of another queue would lie in a part of its own.
+    sql: {
+      fill: `insert into pgboss.job (name, data)
+             select 'bench', jsonb_build_object('n', n) from generate_series(0, $1::integer - 1) n`,
+      insertOther: "insert into pgboss.job (name, data) values ('bench', '{}')",
+      claims: "%pgboss.job%skip locked%",
+    },
     async prepare(url) {
       const boss = await open(url, false);
       await boss.createQueue(queue, tuning.queue);
@@ -41,9 +49,10 @@ function pgBoss(name: string, options: string, tuning: Tuning): Adapter {
     },
     async openProducer(url) {
       const boss = await open(url, false);
-      const pool = new pg.Pool({ connectionString: url, max: 1 });
+      const pool = openPool(url, 1);
       return {
         enqueue: (payload) => boss.send(queue, payload),
+        enqueueAt: (payload, runAtMs) => boss.send(queue, payload, { startAfter: new Date(runAtMs) }),
         enqueueMany: (payloads) =>
           boss.insert(
             queue,
@@ -60,6 +69,13 @@ function pgBoss(name: string, options: string, tuning: Tuning): Adapter {
           await boss.stop({ graceful: false });
           await pool.end();
         },
+      };
+    },
+    async openClaimer(url) {
+      const boss = await open(url, false);
+      return {
+        claim: async (limit) => (await boss.fetch(queue, { batchSize: limit })).length,
+        close: () => boss.stop({ graceful: false }),
       };
     },
     async startWorker(url, handle) {

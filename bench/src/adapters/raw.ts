@@ -1,10 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { type Adapter, type Handle, handleAll, type Payload } from "../adapter.ts";
+import { openPool } from "../pool.ts";
 
 /** Connections that claim side by side: two or three were best on two cores. */
 const lanes = 3;
 const batch = 500;
+/** Whatever the statistics say, the oldest rows are found by the index. */
+const claimerOptions = "-c enable_seqscan=off -c jit=off";
 
 /**
  * The ceiling, no product: a table with one index and no history, no states, no retries and no wake-ups. To claim is to delete
@@ -13,7 +16,14 @@ const batch = 500;
 export const raw: Adapter = {
   name: "raw",
   store: "postgresql",
+  hasDelay: false,
   options: "the ceiling: delete to claim, no history, looks every 1 ms",
+  sql: {
+    insertOther: "insert into jobs (payload) values ('{}')",
+    insert: "insert into jobs (payload) values ($1)",
+    fill: "insert into jobs (payload) select json_build_object('n', n) from generate_series(0, $1::integer - 1) n",
+    claims: "delete from jobs%",
+  },
   async prepare(url) {
     const client = new pg.Client({ connectionString: url });
     await client.connect();
@@ -21,7 +31,7 @@ export const raw: Adapter = {
     await client.end();
   },
   async openProducer(url) {
-    const pool = new pg.Pool({ connectionString: url, max: 10 });
+    const pool = openPool(url, 10);
     return {
       enqueue: (payload) =>
         pool.query({ name: "one", text: "insert into jobs (payload) values ($1)", values: [JSON.stringify(payload)] }),
@@ -38,9 +48,21 @@ export const raw: Adapter = {
       close: () => pool.end(),
     };
   },
+  async openClaimer(url) {
+    const client = new pg.Client({ connectionString: url, options: claimerOptions });
+    await client.connect();
+    return {
+      async claim(limit) {
+        const claimed = await claim(client, limit);
+        await client.query("commit");
+        return claimed.length;
+      },
+      close: () => client.end(),
+    };
+  },
   async startWorker(url, handle) {
     for (let lane = 0; lane < lanes; lane += 1) {
-      const client = new pg.Client({ connectionString: url, options: "-c enable_seqscan=off -c jit=off" });
+      const client = new pg.Client({ connectionString: url, options: claimerOptions });
       await client.connect();
       void work(client, handle);
     }
@@ -50,21 +72,22 @@ export const raw: Adapter = {
 /** Claims and handles until its process is killed. */
 async function work(client: pg.Client, handle: Handle): Promise<never> {
   for (;;) {
-    const claimed = await claim(client);
+    const claimed = await claim(client, batch);
     await handleAll(claimed, handle);
     await client.query("commit");
     if (claimed.length < batch) await sleep(1);
   }
 }
 
-async function claim(client: pg.Client): Promise<Payload[]> {
+async function claim(client: pg.Client, limit: number): Promise<Payload[]> {
   const [, { rows }] = await Promise.all([
     client.query("begin"),
     client.query<[Payload]>({
       name: "claim",
       text: `delete from jobs where ctid = any (array(
-               select ctid from jobs order by id limit ${batch} for update skip locked))
+               select ctid from jobs order by id limit $1 for update skip locked))
              returning payload`,
+      values: [limit],
       rowMode: "array",
     } as unknown as pg.QueryArrayConfig),
   ]);

@@ -24,10 +24,10 @@ async function drain(run: Run, workers: number, isAnalysed: boolean): Promise<Re
   const startedAt = nowMs();
   const [isComplete] = await Promise.all([
     run.untilHandled(jobs, run.isQuick ? quickLimitMs : limitMs),
-    run.startWorkers(jobs),
+    run.startWorkers({ capacity: jobs }),
   ]);
   const elapsedMs = nowMs() - startedAt;
-  const { handled, cpuMicros } = await run.tally({ isComplete });
+  const { handled, cpuMicros } = await run.tally({ jobs: isComplete ? jobs : 0 });
   return { perSecond: handled / (elapsedMs / 1_000), workerCpuMicros: cpuMicros / handled };
 }
 

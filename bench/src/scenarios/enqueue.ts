@@ -20,7 +20,7 @@ async function bulk(run: Run): Promise<Record<string, number>> {
 async function single(run: Run, callers: number, hasWorker: boolean): Promise<Record<string, number>> {
   if (hasWorker) {
     await run.loadWorkers(1);
-    await run.startWorkers(capacity);
+    await run.startWorkers({ capacity });
   }
   await run.settleServer();
   let sent = 0;
@@ -39,8 +39,8 @@ async function single(run: Run, callers: number, hasWorker: boolean): Promise<Re
   if (!hasWorker) return { perSecond: sent / (enqueuedMs / 1_000) };
   const isComplete = await run.untilHandled(sent, 60_000);
   const elapsedMs = nowMs() - startedAt;
-  const { handled } = await run.tally({ isComplete: false });
-  if (!isComplete || handled !== sent) throw new Error(`${run.adapter.name}: ${handled} of ${sent} jobs were handled.`);
+  if (!isComplete) throw new Error(`${run.adapter.name}: ${run.handled} of ${sent} jobs were handled.`);
+  await run.tally({ jobs: sent });
   return { perSecond: sent / (enqueuedMs / 1_000), wholePerSecond: sent / (elapsedMs / 1_000) };
 }
 

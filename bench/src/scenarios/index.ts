@@ -1,10 +1,31 @@
 import type { Scenario } from "../scenario.ts";
+import { backlogs } from "./backlog.ts";
+import { delays } from "./delayed.ts";
 import { drains } from "./drain.ts";
 import { enqueues } from "./enqueue.ts";
+import { idles } from "./idle.ts";
 import { latencies } from "./latency.ts";
+import { memories } from "./memory.ts";
+import { mixes } from "./mixed.ts";
+import { notifies } from "./notify.ts";
+import { pins } from "./pinned.ts";
 import { steadies } from "./steady.ts";
+import { wals } from "./wal.ts";
 
-export const scenarios: readonly Scenario[] = [...drains, ...steadies, ...enqueues, ...latencies];
+export const scenarios: readonly Scenario[] = [
+  ...drains,
+  ...steadies,
+  ...enqueues,
+  ...latencies,
+  ...notifies,
+  ...pins,
+  ...backlogs,
+  ...mixes,
+  ...delays,
+  ...idles,
+  ...wals,
+  ...memories,
+];
 
 /**
  * The scenarios of these names, each either a whole name or a group's; all if there is none.

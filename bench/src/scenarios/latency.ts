@@ -15,7 +15,7 @@ async function idle(run: Run): Promise<Record<string, number>> {
   const limitMs = run.isQuick ? 10_000 : 60_000;
   const calledAt: number[] = [];
   await run.loadWorkers(1);
-  await run.startWorkers(jobs);
+  await run.startWorkers({ capacity: jobs, isTimed: true });
   await sleep(1_000); // past the first looks of a worker that has just started
   const deadline = nowMs() + limitMs;
   while (calledAt.length < jobs && nowMs() < deadline) {
@@ -25,7 +25,7 @@ async function idle(run: Run): Promise<Record<string, number>> {
       throw new Error(`${run.adapter.name}: job ${n} is lost.`);
     await sleep(10 + Math.random() * 10); // it falls asleep, at no set distance from its own timers
   }
-  const { startedAt } = await run.tally({ isComplete: calledAt.length === jobs });
+  const { startedAt } = await run.tally({ jobs: calledAt.length });
   const latencies = calledAt.map((at, n) => startedAt[n]! - at);
   return { p50Ms: percentile(latencies, 0.5), p99Ms: percentile(latencies, 0.99) };
 }
@@ -36,7 +36,7 @@ async function openLoop(run: Run, perSecond: number): Promise<Record<string, num
   const limitMs = run.isQuick ? 10_000 : 60_000;
   const jobs = perSecond * seconds;
   await run.loadWorkers(1);
-  await run.startWorkers(jobs);
+  await run.startWorkers({ capacity: jobs, isTimed: true });
   await sleep(1_000);
   const beganAt = nowMs() + 100;
   const dueAt = (n: number): number => beganAt + (n / perSecond) * 1_000;
@@ -61,7 +61,7 @@ async function openLoop(run: Run, perSecond: number): Promise<Record<string, num
     (await eventually(() => run.handled >= jobs - refused, limitMs)) &&
     (await Promise.race([Promise.all(calls).then(() => true), sleep(1_000, false)]));
   const elapsedMs = nowMs() - beganAt;
-  const { startedAt, handled } = await run.tally({ isComplete: isComplete && refused === 0 });
+  const { startedAt, handled } = await run.tally({ jobs: isComplete && refused === 0 ? jobs : 0 });
   // A job that had not started when the run was cut has waited at least so long.
   const cutAt = nowMs();
   const latencies: number[] = [];

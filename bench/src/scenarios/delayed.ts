@@ -1,0 +1,58 @@
+import { nowMs } from "../clock.ts";
+import type { Run } from "../run.ts";
+import type { Scenario } from "../scenario.ts";
+import { percentile } from "../statistics.ts";
+
+/** Time to enqueue the jobs before the first is due, in ms: what is due before it is enqueued measures nothing. */
+const aheadMs = 3_000;
+const callers = 16;
+
+/** Jobs at random moments of a minute: how long after its moment each one's handler starts. */
+async function delayed(run: Run): Promise<Record<string, number>> {
+  const jobs = run.isQuick ? 1_000 : 10_000;
+  const overMs = run.isQuick ? 6_000 : 60_000;
+  await run.loadWorkers(1);
+  await run.startWorkers({ capacity: jobs, isTimed: true });
+  const beganAt = Date.now();
+  const dueAt = Array.from({ length: jobs }, () => Math.ceil(beganAt + aheadMs + Math.random() * overMs));
+  dueAt.sort((one, other) => one - other);
+  // Epoch and monotonic clock of one machine: their offset does not drift within a minute.
+  const epochAheadMs = performance.timeOrigin + performance.now() - nowMs();
+  let next = 0;
+  let enqueuedLate = 0;
+  await Promise.all(
+    Array.from({ length: callers }, async () => {
+      while (next < jobs) {
+        const n = next;
+        next += 1;
+        await run.producer.enqueueAt!({ n }, dueAt[n]!);
+        if (Date.now() > dueAt[n]!) enqueuedLate += 1;
+      }
+    }),
+  );
+  if (!(await run.untilHandled(jobs, overMs + 60_000)))
+    throw new Error(`${run.adapter.name}: delayed jobs did not start.`);
+  const { startedAt } = await run.tally({ jobs });
+  const lateness = dueAt.map((at, n) => startedAt[n]! + epochAheadMs - at);
+  return {
+    p50Ms: percentile(lateness, 0.5),
+    p99Ms: percentile(lateness, 0.99),
+    earliestMs: Math.min(...lateness),
+    enqueuedLate,
+  };
+}
+
+export const delays: readonly Scenario[] = [
+  {
+    name: "delayed",
+    title: "Lateness of delayed jobs, 10,000 over 60 s (--quick: 1,000 over 6 s)",
+    metrics: [
+      { key: "p50Ms", label: "p50", unit: "ms" },
+      { key: "p99Ms", label: "p99", unit: "ms" },
+      { key: "earliestMs", label: "earliest", unit: "ms" },
+      { key: "enqueuedLate", label: "enqueued after their time", unit: "jobs" },
+    ],
+    fits: ({ hasDelay }) => hasDelay,
+    measure: delayed,
+  },
+];

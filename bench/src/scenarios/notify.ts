@@ -1,0 +1,79 @@
+import { nowMs } from "../clock.ts";
+import { openPool } from "../pool.ts";
+import type { Run } from "../run.ts";
+import type { Scenario } from "../scenario.ts";
+
+const callers = 16;
+const capacity = 1_000_000;
+/** What keeps a worker busy without taking the machine from the callers. */
+const busyJobMs = 20;
+
+/**
+ * Single-row inserts by plain SQL, each in a transaction of its own: with the wake-ups that come along, and without any. All in
+ * one run, so that the disk is the same for all.
+ */
+async function notify(run: Run): Promise<Record<string, number>> {
+  const { disableTriggers, enableTriggers } = run.adapter.sql!;
+  const forMs = run.isQuick ? 3_000 : 10_000;
+  const pool = openPool(run.url, callers);
+  let sent = 0;
+  const insertFor = async (): Promise<number> => {
+    const sentBefore = sent;
+    const startedAt = nowMs();
+    await Promise.all(
+      Array.from({ length: callers }, async () => {
+        while (nowMs() < startedAt + forMs) {
+          const n = sent;
+          sent += 1;
+          await pool.query({ name: "insert", text: run.adapter.sql!.insert!, values: [JSON.stringify({ n })] });
+        }
+      }),
+    );
+    return (sent - sentBefore) / ((nowMs() - startedAt) / 1_000);
+  };
+  try {
+    await run.settleServer();
+    const figures: Record<string, number> = { noWorker: await insertFor() };
+    if (disableTriggers) {
+      await run.query(disableTriggers);
+      figures.noWorkerNoTrigger = await insertFor();
+    }
+    await run.loadWorkers(1);
+    await run.startWorkers({ capacity });
+    await run.untilHandled(sent, 60_000);
+    // Without the trigger a worker that is busy finds the jobs by itself: it claims again as soon as a slot is free.
+    const busyJobs = Math.ceil((forMs / busyJobMs) * 40);
+    const busyFrom = sent;
+    sent += busyJobs;
+    await run.load(busyFrom, sent, { ms: busyJobMs });
+    if (disableTriggers) {
+      figures.busyNoTrigger = await insertFor();
+      await run.query(enableTriggers!);
+    }
+    figures.busy = await insertFor();
+    const isComplete = await run.untilHandled(sent, 60_000);
+    // The queue has run dry: from here on the worker sleeps until a job of these wakes it.
+    figures.idle = await insertFor();
+    await run.tally({ jobs: isComplete && (await run.untilHandled(sent, 60_000)) ? sent : 0 });
+    return { ...figures, busyToNoTrigger: figures.busy / (figures.busyNoTrigger ?? Number.NaN) };
+  } finally {
+    await pool.end();
+  }
+}
+
+export const notifies: readonly Scenario[] = [
+  {
+    name: "notify",
+    title: "Single-row inserts by plain SQL, 16 callers",
+    metrics: [
+      { key: "busy", label: "worker busy", unit: "/s" },
+      { key: "busyNoTrigger", label: "worker busy, no trigger", unit: "/s" },
+      { key: "busyToNoTrigger", label: "busy : no trigger", unit: "" },
+      { key: "idle", label: "worker idle at first", unit: "/s" },
+      { key: "noWorker", label: "no worker", unit: "/s" },
+      { key: "noWorkerNoTrigger", label: "no worker, no trigger", unit: "/s" },
+    ],
+    fits: ({ sql }) => sql?.insert !== undefined,
+    measure: notify,
+  },
+];
