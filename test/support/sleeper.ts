@@ -1,4 +1,4 @@
-import { channels, type Database, silentLogger } from "@hark/core";
+import { channels, type Database, orLate, silentLogger } from "@hark/core";
 import { fallAsleep, Gate, type Listener, type Writers } from "@hark/worker";
 import { eventually } from "./eventually.ts";
 import { claim } from "./jobs.ts";
@@ -93,7 +93,7 @@ export class Sleeper implements AsyncDisposable {
     }
   }
 
-  /** As a worker without a poll: if the gate fails, only its own word of the loss is a reason to look again. */
+  /** As a worker without a poll: if the gate fails, it looks again at the gate's own word of the loss, or soon. */
   async #fallAsleep(rung: Promise<void>): Promise<boolean> {
     let failure: unknown;
     const look = () =>
@@ -105,7 +105,7 @@ export class Sleeper implements AsyncDisposable {
       return await fallAsleep(this.gate, this.#options.queue, look, { rung, signal: this.#stopping.signal });
     } catch (error) {
       if (error === failure) throw error;
-      await rung;
+      await orLate(rung, 1_000);
       return false;
     }
   }

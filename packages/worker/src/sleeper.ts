@@ -19,6 +19,9 @@ const longestGapMs = 25;
 /** Falling asleep may have to wait for a long transaction: it begins anew after this, in ms, within the deadline of a step. */
 const patienceMs = 10_000;
 
+/** Until the next look when the gate could not be armed, in ms: nothing is announced meanwhile. */
+const noGateRestMs = 1_000;
+
 /**
  * Whether the looker for one queue's jobs sleeps, until they are announced, or goes on looking, since jobs come so fast that
  * announcing each would hold up who enqueues them (docs/decisions/0006).
@@ -93,8 +96,8 @@ export class Sleeper {
         this.#isQuiet = await fallAsleep(this.#gate, this.#queue, looking, { rung, signal: giveUp });
       } catch (error) {
         if (error === failure) throw error;
-        this.#logger.debug({ queue: this.#queue, error }, "could not fall asleep: the poll finds until it can");
-        return "rest";
+        this.#logger.debug({ queue: this.#queue, error }, "could not fall asleep: will look again soon");
+        return { restMs: noGateRestMs };
       }
       if (!this.#isQuiet) return "again";
     }
