@@ -30,6 +30,7 @@ export const steadies: readonly Scenario[] = [
   },
   {
     name: "steady:5min",
+    isLong: true,
     title: "Enqueue and drain together for five minutes",
     metrics: [
       perSecond,
