@@ -69,8 +69,8 @@ CREATE TABLE "hark"."jobs" (
 	"created_at" timestamp with time zone NOT NULL,
 	"state" text NOT NULL,
 	CONSTRAINT "jobs_state" CHECK (state in ('scheduled', 'ready', 'parked')),
-	CONSTRAINT "jobs_queue_name" CHECK (queue ~ '^[a-z0-9][a-z0-9_.:-]{0,62}$'),
-	CONSTRAINT "jobs_type_name" CHECK (type ~ '^[a-z0-9][a-z0-9_.:-]{0,62}$'),
+	CONSTRAINT "jobs_queue_name" CHECK (octet_length(queue) <= 63 and queue ~ '^[a-z0-9][a-z0-9_.:-]*$'),
+	CONSTRAINT "jobs_type_name" CHECK (octet_length(type) <= 63 and type ~ '^[a-z0-9][a-z0-9_.:-]*$'),
 	CONSTRAINT "jobs_attempts" CHECK (attempt >= 0 and attempt < max_attempts),
 	CONSTRAINT "jobs_parked_has_key" CHECK (state <> 'parked' or key is not null),
 	CONSTRAINT "jobs_key_length" CHECK (octet_length(key) <= 1024 and octet_length(unique_key) <= 1024)

@@ -214,6 +214,57 @@ test("the SQL functions refuse the same, for callers in other languages", async 
   expect((await db.pool.query("select from hark.jobs where type = 't'")).rowCount).toBe(0);
 });
 
+test("code, tables and SQL functions agree on what may name a queue or a job type", async ({ db }) => {
+  const names = [
+    "a",
+    "0",
+    "a_.:-9",
+    "a".repeat(63),
+    "a".repeat(64),
+    "",
+    "A",
+    "a b",
+    "_a",
+    "-a",
+    ".a",
+    ":a",
+    "a\n",
+    "é",
+    "a/b",
+  ];
+  const accepts = async (work: () => unknown) => {
+    try {
+      await work();
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  const insert = `insert into hark.jobs (queue, type, payload, priority, attempt, max_attempts, crash_count, run_at, created_at, state)
+                  values ($1, $2, '{}', 0, 0, 3, 0, now(), now(), 'ready')`;
+  const enqueue = "select hark.enqueue($2, '{}', queue => $1)";
+  const client = await db.pool.connect();
+  try {
+    for (const name of names) {
+      const isName = await accepts(() => defineJob(name));
+      for (const text of [insert, enqueue]) {
+        for (const values of [
+          [name, "t"],
+          ["q", name],
+        ]) {
+          await client.query("begin");
+          expect([text, values, await accepts(() => client.query(text, values))]).toEqual([text, values, isName]);
+          await client.query("rollback");
+        }
+      }
+    }
+    expect(await accepts(() => defineJob(names[3]!))).toBe(true);
+    expect(await accepts(() => defineJob(names[4]!))).toBe(false);
+  } finally {
+    client.release(true); // whatever its transaction is in
+  }
+});
+
 test("a definition that cannot be one is refused when it is made", () => {
   const wrong: [make: () => unknown, error: new (...args: never[]) => HarkError][] = [
     [() => defineJob("Upper"), InvalidNameError],

@@ -1,4 +1,4 @@
-import { defineJob, NotATransactionError } from "@hark/core";
+import { defineJob, NotATransactionError, statements } from "@hark/core";
 import { implement } from "@hark/worker";
 import { sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/node-postgres";
@@ -17,7 +17,14 @@ const test = base.extend("heard", { scope: "file" }, async ({ databaseUrl }, { o
   await client.connect();
   await client.query("listen job_ready; listen job_scheduled");
   onCleanup(() => client.end());
-  return { all: heard, of: (queue: string) => heard.filter((line) => line.endsWith(queue)) };
+  return {
+    all: heard,
+    of: (queue: string) => heard.filter((line) => line.endsWith(queue)),
+    /** Nobody notifies for a queue that nobody sleeps on. */
+    async sleepOn(...queues: string[]) {
+      for (const queue of queues) await statements.armGate(client, { queue });
+    },
+  };
 });
 
 test("a job enqueued in a pg transaction exists, and wakes, when that commits", async ({
@@ -28,6 +35,7 @@ test("a job enqueued in a pg transaction exists, and wakes, when that commits", 
   startWorker,
 }) => {
   const job = defineJob("test.mail", { queue });
+  await heard.sleepOn(queue);
   await startWorker([implement(job, () => {})], { pollInterval: "10m" });
   const client = await db.pool.connect();
   await client.query("begin");
@@ -43,6 +51,7 @@ test("a job enqueued in a pg transaction exists, and wakes, when that commits", 
 });
 
 test("a rollback removes the job and its wake-up", async ({ db, producer, queue, heard }) => {
+  await heard.sleepOn(queue, `${queue}.after`);
   const job = defineJob("test.mail", { queue });
   const client = await db.pool.connect();
   await client.query("begin");
@@ -61,6 +70,7 @@ test("a rollback removes the job and its wake-up", async ({ db, producer, queue,
 });
 
 test("a Drizzle transaction carries the job with its own rows", async ({ db, producer, queue, heard }) => {
+  await heard.sleepOn(queue);
   const orm = drizzle(db.pool);
   const job = defineJob("test.mail", { queue });
   await orm.execute(sql`create table if not exists orders (id int)`);
@@ -112,6 +122,7 @@ test("hark.enqueue in any client's transaction commits or vanishes with it", asy
   heard,
   startWorker,
 }) => {
+  await heard.sleepOn(queue);
   const job = defineJob("test.sql", { queue });
   const seen: unknown[] = [];
   await startWorker([implement(job, ({ payload, priority, key }) => void seen.push([payload, priority, key]))]);
@@ -131,11 +142,12 @@ test("hark.enqueue in any client's transaction commits or vanishes with it", asy
   expect(heard.of(queue)).toEqual([`job_ready ${queue}`]);
 });
 
-test("a statement that inserts many jobs sends one wake-up for each queue, and one for the earliest due", async ({
+test("a statement that inserts many jobs sends one wake-up for each queue that is slept on, and one for the earliest due", async ({
   producer,
   queue,
   heard,
 }) => {
+  await heard.sleepOn(queue, `${queue}.two`, `${queue}.after`);
   const job = defineJob("test.mail", { queue });
   const before = heard.all.length;
   const soon = new Date(Date.now() + 3_600_000);

@@ -152,6 +152,7 @@ export async function checkConnection(db: Executor, where: string): Promise<void
 /** True if the database answered that it will not take a row; false if it may take it later, or did not answer. */
 export function isRejection(error: unknown): boolean {
   const code = error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
-  // Classes of SQLSTATE: 21 cardinality, 22 data, 23 integrity, 54 program limits. The rest is trouble that passes.
-  return /^(21|22|23|54)[0-9A-Z]{3}$/.test(code);
+  // Classes of SQLSTATE: 21 cardinality, 22 data, 23 integrity, 54 program limits; and what a trigger of the
+  // application raises. The rest is trouble that passes.
+  return /^((21|22|23|54)[0-9A-Z]{3}|P0001)$/.test(code);
 }

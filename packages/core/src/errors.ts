@@ -150,6 +150,32 @@ export class LockTimeoutError extends HarkError {
   }
 }
 
+export class EnqueueTimeoutError extends HarkError {
+  constructor(deadlineMs: number) {
+    super(
+      "ENQUEUE_TIMEOUT",
+      { deadlineMs },
+      `PostgreSQL did not answer an insert within ${deadlineMs} ms, so nobody can know whether the job was written: ` +
+        `look for it before you enqueue it again, and see what keeps the pool or the server busy.`,
+    );
+  }
+}
+
+export class EnqueueFromError extends HarkError {
+  /** `first` and `last`: the jobs at fault, counted from 0; the counts are of the batches before, which were inserted. */
+  constructor(progress: { first: number; last: number; inserted: number; duplicates: number }, cause: unknown) {
+    const { first, last, inserted, duplicates } = progress;
+    super(
+      "ENQUEUE_FROM",
+      progress,
+      `enqueueFrom stopped at job ${first === last ? first : `${first} to ${last}`}, counted from 0: ` +
+        `${cause instanceof Error ? cause.message : String(cause)} The batches before it inserted ${inserted} jobs and met ` +
+        `${duplicates} duplicates; outside a transaction they stay. Mend the source, and go on behind them.`,
+      { cause },
+    );
+  }
+}
+
 export class ProducerClosedError extends HarkError {
   constructor() {
     super(

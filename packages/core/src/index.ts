@@ -13,6 +13,8 @@ export {
 } from "./database.ts";
 export {
   DatabaseUnreachableError,
+  EnqueueFromError,
+  EnqueueTimeoutError,
   HarkError,
   InvalidNameError,
   InvalidOptionsError,

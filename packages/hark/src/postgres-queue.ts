@@ -9,11 +9,12 @@ import {
   LeaseLostError,
   LockTimeoutError,
   type Logger,
+  longestTimerMs,
   openDatabase,
   orLate,
 } from "@hark/core";
 import { createProducer, type Producer } from "@hark/producer";
-import { Listener } from "@hark/worker";
+import { fallAsleep, Gate, Listener } from "@hark/worker";
 import { Bell } from "./bell.ts";
 import { Calls } from "./calls.ts";
 import { check } from "./check.ts";
@@ -64,12 +65,15 @@ export class PostgresQueue implements AsyncDisposable {
   readonly #db: Database;
   readonly #producer: Producer;
   readonly #listener: Listener;
+  readonly #gate: Gate;
   readonly #lease: ProcessLease;
   readonly #held = new HeldJobs();
   readonly #claims: Claims;
   readonly #settlement: Settlement;
   readonly #calls = new Calls();
   readonly #jobReady = new Bell();
+  /** Calls that wait for a job: while there are any, producers are to notify. */
+  #sleepers = 0;
   readonly #closing = new AbortController();
   #checking: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
@@ -91,6 +95,7 @@ export class PostgresQueue implements AsyncDisposable {
     }));
     this.#producer = createProducer({ database: db });
     this.#listener = new Listener({ connectionString: listenUrl, applicationName: "hark queue listener", logger });
+    this.#gate = new Gate({ connectionString: listenUrl, logger, onLost: () => this.#jobReady.ring() });
     const held = this.#held;
     this.#lease = new ProcessLease({
       connectionString,
@@ -106,6 +111,7 @@ export class PostgresQueue implements AsyncDisposable {
     this.#claims = new Claims({ db, lease: this.#lease, held, upkeep, settlement, jobs, logger });
 
     this.#listener.on(channels.jobReady, (ready) => {
+      if (ready === undefined) void this.#gate.check(); // what cost the listener its session may have cost the gate its own
       if (ready === undefined || ready === queue) this.#jobReady.ring();
     });
     this.#listener.on(channels.jobScheduled, () => this.#jobReady.ring()); // it may be due before the waiter's rest ends
@@ -203,15 +209,39 @@ export class PostgresQueue implements AsyncDisposable {
   }
 
   async #dequeue(waitMs: number): Promise<DequeuedJob | null> {
-    const endsAt = performance.now() + waitMs;
     if (waitMs > 0) this.#listener.start();
+    this.#sleepers += 1;
+    try {
+      return await this.#waitForJob(waitMs);
+    } finally {
+      this.#sleepers -= 1;
+      if (this.#sleepers === 0) this.#gate.disarm(queue);
+    }
+  }
+
+  async #waitForJob(waitMs: number): Promise<DequeuedJob | null> {
+    const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(Math.min(waitMs, longestTimerMs))]);
+    const endsAt = performance.now() + waitMs;
     for (;;) {
       const rung = this.#jobReady.arm(); // before the look, or a ring during it would be lost
       const found = await this.#claims.next();
       if ("job" in found) return found.job;
+      if (signal.aborted || waitMs <= 0) return null;
+      let isAsleep = false;
+      if (this.#listener.state === "listening") {
+        const late: DequeuedJob[] = [];
+        const look = async () => {
+          const next = await this.#claims.next();
+          if ("job" in next) late.push(next.job);
+          return late.length > 0;
+        };
+        // What keeps the gate shut, or the look from an answer, is met again by the next look, which throws it.
+        isAsleep = await fallAsleep(this.#gate, queue, look, { rung, signal }).catch(() => false);
+        if (late[0]) return late[0];
+      }
       const leftMs = endsAt - performance.now();
       if (leftMs <= 0 || this.#closing.signal.aborted) return null;
-      const pollMs = this.#listener.state === "listening" ? this.#pollMs : Math.min(this.#pollMs, deafPollMs);
+      const pollMs = isAsleep ? this.#pollMs : Math.min(this.#pollMs, deafPollMs);
       await orLate(rung, Math.max(Math.min(leftMs, pollMs, found.nextDueInMs), 1));
     }
   }
@@ -227,6 +257,7 @@ export class PostgresQueue implements AsyncDisposable {
       this.#logger.warn({ error }, "could not hand back dequeued jobs: they are taken back when the lease runs out");
     }
     await this.#lease.stop();
+    await this.#gate.close();
     await this.#listener.close();
     await orLate(this.#db.close(), closeDeadlineMs);
   }

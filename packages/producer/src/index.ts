@@ -7,4 +7,5 @@ export {
   type Producer,
   type ProducerOptions,
 } from "./producer.ts";
+export type { EnqueuedFrom, EnqueueFromOptions } from "./enqueue-from.ts";
 export { defineJob, type Transaction } from "@hark/core";

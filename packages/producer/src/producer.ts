@@ -23,6 +23,7 @@ import {
   UnknownJobTypeError,
 } from "@hark/core";
 import { Coalescer, insert } from "./coalescer.ts";
+import { type EnqueuedFrom, enqueueFrom, type EnqueueFromOptions } from "./enqueue-from.ts";
 
 export interface EnqueueOptions {
   /** Wait this long before the first attempt; not with `runAt`. */
@@ -57,14 +58,25 @@ export interface Enqueuer {
   /**
    * Checks a job and inserts it; workers wake when the insert commits. Calls that come while another's insert is under way share
    * the next one, and each has its own answer; they get ids in the order of the calls. Nothing is written if it throws, but for
-   * a connection that breaks before the answer: then nobody can know.
+   * a connection that breaks before the answer, or an answer that is overdue: then nobody can know. Calls with a unique key, or
+   * whose payload schema is asynchronous, go at their own pace.
    * @throws UnknownJobTypeError, InvalidPayloadError, PayloadTooLargeError, InvalidOptionsError, InvalidNameError
+   * @throws EnqueueTimeoutError after 20 s without an answer
    */
   enqueue<Job extends JobDefinition>(job: Job, payload: InputOf<Job>, options?: EnqueueOptions): Promise<EnqueuedJob>;
   /** Checks all jobs, then inserts them in one statement: all or none. Answers in the order given, and throws as enqueue does. */
   enqueueMany<const Jobs extends readonly JobDefinition[]>(requests: {
     readonly [Place in keyof Jobs]: JobRequest<Jobs[Place]>;
   }): Promise<EnqueuedJob[]>;
+  /**
+   * Imports jobs from an iterable, which is pulled as fast as they are inserted and never held whole: in order, in batches of
+   * `batchSize` jobs or 4 MiB of payload. Each batch commits by itself, all or none, unless it is in the caller's transaction.
+   * @throws EnqueueFromError at the first job that is refused, with its position, and what was inserted before its batch
+   */
+  enqueueFrom(
+    source: AsyncIterable<JobRequest> | Iterable<JobRequest>,
+    options?: EnqueueFromOptions,
+  ): Promise<EnqueuedFrom>;
 }
 
 export interface Producer extends Enqueuer, AsyncDisposable {
@@ -119,6 +131,7 @@ export function createProducer(options: ProducerOptions): Producer {
   return {
     enqueue: (job, payload, enqueueOptions) => tracked(() => own.enqueue(job, payload, enqueueOptions)),
     enqueueMany: (requests) => tracked(() => own.enqueueMany(requests)),
+    enqueueFrom: (source, fromOptions) => tracked(() => own.enqueueFrom(source, fromOptions)),
     in(tx) {
       // At once: what a transaction wrote must be there when it goes on.
       const executor = executorOf(tx);
@@ -148,6 +161,10 @@ function enqueuerOn(
       for (const { job, payload, options } of requests as readonly JobRequest[])
         jobs.push(await checkJob(job, payload, options));
       return jobs.length ? insertAll(jobs) : [];
+    },
+    enqueueFrom(source, fromOptions = {}) {
+      const check = ({ job, payload, options }: JobRequest) => checkJob(job, payload, options);
+      return enqueueFrom(source, fromOptions, { check, insert: insertAll });
     },
   };
 }

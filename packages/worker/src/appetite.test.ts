@@ -31,3 +31,11 @@ test("when jobs turn long, it soon holds next to nothing ahead", () => {
   const appetite = after([...Array<number>(100).fill(1), 1_000, 1_000, 1_000]);
   expect(appetite.ahead).toBeLessThan(5);
 });
+
+test("when slots are stuck it holds nothing ahead, until short jobs have told otherwise", () => {
+  const appetite = after([1, 1, 1]);
+  appetite.stall();
+  expect(appetite.ahead).toBe(0);
+  for (let n = 0; n < 100; n += 1) appetite.learn(1);
+  expect(appetite.ahead).toBeGreaterThan(50);
+});

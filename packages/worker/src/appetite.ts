@@ -24,6 +24,11 @@ export class Appetite {
     this.#meanMs = this.#meanMs === undefined ? durationMs : this.#meanMs + newest * (durationMs - this.#meanMs);
   }
 
+  /** Learns that what runs takes long, though it has not ended yet: nothing is held ahead until shorter jobs have told otherwise. */
+  stall(): void {
+    this.#meanMs = Math.max(this.#meanMs ?? 0, this.#concurrency * aheadMs + 1);
+  }
+
   /** Jobs to hold beyond those that run; none before the first has ended. */
   get ahead(): number {
     if (this.#meanMs === undefined) return 0;

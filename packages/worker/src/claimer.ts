@@ -5,6 +5,7 @@ import type { LeaseKeeper } from "./lease-keeper.ts";
 import { Loop, type Next } from "./runtime/loop.ts";
 import type { Part } from "./runtime/part.ts";
 import type { Companions, Settler } from "./settler.ts";
+import type { Sleeper } from "./sleeper.ts";
 
 /** Most jobs in one claim: larger ones hold their locks longer than they save. */
 const batchSize = 500;
@@ -25,8 +26,8 @@ const slowClaimMs = 5;
 const wholeQueueShare = 0.1;
 
 /**
- * Claims ready jobs of one queue for its free slots, and settles along what has succeeded. Notifications, reconnects and hungry
- * slots ring its wake-up; without them it looks every poll interval.
+ * Claims ready jobs of one queue for its free slots, and settles along what has succeeded. Notifications, reconnects and, unless
+ * it sleeps, hungry slots ring its wake-up; without them it looks every poll interval.
  */
 export class Claimer implements Part {
   readonly queue: string;
@@ -39,6 +40,7 @@ export class Claimer implements Part {
   readonly #settler: Settler;
   readonly #lease: LeaseKeeper;
   readonly #types: readonly string[];
+  readonly #sleeper: Sleeper;
   /** Claims in a row that found a key about to come free. */
   #looksForKeys = 0;
   /** Where the last claim ended, while claims of the whole queue are slow. */
@@ -53,6 +55,7 @@ export class Claimer implements Part {
     settler: Settler;
     lease: LeaseKeeper;
     types: readonly string[];
+    sleeper: Sleeper;
     pollMs: number;
     logger: Logger;
   }) {
@@ -63,27 +66,60 @@ export class Claimer implements Part {
     this.#settler = parts.settler;
     this.#lease = parts.lease;
     this.#types = parts.types;
+    this.#sleeper = parts.sleeper;
     this.loop = new Loop({
       name: `claim ${parts.queue}`,
       restMs: parts.pollMs,
       logger: parts.logger,
       step: (signal) => this.#step(signal),
     });
-    parts.executor.onHungry(parts.queue, () => this.loop.wakeUp.ring());
+    parts.executor.onHungry(parts.queue, () => {
+      if (!this.#sleeper.isAsleep) this.loop.wakeUp.ring();
+    });
   }
 
   start(): void {
     this.loop.start();
   }
 
-  stop(): Promise<void> {
-    return this.loop.stop();
+  /** Stops, and lets producers know that it listens no more. */
+  async stop(): Promise<void> {
+    await this.loop.stop();
+    this.#sleeper.stayAwake();
+  }
+
+  /** There may be jobs: one was announced, or something may have been missed. */
+  wake(): void {
+    this.#sleeper.wake();
+    this.loop.wakeUp.ring();
   }
 
   async #step(signal: AbortSignal): Promise<Next> {
+    const { rung } = this.loop.wakeUp;
+    const look = await this.#look(signal);
+    if (look === "nothing wanted") {
+      this.#sleeper.stayAwake();
+      return "rest"; // a hungry slot or a new lease rings
+    }
+    if (!look.isAll) return "again";
+    const isParked = await statements.parkBlocked(this.#db, { queue: this.queue, keys: look.blockedKeys });
+    if (!isParked) return { restMs: backoffMs(aboutToComeFree, (this.#looksForKeys += 1)) };
+    this.#looksForKeys = 0;
+    if (look.blockedKeys.length > 0) return "again"; // what was parked may have stood before others
+    const lookAgain = async () => {
+      const another = await this.#look(signal);
+      return another === "nothing wanted" || another.found > 0 || !another.isAll || another.blockedKeys.length > 0;
+    };
+    return this.#sleeper.rest(look.found, lookAgain, { rung, signal });
+  }
+
+  /** Claims once; `isAll` if no other job was there to be claimed. */
+  async #look(
+    signal: AbortSignal,
+  ): Promise<"nothing wanted" | { found: number; isAll: boolean; blockedKeys: string[] }> {
     const worker = this.#lease.identity;
     const limit = Math.min(this.#executor.wanted(this.queue), batchSize);
-    if (limit <= 0 || worker === undefined || signal.aborted) return "rest"; // a hungry slot or a new lease rings
+    if (limit <= 0 || worker === undefined || signal.aborted) return "nothing wanted";
 
     const after = this.#mark;
     const { jobs, blockedKeys } = await this.#claim(worker, limit, after);
@@ -91,12 +127,7 @@ export class Claimer implements Part {
       if (signal.aborted) this.#executor.handBack(job); // stopped meanwhile, or given up on by the watchdog
       else this.#executor.submit(job);
     }
-    if (jobs.length === limit) return "again"; // more may be waiting
-    if (after) return "again"; // before the mark there may be others
-    const isParked = await statements.parkBlocked(this.#db, { queue: this.queue, keys: blockedKeys });
-    if (!isParked) return { restMs: backoffMs(aboutToComeFree, (this.#looksForKeys += 1)) };
-    this.#looksForKeys = 0;
-    return blockedKeys.length > 0 ? "again" : "rest"; // what was parked may have stood before others
+    return { found: jobs.length, isAll: jobs.length < limit && after === undefined, blockedKeys };
   }
 
   async #claim(

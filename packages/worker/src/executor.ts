@@ -155,7 +155,7 @@ export class Executor implements Part {
 
   async #carryOut(attempt: Attempt, lane: Lane): Promise<void> {
     const { limit, appetite } = lane;
-    if (limit.pendingCount > 0) this.#watch(lane);
+    if (limit.activeCount >= limit.concurrency) this.#watch(lane); // it has to wait
     let ending: Ending;
     try {
       ending = await limit(async () => {
@@ -237,7 +237,7 @@ export class Executor implements Part {
       lane.stuckTimer = undefined;
       if (lane.limit.pendingCount === 0) return;
       if (lane.starts === starts) {
-        lane.appetite.learn(stuckMs * 20); // what runs now takes long: hold nothing ahead until it is over
+        lane.appetite.stall();
         lane.limit.clearQueue();
       } else this.#watch(lane);
     }, stuckMs);

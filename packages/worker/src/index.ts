@@ -1,4 +1,6 @@
 export { type WorkerEventMap, WorkerEvents } from "./events.ts";
+export { fallAsleep } from "./fall-asleep.ts";
+export { Gate, type GateOptions, type Writers } from "./gate.ts";
 export { type Handler, implement, type JobContext } from "./implement.ts";
 export { LeaseKeeper, type LeaseKeeperOptions } from "./lease-keeper.ts";
 export { Listener, type ListenerOptions, type ListenerState } from "./listener.ts";

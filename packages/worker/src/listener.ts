@@ -11,6 +11,8 @@ export interface ListenerOptions {
   /** From one heartbeat to the next, in ms. Each is a statement that commits, and the only one an idle listener sends. */
   readonly heartbeatMs?: number;
   readonly deadlines?: Partial<ListenerDeadlines>;
+  /** Notifications are proven to arrive, after a connect: from now on one may sleep until they do. Must not throw. */
+  readonly onListening?: () => void;
 }
 
 /** In ms. A black hole is noticed heartbeatMs + answerMs after it opened, at worst. */
@@ -234,6 +236,7 @@ export class Listener implements Notifications, AsyncDisposable {
     this.#attempts = this.#silences = 0;
     this.#toldSilence = false;
     this.#become("listening", undefined);
+    this.#options.onListening?.();
   }
 
   /** Notes that a session ended. Answers whether LISTEN is silent, so that there is no hurry. */

@@ -2,7 +2,7 @@ import { orLate, type statements } from "@hark/core";
 
 /**
  * Crashes after which a job is taken for the likely cause. Not after the first: all jobs that ran beside it have one too, and would
- * come back one by one (docs/decisions/0006).
+ * come back one by one (docs/decisions/0007).
  */
 const suspectAfter = 2;
 

@@ -11,6 +11,7 @@ import {
 import { Claimer } from "./claimer.ts";
 import { WorkerEvents } from "./events.ts";
 import { Executor } from "./executor.ts";
+import { Gate } from "./gate.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
 import { Listener } from "./listener.ts";
 import { parseOptions, type WorkerOptions, type WorkerSettings } from "./options.ts";
@@ -18,6 +19,7 @@ import type { Part } from "./runtime/part.ts";
 import { runUntilSignalled, type Stoppable } from "./runtime/shutdown.ts";
 import { Promoter } from "./scheduler/promoter.ts";
 import { Settler } from "./settler.ts";
+import { Sleeper } from "./sleeper.ts";
 import { missingHandlerWatch } from "./upkeep/missing-handlers.ts";
 import { partitionUpkeep } from "./upkeep/partitions.ts";
 import { Rescuer } from "./upkeep/rescuer.ts";
@@ -54,6 +56,7 @@ export class Worker implements Stoppable, AsyncDisposable {
   readonly #db: Database;
   readonly #claimDb: Database;
   readonly #listener: Listener;
+  readonly #gate: Gate;
   readonly #lease: LeaseKeeper;
   readonly #settler: Settler;
   readonly #executor: Executor;
@@ -90,7 +93,10 @@ export class Worker implements Stoppable, AsyncDisposable {
       connectionString: listenUrl,
       applicationName: "hark listener",
       logger,
+      onListening: () => this.#wakeClaimers(),
     }));
+    const gate = (this.#gate = new Gate({ connectionString: listenUrl, logger, onLost: () => this.#wakeClaimers() }));
+    const isListening = () => notifications.state === "listening";
     this.locks = createLocks({ db, notifications, owner: name });
     const settler = (this.#settler = new Settler({ db, logger }));
     const executor = (this.#executor = new Executor({
@@ -115,7 +121,19 @@ export class Worker implements Stoppable, AsyncDisposable {
       onRegistered: () => this.#wakeClaimers(),
     }));
     this.#claimers = [...concurrency.keys()].map(
-      (queue) => new Claimer({ queue, db, claimDb, executor, settler, lease, types, pollMs, logger }),
+      (queue) =>
+        new Claimer({
+          queue,
+          db,
+          claimDb,
+          executor,
+          settler,
+          lease,
+          types,
+          sleeper: new Sleeper({ queue, gate, isListening, logger }),
+          pollMs,
+          logger,
+        }),
     );
     this.#sources = [
       ...this.#claimers,
@@ -126,7 +144,10 @@ export class Worker implements Stoppable, AsyncDisposable {
       missingHandlerWatch({ db, queues: concurrency.keys(), types, logger }),
     ];
 
-    notifications.on(channels.jobReady, (queue) => this.#wakeClaimers(queue));
+    notifications.on(channels.jobReady, (queue) => {
+      if (queue === undefined) void gate.check(); // what cost the listener its session may have cost the gate its own
+      this.#wakeClaimers(queue);
+    });
     notifications.on(channels.jobCancelled, (id) => {
       if (id !== undefined && /^\d{1,19}$/.test(id)) executor.abortJob(BigInt(id)); // anyone may send anything: it is a hint
     });
@@ -193,7 +214,7 @@ export class Worker implements Stoppable, AsyncDisposable {
 
   #wakeClaimers(queue?: string): void {
     for (const claimer of this.#claimers) {
-      if (queue === undefined || claimer.queue === queue) claimer.loop.wakeUp.ring();
+      if (queue === undefined || claimer.queue === queue) claimer.wake();
     }
   }
 
@@ -240,6 +261,7 @@ export class Worker implements Stoppable, AsyncDisposable {
     }
     await orLate(this.#settler.stop(), flushDeadlineMs);
     await this.#lease.stop();
+    await this.#gate.close();
     await this.#listener.close();
     await orLate(this.#closeDatabases(), flushDeadlineMs);
     this.#state = "stopped";

@@ -27,9 +27,10 @@ export const jobs = hark.table(
       .on(job.queue, job.key, sql`${job.priority} desc`, job.id)
       .where(sql`key is not null`),
     check("jobs_state", sql`state in ('scheduled', 'ready', 'parked')`),
-    // The same rule as names.ts: these names travel in NOTIFY payloads, URLs and log lines.
-    check("jobs_queue_name", sql`queue ~ '^[a-z0-9][a-z0-9_.:-]{0,62}$'`),
-    check("jobs_type_name", sql`type ~ '^[a-z0-9][a-z0-9_.:-]{0,62}$'`),
+    // The same rule as names.ts: these names travel in NOTIFY payloads, URLs and log lines. The length stands beside the pattern:
+    // {0,62} inside it took 2.1 us a name instead of 0.25, and two names were a third of what an insert cost the server.
+    check("jobs_queue_name", sql`octet_length(queue) <= 63 and queue ~ '^[a-z0-9][a-z0-9_.:-]*$'`),
+    check("jobs_type_name", sql`octet_length(type) <= 63 and type ~ '^[a-z0-9][a-z0-9_.:-]*$'`),
     check("jobs_attempts", sql`attempt >= 0 and attempt < max_attempts`),
     check("jobs_parked_has_key", sql`state <> 'parked' or key is not null`),
     check("jobs_key_length", sql`octet_length(key) <= 1024 and octet_length(unique_key) <= 1024`),

@@ -9,6 +9,11 @@ export class WakeUp {
     this.#rung.resolve();
   }
 
+  /** Resolves at the next ring since it was last armed. */
+  get rung(): Promise<void> {
+    return this.#rung.promise;
+  }
+
   /** Answers a promise that resolves at the next ring after this call. */
   arm(): Promise<void> {
     this.#rung = Promise.withResolvers<void>();

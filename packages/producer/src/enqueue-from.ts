@@ -1,0 +1,75 @@
+import { EnqueueFromError, InvalidOptionsError, type statements } from "@hark/core";
+
+export interface EnqueueFromOptions {
+  /** Most jobs in one insert, from 1 to 10,000; 1,000 if not given, beyond which an insert gains little and locks longer. */
+  batchSize?: number;
+}
+
+/** How many jobs an import inserted, and how many had an unfinished job with their unique key. */
+export interface EnqueuedFrom {
+  inserted: number;
+  duplicates: number;
+}
+
+interface Steps<Request> {
+  check: (request: Request) => Promise<statements.NewJob>;
+  insert: (jobs: statements.NewJob[]) => Promise<statements.InsertedJob[]>;
+}
+
+/** Most payload in one insert, in characters, so that an import of large payloads stays small in memory too. */
+const mostCharacters = 4 * 1_024 * 1_024;
+const mostJobs = 10_000;
+
+/**
+ * Pulls jobs from `source` and inserts them in batches, in order: one batch is gathered while another is written, and no more is
+ * pulled. By plain inserts and not by COPY: docs/decisions/0008 has the figures.
+ */
+export async function enqueueFrom<Request>(
+  source: AsyncIterable<Request> | Iterable<Request>,
+  { batchSize = 1_000 }: EnqueueFromOptions,
+  { check, insert }: Steps<Request>,
+): Promise<EnqueuedFrom> {
+  if (!(Number.isInteger(batchSize) && batchSize >= 1 && batchSize <= mostJobs)) {
+    const message = `must be an integer from 1 to ${mostJobs}, not ${String(batchSize)}`;
+    throw new InvalidOptionsError("enqueueFrom", [{ path: ["batchSize"], message }]);
+  }
+  const done: EnqueuedFrom = { inserted: 0, duplicates: 0 };
+  let position = 0;
+  let batch: statements.NewJob[] = [];
+  let characters = 0;
+  let writing: Promise<void> = Promise.resolve();
+
+  const write = async (jobs: statements.NewJob[], first: number) => {
+    try {
+      for (const { status } of await insert(jobs)) done[status === "inserted" ? "inserted" : "duplicates"] += 1;
+    } catch (cause) {
+      throw new EnqueueFromError({ first, last: first + jobs.length - 1, ...done }, cause);
+    }
+  };
+  const flush = async () => {
+    await writing;
+    if (batch.length === 0) return;
+    writing = write(batch, position - batch.length);
+    writing.catch(() => {}); // heard at the next flush
+    batch = [];
+    characters = 0;
+  };
+
+  try {
+    for await (const request of source) {
+      const job = await check(request);
+      batch.push(job);
+      position += 1;
+      characters += job.payloadJson.length;
+      if (batch.length === batchSize || characters >= mostCharacters) await flush();
+    }
+    await flush();
+  } catch (cause) {
+    await writing; // an insert that failed comes first, and the counts are those of what is written
+    throw cause instanceof EnqueueFromError
+      ? cause
+      : new EnqueueFromError({ first: position, last: position, ...done }, cause);
+  }
+  await writing;
+  return done;
+}

@@ -1,0 +1,126 @@
+import { channels, type Database, silentLogger } from "@hark/core";
+import { fallAsleep, Gate, type Listener, type Writers } from "@hark/worker";
+import { eventually } from "./eventually.ts";
+import { claim } from "./jobs.ts";
+
+export interface SleeperOptions {
+  db: Database;
+  connectionString: string;
+  listener: Listener;
+  queue: string;
+  /** An identity registered in hark.workers. */
+  worker: string;
+  /** Jobs in one claim; 10 if not given. */
+  limit?: number;
+  /** Where a test may hold it up: "armed" before it acts on the writers, "found" before it claims again. */
+  pause?: (step: "armed" | "found") => Promise<void> | void;
+  /** Leaves the quiesce step out: the twin that must lose wake-ups. */
+  isHasty?: boolean;
+}
+
+class HastyGate extends Gate {
+  override async arm(queue: string): Promise<Writers> {
+    await super.arm(queue);
+    return [];
+  }
+}
+
+/** A worker reduced to its sleep: claims one queue, and without any poll sleeps until it is rung. */
+export class Sleeper implements AsyncDisposable {
+  readonly claimed = new Set<bigint>();
+  readonly gate: Gate;
+  /** Claims that found nothing. */
+  emptyClaims = 0;
+  readonly #options: SleeperOptions;
+  readonly #running: Promise<void>;
+  readonly #stopping = new AbortController();
+  readonly #unsubscribe: () => void;
+  #rung = Promise.withResolvers<void>();
+  #isAsleep = false;
+  #ended: unknown;
+
+  constructor(options: SleeperOptions) {
+    this.#options = options;
+    const ring = () => this.#rung.resolve();
+    const { connectionString, isHasty, listener, queue } = options;
+    this.gate = new (isHasty ? HastyGate : Gate)({ connectionString, logger: silentLogger, onLost: ring });
+    this.#unsubscribe = listener.on(channels.jobReady, (payload) => {
+      if (payload === undefined || payload.split(" ")[0] === queue) ring();
+    });
+    this.#stopping.signal.addEventListener("abort", ring);
+    this.#running = this.#run();
+    this.#running.catch((error: unknown) => (this.#ended = error)); // told by whoever waits for it
+  }
+
+  /** How it stands, for people who look at a hang. */
+  get standing(): string {
+    if (this.#ended !== undefined) return `ended by ${(this.#ended as Error).message}`;
+    return `${this.#isAsleep ? "asleep" : "awake"}, ${this.gate.isArmed(this.#options.queue) ? "armed" : "not armed"}`;
+  }
+
+  /** Until it sleeps. Throws what made it end. */
+  async untilAsleep(): Promise<void> {
+    const asleep = eventually(() => this.#isAsleep, { withinMs: 30_000, what: "a sleeping worker" });
+    await Promise.race([asleep, this.#running.then(() => Promise.reject(new Error("the sleeper ended")))]);
+  }
+
+  /** Until it has claimed the job. */
+  async untilClaimed(id: bigint, withinMs = 30_000): Promise<void> {
+    await eventually(() => this.claimed.has(id), { withinMs, what: `the claim of job ${id}` });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.#unsubscribe();
+    await this.#running.catch(() => {});
+    await this.gate.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      this.#rung = Promise.withResolvers<void>(); // before the look, or a ring during it would be lost
+      const rung = this.#rung.promise;
+      if (await this.#look()) continue;
+      if (!(await this.#fallAsleep(rung))) continue;
+      this.#isAsleep = true;
+      await rung;
+      this.#isAsleep = false;
+    }
+  }
+
+  /** As a worker without a poll: if the gate fails, only its own word of the loss is a reason to look again. */
+  async #fallAsleep(rung: Promise<void>): Promise<boolean> {
+    let failure: unknown;
+    const look = () =>
+      this.#look("armed").catch((error: unknown) => {
+        failure = error;
+        throw error;
+      });
+    try {
+      return await fallAsleep(this.gate, this.#options.queue, look, { rung, signal: this.#stopping.signal });
+    } catch (error) {
+      if (error === failure) throw error;
+      await rung;
+      return false;
+    }
+  }
+
+  async #look(step?: "armed"): Promise<boolean> {
+    const { db, queue, worker, limit = 10, pause } = this.#options;
+    const jobs = await claim(db, { queue, worker, limit });
+    for (const { id } of jobs) this.claimed.add(id);
+    if (jobs.length > 0) {
+      this.gate.disarm(queue);
+      await pause?.("found");
+    } else {
+      this.emptyClaims += 1;
+      if (step) await pause?.(step);
+    }
+    return jobs.length > 0;
+  }
+}
