@@ -47,26 +47,29 @@ async function measure(
   const failures = new Map<Adapter, string>();
   const those = taking.filter((adapter) => scenario.fits?.(adapter) ?? true);
   const restore = await scenario.arrange?.(postgres);
-  for (let repetition = 0; repetition < repetitions; repetition += 1) {
-    for (const adapter of orderOf(those, repetition)) {
-      try {
-        await using run = await Run.open({
-          adapter,
-          url: await stores[adapter.store]!.fresh(),
-          isQuick: values.quick,
-          postgres,
-        });
-        const figures = await scenario.measure(run);
-        runs.set(adapter, [...(runs.get(adapter) ?? []), figures]);
-        console.log(`${scenario.name} ${adapter.name} ${JSON.stringify(figures)}`);
-      } catch (error) {
-        // One peer that fails is a result too, and no reason to lose the others'.
-        console.error(error);
-        failures.set(adapter, error instanceof Error ? error.message : String(error));
+  try {
+    for (let repetition = 0; repetition < repetitions; repetition += 1) {
+      for (const adapter of orderOf(those, repetition)) {
+        try {
+          await using run = await Run.open({
+            adapter,
+            url: await stores[adapter.store]!.fresh(),
+            isQuick: values.quick,
+            postgres,
+          });
+          const figures = await scenario.measure(run);
+          runs.set(adapter, [...(runs.get(adapter) ?? []), figures]);
+          console.log(`${scenario.name} ${adapter.name} ${JSON.stringify(figures)}`);
+        } catch (error) {
+          // One peer that fails is a result too, and no reason to lose the others'.
+          console.error(error);
+          failures.set(adapter, error instanceof Error ? error.message : String(error));
+        }
       }
     }
+  } finally {
+    await restore?.();
   }
-  await restore?.();
   const results = those.map((adapter): AdapterResult => {
     const failure = failures.get(adapter);
     const own = runs.get(adapter) ?? [];

@@ -16,6 +16,8 @@ export interface Scenario {
   readonly metrics: readonly Metric[];
   /** Whether it makes sense for an adapter; for all if not given. */
   readonly fits?: (adapter: Adapter) => boolean;
+  /** Takes so long that it runs only when it is named. */
+  readonly isLong?: boolean;
   /** Changes the server for the time of the scenario. Answers how to change it back. */
   readonly arrange?: (server: PostgresStore) => Promise<() => Promise<void>>;
   /** Measures one adapter once: the values of the metrics. What does not apply is left out. */

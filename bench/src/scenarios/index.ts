@@ -28,16 +28,18 @@ export const scenarios: readonly Scenario[] = [
 ];
 
 /**
- * The scenarios of these names, each either a whole name or a group's; all if there is none.
+ * The scenarios of these names, each either a whole name or a group's; all if there is none. Long ones want their whole name.
  * @throws Error if a name fits no scenario
  */
 export function scenariosNamed(names: readonly string[]): readonly Scenario[] {
-  const fits = (name: string, scenario: Scenario) => scenario.name === name || scenario.name.startsWith(`${name}:`);
+  const fits = (name: string, { name: own, isLong = false }: Scenario) =>
+    own === name || (!isLong && own.startsWith(`${name}:`));
   for (const name of names) {
     if (scenarios.some((scenario) => fits(name, scenario))) continue;
     throw new Error(
       `There is no scenario ${name}: known are ${scenarios.map((scenario) => scenario.name).join(", ")}.`,
     );
   }
-  return scenarios.filter((scenario) => names.length === 0 || names.some((name) => fits(name, scenario)));
+  if (names.length === 0) return scenarios.filter(({ isLong = false }) => !isLong);
+  return scenarios.filter((scenario) => names.some((name) => fits(name, scenario)));
 }

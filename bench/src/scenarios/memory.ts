@@ -12,9 +12,9 @@ async function memory(run: Run): Promise<Record<string, number>> {
   await run.startWorkers({ capacity: warmUp + jobs });
   await flow(run, { jobs: warmUp, forMs: 60_000 });
   const before = await heapBytes(run);
-  const { sent } = await flow(run, { from: warmUp, jobs, forMs: run.isQuick ? 20_000 : 300_000 });
+  const { sent, isComplete } = await flow(run, { from: warmUp, jobs, forMs: run.isQuick ? 20_000 : 300_000 });
   const after = await heapBytes(run);
-  await run.tally({ jobs: warmUp + sent });
+  await run.tally({ jobs: isComplete ? warmUp + sent : 0 });
   return {
     beforeMiB: before / mebibyte,
     afterMiB: after / mebibyte,

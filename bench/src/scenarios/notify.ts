@@ -51,10 +51,12 @@ async function notify(run: Run): Promise<Record<string, number>> {
       await run.query(enableTriggers!);
     }
     figures.busy = await insertFor();
-    const isComplete = await run.untilHandled(sent, 60_000);
+    if (!(await run.untilHandled(sent, 60_000)))
+      throw new Error(`${run.adapter.name}: the worker does not come to rest.`);
     // The queue has run dry: from here on the worker sleeps until a job of these wakes it.
     figures.idle = await insertFor();
-    await run.tally({ jobs: isComplete && (await run.untilHandled(sent, 60_000)) ? sent : 0 });
+    const isComplete = await run.untilHandled(sent, 60_000);
+    await run.tally({ jobs: isComplete ? sent : 0 });
     return { ...figures, busyToNoTrigger: figures.busy / (figures.busyNoTrigger ?? Number.NaN) };
   } finally {
     await pool.end();

@@ -24,8 +24,8 @@ async function pinned(run: Run, statements: readonly string[]): Promise<Record<s
   await session.connect();
   try {
     for (const statement of statements) await session.query(statement);
-    const { samples, sent } = await flow(run, { jobs, forMs: run.isQuick ? 10_000 : limitMs });
-    await run.tally({ jobs: sent });
+    const { samples, sent, isComplete } = await flow(run, { jobs, forMs: run.isQuick ? 10_000 : limitMs });
+    await run.tally({ jobs: isComplete ? sent : 0 });
     const first = rateBetween(samples, 0, 0.2);
     const last = rateBetween(samples, 0.8, 1);
     return { perSecond: rateBetween(samples, 0, 1), first, last, lastToFirst: last / first };

@@ -18,7 +18,8 @@ async function wal(run: Run): Promise<Record<string, number>> {
   const measure = async (from: number) => {
     await run.settleServer();
     const before = await state(run);
-    const { sent } = await flow(run, { from, jobs, forMs: 60_000, extra: { pad } });
+    const { sent, isComplete } = await flow(run, { from, jobs, forMs: 60_000, extra: { pad } });
+    if (!isComplete) throw new Error(`${run.adapter.name}: too slow, so its jobs' lives are not whole.`);
     const after = await state(run);
     return {
       walBytes: (after.lsn - before.lsn) / sent,
