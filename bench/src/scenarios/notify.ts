@@ -57,7 +57,8 @@ async function notify(run: Run): Promise<Record<string, number>> {
     figures.idle = await insertFor();
     const isComplete = await run.untilHandled(sent, 60_000);
     await run.tally({ jobs: isComplete ? sent : 0 });
-    return { ...figures, busyToNoTrigger: figures.busy / (figures.busyNoTrigger ?? Number.NaN) };
+    if (figures.busyNoTrigger !== undefined) figures.busyToNoTrigger = figures.busy / figures.busyNoTrigger;
+    return figures;
   } finally {
     await pool.end();
   }

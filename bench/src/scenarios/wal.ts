@@ -10,7 +10,7 @@ const pad = "x".repeat(80);
 async function wal(run: Run): Promise<Record<string, number>> {
   const jobs = run.isQuick ? 30_000 : 200_000;
   await run.loadWorkers(1);
-  await run.startWorkers({ capacity: 2 * jobs });
+  await run.startWorkers({ capacity: 3 * jobs });
   const setFullPageWrites = async (value: "on" | "off"): Promise<void> => {
     await run.postgres.admin(`alter system set full_page_writes = ${value}`);
     await run.postgres.admin("select pg_reload_conf()");
@@ -29,10 +29,12 @@ async function wal(run: Run): Promise<Record<string, number>> {
     };
   };
   try {
-    const { sent, ...whole } = await measure(0);
+    // First tables and indexes get pages: only those from before a checkpoint are written whole after it.
+    await flow(run, { jobs, forMs: 60_000, extra: { pad } });
+    const { sent, ...whole } = await measure(jobs);
     await setFullPageWrites("off");
-    const plain = await measure(sent);
-    await run.tally({ jobs: sent + plain.sent });
+    const plain = await measure(jobs + sent);
+    await run.tally({ jobs: jobs + sent + plain.sent });
     return { ...whole, plainWalBytes: plain.walBytes };
   } finally {
     await setFullPageWrites("on");
