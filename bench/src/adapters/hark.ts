@@ -51,7 +51,6 @@ export const hark: Adapter = {
       connectionString: url,
       maxConnections: 1,
       plansByIndex: true,
-      isCommitAsynchronous: true,
     });
     const worker = randomUUID();
     const lease = { name: "bench", hostname: "bench", pid: process.pid, queues: "{}", leaseMs: 600_000 };

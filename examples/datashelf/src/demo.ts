@@ -30,12 +30,13 @@ async function main(): Promise<number> {
     return 0;
   }
   const interrupted = listenForInterrupts();
-  await using stack = new AsyncDisposableStack();
   try {
+    await using stack = new AsyncDisposableStack();
     await runDemo(options, interrupted, stack);
     return 0;
   } catch (error) {
-    if (interrupted.aborted) return 130; // what was cut short by Ctrl-C is no failure
+    // What was cut short by Ctrl-C is no failure. Asked when all is stopped: a worker may end by it before we hear it ourselves.
+    if (interrupted.aborted) return 130;
     throw error;
   }
 }

@@ -26,8 +26,6 @@ export interface DatabaseOptions {
    * while the queue was empty would scan the whole of it later.
    */
   plansByIndex?: boolean;
-  /** Commits do not wait for the disk: for what may be lost in a crash of the server, since it is then as if never done. */
-  isCommitAsynchronous?: boolean;
   /** The URL leads through a transaction pooler: no named statements and no session settings (FM-04). */
   isPooled?: boolean;
 }
@@ -54,7 +52,6 @@ export function openDatabase(options: DatabaseOptions): Database {
     // Our statements are short and named: compiling them costs more than it saves (52 ms for a 0.2 ms look-up, measured),
     // and one generic plan cannot be talked into a bad one by stale statistics.
     config.options = "-c jit=off -c plan_cache_mode=force_generic_plan";
-    if (options.isCommitAsynchronous) config.options += " -c synchronous_commit=off";
     if (options.plansByIndex) config.options += " -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off";
   }
   return wrapPool(new Pool(config), { isOurs: true, isPooled: options.isPooled ?? false });

@@ -32,9 +32,9 @@ const wholeQueueShare = 0.1;
 export class Claimer implements Part {
   readonly queue: string;
   readonly loop: Loop;
-  /** For claims that settle along: durable. */
+  /** For claims that settle along. */
   readonly #db: Database;
-  /** For claims alone: a commit lost in a crash leaves the job ready, and its token to nobody. */
+  /** For claims alone, so that they wait for no settle. Durable too: a job whose claim is lost in a crash would run twice. */
   readonly #claimDb: Database;
   readonly #executor: Executor;
   readonly #settler: Settler;

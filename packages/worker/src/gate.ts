@@ -34,7 +34,7 @@ export class Gate implements AsyncDisposable {
   #checking: NodeJS.Timeout | undefined;
   #isClosed = false;
 
-  constructor({ connectionString, logger, onLost = () => {}, checkMs = 5_000, answerMs = 2_000 }: GateOptions) {
+  constructor({ connectionString, logger, onLost = () => {}, checkMs = 30_000, answerMs = 2_000 }: GateOptions) {
     this.#logger = logger.child({ part: "gate" });
     this.#onLost = onLost;
     this.#checkMs = checkMs;

@@ -86,7 +86,6 @@ export class Worker implements Stoppable, AsyncDisposable {
       isPooled,
       maxConnections: 1,
       plansByIndex: true,
-      isCommitAsynchronous: true,
       applicationName: "hark worker",
     }));
     const notifications = (this.#listener = new Listener({
