@@ -113,9 +113,10 @@ test("a long transaction that takes a new snapshot for each query holds nothing,
   };
   for (let look = 0; look < 3; look += 1) expect(await busy()).toEqual([]);
 
+  await db.pool.query("select pg_current_xact_id()"); // or its own would be the next, which it waited for before
   await fresh.query("select pg_current_xact_id()");
   await busy();
-  expect(await busy()).toMatchObject([{ facts: { kind: "session", state: "active" } }]);
+  expect(await busy()).toMatchObject([{ facts: { kind: "session" } }]);
 });
 
 test("a prepared transaction is named by its gid, which the remedy quotes", async ({ db, connect, watch }) => {
