@@ -85,9 +85,9 @@ test("old history goes with its day, and the rest stays", async ({ pool }) => {
      values (2, 'q', 't', 1, 'error', '2020-01-01 12:00Z'), (3, 'q', 't', 1, 'error', '2019-06-01'), (4, 'q', 't', 1, 'error', now())`,
   );
 
-  const { rows } = await pool.query("select hark.drop_partitions(7) as dropped");
+  const { rows } = await pool.query("select dropped, deleted, waiting from hark.drop_partitions(7)");
 
-  expect(rows).toEqual([{ dropped: 1 }]);
+  expect(rows).toEqual([{ dropped: 1, deleted: 1, waiting: 0 }]);
   expect((await pool.query("select job_id from hark.attempts where job_id in (2, 3, 4)")).rows).toEqual([
     { job_id: "4" },
   ]);

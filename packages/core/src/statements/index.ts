@@ -21,4 +21,4 @@ export { requeueJobs, type RequeuedJob } from "./requeue-jobs.ts";
 export { unhandledTypes } from "./unhandled-types.ts";
 export { certifyDeaths, leaveWorkers, registerWorker, renewLease, type Survey, surveyLeases } from "./worker-leases.ts";
 export { type DeadRows, type HorizonHolder, horizonHolders, type HorizonRequest } from "./horizon-holders.ts";
-export { createPartitions, dropPartitions, foldStats } from "./upkeep.ts";
+export { createPartitions, type DroppedHistory, dropPartitions, foldStats } from "./upkeep.ts";
