@@ -25,15 +25,15 @@ export const dropPartitions = statement<{ keepDays: number }, DroppedHistory>(
   (row) => ({ dropped: row.dropped as number, deleted: row.deleted as number, waiting: row.waiting as number }),
 );
 
-/** Folds the deltas of hark.stats into one row a queue. Readers see the rows before or after, and the same sums. */
-export const foldStats = statement<Record<string, never>, never>(
+/** Folds up to `limit` deltas of hark.stats into one row a queue, and answers how many. Readers see the same sums before and after. */
+export const foldStats = statement<{ limit: number }, { folded: number }>(
   "fold-stats",
-  [],
+  ["limit"],
   `with folded as (
-     delete from hark.stats where ctid = any (array(select ctid from hark.stats limit 10000 for update skip locked)) returning *)
-   insert into hark.stats (queue, completed, cancelled, dead)
-   select queue, sum(completed), sum(cancelled), sum(dead) from folded group by queue`,
-  () => {
-    throw new Error("folding returns no rows");
-  },
+     delete from hark.stats where ctid = any (array(select ctid from hark.stats limit $1 for update skip locked)) returning *),
+   kept as (
+     insert into hark.stats (queue, completed, cancelled, dead)
+     select queue, sum(completed), sum(cancelled), sum(dead) from folded group by queue)
+   select count(*)::int as folded from folded`,
+  (row) => ({ folded: row.folded as number }),
 );
