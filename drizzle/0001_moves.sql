@@ -1,12 +1,31 @@
 -- Functions, triggers, partitions and storage: what drizzle-kit cannot say. Private but for enqueue, enqueue_many and the
 -- views to come. Every function is closed to PUBLIC at the end of this file (SEC-02) and pins its search path (SEC-03).
 
--- Storage. Waiting and running rows live for moments: vacuum by count, since a share of an empty table is nothing.
-ALTER TABLE hark.jobs SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);--> statement-breakpoint
-ALTER TABLE hark.running_jobs SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);--> statement-breakpoint
+-- Storage, by table. Waiting and running rows live for moments:
+-- * vacuum by count, since a share of an empty table is nothing, and a share of a deep one comes too late; their payloads' TOAST alike;
+-- * vacuum the indexes each time: by itself it leaves them while under 2 % of the pages hold dead rows, and a claim from a million
+--   ready jobs then read 78 pages rather than 4 to pass 15,000 that had gone (PostgreSQL 18.4);
+-- * never give the end of the file back: that takes an ACCESS EXCLUSIVE lock, which a standby replays on its readers, for space
+--   that the next burst needs again. `vacuum (truncate on) hark.jobs` gives it back in a quiet hour.
+-- No fillfactor: they are never updated in place but by promoting and parking, which change what indexes hold.
+ALTER TABLE hark.jobs SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, vacuum_index_cleanup = on,
+  vacuum_truncate = off, toast.autovacuum_vacuum_scale_factor = 0, toast.autovacuum_vacuum_threshold = 5000,
+  toast.vacuum_truncate = off);--> statement-breakpoint
+ALTER TABLE hark.running_jobs SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
+  vacuum_index_cleanup = on, vacuum_truncate = off, toast.autovacuum_vacuum_scale_factor = 0,
+  toast.autovacuum_vacuum_threshold = 5000, toast.vacuum_truncate = off);--> statement-breakpoint
+-- Come and go with jobs, a row each or one a batch; read by key, and stats whole by every question for them.
+ALTER TABLE hark.unique_keys SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
+  vacuum_truncate = off);--> statement-breakpoint
+ALTER TABLE hark.stats SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000,
+  vacuum_truncate = off);--> statement-breakpoint
 -- Updated in place all the time, few rows: room on the page keeps renewals heap-only.
 ALTER TABLE hark.workers SET (fillfactor = 50);--> statement-breakpoint
 ALTER TABLE hark.locks SET (fillfactor = 50);--> statement-breakpoint
+-- finished_jobs, attempts and dead_jobs stay as they come: rows are added, read and, for whole days, dropped. Autovacuum must stay
+-- on for the days: it is what summarises their BRIN index. Autosummarize alone does not keep up, since its queue holds 256 requests:
+-- of 800,000 rows added in a few seconds 562 of 820 ranges were refused, and are read by every look-up until the vacuum that a
+-- fifth more rows bring about. (Partitions take no storage parameters from their parent, but their indexes do.)
 
 -- A day without its own partition is caught here, so that no outcome is ever refused for want of upkeep.
 CREATE TABLE hark.finished_jobs_default PARTITION OF hark.finished_jobs DEFAULT;--> statement-breakpoint

@@ -58,10 +58,10 @@ for (const [who, hold] of [
           await statements.createPartitions(db, { daysAhead: 9 });
         }
       })();
-      let isOver = false;
-      const over = () => void (isOver = true);
-      upkeep.then(over, over);
-      for (let settled = 0; !isOver || settled < 10; settled += 1) {
+      const over = new AbortController();
+      const end = () => over.abort();
+      upkeep.then(end, end);
+      for (let settled = 0; !over.signal.aborted || settled < 10; settled += 1) {
         const startedAt = performance.now();
         const { id } = await producer.enqueue(job, {});
         // By the primary key of what it leaves: a look at the history would wait beside the settle.
