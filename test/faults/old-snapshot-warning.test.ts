@@ -235,8 +235,10 @@ async function sendFeedback(standby: pg.Client, xmin: number, slot?: string): Pr
   const started = new Promise<void>((resolve) => connection.once("replicationStart", () => resolve()));
   connection.query(`START_REPLICATION ${slot ? `SLOT ${slot}` : ""} PHYSICAL ${rows[0]!.xlogpos}`);
   await started;
-  const message = Buffer.alloc(25); // 'h', its time, xmin and its epoch, catalog_xmin and its epoch
-  message.write("h");
-  message.writeUInt32BE(xmin, 9);
-  connection.sendCopyFromChunk(message);
+  const message = Buffer.alloc(30); // CopyData and its length; 'h', its time, xmin and its epoch, catalog_xmin and its epoch
+  message.write("d");
+  message.writeUInt32BE(29, 1);
+  message.write("h", 5);
+  message.writeUInt32BE(xmin, 14);
+  connection.stream.write(message);
 }
