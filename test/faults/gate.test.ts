@@ -333,10 +333,13 @@ test("a promoted job, and one whose key was handed over, wake the sleeper", asyn
   const sleeper = await startSleeper();
   await sleeper.untilAsleep();
 
-  await eventually(async () => (await statements.promoteJobs(db, { limit: 10 }))[0]!.promoted > 0, {
-    withinMs,
-    what: "a promotion",
-  });
+  await eventually(
+    async () => (await statements.promoteJobs(db, { limit: 10, afterMs: Number.NEGATIVE_INFINITY }))[0]!.promoted > 0,
+    {
+      withinMs,
+      what: "a promotion",
+    },
+  );
   await sleeper.untilClaimed(delayed);
   await sleeper.untilAsleep();
   await statements.completeJobs(db, completed(running!));

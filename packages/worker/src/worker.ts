@@ -21,6 +21,7 @@ import { Promoter } from "./scheduler/promoter.ts";
 import { Settler } from "./settler.ts";
 import { Sleeper } from "./sleeper.ts";
 import { missingHandlerWatch } from "./upkeep/missing-handlers.ts";
+import { OldSnapshotWatch } from "./upkeep/old-snapshots.ts";
 import { partitionUpkeep } from "./upkeep/partitions.ts";
 import { Rescuer } from "./upkeep/rescuer.ts";
 import { statisticsUpkeep } from "./upkeep/statistics.ts";
@@ -140,6 +141,7 @@ export class Worker implements Stoppable, AsyncDisposable {
       new Rescuer({ db, lease, executor, leaseMs, logger }),
       partitionUpkeep({ db, keepDays: settings.keepDays, logger }),
       statisticsUpkeep({ db, logger }),
+      new OldSnapshotWatch({ db, identity: () => lease.identity, logger }).loop,
       missingHandlerWatch({ db, queues: concurrency.keys(), types, logger }),
     ];
 
