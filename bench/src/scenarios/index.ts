@@ -9,6 +9,7 @@ import { memories } from "./memory.ts";
 import { mixes } from "./mixed.ts";
 import { notifies } from "./notify.ts";
 import { pins } from "./pinned.ts";
+import { scales } from "./scale.ts";
 import { steadies } from "./steady.ts";
 import { wals } from "./wal.ts";
 
@@ -25,6 +26,7 @@ export const scenarios: readonly Scenario[] = [
   ...idles,
   ...wals,
   ...memories,
+  ...scales,
 ];
 
 /**
