@@ -13,6 +13,13 @@ import { scales } from "./scale.ts";
 import { steadies } from "./steady.ts";
 import { wals } from "./wal.ts";
 
+/** What workers cost that have nothing to do is a count, and long to take: once, and of each peer at its best. */
+const countsOnce = (scenario: Scenario): Scenario => ({
+  rounds: 1,
+  ...scenario,
+  fits: (adapter) => !adapter.isDefault && !adapter.isCeiling && (scenario.fits?.(adapter) ?? true),
+});
+
 export const scenarios: readonly Scenario[] = [
   ...drains,
   ...steadies,
@@ -23,7 +30,7 @@ export const scenarios: readonly Scenario[] = [
   ...backlogs,
   ...mixes,
   ...delays,
-  ...idles,
+  ...idles.map(countsOnce),
   ...wals,
   ...memories,
   ...scales,
