@@ -73,8 +73,9 @@ async function connections(run: Run, isPooled: boolean): Promise<Record<string, 
   let { url } = run;
   let poolerPid: number | undefined;
   if (isPooled) {
+    // A producer's first connection asks for session settings and is refused: for a moment there are two of each.
     const pooler = stack.use(
-      await startPgBouncer(run.url, { poolMode: "transaction", poolSize, maxClients: producers + 50 }),
+      await startPgBouncer(run.url, { poolMode: "transaction", poolSize, maxClients: 3 * producers }),
     );
     stack.use(leash(pooler.pid, { words: pooler.folder, folder: pooler.folder }));
     ({ url, pid: poolerPid } = pooler);
