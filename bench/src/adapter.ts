@@ -57,6 +57,8 @@ export interface Adapter {
   readonly store: "postgresql" | "redis";
   /** The package as it comes, where another adapter shows it at its best. */
   readonly isDefault?: boolean;
+  /** So far behind the others that it is left out where it would only take time. */
+  readonly isSlow?: boolean;
   /** No queue, but what the database can do at most. */
   readonly isCeiling?: boolean;
   /** The options that differ from the package's defaults, in words, for the results. */

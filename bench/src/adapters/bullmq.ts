@@ -64,6 +64,7 @@ const postgres = withBackend(createPostgresBackend);
 export const bullmqPostgres: Adapter = {
   name: "bullmq-postgresql",
   store: "postgresql",
+  isSlow: true,
   hasDelay: true,
   options,
   packageName: "bullmq",

@@ -46,7 +46,7 @@ export const delays: readonly Scenario[] = [
       { key: "enqueuedLate", label: "enqueued after their time", unit: "jobs" },
     ],
     rounds: 1, // ten thousand moments of a minute are a sample of their own
-    fits: ({ hasDelay, isDefault }) => hasDelay && !isDefault,
+    fits: ({ hasDelay, isDefault, isSlow }) => hasDelay && !isDefault && !isSlow,
     measure: delayed,
   },
 ];

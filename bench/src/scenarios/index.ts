@@ -17,7 +17,7 @@ import { wals } from "./wal.ts";
 const countsOnce = (scenario: Scenario): Scenario => ({
   rounds: 1,
   ...scenario,
-  fits: (adapter) => !adapter.isDefault && !adapter.isCeiling && (scenario.fits?.(adapter) ?? true),
+  fits: (adapter) => !adapter.isDefault && !adapter.isCeiling && !adapter.isSlow && (scenario.fits?.(adapter) ?? true),
 });
 
 export const scenarios: readonly Scenario[] = [

@@ -40,7 +40,7 @@ const connectionMetrics: readonly Metric[] = [
 ];
 
 async function drain(run: Run, workers: number): Promise<Record<string, number>> {
-  const jobs = run.isQuick ? 50_000 : 400_000;
+  const jobs = run.isQuick ? 50_000 : 200_000;
   await run.loadWorkers(workers);
   await run.load(0, jobs);
   await run.settleServer();
@@ -58,7 +58,7 @@ async function steady(run: Run, workers: number): Promise<Record<string, number>
   await run.startWorkers({ capacity: warmUpRoom + mostJobs });
   const from = await warmUp(run);
   await run.settleServer({ isAnalysed: false });
-  const forMs = run.isQuick ? 5_000 : 10_000;
+  const forMs = run.isQuick ? 5_000 : 8_000;
   const { answer, figures } = await observe(run, () => flow(run, { from, jobs: mostJobs, forMs }));
   await run.tally({ jobs: answer.isComplete ? from + answer.sent : 0 });
   return { perSecond: flowFigures(answer.samples).perSecond!, ...figures };
@@ -101,7 +101,7 @@ async function connections(run: Run, isPooled: boolean): Promise<Record<string, 
   const { answer, figures } = await observe(
     run,
     () =>
-      callFor(producers, { from: from + producers, forMs: run.isQuick ? 4_000 : 10_000 }, async (n) => {
+      callFor(producers, { from: from + producers, forMs: run.isQuick ? 4_000 : 8_000 }, async (n) => {
         const producer = free.pop()!;
         const calledAt = nowMs();
         await producer.enqueue({ n });
