@@ -48,7 +48,7 @@ function pgBoss(name: string, options: string, tuning: Tuning): Adapter {
                   from pgboss.job where name = 'bench' and state = 'active'`,
     },
     stageOf(statement) {
-      if (statement.includes("insert into pgboss.job ")) return "enqueue";
+      if (statement.includes("insert into pgboss.job")) return "enqueue";
       if (statement.includes("skip locked")) return "claim";
       return statement.includes("completed") ? "settle" : undefined;
     },
