@@ -112,11 +112,19 @@ export function describe(conditions: Conditions): string {
   ].join(" ");
 }
 
-/** The conditions of results that stand in one table: a line for each day, commit and setting, and the packages. */
+/** The conditions of results that stand in one table: a line for each day, commit and machine, and the packages. */
 export function describeTogether(all: readonly Conditions[]): string {
-  const lines = all.map(
-    (one) => `Measured ${one.measuredAt.slice(0, 10)} at commit \`${one.commit}\`. ${roundsOf(one)} ${settingOf(one)}`,
-  );
+  const groups = new Map<string, Conditions[]>();
+  for (const one of all) {
+    const key = [one.measuredAt.slice(0, 10), one.commit, one.machine, one.node, one.isQuick].join();
+    groups.set(key, [...(groups.get(key) ?? []), one]);
+  }
+  const lines = [...groups.values()].map((group) => {
+    const [first] = group as [Conditions];
+    const rounds = [...new Set(group.map(roundsOf))].join(" Or, where the figure is an amount or a ratio: ");
+    const stores = [...new Set(group.flatMap((one) => one.stores))];
+    return `Measured ${first.measuredAt.slice(0, 10)} at commit \`${first.commit}\`. ${rounds} ${settingOf({ ...first, stores })}`;
+  });
   const packages = packagesOf(all);
-  return [...new Set(lines), ...(packages ? [`${packages}.`] : [])].join("\n");
+  return [...lines, ...(packages ? [`${packages}.`] : [])].join("\n");
 }
