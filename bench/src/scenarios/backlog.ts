@@ -43,7 +43,8 @@ export const backlogs: readonly Scenario[] = [
       { key: "deepMs", label: "deep p50", unit: "ms" },
     ],
     rounds: 1, // its figure is a ratio within the run
-    fits: ({ sql, openClaimer, isDefault }) => !isDefault && sql?.fill !== undefined && openClaimer !== undefined,
+    fits: ({ sql, openClaimer, isDefault, isCeiling }) =>
+      !isDefault && !isCeiling && sql?.fill !== undefined && openClaimer !== undefined,
     measure: backlog,
   },
 ];

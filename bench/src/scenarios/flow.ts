@@ -82,7 +82,7 @@ export const warmUpRoom = 300_000;
  */
 export async function warmUp(run: Run, extra?: Omit<Payload, "n">): Promise<number> {
   await run.settleServer(); // tables without a page: what ANALYZE writes down of them does not last
-  const forMs = run.isQuick ? 2_000 : 4_000;
+  const forMs = run.isQuick ? 2_000 : 3_000;
   const { sent } = await flow(run, { jobs: warmUpRoom, forMs, backlog: warmUpBacklog, ...(extra ? { extra } : {}) });
   return sent;
 }
