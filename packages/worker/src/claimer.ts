@@ -96,6 +96,8 @@ export class Claimer implements Part {
 
   async #step(signal: AbortSignal): Promise<Next> {
     const { rung } = this.loop.wakeUp;
+    const sleepOn = await this.#sleeper.sleepOn({ rung, signal });
+    if (sleepOn) return sleepOn;
     const look = await this.#look(signal);
     if (look === "nothing wanted") {
       this.#sleeper.stayAwake();
@@ -106,11 +108,7 @@ export class Claimer implements Part {
     if (!isParked) return { restMs: backoffMs(aboutToComeFree, (this.#looksForKeys += 1)) };
     this.#looksForKeys = 0;
     if (look.blockedKeys.length > 0) return "again"; // what was parked may have stood before others
-    const lookAgain = async () => {
-      const another = await this.#look(signal);
-      return another === "nothing wanted" || another.found > 0 || !another.isAll || another.blockedKeys.length > 0;
-    };
-    return this.#sleeper.rest(look.found, lookAgain, { rung, signal });
+    return this.#sleeper.rest(look.found, { rung, signal });
   }
 
   /** Claims once; `isAll` if no other job was there to be claimed. */

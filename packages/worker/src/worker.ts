@@ -7,6 +7,7 @@ import {
   type Locks,
   openDatabase,
   orLate,
+  statements,
 } from "@hark/core";
 import { Claimer } from "./claimer.ts";
 import { WorkerEvents } from "./events.ts";
@@ -129,7 +130,14 @@ export class Worker implements Stoppable, AsyncDisposable {
           settler,
           lease,
           types,
-          sleeper: new Sleeper({ queue, gate, isListening, logger }),
+          sleeper: new Sleeper({
+            queue,
+            gate,
+            isListening,
+            isAnyReady: () => statements.isAnyReady(claimDb, { queue, types }),
+            pollMs,
+            logger,
+          }),
           pollMs,
           logger,
         }),
