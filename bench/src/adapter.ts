@@ -43,6 +43,8 @@ export interface AdapterSql {
   readonly fill?: string;
   /** A pattern (LIKE) of the statements that claim, as pg_stat_statements shows them. */
   readonly claims?: string;
+  /** A pattern of those that only ask whether there is anything to claim, if there are such. */
+  readonly questions?: string;
 }
 
 /** One job queue under one set of options. All adapters get the same orders, and none knows the scenario. */

@@ -21,6 +21,7 @@ export const hark: Adapter = {
            select 'default', 'bench', jsonb_build_object('n', n), 0, 0, 3, 0, now(), now(), 'ready'
              from generate_series(0, $1::integer - 1) n`,
     claims: "%insert into hark.running_jobs%",
+    questions: "%as is_any_ready%",
   },
   async prepare(url) {
     await migrate({ connectionString: url });

@@ -3,7 +3,7 @@
  * data. Payloads are small and equal, so that PostgreSQL folds them.
  */
 export const channels = {
-  /** Payload: a queue that got ready jobs. Sent by the trigger on hark.jobs. */
+  /** Payload: see readJobReady. Sent by the trigger on hark.jobs. */
   jobReady: "job_ready",
   /** Payload: when the earliest new scheduled job is due, in epoch ms by the database's clock. Sent by the same trigger. */
   jobScheduled: "job_scheduled",
@@ -12,6 +12,24 @@ export const channels = {
   /** Payload: the hash of a lock's key (see lockHash in locks.ts). Sent by release. */
   lockReleased: "lock_released",
 } as const;
+
+/** What a notification on job_ready says. */
+export interface JobReady {
+  readonly queue: string;
+  /** Jobs of the queue in that statement; undefined if the payload does not say so. */
+  readonly jobs: number | undefined;
+  /** Differs from one transaction to the next, so that all who hear it can agree on an order of theirs. */
+  readonly salt: string | undefined;
+}
+
+/** Reads `<queue> <jobs> <salt>`. A queue alone, or one with anything else behind it, is a hint too: it says less. */
+export function readJobReady(payload: string): JobReady {
+  const [queue = "", jobs = "", salt = "", ...rest] = payload.split(" ");
+  if (rest.length > 0 || !/^[1-9]\d{0,8}$/.test(jobs) || !/^\d{1,20}$/.test(salt)) {
+    return { queue, jobs: undefined, salt: undefined };
+  }
+  return { queue, jobs: Number(jobs), salt };
+}
 
 export type Channel = (typeof channels)[keyof typeof channels];
 

@@ -14,6 +14,7 @@ import {
   longestTimerMs,
   openDatabase,
   orLate,
+  readJobReady,
 } from "@hark/core";
 import { createProducer, type Producer } from "@hark/producer";
 import { fallAsleep, Gate, Listener } from "@hark/worker";
@@ -117,7 +118,7 @@ export class PostgresQueue implements AsyncDisposable {
 
     this.#listener.on(channels.jobReady, (ready) => {
       if (ready === undefined) void this.#gate.check(); // what cost the listener its session may have cost the gate its own
-      if (ready === undefined || ready === queue) this.#jobReady.ring();
+      if (ready === undefined || readJobReady(ready).queue === queue) this.#jobReady.ring();
     });
     this.#listener.on(channels.jobScheduled, () => this.#jobReady.ring()); // it may be due before the waiter's rest ends
     this.#listener.on(channels.jobCancelled, (id) => {

@@ -88,9 +88,9 @@ export class Claimer implements Part {
     this.#sleeper.stayAwake();
   }
 
-  /** There may be jobs: one was announced, or something may have been missed. */
-  wake(): void {
-    this.#sleeper.wake();
+  /** There may be jobs: one was announced, or something may have been missed. While it sleeps, others go first for `delayMs`. */
+  wake(delayMs = 0): void {
+    this.#sleeper.wake(delayMs);
     this.loop.wakeUp.ring();
   }
 

@@ -111,3 +111,72 @@ test("a wake-up that comes while it asks is not slept through", async () => {
   expect(await sleeper.rest(0, until)).toBe("again");
   expect(sleeper.isAsleep).toBe(false);
 });
+
+test("who lets others go first sleeps on until its turn, and claims only if something is left by then", async () => {
+  let isReady = false;
+  let questions = 0;
+  const sleeper = sleeperAt(new StubGate(), async () => ((questions += 1), isReady));
+  await sleeper.rest(0, until);
+  questions = 0;
+
+  sleeper.wake(30);
+  sleeper.wake(60); // a later turn is no reason to wait longer
+  const next = (await sleeper.sleepOn(until)) as { restMs: number };
+  expect(next.restMs).toBeGreaterThan(10);
+  expect(next.restMs).toBeLessThanOrEqual(30);
+  expect([sleeper.isAsleep, questions]).toEqual([true, 0]);
+  await new Promise((resolve) => setTimeout(resolve, next.restMs + 1));
+  expect(await sleeper.sleepOn(until)).toBe("rest"); // another took it
+  expect([sleeper.isAsleep, questions]).toEqual([true, 1]);
+
+  sleeper.wake(1);
+  isReady = true;
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  expect(await sleeper.sleepOn(until)).toBeUndefined();
+  expect(sleeper.isAsleep).toBe(false);
+
+  isReady = false;
+  await sleeper.rest(1, until);
+  sleeper.wake(30);
+  sleeper.wake(); // now it is the first
+  expect(await sleeper.sleepOn(until)).toBeUndefined();
+});
+
+test("a turn that comes while it asks is not slept through", async () => {
+  let sleeper!: Sleeper;
+  let isFirst = true;
+  sleeper = sleeperAt(new StubGate(), async () => {
+    if (sleeper.isAsleep && isFirst) {
+      isFirst = false;
+      sleeper.wake(10);
+    }
+    return false;
+  });
+  await sleeper.rest(0, until);
+  expect(await sleeper.sleepOn(until)).toBe("rest"); // and its loop is rung
+  expect(await sleeper.sleepOn(until)).toHaveProperty("restMs");
+});
+
+test("who is woken in vain again and again asks before it claims, and not often", async () => {
+  let questions = 0;
+  const sleeper = sleeperAt(new StubGate(), async () => ((questions += 1), false));
+  await sleeper.rest(0, until);
+  questions = 0;
+  let claims = 0;
+  const endsAt = performance.now() + 200;
+  while (performance.now() < endsAt) {
+    sleeper.wake(); // forged
+    const next = await sleeper.sleepOn(until);
+    if (next === undefined) {
+      claims += 1;
+      await sleeper.rest(0, until);
+    } else if (typeof next === "object") await new Promise((resolve) => setTimeout(resolve, next.restMs));
+  }
+  expect(claims).toBeLessThanOrEqual(1);
+  expect(questions).toBeGreaterThan(3);
+  expect(questions).toBeLessThanOrEqual(43);
+
+  await new Promise((resolve) => setTimeout(resolve, 60)); // peace
+  sleeper.wake();
+  expect(await sleeper.sleepOn(until)).toBeUndefined();
+});

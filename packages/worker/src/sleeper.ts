@@ -29,6 +29,12 @@ const noGateRestMs = 1_000;
 const heldUp: Backoff = { baseMs: 4, factor: 2, capMs: 250, jitter: 0.5 };
 
 /**
+ * Who was woken to claim at once, and found nothing, asks first for this long when it is woken so again, and no oftener than this, in
+ * ms: anyone may send notifications, and so at most 20 claims and 200 questions a second are to be had by that (FM-13).
+ */
+const inVain = { memoryMs: 50, restMs: 5 };
+
+/**
  * Whether the looker for one queue's jobs sleeps, until they are announced, or goes on looking, since jobs come so fast that
  * announcing each would hold up who enqueues them (docs/decisions/0006).
  */
@@ -45,6 +51,11 @@ export class Sleeper {
   #isQuiet = false;
   /** How often it was woken, to tell whether it was meanwhile. */
   #wakes = 0;
+  /** While it sleeps: when the others who were woken have had their turn. */
+  #turnAt = Number.POSITIVE_INFINITY;
+  /** Woken to claim at once, and has not found anything yet. */
+  #isHasty = false;
+  #vainAt = Number.NEGATIVE_INFINITY;
   #heldUpRests = 0;
   #meanGapMs = longestGapMs;
   #foundAt = Number.NEGATIVE_INFINITY;
@@ -72,10 +83,18 @@ export class Sleeper {
     return this.#state === "asleep";
   }
 
-  /** Notes that there may be something to find. */
-  wake(): void {
+  /**
+   * Notes that there may be something to find. A sleeper that is to let others go first sleeps on for `delayMs`, and then asks
+   * before it claims; so does one that was woken in vain just now, since anyone may send notifications.
+   */
+  wake(delayMs = 0): void {
     this.#wakes += 1;
-    this.#state = "awake";
+    const now = performance.now();
+    if (this.#state !== "asleep") this.#state = "awake";
+    else if (delayMs > 0) this.#turnAt = Math.min(this.#turnAt, now + delayMs);
+    else if (now < this.#vainAt + inVain.memoryMs) this.#turnAt = Math.min(this.#turnAt, this.#vainAt + inVain.restMs);
+    else this.#state = "awake";
+    this.#isHasty ||= delayMs <= 0;
   }
 
   /** Notes that it looks without being told, or can take nothing at the moment: producers need not notify. */
@@ -87,16 +106,23 @@ export class Sleeper {
   }
 
   /**
-   * To be asked before each look. Answers undefined if it is time for one, or else when to ask again. Only who was woken claims
-   * right away: a poll first asks whether anything is ready, since a claim takes locks and writes.
+   * To be asked before each look. Answers undefined if it is time for one, or else when to ask again. Only who was woken to claim
+   * at once does so: a poll, and who let others go first, ask whether anything is ready, since a claim takes locks and writes.
    */
   async sleepOn(until: { rung: Promise<void>; signal: AbortSignal }): Promise<Next | undefined> {
-    if (this.#state === "awake" || !this.#isListening()) return undefined;
-    const wakes = this.#wakes;
+    if (this.#isAwake || !this.#isListening()) return undefined;
+    if (this.#turnAt < Number.POSITIVE_INFINITY) {
+      const restMs = this.#turnAt - performance.now();
+      if (restMs > 0) return { restMs };
+      this.#turnAt = Number.POSITIVE_INFINITY;
+    }
     const isQuiet = (await this.#settleDown(until)) === "quiet";
-    if (wakes !== this.#wakes) return undefined;
-    this.#state = isQuiet ? "asleep" : "awake";
-    return isQuiet ? "rest" : undefined;
+    if (!isQuiet || this.#isAwake) {
+      this.#state = "awake";
+      return undefined;
+    }
+    this.#goToSleep();
+    return "rest";
   }
 
   /**
@@ -110,6 +136,7 @@ export class Sleeper {
       this.#meanGapMs += newest * (gapMs - this.#meanGapMs);
       this.#foundAt = now;
       this.#heldUpRests = 0;
+      this.#isHasty = false;
     }
     if (!this.#isListening()) {
       this.stayAwake();
@@ -124,8 +151,8 @@ export class Sleeper {
     if (wakes !== this.#wakes) return "again";
     switch (settled) {
       case "quiet":
-        this.#state = "asleep";
-        this.#heldUpRests = 0;
+        this.#turnAt = Number.POSITIVE_INFINITY;
+        this.#goToSleep();
         return "rest";
       case "no gate":
         return { restMs: noGateRestMs };
@@ -136,6 +163,17 @@ export class Sleeper {
       default:
         return settled satisfies never;
     }
+  }
+
+  get #isAwake(): boolean {
+    return this.#state === "awake";
+  }
+
+  #goToSleep(): void {
+    this.#state = "asleep";
+    this.#heldUpRests = 0;
+    if (this.#isHasty) this.#vainAt = performance.now();
+    this.#isHasty = false;
   }
 
   /** "quiet": nothing is ready, and whatever comes will be announced. "ready": something is, or may be. */
