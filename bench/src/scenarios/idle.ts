@@ -11,7 +11,7 @@ async function startIdle(run: Run, workers: number, capacity: number): Promise<v
   const each = workers >= 10 ? workersEach : 1;
   await run.loadWorkers(workers / each);
   await run.startWorkers({ capacity, workersEach: each, isTimed: true });
-  await sleep(3_000); // past the first look of every loop
+  await sleep(run.isQuick ? 5_000 : 10_000); // past what starting costs, and the first renewal of every lease: they know each other
 }
 
 /** What idle workers cost: transactions of their database, which nobody else uses, and CPU of their processes. */
@@ -45,7 +45,6 @@ async function herd(run: Run): Promise<Record<string, number>> {
   const jobs = run.isQuick ? 40 : 200;
   const { claims, questions } = run.adapter.sql!;
   await startIdle(run, 50, jobs);
-  await sleep(4_000); // past the first renewal of every lease, from which on workers may know each other
   await run.query("create extension if not exists pg_stat_statements");
   await run.query("select pg_stat_statements_reset()");
   const sentAt: number[] = [];

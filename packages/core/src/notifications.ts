@@ -5,13 +5,22 @@
 export const channels = {
   /** Payload: see readJobReady. Sent by the trigger on hark.jobs. */
   jobReady: "job_ready",
-  /** Payload: when the earliest new scheduled job is due, in epoch ms by the database's clock. Sent by the same trigger. */
+  /**
+   * Payload: when the earliest new scheduled job is due, in epoch ms by the database's clock. Sent by the same trigger, for jobs
+   * that longestPromoteMs alone would not find in time.
+   */
   jobScheduled: "job_scheduled",
   /** Payload: the id of a job cancelled while it ran. Sent by cancelJob. */
   jobCancelled: "job_cancelled",
   /** Payload: the hash of a lock's key (see lockHash in locks.ts). Sent by release. */
   lockReleased: "lock_released",
 } as const;
+
+/**
+ * Whoever promotes due jobs looks for the next at least this often, in ms: jobs that are due in more than twice that are not
+ * announced (docs/decisions/0013), so that half of it is left for their transaction to commit.
+ */
+export const longestPromoteMs = 5_000;
 
 /** What a notification on job_ready says. */
 export interface JobReady {

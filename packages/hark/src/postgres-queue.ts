@@ -11,6 +11,7 @@ import {
   LeaseLostError,
   LockTimeoutError,
   type Logger,
+  longestPromoteMs,
   longestTimerMs,
   openDatabase,
   orLate,
@@ -242,7 +243,9 @@ export class PostgresQueue implements AsyncDisposable {
         // What keeps the gate shut, or the question from an answer, is met again by the next look, which throws it.
         const isAsleep = await fallAsleep(this.#gate, queue, isAnyReady, until).catch(() => undefined);
         heldUpRests = isAsleep === false ? heldUpRests + 1 : 0;
-        if (isAsleep !== undefined) restMs = isAsleep ? this.#pollMs : backoffMs(heldUp, heldUpRests);
+        // Its look promotes too.
+        if (isAsleep === true) restMs = Math.min(this.#pollMs, longestPromoteMs);
+        else if (isAsleep === false) restMs = backoffMs(heldUp, heldUpRests);
       }
       const leftMs = endsAt - performance.now();
       if (leftMs <= 0 || this.#closing.signal.aborted) return null;
