@@ -1,8 +1,8 @@
 /** How far ahead a worker claims, in ms of work at the rate it measures (design.md, section 9). */
 const aheadMs = 50;
 
-/** Most jobs claimed ahead, however short they are. */
-const mostAhead = 1_000;
+/** Most jobs claimed ahead, however short they are: two claims under way, and as many in hand meanwhile. */
+const mostAhead = 2_000;
 
 /** Weight of the newest handler's time in the mean: about the last twenty decide. */
 const newest = 0.05;
