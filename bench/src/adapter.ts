@@ -45,6 +45,8 @@ export interface AdapterSql {
   readonly claims?: string;
   /** The claimed and unfinished jobs: number `n` and moment of the claim `at`, in epoch ms. */
   readonly claimed?: string;
+  /** A pattern of those that only ask whether there is anything to claim, if there are such. */
+  readonly questions?: string;
 }
 
 /** Parts of a job's life, by what the statements do for it; some do two of them at once. */

@@ -23,6 +23,7 @@ export const hark: Adapter = {
              from generate_series(0, $1::integer - 1) n`,
     claims: "%insert into hark.running_jobs%",
     claimed: `select (payload ->> 'n')::integer as n, extract(epoch from started_at)::float8 * 1000 as at from hark.running_jobs`,
+    questions: "%as is_any_ready%",
   },
   stageOf(statement) {
     if (statement.includes("hark.insert_jobs(")) return "enqueue";

@@ -97,14 +97,16 @@ export class Claimer implements Part {
     this.#sleeper.stayAwake();
   }
 
-  /** There may be jobs: one was announced, or something may have been missed. */
-  wake(): void {
-    this.#sleeper.wake();
+  /** There may be jobs: one was announced, or something may have been missed. While it sleeps, others go first for `delayMs`. */
+  wake(delayMs = 0): void {
+    this.#sleeper.wake(delayMs);
     this.loop.wakeUp.ring();
   }
 
   async #step(signal: AbortSignal): Promise<Next> {
     const { rung } = this.loop.wakeUp;
+    const sleepOn = await this.#sleeper.sleepOn({ rung, signal });
+    if (sleepOn) return sleepOn;
     const looking = this.#look(signal);
     if (this.#hasBacklog) this.#lookBeside();
     const look = await looking;
@@ -117,11 +119,7 @@ export class Claimer implements Part {
     if (!isParked) return { restMs: backoffMs(aboutToComeFree, (this.#looksForKeys += 1)) };
     this.#looksForKeys = 0;
     if (look.blockedKeys.length > 0) return "again"; // what was parked may have stood before others
-    const lookAgain = async () => {
-      const another = await this.#look(signal);
-      return another === "nothing wanted" || another.found > 0 || !another.isAll || another.blockedKeys.length > 0;
-    };
-    return this.#sleeper.rest(look.found, lookAgain, { rung, signal });
+    return this.#sleeper.rest(look.found, { rung, signal });
   }
 
   /**

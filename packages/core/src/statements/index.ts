@@ -2,6 +2,7 @@ export type { Statement } from "./statement.ts";
 export { insertJobs, type InsertedJob, jobsJson, type NewJob } from "./insert-jobs.ts";
 export { promoteJobs, type Promotion, type PromotionRequest } from "./promote-jobs.ts";
 export { armGate, disarmGate, openWriters } from "./gate.ts";
+export { isAnyReady, probeJobs } from "./probe-jobs.ts";
 export {
   type ClaimAnswer,
   type ClaimedJob,

@@ -1,4 +1,12 @@
-import { channels, type Database, jitter, type Logger, type Notifications, statements } from "@hark/core";
+import {
+  channels,
+  type Database,
+  jitter,
+  type Logger,
+  longestPromoteMs,
+  type Notifications,
+  statements,
+} from "@hark/core";
 import { Loop, type Next } from "../runtime/loop.ts";
 import type { Part } from "../runtime/part.ts";
 
@@ -18,8 +26,9 @@ const slowLookMs = 5;
 const wholeLookShare = 0.1;
 
 /**
- * Makes due jobs ready, by updating their run_at. Sleeps until the earliest is due, and is woken when an earlier one is
- * scheduled. Every worker has one; they skip each other's rows, so any number is right and none is needed to lead.
+ * Makes due jobs ready, by updating their run_at. Sleeps until the earliest is due, a few seconds at most, and is woken when an
+ * earlier one is scheduled that would be late by that. Every worker has one; they skip each other's rows, so any number is right
+ * and none is needed to lead.
  */
 export class Promoter implements Part {
   readonly #db: Database;
@@ -37,8 +46,8 @@ export class Promoter implements Part {
   constructor(parts: { db: Database; notifications: Notifications; pollMs: number; logger: Logger }) {
     this.#db = parts.db;
     this.#notifications = parts.notifications;
-    this.#pollMs = parts.pollMs;
-    this.#loop = new Loop({ name: "promote", restMs: parts.pollMs, logger: parts.logger, step: () => this.#step() });
+    const restMs = (this.#pollMs = Math.min(parts.pollMs, longestPromoteMs)); // what is due later is not announced
+    this.#loop = new Loop({ name: "promote", restMs, logger: parts.logger, step: () => this.#step() });
   }
 
   start(): void {
