@@ -102,12 +102,12 @@ export class Executor implements Part {
     return this.#attempts.size;
   }
 
-  /** How many more jobs of a queue to claim now, beyond those that were asked for; 0 while it has enough. */
-  wanted(queue: string, asked = 0): number {
+  /** How many more jobs of a queue to claim now; 0 while it has enough. */
+  wanted(queue: string): number {
     const lane = this.#lanes.get(queue);
     this.#isPaused = this.#settler.backlog > mostBacklog;
     if (!lane || this.#isPaused || this.#quarantine.isTaken) return 0;
-    return lane.appetite.wanted(lane.limit.activeCount + lane.limit.pendingCount + asked);
+    return lane.appetite.wanted(lane.limit.activeCount + lane.limit.pendingCount);
   }
 
   /** Calls `onHungry` whenever the queue wants jobs. */

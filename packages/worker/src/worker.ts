@@ -49,8 +49,8 @@ const flushDeadlineMs = 5_000;
 /** How long it waits for loops to end their step, in ms: above a query's own deadline, below a supervisor's patience. */
 const loopDeadlineMs = 11_000;
 
-/** Connections for upkeep and for settles, two of which may claim along; the first claim, the listener and the lease have their own. */
-const maxConnections = 3;
+/** Connections for settles and upkeep; claims, the listener and the lease have their own. */
+const maxConnections = 2;
 
 /** Builds the parts of a worker process and starts and stops them in order. See createWorker(). */
 export class Worker implements Stoppable, AsyncDisposable {
