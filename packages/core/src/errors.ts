@@ -211,6 +211,18 @@ export class SchemaVersionError extends HarkError {
   }
 }
 
+export class RolesForbiddenError extends HarkError {
+  constructor(cause: Error) {
+    super(
+      "ROLES_FORBIDDEN",
+      {},
+      `The roles were not made: ${cause.message}. It takes the owner of the schema "hark", with CREATEROLE while a role is ` +
+        `missing. "hark migrate --roles --sql" prints the script for an administrator. Nothing was changed.`,
+      { cause },
+    );
+  }
+}
+
 /** Thrown by a handler: straight to the dead letters, no matter how many attempts are left. */
 export class UnrecoverableError extends HarkError {
   constructor(message: string, options?: ErrorOptions) {

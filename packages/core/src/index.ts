@@ -29,6 +29,7 @@ export {
   PayloadTooLargeError,
   ProducerClosedError,
   RetryAfterError,
+  RolesForbiddenError,
   SchemaVersionError,
   SnoozeError,
   UnknownJobTypeError,
@@ -77,4 +78,5 @@ export {
   type StateCounts,
   type Stats,
 } from "./admin/index.ts";
+export { createRoles, readRolesScript, roleNames } from "./roles.ts";
 export * as statements from "./statements/index.ts";
