@@ -36,6 +36,7 @@ export {
   UnrecoverableError,
   WorkerStoppingError,
 } from "./errors.ts";
+export { FalseAlarms } from "./false-alarms.ts";
 export { type DrizzleTransaction, executorOf, type PgTransaction, type Transaction } from "./executor.ts";
 export {
   checkMaxAttempts,

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { backoffMs, type Database, type Logger, statements } from "@hark/core";
+import { backoffMs, type Database, FalseAlarms, type Logger, statements } from "@hark/core";
 import type { Executor } from "./executor.ts";
 import type { LeaseKeeper } from "./lease-keeper.ts";
 import { Loop, type Next } from "./runtime/loop.ts";
@@ -41,6 +41,9 @@ export class Claimer implements Part {
   readonly #lease: LeaseKeeper;
   readonly #types: readonly string[];
   readonly #sleeper: Sleeper;
+  readonly #alarms = new FalseAlarms();
+  /** The next look is one that a notification asked for. */
+  #isTold = false;
   /** Claims in a row that found a key about to come free. */
   #looksForKeys = 0;
   /** Where the last claim ended, while claims of the whole queue are slow. */
@@ -90,6 +93,7 @@ export class Claimer implements Part {
 
   /** There may be jobs: one was announced, or something may have been missed. */
   wake(): void {
+    this.#isTold = true;
     this.#sleeper.wake();
     this.loop.wakeUp.ring();
   }
@@ -121,8 +125,12 @@ export class Claimer implements Part {
     const limit = Math.min(this.#executor.wanted(this.queue), batchSize);
     if (limit <= 0 || worker === undefined || signal.aborted) return "nothing wanted";
 
+    const isTold = this.#isTold;
+    if (isTold) await this.#alarms.pause(signal);
+    this.#isTold = false;
     const after = this.#mark;
     const { jobs, blockedKeys } = await this.#claim(worker, limit, after);
+    if (isTold && jobs.length === 0) this.#alarms.count();
     for (const job of jobs) {
       if (signal.aborted) this.#executor.handBack(job); // stopped meanwhile, or given up on by the watchdog
       else this.#executor.submit(job);

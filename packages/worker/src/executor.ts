@@ -133,10 +133,15 @@ export class Executor implements Part {
     if (handler) this.#end(this.#take(job, handler), { kind: "interrupted" });
   }
 
-  abortJob(id: bigint): void {
-    for (const attempt of this.#attempts.values()) {
-      if (attempt.job.id === id) attempt.abort(new JobCancelledError(attempt.job));
-    }
+  /** The claims of a job that run here or wait for their slot: none, or one, or after a lost lease more. */
+  claimsOf(id: bigint): statements.Claim[] {
+    return [...this.#attempts.values()].flatMap(({ job }) => (job.id === id ? [{ id, token: job.token }] : []));
+  }
+
+  /** Tells a running job that it was cancelled. */
+  abortClaim({ id, token }: statements.Claim): void {
+    const attempt = this.#attempts.get(`${id} ${token}`);
+    attempt?.abort(new JobCancelledError(attempt.job));
   }
 
   /** Tells every running job that its worker stops, or lost its lease; what has not begun never does. */

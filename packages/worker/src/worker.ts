@@ -8,6 +8,7 @@ import {
   openDatabase,
   orLate,
 } from "@hark/core";
+import { Cancellations } from "./cancellations.ts";
 import { Claimer } from "./claimer.ts";
 import { WorkerEvents } from "./events.ts";
 import { Executor } from "./executor.ts";
@@ -61,6 +62,8 @@ export class Worker implements Stoppable, AsyncDisposable {
   readonly #settler: Settler;
   readonly #executor: Executor;
   readonly #claimers: readonly Claimer[];
+  /** Works as long as jobs run. */
+  readonly #cancellations: Cancellations;
   /** What finds or makes work: stops first. */
   readonly #sources: readonly Part[];
   #state: WorkerState = "new";
@@ -134,6 +137,7 @@ export class Worker implements Stoppable, AsyncDisposable {
           logger,
         }),
     );
+    this.#cancellations = new Cancellations({ db, notifications, executor, logger });
     this.#sources = [
       ...this.#claimers,
       new Promoter({ db, notifications, pollMs: settings.promoteMs, logger }),
@@ -146,9 +150,6 @@ export class Worker implements Stoppable, AsyncDisposable {
     notifications.on(channels.jobReady, (queue) => {
       if (queue === undefined) void gate.check(); // what cost the listener its session may have cost the gate its own
       this.#wakeClaimers(queue);
-    });
-    notifications.on(channels.jobCancelled, (id) => {
-      if (id !== undefined && /^\d{1,19}$/.test(id)) executor.abortJob(BigInt(id)); // anyone may send anything: it is a hint
     });
   }
 
@@ -230,6 +231,7 @@ export class Worker implements Stoppable, AsyncDisposable {
     }
     if (this.#stopping) return; // stopped while it started
     this.#listener.start();
+    this.#cancellations.start();
     for (const source of this.#sources) await source.start();
     this.#state = "running";
     logger.info(
@@ -258,7 +260,7 @@ export class Worker implements Stoppable, AsyncDisposable {
       // A handler that ignores its signal is given up on by its attempt; the settler then has all there is to write.
       if ((await orLate(drained, abortMs + flushDeadlineMs)) === "late") this.#settler.abandon();
     }
-    await orLate(this.#settler.stop(), flushDeadlineMs);
+    await orLate(Promise.all([this.#settler.stop(), this.#cancellations.stop()]), flushDeadlineMs);
     await this.#lease.stop();
     await this.#gate.close();
     await this.#listener.close();

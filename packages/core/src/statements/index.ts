@@ -15,6 +15,7 @@ export { type Claim, completeJobs, type Completions, completionsOf } from "./com
 export { type RetriedJob, retriedJson, retryJobs } from "./retry-jobs.ts";
 export { buriedJson, type BuriedJob, buryJobs } from "./bury-jobs.ts";
 export { cancelJob } from "./cancel-job.ts";
+export { heldClaims } from "./held-claims.ts";
 export { rescueJobs } from "./rescue-jobs.ts";
 export { unparkJobs } from "./unpark-jobs.ts";
 export { requeueJobs, type RequeuedJob } from "./requeue-jobs.ts";

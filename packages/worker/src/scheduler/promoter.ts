@@ -1,4 +1,4 @@
-import { channels, type Database, type Logger, type Notifications, statements } from "@hark/core";
+import { channels, type Database, FalseAlarms, type Logger, type Notifications, statements } from "@hark/core";
 import { Loop, type Next } from "../runtime/loop.ts";
 import type { Part } from "../runtime/part.ts";
 
@@ -19,19 +19,28 @@ export class Promoter implements Part {
   readonly #pollMs: number;
   /** When the sleep ends, in epoch ms by the database's clock; what is due later than that needs no waking. */
   #armedForMs = Number.POSITIVE_INFINITY;
+  readonly #alarms = new FalseAlarms();
+  #isTold = false;
   #stopListening: (() => void) | undefined;
 
   constructor(parts: { db: Database; notifications: Notifications; pollMs: number; logger: Logger }) {
     this.#db = parts.db;
     this.#notifications = parts.notifications;
     this.#pollMs = parts.pollMs;
-    this.#loop = new Loop({ name: "promote", restMs: parts.pollMs, logger: parts.logger, step: () => this.#step() });
+    this.#loop = new Loop({
+      name: "promote",
+      restMs: parts.pollMs,
+      logger: parts.logger,
+      step: (signal) => this.#step(signal),
+    });
   }
 
   start(): void {
     this.#stopListening = this.#notifications.on(channels.jobScheduled, (dueAtMs) => {
       // Forged or garbled payloads are no number, and wake it once too often at worst.
-      if (dueAtMs === undefined || !(Number(dueAtMs) >= this.#armedForMs)) this.#loop.wakeUp.ring();
+      if (dueAtMs !== undefined && Number(dueAtMs) >= this.#armedForMs) return;
+      this.#isTold = true;
+      this.#loop.wakeUp.ring();
     });
     this.#loop.start();
   }
@@ -41,7 +50,12 @@ export class Promoter implements Part {
     await this.#loop.stop();
   }
 
-  async #step(): Promise<Next> {
+  async #step(signal: AbortSignal): Promise<Next> {
+    if (this.#isTold) {
+      await this.#alarms.pause(signal);
+      this.#alarms.count(); // true ones come far less often: one a statement that schedules something earlier
+    }
+    this.#isTold = false;
     this.#armedForMs = Number.POSITIVE_INFINITY; // until the answer is known, every notification counts
     const { promoted, nextDueInMs, nextDueAtMs } = (await statements.promoteJobs(this.#db, { limit: batchSize }))[0]!;
     if (promoted === batchSize) return "again";
