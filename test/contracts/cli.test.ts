@@ -118,8 +118,9 @@ async function bury(db: Database, type: string, uniqueKey?: string): Promise<big
   const worker = await register(db);
   const token = crypto.randomUUID();
   await statements.claimJobs(db, { queue: "default", limit: 1, worker, token, types: [type] });
-  await statements.buryJobs(db, {
-    buried: statements.buriedJson([
+  await statements.buryJobs(
+    db,
+    statements.buriedOf([
       {
         id,
         token,
@@ -128,7 +129,7 @@ async function bury(db: Database, type: string, uniqueKey?: string): Promise<big
         error: "Error: \u001b[31mred\u001b[0m\n    at somewhere",
       },
     ]),
-  });
+  );
   await statements.leaveWorkers(db, { id: worker });
   return id;
 }

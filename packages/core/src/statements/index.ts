@@ -12,8 +12,8 @@ export {
 } from "./claim-jobs.ts";
 export { parkBlocked, parkJobs } from "./park-jobs.ts";
 export { type Claim, completeJobs, type Completions, completionsOf } from "./complete-jobs.ts";
-export { type RetriedJob, retriedJson, retryJobs } from "./retry-jobs.ts";
-export { buriedJson, type BuriedJob, buryJobs } from "./bury-jobs.ts";
+export { type RetriedJob, retriedOf, retryJobs } from "./retry-jobs.ts";
+export { buriedOf, type BuriedJob, buryJobs } from "./bury-jobs.ts";
 export { cancelJob } from "./cancel-job.ts";
 export { heldClaims } from "./held-claims.ts";
 export { rescueJobs } from "./rescue-jobs.ts";
