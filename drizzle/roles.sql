@@ -86,8 +86,8 @@ REVOKE ALL ON ALL SEQUENCES IN SCHEMA hark FROM PUBLIC, hark_producer, hark_work
 REVOKE ALL ON SCHEMA hark FROM PUBLIC, hark_producer, hark_worker, hark_reader, hark_admin;
 GRANT USAGE ON SCHEMA hark TO hark_producer, hark_worker, hark_reader, hark_admin;
 
--- Enqueues, and reads what became of its own jobs. It sees no table.
-GRANT EXECUTE ON FUNCTION hark.enqueue, hark.enqueue_many, hark.insert_jobs, hark.job_result TO hark_producer;
+-- Enqueues, asks how full a queue is, and reads what became of its own jobs. It sees no table.
+GRANT EXECUTE ON FUNCTION hark.enqueue, hark.enqueue_many, hark.insert_jobs, hark.queue_depth, hark.job_result TO hark_producer;
 
 -- Runs jobs: the moves of core's statements, locks and upkeep.
 GRANT SELECT ON hark.migrations TO hark_worker;
@@ -117,4 +117,4 @@ REVOKE ALL ON hark.job_owners FROM hark_admin;
 GRANT INSERT, UPDATE, DELETE ON hark.jobs, hark.dead_jobs TO hark_admin;
 GRANT DELETE ON hark.running_jobs TO hark_admin;
 GRANT INSERT ON hark.finished_jobs, hark.attempts, hark.unique_keys, hark.stats TO hark_admin;
-GRANT EXECUTE ON FUNCTION hark.enqueue, hark.enqueue_many, hark.insert_jobs, hark.job_result TO hark_admin;
+GRANT EXECUTE ON FUNCTION hark.enqueue, hark.enqueue_many, hark.insert_jobs, hark.queue_depth, hark.job_result TO hark_admin;

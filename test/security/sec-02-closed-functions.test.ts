@@ -9,6 +9,7 @@ const expected: Record<string, string[]> = {
   enqueue: ["hark_admin", "hark_producer"],
   enqueue_many: ["hark_admin", "hark_producer"],
   insert_jobs: ["hark_admin", "hark_producer"],
+  queue_depth: ["hark_admin", "hark_producer"],
   job_result: ["hark_admin", "hark_producer"],
   create_partitions: ["hark_worker"],
   drop_partitions: ["hark_worker"],

@@ -150,6 +150,20 @@ export class LockTimeoutError extends HarkError {
   }
 }
 
+export class QueueFullError extends HarkError {
+  /** When it is worth trying again, in ms. */
+  readonly retryAfterMs = 1_000;
+
+  constructor(queue: string, depth: number, limit: number) {
+    super(
+      "QUEUE_FULL",
+      { queue, depth, limit },
+      `The queue ${queue} is full: ${depth} ready jobs wait, and its limit is ${limit}. Nothing was written. Try again in a ` +
+        `while, add workers, or raise maxDepth.`,
+    );
+  }
+}
+
 export class EnqueueTimeoutError extends HarkError {
   constructor(deadlineMs: number) {
     super(

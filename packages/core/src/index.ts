@@ -28,6 +28,7 @@ export {
   NotATransactionError,
   PayloadTooLargeError,
   ProducerClosedError,
+  QueueFullError,
   RetryAfterError,
   RolesForbiddenError,
   SchemaVersionError,

@@ -42,6 +42,7 @@ export {
   openDatabase,
   type Outcome,
   PayloadTooLargeError,
+  QueueFullError,
   type PayloadOf,
   ProducerClosedError,
   requeueDeadJob,

@@ -5,6 +5,7 @@ import {
   checkPriority,
   type Database,
   type Duration,
+  type Executor,
   executorOf,
   type InputOf,
   InvalidOptionsError,
@@ -23,6 +24,7 @@ import {
   UnknownJobTypeError,
 } from "@hark/core";
 import { Coalescer, insert } from "./coalescer.ts";
+import { DepthLimit, type MaxDepth } from "./depth-limit.ts";
 import { type EnqueuedFrom, enqueueFrom, type EnqueueFromOptions } from "./enqueue-from.ts";
 
 export interface EnqueueOptions {
@@ -61,6 +63,7 @@ export interface Enqueuer {
    * a connection that breaks before the answer, or an answer that is overdue: then nobody can know. Calls with a unique key, or
    * whose payload schema is asynchronous, go at their own pace.
    * @throws UnknownJobTypeError, InvalidPayloadError, PayloadTooLargeError, InvalidOptionsError, InvalidNameError
+   * @throws QueueFullError if `maxDepth` is set and reached
    * @throws EnqueueTimeoutError after 20 s without an answer
    */
   enqueue<Job extends JobDefinition>(job: Job, payload: InputOf<Job>, options?: EnqueueOptions): Promise<EnqueuedJob>;
@@ -93,12 +96,22 @@ export interface Producer extends Enqueuer, AsyncDisposable {
   close(): Promise<void>;
 }
 
-export type ProducerOptions =
+export type ProducerOptions = {
+  /**
+   * Refuses jobs with QueueFullError while so many ready ones wait in their queue; no limit if not given. Counted about ten times a
+   * second at most, so several producers may go above it by what they insert in that time.
+   */
+  maxDepth?: MaxDepth;
+} & (
   | { pool: Parameters<typeof borrowPool>[0]; isPooled?: boolean }
   | { connectionString: string; maxConnections?: number; isPooled?: boolean }
-  | { database: Database };
+  | { database: Database }
+);
 
-/** Opens no connection and never migrates: it borrows the pool, or opens its own when it is first used. */
+/**
+ * Opens no connection and never migrates: it borrows the pool, or opens its own when it is first used.
+ * @throws InvalidOptionsError, InvalidNameError for a maxDepth that is none
+ */
 export function createProducer(options: ProducerOptions): Producer {
   const db: Database =
     "database" in options
@@ -106,8 +119,11 @@ export function createProducer(options: ProducerOptions): Producer {
       : "pool" in options
         ? borrowPool(options.pool, options)
         : openDatabase({ applicationName: "hark producer", ...options });
+  const depthLimit = options.maxDepth === undefined ? undefined : new DepthLimit(options.maxDepth);
   const coalescer = new Coalescer(db);
   const own = enqueuerOn(
+    db,
+    depthLimit,
     (job) => coalescer.insert(job),
     (jobs) => insert(db, jobs),
   );
@@ -136,6 +152,8 @@ export function createProducer(options: ProducerOptions): Producer {
       // At once: what a transaction wrote must be there when it goes on.
       const executor = executorOf(tx);
       return enqueuerOn(
+        executor,
+        depthLimit,
         async (job) => (await insert(executor, [job]))[0]!,
         (jobs) => insert(executor, jobs),
       );
@@ -149,22 +167,31 @@ export function createProducer(options: ProducerOptions): Producer {
 const closeDeadlineMs = 10_000;
 
 function enqueuerOn(
+  executor: Executor,
+  depthLimit: DepthLimit | undefined,
   insertOne: (job: statements.NewJob) => Promise<EnqueuedJob>,
   insertAll: (jobs: statements.NewJob[]) => Promise<EnqueuedJob[]>,
 ): Enqueuer {
+  const insertAdmitted = async (jobs: statements.NewJob[]) => {
+    if (jobs.length === 0) return [];
+    if (depthLimit) await depthLimit.admit(executor, jobs);
+    return insertAll(jobs);
+  };
   return {
     async enqueue(job, payload, options) {
-      return insertOne(await checkJob(job, payload, options));
+      const checked = await checkJob(job, payload, options);
+      if (depthLimit) await depthLimit.admit(executor, [checked]);
+      return insertOne(checked);
     },
     async enqueueMany(requests) {
       const jobs: statements.NewJob[] = [];
       for (const { job, payload, options } of requests as readonly JobRequest[])
         jobs.push(await checkJob(job, payload, options));
-      return jobs.length ? insertAll(jobs) : [];
+      return insertAdmitted(jobs);
     },
     enqueueFrom(source, fromOptions = {}) {
       const check = ({ job, payload, options }: JobRequest) => checkJob(job, payload, options);
-      return enqueueFrom(source, fromOptions, { check, insert: insertAll });
+      return enqueueFrom(source, fromOptions, { check, insert: insertAdmitted });
     },
   };
 }

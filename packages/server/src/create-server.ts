@@ -8,7 +8,7 @@ import {
   type Logger,
   openDatabase,
 } from "@hark/core";
-import { createProducer, type Producer } from "@hark/producer";
+import { createProducer, type MaxDepth, type Producer } from "@hark/producer";
 import { getRequestListener } from "@hono/node-server";
 import { buildApp } from "./app.ts";
 import { RequestRefusedError } from "./errors.ts";
@@ -33,6 +33,8 @@ export type ServerOptions = DatabaseChoice &
     openTypes?: boolean;
     /** Enqueues; one on the same database if not given. */
     producer?: Producer;
+    /** Refuses jobs for a queue that has so many ready ones with 429; no limit if not given. Not with `producer`: give it there. */
+    maxDepth?: MaxDepth;
     /** What runs jobs in this process. Without it the workers' leases in the database tell. */
     runtime?: Runtime;
     /** Hosts that requests may name, with or without a port. Without a credential only loopback names if not given, else all. */
@@ -76,7 +78,9 @@ export function createServer(options: ServerOptions): HarkServer {
 
   const app = buildApp({
     database,
-    producer: options.producer ?? createProducer({ database }),
+    producer:
+      options.producer ??
+      createProducer({ database, ...(options.maxDepth !== undefined && { maxDepth: options.maxDepth }) }),
     jobs,
     openTypes,
     runtime,

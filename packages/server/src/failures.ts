@@ -1,4 +1,4 @@
-import { HarkError, type Issue, storableText } from "@hark/core";
+import { HarkError, type Issue, QueueFullError, storableText } from "@hark/core";
 import { RequestRefusedError } from "./errors.ts";
 
 /** What a caller may know about an error: never SQL, a stack, a host name or a cause (SEC-26). */
@@ -33,6 +33,7 @@ const statuses: Record<string, Failure["status"]> = {
   UNSUPPORTED_MEDIA_TYPE: 415,
   HOST_NOT_ALLOWED: 421,
   TOO_MANY_REQUESTS: 429,
+  QUEUE_FULL: 429,
   DATABASE_TIMEOUT: 503,
   DATABASE_UNREACHABLE: 503,
   SCHEMA_VERSION: 503,
@@ -63,6 +64,9 @@ export function failureOf(error: unknown): Failure {
     message: ownWords[code] ?? storableText((error as HarkError).message, 1_000),
     ...(issues && { issues }),
     ...(error instanceof RequestRefusedError && { headers: error.headers }),
+    ...(error instanceof QueueFullError && {
+      headers: { "retry-after": String(Math.ceil(error.retryAfterMs / 1_000)) },
+    }),
   };
 }
 

@@ -1,5 +1,6 @@
 export type { Statement } from "./statement.ts";
 export { insertJobs, type InsertedJob, jobsJson, type NewJob } from "./insert-jobs.ts";
+export { queueDepth } from "./queue-depth.ts";
 export { promoteJobs, type Promotion } from "./promote-jobs.ts";
 export { armGate, disarmGate, openWriters } from "./gate.ts";
 export {
