@@ -53,7 +53,7 @@ export {
 } from "./job-definition.ts";
 export { errorText, jsonIssues, limits, storableText } from "./json.ts";
 export { type AcquireOptions, createLocks, type Lock, type Locks } from "./locks.ts";
-export { createLogger, type Logger, silentLogger } from "./log.ts";
+export { createLogger, type Logger, redactingLogger, silentLogger } from "./log.ts";
 export {
   checkSchema,
   migrate,
@@ -80,5 +80,6 @@ export {
   type StateCounts,
   type Stats,
 } from "./admin/index.ts";
+export { hidden, loggable, maskPasswords, withoutRowText } from "./redact.ts";
 export { createRoles, readRolesScript, roleNames } from "./roles.ts";
 export * as statements from "./statements/index.ts";

@@ -7,6 +7,7 @@ import {
   type JobDefinition,
   type Logger,
   openDatabase,
+  redactingLogger,
 } from "@hark/core";
 import { createProducer, type MaxDepth, type Producer } from "@hark/producer";
 import { getRequestListener } from "@hono/node-server";
@@ -63,15 +64,8 @@ export interface HarkServer extends AsyncDisposable {
  */
 export function createServer(options: ServerOptions): HarkServer {
   checkCredentials(options);
-  const {
-    token,
-    tokens,
-    authorize,
-    openTypes = false,
-    hidePayloads = false,
-    runtime,
-    logger = createLogger(),
-  } = options;
+  const { token, tokens, authorize, openTypes = false, hidePayloads = false, runtime } = options;
+  const logger = redactingLogger(options.logger ?? createLogger());
   const credentials = { token, tokens, authorize };
   const jobs = jobsByType(options.jobs ?? missionJobs);
   const database = databaseOf(options);

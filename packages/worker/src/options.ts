@@ -7,6 +7,7 @@ import {
   type Issue,
   type Logger,
   parseDuration,
+  redactingLogger,
 } from "@hark/core";
 import type { Handler } from "./implement.ts";
 
@@ -99,7 +100,7 @@ export function parseOptions(options: WorkerOptions): WorkerSettings {
     handlers,
     concurrency: concurrencyByQueue(handlers, options.queues ?? 10, issues),
     name: options.name ?? `${hostname()}:${process.pid}`,
-    logger: options.logger ?? createLogger(),
+    logger: redactingLogger(options.logger ?? createLogger()),
     leaseMs: duration("lease", options.lease, 10_000, leastLeaseMs),
     pollMs: duration("pollInterval", options.pollInterval, 5_000, 100),
     promoteMs: duration("promoteInterval", options.promoteInterval, 5_000, 100),
