@@ -42,6 +42,18 @@ export class InvalidPayloadError extends HarkError {
   }
 }
 
+/** A worker cannot open a payload: its job becomes a dead letter, since another try would find the same. */
+export class PayloadUnreadableError extends HarkError {
+  constructor({ type, queue }: { type: string; queue: string }, why: string) {
+    super(
+      "PAYLOAD_UNREADABLE",
+      { type, queue, why },
+      `The payload of this ${type} in ${queue} cannot be read: ${why}. Its job is a dead letter. Give the worker the cipher ` +
+        `with the key that sealed it, and requeue.`,
+    );
+  }
+}
+
 export class PayloadTooLargeError extends HarkError {
   constructor(type: string, bytes: number, maxBytes: number) {
     super(

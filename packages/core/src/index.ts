@@ -27,6 +27,7 @@ export {
   LockTimeoutError,
   NotATransactionError,
   PayloadTooLargeError,
+  PayloadUnreadableError,
   ProducerClosedError,
   QueueFullError,
   RetryAfterError,
@@ -80,6 +81,14 @@ export {
   type StateCounts,
   type Stats,
 } from "./admin/index.ts";
+export {
+  type CipherOptions,
+  createPayloadCipher,
+  isSealed,
+  openPayload,
+  type PayloadCipher,
+  type SealedFor,
+} from "./payload-cipher.ts";
 export { hidden, loggable, maskPasswords, withoutRowText } from "./redact.ts";
 export { createRoles, readRolesScript, roleNames } from "./roles.ts";
 export * as statements from "./statements/index.ts";

@@ -17,6 +17,7 @@ import {
   orLate,
   parseDuration,
   parsePayload,
+  type PayloadCipher,
   payloadJson,
   ProducerClosedError,
   type statements,
@@ -101,7 +102,9 @@ export type ProducerOptions = {
    * Refuses jobs with QueueFullError while so many ready ones wait in their queue; no limit if not given. Counted about ten times a
    * second at most, so several producers may go above it by what they insert in that time.
    */
-  maxDepth?: MaxDepth;
+  maxDepth?: MaxDepth | undefined;
+  /** Seals every payload, so that the database and who reads it never see one; workers need it too. Keys of jobs stay readable. */
+  cipher?: PayloadCipher | undefined;
 } & (
   | { pool: Parameters<typeof borrowPool>[0]; isPooled?: boolean }
   | { connectionString: string; maxConnections?: number; isPooled?: boolean }
@@ -121,9 +124,10 @@ export function createProducer(options: ProducerOptions): Producer {
         : openDatabase({ applicationName: "hark producer", ...options });
   const depthLimit = options.maxDepth === undefined ? undefined : new DepthLimit(options.maxDepth);
   const coalescer = new Coalescer(db);
+  const guards = { depthLimit, cipher: options.cipher };
   const own = enqueuerOn(
     db,
-    depthLimit,
+    guards,
     (job) => coalescer.insert(job),
     (jobs) => insert(db, jobs),
   );
@@ -153,7 +157,7 @@ export function createProducer(options: ProducerOptions): Producer {
       const executor = executorOf(tx);
       return enqueuerOn(
         executor,
-        depthLimit,
+        guards,
         async (job) => (await insert(executor, [job]))[0]!,
         (jobs) => insert(executor, jobs),
       );
@@ -168,7 +172,7 @@ const closeDeadlineMs = 10_000;
 
 function enqueuerOn(
   executor: Executor,
-  depthLimit: DepthLimit | undefined,
+  { depthLimit, cipher }: { depthLimit: DepthLimit | undefined; cipher: PayloadCipher | undefined },
   insertOne: (job: statements.NewJob) => Promise<EnqueuedJob>,
   insertAll: (jobs: statements.NewJob[]) => Promise<EnqueuedJob[]>,
 ): Enqueuer {
@@ -179,18 +183,18 @@ function enqueuerOn(
   };
   return {
     async enqueue(job, payload, options) {
-      const checked = await checkJob(job, payload, options);
+      const checked = await checkJob(job, payload, options, cipher);
       if (depthLimit) await depthLimit.admit(executor, [checked]);
       return insertOne(checked);
     },
     async enqueueMany(requests) {
       const jobs: statements.NewJob[] = [];
       for (const { job, payload, options } of requests as readonly JobRequest[])
-        jobs.push(await checkJob(job, payload, options));
+        jobs.push(await checkJob(job, payload, options, cipher));
       return insertAdmitted(jobs);
     },
     enqueueFrom(source, fromOptions = {}) {
-      const check = ({ job, payload, options }: JobRequest) => checkJob(job, payload, options);
+      const check = ({ job, payload, options }: JobRequest) => checkJob(job, payload, options, cipher);
       return enqueueFrom(source, fromOptions, { check, insert: insertAdmitted });
     },
   };
@@ -201,15 +205,17 @@ async function checkJob(
   job: JobDefinition,
   payload: unknown,
   options: EnqueueOptions = {},
+  cipher?: PayloadCipher,
 ): Promise<statements.NewJob> {
   if (typeof job !== "object" || job === null || typeof job.type !== "string") throw new UnknownJobTypeError(job, []);
   const json = payloadJson(job.type, payload);
   const parsed: unknown = await parsePayload(job, payload);
   checkKnownOptions(options);
+  const queue = options.queue === undefined ? job.queue : checkName("queue", options.queue);
   return {
     type: job.type,
-    queue: options.queue === undefined ? job.queue : checkName("queue", options.queue),
-    payloadJson: json,
+    queue,
+    payloadJson: cipher ? cipher.seal(json, { type: job.type, queue }) : json,
     priority: options.priority === undefined ? job.priority : checkPriority(options.priority),
     maxAttempts: options.maxAttempts === undefined ? job.maxAttempts : checkMaxAttempts(options.maxAttempts),
     key: checkKey("key", options.key ?? job.key?.(parsed)),

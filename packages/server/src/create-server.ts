@@ -7,6 +7,7 @@ import {
   type JobDefinition,
   type Logger,
   openDatabase,
+  type PayloadCipher,
   redactingLogger,
 } from "@hark/core";
 import { createProducer, type MaxDepth, type Producer } from "@hark/producer";
@@ -36,6 +37,8 @@ export type ServerOptions = DatabaseChoice &
     producer?: Producer;
     /** Refuses jobs for a queue that has so many ready ones with 429; no limit if not given. Not with `producer`: give it there. */
     maxDepth?: MaxDepth;
+    /** Seals the payloads of what is enqueued. Not with `producer`: give it there. */
+    cipher?: PayloadCipher;
     /** What runs jobs in this process. Without it the workers' leases in the database tell. */
     runtime?: Runtime;
     /** Hosts that requests may name, with or without a port. Without a credential only loopback names if not given, else all. */
@@ -72,9 +75,7 @@ export function createServer(options: ServerOptions): HarkServer {
 
   const app = buildApp({
     database,
-    producer:
-      options.producer ??
-      createProducer({ database, ...(options.maxDepth !== undefined && { maxDepth: options.maxDepth }) }),
+    producer: options.producer ?? createProducer({ database, maxDepth: options.maxDepth, cipher: options.cipher }),
     jobs,
     openTypes,
     runtime,

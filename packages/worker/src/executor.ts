@@ -5,6 +5,7 @@ import {
   LeaseLostError,
   type Logger,
   type Outcome,
+  type PayloadCipher,
   type statements,
   WorkerStoppingError,
 } from "@hark/core";
@@ -42,6 +43,7 @@ export class Executor implements Part {
   readonly #settler: Settler;
   readonly #events: WorkerEvents;
   readonly #graceMs: number;
+  readonly #cipher: PayloadCipher | undefined;
   readonly #logger: Logger;
   readonly #lanes: ReadonlyMap<string, Lane>;
   /** By id and token, since after a lost lease the same job may come back before its former attempt has ended. */
@@ -59,12 +61,14 @@ export class Executor implements Part {
     events: WorkerEvents;
     /** How long an aborted handler has to end, in ms. */
     graceMs: number;
+    cipher: PayloadCipher | undefined;
     logger: Logger;
   }) {
     this.#handlers = parts.handlers;
     this.#settler = parts.settler;
     this.#events = parts.events;
     this.#graceMs = parts.graceMs;
+    this.#cipher = parts.cipher;
     this.#logger = parts.logger;
     this.#lanes = new Map(
       [...parts.concurrency].map(([queue, concurrency]) => [
@@ -153,7 +157,7 @@ export class Executor implements Part {
   }
 
   #take(job: statements.ClaimedJob, handler: Handler): Attempt {
-    const attempt = new Attempt(job, handler, this.#graceMs, this.#logger);
+    const attempt = new Attempt(job, handler, { graceMs: this.#graceMs, cipher: this.#cipher, logger: this.#logger });
     this.#attempts.set(`${job.id} ${job.token}`, attempt);
     return attempt;
   }

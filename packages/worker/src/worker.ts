@@ -107,6 +107,7 @@ export class Worker implements Stoppable, AsyncDisposable {
       settler,
       events,
       graceMs: settings.abortMs,
+      cipher: settings.cipher,
       logger,
     }));
     const lease = (this.#lease = new LeaseKeeper({

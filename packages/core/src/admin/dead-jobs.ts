@@ -2,6 +2,7 @@ import { asc, eq, getTableColumns, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/node-postgres";
 import type { Database } from "../database.ts";
 import { InvalidOptionsError } from "../errors.ts";
+import { shownPayload } from "../payload-cipher.ts";
 import { deadJobs } from "../schema/index.ts";
 
 /** By time, then id: a place in the list means the same job until one before it leaves. */
@@ -11,7 +12,7 @@ export type DeadJob = typeof deadJobs.$inferSelect;
 
 /**
  * Answers the oldest dead letters first, at most `limit` (1 to 200), so that an index into the list keeps its meaning. With
- * `withPayload: false` their payloads are not read, and null: for who may not see them.
+ * `withPayload: false` their payloads are not read, and null: for who may not see them. Sealed ones are shown as "[encrypted]".
  */
 export async function listDeadJobs(
   { pool }: Database,
@@ -24,12 +25,13 @@ export async function listDeadJobs(
   }
   const { payload, ...others } = getTableColumns(deadJobs);
   const columns = { ...others, payload: withPayload ? payload : sql<null>`null` };
-  return drizzle(pool)
+  const found = await drizzle(pool)
     .select(columns)
     .from(deadJobs)
     .where(type === undefined ? undefined : eq(deadJobs.type, type))
     .orderBy(...oldestFirst)
     .limit(limit);
+  return found.map((job) => ({ ...job, payload: shownPayload(job.payload) }));
 }
 
 /** Answers the id of the dead letter at a place in that list, from 0; undefined beyond its end. */
