@@ -647,7 +647,7 @@ describe("hark doctor", { timeout: 180_000 }, () => {
     expect(diagnose(unreachable.stdout).checks.map(({ status }) => status)).toEqual([
       "ok",
       "fail",
-      ...Array.from({ length: 11 }, () => "skipped"),
+      ...Array.from({ length: 12 }, () => "skipped"),
     ]);
   });
 

@@ -1,8 +1,9 @@
 export type { Statement } from "./statement.ts";
 export { insertJobs, type InsertedJob, jobsJson, type NewJob } from "./insert-jobs.ts";
 export { queueDepth } from "./queue-depth.ts";
-export { promoteJobs, type Promotion } from "./promote-jobs.ts";
+export { promoteJobs, type Promotion, type PromotionRequest } from "./promote-jobs.ts";
 export { armGate, disarmGate, openWriters } from "./gate.ts";
+export { isAnyReady, probeJobs } from "./probe-jobs.ts";
 export {
   type ClaimAnswer,
   type ClaimedJob,
@@ -22,4 +23,5 @@ export { unparkJobs } from "./unpark-jobs.ts";
 export { requeueJobs, type RequeuedJob } from "./requeue-jobs.ts";
 export { unhandledTypes } from "./unhandled-types.ts";
 export { certifyDeaths, leaveWorkers, registerWorker, renewLease, type Survey, surveyLeases } from "./worker-leases.ts";
-export { createPartitions, dropPartitions, foldStats } from "./upkeep.ts";
+export { type DeadRows, type HorizonHolder, horizonHolders, type HorizonRequest } from "./horizon-holders.ts";
+export { createPartitions, type DroppedHistory, dropPartitions, foldStats } from "./upkeep.ts";
