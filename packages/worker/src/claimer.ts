@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { backoffMs, type Database, type Logger, statements } from "@hark/core";
+import { backoffMs, type Database, FalseAlarms, type Logger, statements } from "@hark/core";
 import type { Executor } from "./executor.ts";
 import type { LeaseKeeper } from "./lease-keeper.ts";
 import { Loop, type Next } from "./runtime/loop.ts";
@@ -44,6 +44,9 @@ export class Claimer implements Part {
   readonly #lease: LeaseKeeper;
   readonly #types: readonly string[];
   readonly #sleeper: Sleeper;
+  readonly #alarms = new FalseAlarms();
+  /** The next look is one that a notification asked for. */
+  #isTold = false;
   /** Claims in a row that found a key about to come free. */
   #looksForKeys = 0;
   /** Where the last claim ended, while claims of the whole queue are slow. */
@@ -93,19 +96,25 @@ export class Claimer implements Part {
 
   /** There may be jobs: one was announced, or something may have been missed. While it sleeps, others go first for `delayMs`. */
   wake(delayMs = 0): void {
+    this.#isTold = true;
     this.#sleeper.wake(delayMs);
     this.loop.wakeUp.ring();
   }
 
   async #step(signal: AbortSignal): Promise<Next> {
     const { rung } = this.loop.wakeUp;
+    const isTold = this.#isTold;
+    if (isTold) await this.#alarms.pause(signal);
+    this.#isTold = false;
     const sleepOn = await this.#sleeper.sleepOn({ rung, signal });
+    if (isTold && sleepOn === "rest") this.#alarms.count();
     if (sleepOn) return sleepOn;
     const look = await this.#look(signal);
     if (look === "nothing wanted") {
       this.#sleeper.stayAwake();
       return "rest"; // a hungry slot or a new lease rings
     }
+    if (isTold && look.found === 0) this.#alarms.count();
     if (!look.isAll) return "again";
     const isParked = await statements.parkBlocked(this.#db, { queue: this.queue, keys: look.blockedKeys });
     if (!isParked) return { restMs: backoffMs(aboutToComeFree, (this.#looksForKeys += 1)) };

@@ -5,6 +5,7 @@ import {
   LeaseLostError,
   type Logger,
   type Outcome,
+  type PayloadCipher,
   type statements,
   WorkerStoppingError,
 } from "@hark/core";
@@ -46,6 +47,7 @@ export class Executor implements Part {
   readonly #settler: Settler;
   readonly #events: WorkerEvents;
   readonly #graceMs: number;
+  readonly #cipher: PayloadCipher | undefined;
   readonly #logger: Logger;
   readonly #lanes: ReadonlyMap<string, Lane>;
   /** By id and token, since after a lost lease the same job may come back before its former attempt has ended. */
@@ -63,12 +65,14 @@ export class Executor implements Part {
     events: WorkerEvents;
     /** How long an aborted handler has to end, in ms. */
     graceMs: number;
+    cipher: PayloadCipher | undefined;
     logger: Logger;
   }) {
     this.#handlers = parts.handlers;
     this.#settler = parts.settler;
     this.#events = parts.events;
     this.#graceMs = parts.graceMs;
+    this.#cipher = parts.cipher;
     this.#logger = parts.logger;
     this.#lanes = new Map(
       [...parts.concurrency].map(([queue, concurrency]) => [
@@ -138,10 +142,15 @@ export class Executor implements Part {
     if (handler) this.#end(this.#take(job, handler), { kind: "interrupted" });
   }
 
-  abortJob(id: bigint): void {
-    for (const attempt of this.#attempts.values()) {
-      if (attempt.job.id === id) attempt.abort(new JobCancelledError(attempt.job));
-    }
+  /** The claims of a job that run here or wait for their slot: none, or one, or after a lost lease more. */
+  claimsOf(id: bigint): statements.Claim[] {
+    return [...this.#attempts.values()].flatMap(({ job }) => (job.id === id ? [{ id, token: job.token }] : []));
+  }
+
+  /** Tells a running job that it was cancelled. */
+  abortClaim({ id, token }: statements.Claim): void {
+    const attempt = this.#attempts.get(`${id} ${token}`);
+    attempt?.abort(new JobCancelledError(attempt.job));
   }
 
   /** Tells every running job that its worker stops, or lost its lease; what has not begun never does. */
@@ -153,7 +162,7 @@ export class Executor implements Part {
   }
 
   #take(job: statements.ClaimedJob, handler: Handler): Attempt {
-    const attempt = new Attempt(job, handler, this.#graceMs, this.#logger);
+    const attempt = new Attempt(job, handler, { graceMs: this.#graceMs, cipher: this.#cipher, logger: this.#logger });
     this.#attempts.set(`${job.id} ${job.token}`, attempt);
     return attempt;
   }
