@@ -50,8 +50,8 @@ export class Executor implements Part {
   readonly #cipher: PayloadCipher | undefined;
   readonly #logger: Logger;
   readonly #lanes: ReadonlyMap<string, Lane>;
-  /** By id and token, since after a lost lease the same job may come back before its former attempt has ended. */
-  readonly #attempts = new Map<string, Attempt>();
+  /** After a lost lease the same job may come back before its former attempt has ended: two of one id. */
+  readonly #attempts = new Set<Attempt>();
   readonly #quarantine = new Quarantine();
   #isStopping = false;
   /** Claiming waits for outcomes to be written. */
@@ -120,9 +120,9 @@ export class Executor implements Part {
     if (lane) lane.onHungry = onHungry;
   }
 
-  /** True while the claim's attempt runs, waits for its slot or has its outcome on the way. */
-  holds({ id, token }: statements.Claim): boolean {
-    return this.#attempts.has(`${id} ${token}`);
+  /** The claims whose attempt runs, waits for its slot or has its outcome on the way. */
+  heldClaims(): statements.Claim[] {
+    return [...this.#attempts].map(({ job }) => job);
   }
 
   submit(job: statements.ClaimedJob): void {
@@ -144,26 +144,28 @@ export class Executor implements Part {
 
   /** The claims of a job that run here or wait for their slot: none, or one, or after a lost lease more. */
   claimsOf(id: bigint): statements.Claim[] {
-    return [...this.#attempts.values()].flatMap(({ job }) => (job.id === id ? [{ id, token: job.token }] : []));
+    return [...this.#attempts].flatMap(({ job }) => (job.id === id ? [{ id, token: job.token }] : []));
   }
 
   /** Tells a running job that it was cancelled. */
   abortClaim({ id, token }: statements.Claim): void {
-    const attempt = this.#attempts.get(`${id} ${token}`);
-    attempt?.abort(new JobCancelledError(attempt.job));
+    for (const attempt of this.#attempts) {
+      const { job } = attempt;
+      if (job.id === id && job.token === token) attempt.abort(new JobCancelledError(job));
+    }
   }
 
   /** Tells every running job that its worker stops, or lost its lease; what has not begun never does. */
   abortAll(why: "stopping" | "lease lost"): void {
     this.#dropUnstarted();
-    for (const attempt of this.#attempts.values()) {
+    for (const attempt of this.#attempts) {
       attempt.abort(why === "stopping" ? new WorkerStoppingError(attempt.job) : new LeaseLostError(attempt.job));
     }
   }
 
   #take(job: statements.ClaimedJob, handler: Handler): Attempt {
     const attempt = new Attempt(job, handler, { graceMs: this.#graceMs, cipher: this.#cipher, logger: this.#logger });
-    this.#attempts.set(`${job.id} ${job.token}`, attempt);
+    this.#attempts.add(attempt);
     return attempt;
   }
 
@@ -216,7 +218,7 @@ export class Executor implements Part {
 
   #settled(attempt: Attempt, ending: Ending, outcome: Outcome, settlement: Settlement): void {
     const { job, durationMs } = attempt;
-    this.#attempts.delete(`${job.id} ${job.token}`);
+    this.#attempts.delete(attempt);
     if (settlement === "settled") {
       this.#events.tell("settled", job, outcome, durationMs);
       this.#report(job, outcome, durationMs);
