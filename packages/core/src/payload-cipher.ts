@@ -97,8 +97,8 @@ export function isSealed(stored: unknown): stored is { [property]: string } {
   return (
     typeof stored === "object" &&
     stored !== null &&
-    Object.keys(stored).length === 1 &&
-    typeof (stored as Record<string, unknown>)[property] === "string"
+    typeof (stored as Record<string, unknown>)[property] === "string" && // first: for nearly all payloads it is the whole answer
+    Object.keys(stored).length === 1
   );
 }
 
