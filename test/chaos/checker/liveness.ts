@@ -10,9 +10,9 @@ export const livenessInvariants: Invariant[] = [
     says: "once everything is healed every job comes to its end in time",
     breaches(study) {
       const calmAt = study.momentOf("calm");
-      return study.final.jobs.flatMap(({ id, state, finishedAt }) => {
+      return study.final.jobs.flatMap(({ id, state, createdAt, finishedAt }) => {
         if (finishedAt === null) return [`job ${id} is ${state} in the end`];
-        const lateMs = finishedAt - calmAt - study.promises.finalWithinMs;
+        const lateMs = finishedAt - Math.max(calmAt, createdAt) - study.promises.finalWithinMs;
         return lateMs > 0 ? [`job ${id} became final ${Math.round(lateMs)} ms too late`] : [];
       });
     },
@@ -58,12 +58,23 @@ export const livenessInvariants: Invariant[] = [
     id: "P1",
     says: "no process ends by itself, and who is told to stop exits with 0",
     breaches: (study) =>
-      study.of("exited").flatMap(({ name, code, by, pid }) => {
+      study.of("exited").flatMap(({ name, code, by, pid, at }) => {
+        // Who cannot reach the database when it starts says so and ends, and is started anew; who has started stays.
+        const hasStarted = study.of("ready").some((ready) => ready.pid === pid);
+        if (
+          by === undefined &&
+          !hasStarted &&
+          study.faultsOn(name).some(({ from, to }) => from < at && to + startMs > at)
+        )
+          return [];
         if (by === undefined) return [`${name} (${pid}) ended by itself: ${code}`];
         return by === "SIGTERM" && code !== 0 ? [`${name} (${pid}) was told to stop, and ended with ${code}`] : [];
       }),
   },
 ];
+
+/** How long a process that starts may wait for the database, in ms (worker/lease-keeper.ts). */
+const startMs = 20_000;
 
 export interface Probe {
   id: string;

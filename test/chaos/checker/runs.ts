@@ -73,12 +73,12 @@ export const runInvariants: Invariant[] = [
         const claims = study.claims.get(job.id) ?? [];
         const delayMs = study.wishes.get(job.ref ?? "")?.delayMs ?? 0;
         const [first] = claims;
-        if (first && first.startedAt < job.createdAt + delayMs - clockMs)
+        if (first && first.startedAt < job.createdAt + delayMs)
           found.push(`job ${job.id} started ${Math.round(job.createdAt + delayMs - first.startedAt)} ms early`);
         for (const row of study.attempts.get(job.id) ?? []) {
           if (row.retryAt === null) continue;
-          const next = claims.find(({ startedAt }) => startedAt >= row.finishedAt - clockMs);
-          if (next && next.startedAt < row.retryAt - clockMs)
+          const next = claims.find(({ startedAt }) => startedAt >= row.finishedAt);
+          if (next && next.startedAt < row.retryAt)
             found.push(`job ${job.id} was tried again ${Math.round(row.retryAt - next.startedAt)} ms early`);
           if (row.ending !== "error") continue;
           const waitMs = row.retryAt - row.finishedAt;

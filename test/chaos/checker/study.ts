@@ -113,10 +113,10 @@ export class Study {
     return this.#exits.get(pid);
   }
 
-  /** Faults that concern a process, or everybody. */
+  /** Faults that concern a process, or everybody; but a job that somebody locks is to hold up nobody. */
   faultsOn(name: string): EntryOf<"fault">[] {
     return this.of("fault").filter(
-      ({ target, kind }) => target === name || (target === "server" && kind !== "lock row"),
+      ({ target, kind }) => (target === name || target === "server") && kind !== "lock row",
     );
   }
 

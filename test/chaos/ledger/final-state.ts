@@ -107,8 +107,8 @@ export const applicationTables = `
   create table if not exists shelf (number bigint generated always as identity, key text not null, fence bigint not null)`;
 
 /** Reads what the database holds. */
-export async function readFinalState(client: pg.ClientBase): Promise<Omit<FinalState, "serverErrors">> {
-  const rows = async <Row extends pg.QueryResultRow>(text: string) => (await client.query<Row>(text)).rows;
+export async function readFinalState(pool: pg.Pool): Promise<Omit<FinalState, "serverErrors">> {
+  const rows = async <Row extends pg.QueryResultRow>(text: string) => (await pool.query<Row>(text)).rows;
   return {
     jobs: await rows<FinalJob>(jobs),
     attempts: await rows<FinalAttempt>(`

@@ -75,6 +75,11 @@ export class Proxy implements AsyncDisposable {
     return this.#trouble;
   }
 
+  /** The ports from which open connections reach the server, by which it knows whose they are. */
+  get portsToServer(): number[] {
+    return [...this.#links].flatMap(({ portToServer }) => portToServer ?? []);
+  }
+
   /** The same url, by way of this proxy. */
   urlOf(databaseUrl: string): string {
     const url = new URL(databaseUrl);
@@ -165,6 +170,10 @@ class Link {
     client.on("close", look);
     this.#server.on("close", look);
     this.#server.connect(target.port, target.host);
+  }
+
+  get portToServer(): number | undefined {
+    return this.#server.localPort;
   }
 
   /** A trouble that does not wait for bytes. */
