@@ -9,15 +9,16 @@ export interface ChaosOptions {
   leaseMs: number;
   only: PlannedKind[] | undefined;
   promotes: boolean;
-  /** undefined: where it is installed. */
+  /** These two: undefined means where it is installed. */
   pools: boolean | undefined;
+  skews: boolean | undefined;
   report: string | undefined;
   json: string | undefined;
   /** A sabotaged build to run; "" for all of them. */
   sabotage: string | undefined;
 }
 
-export const usage = `pnpm chaos [--seed 1] [--minutes 1] [--promote] [--no-pooler] [--workers 2] [--rate 25] [--lease 3000]
+export const usage = `pnpm chaos [--seed 1] [--minutes 1] [--promote] [--no-pooler] [--no-skew] [--workers 2] [--rate 25] [--lease 3000]
            [--only kill,stop,...] [--report page.html] [--sabotage all|NAME]`;
 
 /** Reads the arguments; throws an Error with what is wrong in words. */
@@ -33,6 +34,7 @@ export function readOptions(argv: readonly string[]): ChaosOptions {
       only: { type: "string" },
       promote: { type: "boolean", default: false },
       "no-pooler": { type: "boolean", default: false },
+      "no-skew": { type: "boolean", default: false },
       report: { type: "string" },
       json: { type: "string" },
       sabotage: { type: "string" },
@@ -52,6 +54,7 @@ export function readOptions(argv: readonly string[]): ChaosOptions {
     only: values.only?.split(",") as PlannedKind[] | undefined,
     promotes: values.promote,
     pools: values["no-pooler"] ? false : undefined,
+    skews: values["no-skew"] ? false : undefined,
     report: values.report,
     json: values.json,
     sabotage: values.sabotage,
@@ -68,6 +71,7 @@ export function replayOf({
   only,
   promotes,
   pools,
+  skews,
 }: ChaosOptions): string {
   const words = ["pnpm chaos", `--seed ${seed}`, `--minutes ${minutes}`];
   if (workers !== 2) words.push(`--workers ${workers}`);
@@ -76,5 +80,6 @@ export function replayOf({
   if (only) words.push(`--only "${only.join(",")}"`);
   if (promotes) words.push("--promote");
   if (pools === false) words.push("--no-pooler");
+  if (skews === false) words.push("--no-skew");
   return words.join(" ");
 }

@@ -16,6 +16,7 @@ import { Prober } from "./prober.ts";
 import { promisesFor } from "./promises.ts";
 import { type PlannedFault, type PlannedKind, planFaults } from "./schedule.ts";
 import { CampaignServer } from "./server.ts";
+import { canSkew, skewed } from "./skew.ts";
 import { watchForStalls } from "./stalls.ts";
 
 export interface CampaignOptions {
@@ -31,6 +32,8 @@ export interface CampaignOptions {
   promotes?: boolean;
   /** A second producer goes through PgBouncer in transaction mode; if not given, where it is installed. */
   pools?: boolean | undefined;
+  /** A worker lives an hour ahead and a producer an hour behind; if not given, where libfaketime is installed. */
+  skews?: boolean | undefined;
   say?: (line: string) => void;
 }
 
@@ -43,6 +46,9 @@ export interface CampaignResult {
   /** The end of what each process logged, for people. */
   logs: Record<string, string>;
 }
+
+/** Whose wall clock is wrong, where clocks can be faked. */
+const clocks: Record<string, NodeJS.ProcessEnv> = { "worker-2": skewed(3_600), "producer-1": skewed(-3_600) };
 
 /** How long every process together may take to begin, in ms. */
 const beginMs = 60_000;
@@ -57,7 +63,7 @@ const producersStayMs = 1_500;
  */
 export async function runCampaign(options: CampaignOptions): Promise<CampaignResult> {
   const { seed, minutes, workers = 2, jobsPerSecond = 25, leaseMs = 3_000, only, promotes = false } = options;
-  const { pools = findPgBouncer() !== undefined, say = () => {} } = options;
+  const { pools = findPgBouncer() !== undefined, skews = canSkew(), say = () => {} } = options;
   const stormMs = minutes * 60_000;
   await using cleanup = new AsyncDisposableStack();
 
@@ -84,7 +90,8 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
   const members = new Map<string, Member>();
   const add = (name: string, main: string, memberOptions: (starts: number) => object) => {
     const onProbe = (id: string) => probers.get(name)?.hear(id);
-    const member = new Member({ name, main, options: memberOptions, ledger, folder, onProbe });
+    const env = skews ? clocks[name] : undefined;
+    const member = new Member({ name, main, options: memberOptions, ledger, folder, onProbe, ...(env && { env }) });
     members.set(name, member);
     cleanup.defer(() => member.end("SIGKILL"));
     member.start();
@@ -125,7 +132,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
   await within(Promise.all([...members.values()].map((member) => member.ready)), "the processes");
   const stalls = cleanup.use(watchForStalls(ledger));
   for (const prober of probers.values()) prober.start();
-  say(`${members.size} processes are ready`);
+  say(`${members.size} processes are ready${skews ? ", one an hour ahead and one an hour behind" : ""}`);
 
   const plan = planFaults({
     seed,
@@ -145,7 +152,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
   ledger.write({ event: "calm" });
   say("calm: everything is healed");
   await sleep(producersStayMs);
-  for (const name of [...producers, ...lockers]) await members.get(name)!.end("stop");
+  await Promise.all([...producers, ...lockers].map((name) => members.get(name)!.end("stop")));
 
   const promises = promisesFor(leaseMs);
   const unfinished = await untilFinal(server, promises.finalWithinMs);
@@ -161,7 +168,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
 
   await sleep(200);
   const state = await readFinalState(server.pool);
-  for (const [name, member] of members) await member.end(name === "api" ? "stop" : "SIGTERM");
+  await Promise.all([...members].map(([name, member]) => member.end(name === "api" ? "stop" : "SIGTERM")));
 
   const history: History = {
     entries: readLedger(folder),

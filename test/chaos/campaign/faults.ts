@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Fault } from "../ledger/entries.ts";
+import { now } from "../ledger/clock.ts";
 import type { LedgerFile } from "../ledger/ledger.ts";
 import type { Proxy, Trouble } from "../network/proxy.ts";
 import { enqueueDirectly, probeWish, workWish } from "./direct.ts";
@@ -41,8 +42,8 @@ async function enqueueWork({ kind, how, forMs }: PlannedFault, { server, ledger 
 async function act(fault: PlannedFault, victims: Victims): Promise<Done> {
   const { kind, target, forMs, amount } = fault;
   const { server } = victims;
-  const from = Date.now();
-  const done = (proof: string): Done => ({ from, to: Date.now(), proof });
+  const from = now();
+  const done = (proof: string): Done => ({ from, to: now(), proof });
   switch (kind) {
     case "cut":
     case "refuse":
@@ -71,7 +72,7 @@ async function act(fault: PlannedFault, victims: Victims): Promise<Done> {
       const resume = member.pause();
       await sleep(forMs);
       resume();
-      return done(`process ${member.pid} stood for ${Date.now() - from} ms`);
+      return done(`process ${member.pid} stood for ${Math.round(now() - from)} ms`);
     }
     case "backends": {
       const ended = await endBackends(target, victims);
@@ -107,14 +108,14 @@ async function trouble({ target, forMs }: PlannedFault, what: Trouble, { proxies
   const proxy = proxies.get(target);
   if (!proxy) throw new Error(`${target} has no proxy`);
   const before = { ...proxy.counts };
-  const from = Date.now();
+  const from = now();
   await proxy.set(what);
   await sleep(forMs);
   await proxy.set(undefined);
   const { reset, swallowed, cutAtCommit, accepted } = proxy.counts;
   return {
     from,
-    to: Date.now(),
+    to: now(),
     proof:
       `${reset - before.reset} reset, ${swallowed - before.swallowed} bytes vanished, ` +
       `${cutAtCommit - before.cutAtCommit} answers to a commit cut, ${accepted - before.accepted} connected anew`,

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { orLate } from "@hark/core";
+import { clockEnvironment } from "../ledger/clock.ts";
 import type { Entry } from "../ledger/entries.ts";
 import type { LedgerFile } from "../ledger/ledger.ts";
 import type { News } from "../processes/tell.ts";
@@ -18,6 +19,8 @@ export interface MemberOptions {
   ledger: LedgerFile;
   folder: string;
   onProbe?: (id: string) => void;
+  /** Over our own environment. */
+  env?: NodeJS.ProcessEnv;
 }
 
 /** How long a process may take to end after it was told to, in ms. */
@@ -70,13 +73,17 @@ export class Member {
   }
 
   start(): void {
-    const { main, options, ledger, onProbe, folder } = this.#given;
+    const { main, options, ledger, onProbe, folder, env } = this.#given;
     this.#isStopped = false;
     this.#endedBy = undefined;
     const child = fork(
       fileURLToPath(new URL(`../processes/${main}`, import.meta.url)),
       [JSON.stringify(options(this.#starts))],
-      { execArgv: [], stdio: ["ignore", "ignore", "pipe", "ipc"] }, // not the test runner's arguments
+      {
+        execArgv: [],
+        stdio: ["ignore", "ignore", "pipe", "ipc"],
+        env: { ...process.env, ...clockEnvironment, ...env },
+      }, // not the test runner's arguments
     );
     this.#child = child;
     this.#starts += 1;

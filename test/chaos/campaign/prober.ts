@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import type { Random } from "../../support/random.ts";
+import { now } from "../ledger/clock.ts";
 import type { LedgerFile } from "../ledger/ledger.ts";
 import { enqueueDirectly, probeWish } from "./direct.ts";
 
@@ -66,7 +67,7 @@ export class Prober {
       this.#ledger,
       probeWish(`probe-${this.#worker}-${this.#probes}`, this.#worker, delayMs),
     );
-    this.#ledger.write({ event: "probed", id, worker: this.#worker, dueAt: Date.now() + delayMs });
+    this.#ledger.write({ event: "probed", id, worker: this.#worker, dueAt: now() + delayMs });
     if (this.#early.delete(id)) return;
     await new Promise<void>((resolve) => this.#started.set(id, resolve));
     this.#started.delete(id);

@@ -1,5 +1,6 @@
 import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { now } from "./clock.ts";
 import type { Entry, Event } from "./entries.ts";
 
 /**
@@ -15,7 +16,7 @@ export class LedgerFile {
 
   /** Appends in one write, and answers what was written. */
   write(event: Event & { pid?: number; at?: number }): Entry {
-    const entry: Entry = { at: Date.now(), pid: process.pid, ...event };
+    const entry: Entry = { at: now(), pid: process.pid, ...event };
     writeSync(this.#file, `${JSON.stringify(entry)}\n`);
     return entry;
   }

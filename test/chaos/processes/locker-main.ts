@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { createLocks, openDatabase } from "@hark/core";
 import { randomFrom } from "../../support/random.ts";
+import { now } from "../ledger/clock.ts";
 import { LedgerFile } from "../ledger/ledger.ts";
 import { leave, readOptions, tell } from "./tell.ts";
 
@@ -33,7 +34,7 @@ leave();
 
 async function hold(key: string): Promise<void> {
   const ttlMs = 300 + Math.trunc(random() * 700);
-  const askedAt = Date.now();
+  const askedAt = now();
   const lock = await locks.acquire(key, { ttlMs, waitMs: 2_000 });
   ledger.write({ event: "granted", key, fence: String(lock.fence), askedAt });
   // A third of them sleep on their lock, and do not look at its signal.

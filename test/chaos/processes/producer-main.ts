@@ -42,7 +42,7 @@ while (!stopping.signal.aborted) {
   }
   await sleep((500 + random() * 1_000) / options.jobsPerSecond);
 }
-await Promise.race([Promise.all(calls), sleep(15_000)]);
+await Promise.race([Promise.all(calls), sleep(13_000)]); // longer than any of them may take
 await producer.close();
 await db.close();
 ledger.close();
@@ -68,7 +68,8 @@ function wish(): Wish {
     if (kind < 0.5) return { does: "sleep" };
     if (kind < 0.7) return { does: "sleep", ms: between(5, 50) };
     if (kind < 0.74) return { does: "sleep", ms: between(leaseMs / 4, leaseMs) };
-    if (kind < 0.77) return { does: "ignore", ms: between(leaseMs / 4, leaseMs) };
+    if (kind < 0.76) return { does: "ignore", ms: between(leaseMs / 4, leaseMs) };
+    if (kind < 0.77) return { does: random() < 0.5 ? "sleep" : "ignore", ms: between(leaseMs, leaseMs * 3) };
     if (kind < 0.85) return { does: "fail", times: between(1, 2), ms: between(0, 20) };
     if (kind < 0.87) return { does: "fail", times: 99 };
     if (kind < 0.89) return { does: "fatal" };

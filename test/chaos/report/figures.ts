@@ -36,7 +36,9 @@ export function figuresOf(history: History): Figures {
     worstWaitMs[after] = Math.max(worstWaitMs[after] ?? 0, Math.round(waitedMs));
   }
   const quietAt = study.momentOf("quiet");
-  const waits = probes.filter(({ dueAt }) => dueAt >= quietAt).map(({ dueAt, startedAt }) => startedAt - dueAt);
+  const waits = probes
+    .filter(({ dueAt }) => dueAt >= quietAt)
+    .map(({ dueAt, startedAt }) => Math.round(startedAt - dueAt));
   return {
     acknowledged: study.of("enqueued").filter(({ status }) => status === "inserted").length,
     unanswered: study.of("unknown").length,

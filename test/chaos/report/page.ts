@@ -19,9 +19,9 @@ export function pageOf(result: CampaignResult, replay: string): string {
   const { verdicts, history, postgres } = result;
   const figures = figuresOf(history);
   const broken = verdicts.filter(({ breaches }) => breaches.length > 0).length;
-  const rows = verdicts.map(({ id, says, breaches }) => {
+  const rows = verdicts.map(({ id, says, breaches, count }) => {
     const shown = breaches.slice(0, mostShown).map((breach) => `<br>${escapeHtml(breach)}`);
-    const more = breaches.length > mostShown ? `<br>and ${breaches.length - mostShown} more` : "";
+    const more = count > mostShown ? `<br>and ${count - mostShown} more` : "";
     const verdict = breaches.length === 0 ? `<td class="kept">kept</td>` : `<td class="broken">broken</td>`;
     return `<tr><td>${id}</td>${verdict}<td>${escapeHtml(says)}${shown.join("")}${more}</td></tr>`;
   });

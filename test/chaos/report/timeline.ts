@@ -69,7 +69,7 @@ function laneOf(
 ): string {
   const y = place * laneHeight;
   const bars = faults.map(({ kind, from, to, proof }) => {
-    const title = escapeHtml(`${kind}, ${to - from} ms: ${proof}`);
+    const title = escapeHtml(`${kind}, ${Math.round(to - from)} ms: ${proof}`);
     const size = `x="${round(x(from))}" y="${y + 2}" width="${round(Math.max(x(to) - x(from), 2))}" height="${laneHeight - 4}"`;
     return `<rect ${size} fill="${colours[familyOf(kind)]}"><title>${title}</title></rect>`;
   });
@@ -114,7 +114,7 @@ function probesIn(study: Study, top: number, x: (at: number) => number): string 
   );
   const dots = probesOf(study).map(({ dueAt, startedAt, worker }) => {
     const waited = startedAt - dueAt;
-    return `<circle cx="${round(x(dueAt))}" cy="${round(y(waited))}" r="2" class="probe"><title>${escapeHtml(worker)} waited ${waited} ms</title></circle>`;
+    return `<circle cx="${round(x(dueAt))}" cy="${round(y(waited))}" r="2" class="probe"><title>${escapeHtml(worker)} waited ${Math.round(waited)} ms</title></circle>`;
   });
   return `<text x="0" y="${top - 6}">how long a due job waited for its worker</text>${scale.join("")}${dots.join("")}`;
 }
