@@ -412,6 +412,25 @@ test("a probe is not late while its worker is disturbed, nor is a lease that a f
   expect(broken(story)).toEqual([]);
 });
 
+test("jobs of a worker that stopped are taken back when its registration is gone", () => {
+  const story = new Story();
+  story.final.workers.splice(0, 1);
+  story.entries.find((entry) => entry.event === "exited")!.at = 7_900;
+  Object.assign(
+    story.entries.find((entry) => entry.event === "exited")!,
+    { by: "SIGTERM", code: 0 },
+  );
+  expect(broken(story).map(({ id }) => id)).not.toContain("S7");
+});
+
+test("a process that cannot start in an outage may end, and one that is cut off may be slow to stop", () => {
+  const story = new Story();
+  story.say(7_000, 0, { event: "fault", kind: "refuse", target: "worker-2", from: 7_000, to: 9_000, proof: "" });
+  story.say(7_100, 4, { event: "exited", name: "worker-2", code: 1, by: undefined });
+  story.say(8_000, 2, { event: "exited", name: "worker-2", code: "SIGKILL", by: "SIGTERM" });
+  expect(broken(story).map(({ id }) => id)).not.toContain("P1");
+});
+
 test("two runs of one key may overlap once the first has lost its claim", () => {
   const story = new Story();
   story.wish("20", 4_000, { does: "ignore", key: "page" });

@@ -59,22 +59,22 @@ export const livenessInvariants: Invariant[] = [
     says: "no process ends by itself, and who is told to stop exits with 0",
     breaches: (study) =>
       study.of("exited").flatMap(({ name, code, by, pid, at }) => {
-        // Who cannot reach the database when it starts says so and ends, and is started anew; who has started stays.
         const hasStarted = study.of("ready").some((ready) => ready.pid === pid);
-        if (
-          by === undefined &&
-          !hasStarted &&
-          study.faultsOn(name).some(({ from, to }) => from < at && to + startMs > at)
-        )
-          return [];
-        if (by === undefined) return [`${name} (${pid}) ended by itself: ${code}`];
-        return by === "SIGTERM" && code !== 0 ? [`${name} (${pid}) was told to stop, and ended with ${code}`] : [];
+        const isDisturbed = study
+          .faultsOn(name)
+          .some(({ kind, from, to }) => kind !== "terminate" && from < at && to + patienceMs > at);
+        // Who cannot reach the database when it starts says so and ends, and is started anew; who has started stays.
+        if (by === undefined && !(isDisturbed && !hasStarted)) return [`${name} (${pid}) ended by itself: ${code}`];
+        // Who is told to stop while it starts has no handler for that yet; who is cut off meanwhile may take longer than we wait.
+        if (by === "SIGTERM" && code !== 0 && hasStarted && !isDisturbed)
+          return [`${name} (${pid}) was told to stop, and ended with ${code}`];
+        return [];
       }),
   },
 ];
 
-/** How long a process that starts may wait for the database, in ms (worker/lease-keeper.ts). */
-const startMs = 20_000;
+/** How long a process that starts may wait for the database, or one that stops may take before it is killed, in ms. */
+const patienceMs = 20_000;
 
 export interface Probe {
   id: string;

@@ -1,5 +1,5 @@
 import type { Invariant } from "./invariant.ts";
-import { type Claim, clockMs, type Study } from "./study.ts";
+import { type Claim, clockMs, type Disturbance, type Study } from "./study.ts";
 
 /** That a running job has one owner, and that every second run has its reason. */
 export const runInvariants: Invariant[] = [
@@ -107,7 +107,9 @@ export const runInvariants: Invariant[] = [
               Number.POSITIVE_INFINITY;
             if (endedAt <= run.at) continue;
             const lost = claimOf(study, former.id, former.token);
-            const wasLost = lost && lost.ending !== "completed" && begun && lost.endedAt <= begun.startedAt;
+            // What completes in the handler's own transaction has given its key back before the handler returns.
+            const isOver = lost && (lost.ending !== "completed" || former.does === "effect");
+            const wasLost = isOver && begun && lost.endedAt <= begun.startedAt;
             if (!wasLost) found.push(`key ${key}: job ${run.id} started while job ${former.id} ran`);
           }
         }
@@ -146,11 +148,14 @@ const statementMs = 150;
 /** How long the news of a lost claim may take to a process that nothing holds up, in ms. */
 const newsMs = 1_500;
 
+/** What keeps a process itself from hearing of anything, in contrast to what keeps it from the database. */
+const standstills = new Set<Disturbance>(["stop", "block", "stall"]);
+
 /** Until when a process may still act on a claim that ended: until the news of it, once nothing holds the process up. */
 function graceEnd(study: Study, endedAt: number, pid: number): number {
   let until = endedAt + newsMs;
   for (const { kind, from, to } of study.disturbancesOf(study.nameOf(pid))) {
-    if (kind !== "down" && kind !== "quarantine" && from <= until && to + newsMs > until) until = to + newsMs;
+    if (standstills.has(kind) && from <= until && to + newsMs > until) until = to + newsMs;
   }
   return until;
 }
@@ -166,14 +171,16 @@ function unexplainedRuns(study: Study): string[] {
   const hasStarted = (id: string, token: string | null) => study.starts.get(id)?.some((start) => start.token === token);
   for (const [id, claims] of study.claims) {
     const does = study.wishes.get(study.jobs.get(id)?.[0]?.ref ?? "")?.does;
-    for (const { token, ending, endedAt, worker } of claims) {
+    for (const { token, ending, startedAt, endedAt, worker } of claims) {
       const end = study.ends.get(`${id} ${token}`);
       const hasReturned = end?.how === "returned" && end.at < endedAt - clockMs;
       const owner = worker === null ? undefined : study.workers.get(worker);
       const isExplained = {
         completed: true,
         running: true,
-        crashed: owner?.deadAt !== null && owner?.deadAt !== undefined && owner.deadAt <= endedAt + clockMs,
+        crashed: owner
+          ? owner.deadAt !== null && owner.deadAt <= endedAt + clockMs
+          : hasLeft(study, startedAt, endedAt),
         error: end?.how === "threw",
         fatal: does === "fatal",
         snoozed: does === "snooze",
@@ -185,6 +192,14 @@ function unexplainedRuns(study: Study): string[] {
     }
   }
   return found;
+}
+
+/** How long a worker that has ended its registration may take to end itself, in ms. */
+const leavingMs = 8_000;
+
+/** Whether a worker stopped that could not write what became of its jobs: with its registration gone they are taken back. */
+function hasLeft(study: Study, startedAt: number, endedAt: number): boolean {
+  return study.of("exited").some(({ by, at }) => by === "SIGTERM" && at >= startedAt && at <= endedAt + leavingMs);
 }
 
 /** A worker may be declared dead only if something kept it from renewing its lease, or ended it. */

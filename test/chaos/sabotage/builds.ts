@@ -131,7 +131,7 @@ export const builds: readonly Build[] = [
       {
         file: "packages/worker/src/attempt.ts",
         from: "if (moved.length === 0) throw new LeaseLostError(this.job);",
-        to: "",
+        to: "if (moved.length < 0) throw new LeaseLostError(this.job);",
       },
     ],
     breaks: ["S13"],
