@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import type { PlannedKind } from "./campaign/schedule.ts";
+import { type PlannedKind, plannedKinds } from "./campaign/schedule.ts";
 
 export interface ChaosOptions {
   seed: number;
@@ -45,13 +45,16 @@ export function readOptions(argv: readonly string[]): ChaosOptions {
     if (!(value >= least && value <= most)) throw new Error(`--${name} must be from ${least} to ${most}, not ${text}`);
     return value;
   };
+  const only = values.only?.split(",") as PlannedKind[] | undefined;
+  const unknown = only?.filter((kind) => !plannedKinds.includes(kind)) ?? [];
+  if (unknown.length > 0) throw new Error(`--only knows no ${unknown.join(", ")}, but ${plannedKinds.join(", ")}`);
   return {
     seed: Math.trunc(number("seed", values.seed, 0, 2 ** 31)),
     minutes: number("minutes", values.minutes, 0.1, 600),
     workers: Math.trunc(number("workers", values.workers, 1, 20)),
     jobsPerSecond: number("rate", values.rate, 1, 1_000),
     leaseMs: number("lease", values.lease, 1_500, 60_000),
-    only: values.only?.split(",") as PlannedKind[] | undefined,
+    only,
     promotes: values.promote,
     pools: values["no-pooler"] ? false : undefined,
     skews: values["no-skew"] ? false : undefined,

@@ -40,7 +40,6 @@ export class Member {
   #restMs = 0;
   #comesBack: Promise<void> = Promise.resolve();
   #ready = Promise.withResolvers<void>();
-  #isStopped = false;
   readonly #killWithUs = (): void => void this.#child?.kill("SIGKILL");
 
   constructor(given: MemberOptions) {
@@ -74,7 +73,6 @@ export class Member {
 
   start(): void {
     const { main, options, ledger, onProbe, folder, env } = this.#given;
-    this.#isStopped = false;
     this.#endedBy = undefined;
     const child = fork(
       fileURLToPath(new URL(`../processes/${main}`, import.meta.url)),
@@ -124,15 +122,7 @@ export class Member {
   pause(): () => void {
     const child = this.#child;
     child?.kill("SIGSTOP");
-    this.#isStopped = true;
-    return () => {
-      if (this.#child === child) this.#isStopped = false;
-      child?.kill("SIGCONT");
-    };
-  }
-
-  get isPaused(): boolean {
-    return this.#isStopped;
+    return () => void child?.kill("SIGCONT");
   }
 
   say(word: string): void {

@@ -55,6 +55,8 @@ const weights: Record<PlannedKind, number> = {
   block: 2,
 };
 
+export const plannedKinds = Object.keys(weights) as PlannedKind[];
+
 /** From one fault to the next, on average, in ms; so several go on at once. */
 const meanGapMs = 1_200;
 
@@ -78,7 +80,6 @@ export function planFaults(options: ScheduleOptions): PlannedFault[] {
     planned.push({ atMs: stormMs * (0.4 + random() * 0.2), kind: "promote", target: "server", forMs: 0 });
 
   const busyUntil = new Map<string, number>();
-  for (const { atMs } of planned) busyUntil.set("server", atMs); // and see below
   let left: PlannedKind[] = [];
   for (let atMs = 500; deck.length > 0; atMs += -Math.log(1 - random() * 0.95) * meanGapMs) {
     if (left.length === 0) left = shuffled(random, deck);

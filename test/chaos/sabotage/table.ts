@@ -1,5 +1,7 @@
+import { execFile } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { builds } from "./builds.ts";
 import type { BuildResult } from "./run-build.ts";
 import { root } from "./workspace.ts";
@@ -25,6 +27,7 @@ export async function writeTable(results: readonly BuildResult[]): Promise<void>
   const known = builds.flatMap(({ name }) => rows.get(name) ?? []);
   const head = ["| build | what it does | seed | seconds | broken |", "| --- | --- | --- | --- | --- |"];
   await writeFile(document, `${before}${begin}\n\n${[...head, ...known].join("\n")}\n\n${end}${after}`);
+  await promisify(execFile)(join(root, "node_modules/.bin/oxfmt"), [document]);
 }
 
 function rowOf({ build, seed, seconds, broken, caughtBy }: BuildResult): string {
