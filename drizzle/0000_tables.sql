@@ -137,5 +137,4 @@ CREATE INDEX "finished_jobs_id" ON "hark"."finished_jobs" USING brin ("id" int8_
 CREATE INDEX "jobs_ready" ON "hark"."jobs" USING btree ("queue","priority" desc,"id") WHERE state = 'ready';--> statement-breakpoint
 CREATE INDEX "jobs_due" ON "hark"."jobs" USING btree ("run_at") WHERE state = 'scheduled';--> statement-breakpoint
 CREATE INDEX "jobs_key" ON "hark"."jobs" USING btree ("queue","key","priority" desc,"id") WHERE key is not null;--> statement-breakpoint
-CREATE UNIQUE INDEX "running_jobs_key" ON "hark"."running_jobs" USING btree ("queue","key") WHERE key is not null;--> statement-breakpoint
-CREATE INDEX "running_jobs_worker" ON "hark"."running_jobs" USING btree ("worker");
+CREATE UNIQUE INDEX "running_jobs_key" ON "hark"."running_jobs" USING btree ("queue","key") WHERE key is not null;

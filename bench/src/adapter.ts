@@ -43,18 +43,36 @@ export interface AdapterSql {
   readonly fill?: string;
   /** A pattern (LIKE) of the statements that claim, as pg_stat_statements shows them. */
   readonly claims?: string;
+  /** The claimed and unfinished jobs: number `n` and moment of the claim `at`, in epoch ms. */
+  readonly claimed?: string;
+  /** A pattern of those that only ask whether there is anything to claim, if there are such. */
+  readonly questions?: string;
 }
+
+/** Parts of a job's life, by what the statements do for it; some do two of them at once. */
+export const stages = ["enqueue", "claim", "settle", "settle and claim in one"] as const;
+export type Stage = (typeof stages)[number];
 
 /** One job queue under one set of options. All adapters get the same orders, and none knows the scenario. */
 export interface Adapter {
   readonly name: string;
   readonly store: "postgresql" | "redis";
+  /** The package as it comes, where another adapter shows it at its best. */
+  readonly isDefault?: boolean;
+  /** So far behind the others that it is left out where it would only take time. */
+  readonly isSlow?: boolean;
+  /** No queue, but what the database can do at most. */
+  readonly isCeiling?: boolean;
   /** The options that differ from the package's defaults, in words, for the results. */
   readonly options: string;
+  /** Jobs that one worker runs at once. */
+  readonly slots?: number;
   /** The package whose version stands in the results, unless it is ours. */
   readonly packageName?: string;
   /** What scenarios do beside the package's own API, as plain SQL. */
   readonly sql?: AdapterSql;
+  /** What a statement of its own does for a job: in lower case, white space folded, as pg_stat_statements shows it. */
+  readonly stageOf?: (statement: string) => Stage | undefined;
   /** Knows jobs that start later: its producers have enqueueAt(). */
   readonly hasDelay: boolean;
   /** Claims jobs outside of a worker, for the depth of the backlog. */

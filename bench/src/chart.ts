@@ -1,5 +1,6 @@
-import type { ScenarioResult } from "./results.ts";
-import { figure } from "./results.ts";
+import { briefly } from "./conditions.ts";
+import type { KeptResult } from "./report.ts";
+import { failed, figure } from "./results.ts";
 
 const width = 860;
 const labelWidth = 150;
@@ -7,44 +8,69 @@ const barHeight = 16;
 const rowHeight = 22;
 const headHeight = 34;
 const gap = 14;
+const smallHeight = 8;
 const figureWidth = 110;
+/** As many letters as fit where a bar would be. */
+const longestWords = 100;
 
 /** Grey texts and bars that stand out from white and from black; Hark's own bar is the one in colour. */
 const style = `
   text { font: 12px ui-sans-serif, system-ui, sans-serif; fill: #24292f }
-  .title { font-weight: 600; font-size: 13px }
+  .title { font-weight: 600; font-size: 13px } .small { font-size: 10px; opacity: 0.7 }
   .bar { fill: #8c959f } .ours { fill: #0969da } .strong { font-weight: 600 }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6edf3 } .bar { fill: #6e7681 } .ours { fill: #58a6ff }
   }`;
 
+/** An adapter's figure, or why it has none. */
+interface Bar {
+  readonly adapter: string;
+  readonly value?: number;
+  readonly failure?: string;
+}
+
 /**
  * A bar chart of the first metric of each scenario, as SVG: a group of bars for each scenario, drawn from 0 and scaled to its
- * longest. Adapters without a figure have no bar.
+ * longest, with when and how it was measured beside its title. An adapter that failed has words where its bar would be.
  */
-export function chartOf(results: readonly ScenarioResult[], caption: string): string {
+export function chartOf(results: readonly KeptResult[]): string {
+  const machines = [
+    ...new Set(results.map(({ conditions: { machine, stores } }) => `${machine}, ${versions(stores)}`)),
+  ];
+  const caption = machines.join("; ");
   const parts: string[] = [];
   let y = 24;
   parts.push(text(0, y, caption));
   y += gap;
-  for (const { title, metrics, adapters } of results) {
+  for (const { title, metrics, adapters, conditions } of results) {
     const metric = metrics[0]!;
-    const bars = adapters.flatMap(({ adapter, medians }) => {
+    const bars = adapters.flatMap(({ adapter, medians, failure }): Bar[] => {
+      if (failure !== undefined) return [{ adapter, failure }];
       const value = medians[metric.key];
-      return value === undefined || Number.isNaN(value) ? [] : [{ adapter, value }];
+      return value === undefined ? [] : [{ adapter, value }];
     });
-    if (bars.length === 0) continue;
-    const longest = Math.max(...bars.map(({ value }) => value), Number.MIN_VALUE);
-    parts.push(text(0, y + headHeight - 14, `${title}: ${metric.label}, ${metric.unit}`, "title"));
+    const values = bars.flatMap(({ value }) => (value === undefined ? [] : [value]));
+    if (values.length === 0) continue;
+    const longest = Math.max(...values, Number.MIN_VALUE);
+    const unit = metric.unit ? `, ${metric.unit}` : "";
+    const better = metric.isLessBetter ? " (less is better)" : "";
+    parts.push(text(0, y + headHeight - 14, `${title}: ${metric.label}${unit}${better}`, "title"));
     y += headHeight;
-    for (const { adapter, value } of bars) {
+    parts.push(text(0, y, briefly(conditions), "small"));
+    y += smallHeight;
+    for (const { adapter, value, failure } of bars) {
       const isOurs = adapter === "hark";
-      const length = Math.max(1, (Math.max(value, 0) / longest) * (width - labelWidth - figureWidth));
-      parts.push(text(0, y + 12, adapter, isOurs ? "strong" : undefined));
-      parts.push(
-        `<rect class="${isOurs ? "ours" : "bar"}" x="${labelWidth}" y="${y}" width="${length.toFixed(1)}" height="${barHeight}" rx="2"/>`,
-      );
-      parts.push(text(labelWidth + length + 6, y + 12, figure(value), isOurs ? "strong" : undefined));
+      const className = isOurs ? "strong" : undefined;
+      parts.push(text(0, y + 12, adapter, className));
+      if (value === undefined) {
+        parts.push(text(labelWidth, y + 12, failed(failure ?? "").slice(0, longestWords), className));
+      } else {
+        const length = Math.max(1, (Math.max(value, 0) / longest) * (width - labelWidth - figureWidth));
+        parts.push(
+          `<rect class="${isOurs ? "ours" : "bar"}" x="${labelWidth}" y="${y}" width="${length.toFixed(1)}" height="${barHeight}" rx="2"/>`,
+        );
+        parts.push(text(labelWidth + length + 6, y + 12, figure(value), className));
+      }
       y += rowHeight;
     }
     y += gap;
@@ -56,6 +82,11 @@ export function chartOf(results: readonly ScenarioResult[], caption: string): st
     ...parts,
     "</svg>\n",
   ].join("\n");
+}
+
+/** `PostgreSQL 18.4, Redis 7.0.15`, without their settings. */
+function versions(stores: readonly string[]): string {
+  return stores.map((store) => store.split(" (", 1)[0]).join(", ");
 }
 
 function text(x: number, y: number, content: string, className?: string): string {

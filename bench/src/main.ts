@@ -1,84 +1,76 @@
 import { relative } from "node:path";
 import { parseArgs } from "node:util";
-import { type Adapter } from "./adapter.ts";
 import { adapterNamed, adapters } from "./adapters/index.ts";
-import { conditionsOf, describe, writeResults } from "./report.ts";
-import { type AdapterResult, mediansOf, orderOf, type ScenarioResult, tableOf } from "./results.ts";
-import { Run } from "./run.ts";
-import type { Scenario } from "./scenario.ts";
+import { describe, surroundingsOf, versionsOf } from "./conditions.ts";
+import { measure } from "./measure.ts";
+import { draw, keep, resultsFolder } from "./report.ts";
+import { tableOf } from "./results.ts";
+import { nowMs } from "./clock.ts";
 import { scenarios, scenariosNamed } from "./scenarios/index.ts";
-import { type PostgresStore, startPostgres, startRedis, type Store } from "./stores.ts";
+import { startPostgres, startRedis } from "./stores.ts";
 
-/** pnpm bench [scenario...] [--quick] [--only adapter,...]: measures, prints a table for each, and writes results/. */
+/**
+ * pnpm bench [scenario...] [--all] [--quick] [--keep] [--only adapter,...]: measures, prints a table for each scenario, keeps its
+ * result in a file of its own, and draws tables, charts and the sections of the documents from all results there are.
+ */
 const { values, positionals } = parseArgs({
   args: process.argv.slice(2).filter((argument) => argument !== "--"),
   allowPositionals: true,
-  options: { quick: { type: "boolean", default: false }, only: { type: "string" } },
+  options: {
+    all: { type: "boolean", default: false },
+    quick: { type: "boolean", default: false },
+    keep: { type: "boolean", default: false },
+    only: { type: "string" },
+    draw: { type: "boolean", default: false },
+  },
 });
-const chosen = scenariosNamed(positionals);
+const chosen = values.all ? scenarios : scenariosNamed(positionals);
 const named = values.only === undefined ? adapters : values.only.split(",").map(adapterNamed);
-const repetitions = values.quick ? 1 : 3;
+const order = scenarios.map(({ name }) => name);
+const folder = resultsFolder({ isKept: values.keep || !values.quick });
 
-await using postgres = await startPostgres();
-await using redis = named.some(({ store }) => store === "redis") ? await startRedis() : undefined;
-const taking = named.filter(({ store }) => store !== "redis" || redis !== undefined);
-const conditions = await conditionsOf(taking, {
-  stores: [postgres.description, ...(redis ? [redis.description] : [])],
-  repetitions,
-  isQuick: values.quick,
-  leftOut: named.filter((one) => !taking.includes(one)).map(({ name }) => name),
-});
-console.log(describe(conditions));
+if (values.draw) await draw(folder, order);
+else await measureAll();
 
-for (const scenario of chosen) {
-  const result = await measure(scenario, { postgresql: postgres, redis });
-  console.log(`\n${tableOf(result)}`);
-  if (values.only !== undefined) continue; // a table without the others would take the place of one with them
-  // At once: a run of hours that is cut short keeps what it has.
-  const order = scenarios.map(({ name }) => name);
-  console.log(`written to ${relative(process.cwd(), await writeResults([result], conditions, order))}`);
-}
-
-async function measure(
-  scenario: Scenario,
-  stores: { postgresql: PostgresStore; redis: Store | undefined },
-): Promise<ScenarioResult> {
-  const runs = new Map<Adapter, Record<string, number>[]>();
-  const failures = new Map<Adapter, string>();
-  const those = taking.filter((adapter) => scenario.fits?.(adapter) ?? true);
-  const restore = await scenario.arrange?.(postgres);
-  try {
-    for (let repetition = 0; repetition < repetitions; repetition += 1) {
-      for (const adapter of orderOf(those, repetition)) {
-        try {
-          await using run = await Run.open({
-            adapter,
-            url: await stores[adapter.store]!.fresh(),
-            isQuick: values.quick,
-            postgres,
-          });
-          const figures = await scenario.measure(run);
-          runs.set(adapter, [...(runs.get(adapter) ?? []), figures]);
-          console.log(`${scenario.name} ${adapter.name} ${JSON.stringify(figures)}`);
-        } catch (error) {
-          // One peer that fails is a result too, and no reason to lose the others'.
-          console.error(error);
-          failures.set(adapter, error instanceof Error ? error.message : String(error));
-        }
-      }
-    }
-  } finally {
-    await restore?.();
-  }
-  const results = those.map((adapter): AdapterResult => {
-    const failure = failures.get(adapter);
-    const own = runs.get(adapter) ?? [];
-    return {
-      adapter: adapter.name,
-      medians: mediansOf(scenario.metrics, own),
-      runs: own,
-      ...(failure === undefined ? {} : { failure }),
-    };
+async function measureAll(): Promise<void> {
+  const beganAt = nowMs();
+  await using postgres = await startPostgres();
+  await using redis = named.some(({ store }) => store === "redis") ? await startRedis() : undefined;
+  const taking = named.filter(({ store }) => store !== "redis" || redis !== undefined);
+  const surroundings = await surroundingsOf({
+    stores: [postgres.description, ...(redis ? [redis.description] : [])],
+    isQuick: values.quick,
+    leftOut: named.filter((one) => !taking.includes(one)).map(({ name }) => name),
   });
-  return { scenario: scenario.name, title: scenario.title, metrics: scenario.metrics, adapters: results };
+
+  for (const scenario of chosen) {
+    const startedAt = nowMs();
+    const measuredAt = new Date().toISOString();
+    const rounds = values.quick ? 1 : (scenario.rounds ?? 3);
+    const those = taking.filter((adapter) => scenario.fits?.(adapter) ?? true);
+    if (those.length === 0) continue;
+    const stores = { postgresql: postgres, redis };
+    const result = await measure(scenario, { adapters: those, stores, rounds, isQuick: values.quick });
+    if (result.adapters.some(({ adapter, failure }) => adapter === "hark" && failure !== undefined)) {
+      process.exitCode = 1;
+    }
+    const tookSeconds = (nowMs() - startedAt) / 1_000;
+    const conditions = {
+      ...surroundings,
+      stores: surroundings.stores.filter(
+        (store) => !store.startsWith("Redis") || those.some((one) => one.store === "redis"),
+      ),
+      measuredAt,
+      rounds,
+      tookSeconds,
+      adapters: await versionsOf(those),
+    };
+    console.log(`\n${tableOf(result)}\n\n${describe(conditions)}`);
+    if (values.only !== undefined) continue; // a table without the others would take the place of one with them
+    // At once: a run that is cut short keeps what it has.
+    await keep(folder, { ...result, conditions });
+    await draw(folder, order);
+    console.log(`kept in ${relative(process.cwd(), folder)}\n`);
+  }
+  console.log(`${chosen.length} scenarios took ${Math.round((nowMs() - beganAt) / 1_000)} s.`);
 }

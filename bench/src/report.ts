@@ -1,95 +1,77 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { createRequire } from "node:module";
-import { cpus, totalmem } from "node:os";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
-import type { Adapter } from "./adapter.ts";
+import { join } from "node:path";
 import { chartOf } from "./chart.ts";
+import { type Conditions, describe } from "./conditions.ts";
+import { performanceSection } from "./performance.ts";
 import { type ScenarioResult, tableOf } from "./results.ts";
+import { scaleSection } from "./scale-table.ts";
 
-/** Under which conditions figures were taken: they mean nothing without. */
-export interface Conditions {
-  readonly machine: string;
-  readonly node: string;
-  readonly stores: readonly string[];
-  readonly repetitions: number;
-  readonly isQuick: boolean;
-  readonly adapters: readonly { name: string; version: string; options: string }[];
-  readonly leftOut: readonly string[];
+/** A result as it is kept: each with the conditions of its own run. */
+export type KeptResult = ScenarioResult & { readonly conditions: Conditions };
+
+const root = join(import.meta.dirname, "..", "..");
+
+/** What is not kept goes into a folder that git does not see. */
+export function resultsFolder({ isKept }: { isKept: boolean }): string {
+  return isKept ? join(root, "bench", "results") : join(root, "bench", "results", "quick");
 }
 
-const results = join(dirname(fileURLToPath(import.meta.url)), "..", "results");
-
-/** What this machine and these adapters are. */
-export async function conditionsOf(
-  adapters: readonly Adapter[],
-  rest: Pick<Conditions, "stores" | "repetitions" | "isQuick" | "leftOut">,
-): Promise<Conditions> {
-  return {
-    machine: `${cpus().length} x ${cpus()[0]?.model.trim() ?? "CPU"}, ${Math.round(totalmem() / 2 ** 30)} GiB`,
-    node: process.versions.node,
-    ...rest,
-    adapters: await Promise.all(
-      adapters.map(async ({ name, options, packageName }) => ({
-        name,
-        version: await versionOf(packageName),
-        options,
-      })),
-    ),
-  };
+/** Keeps the result of one scenario in a file of its own, so that scenarios may be run one at a time, and in any order. */
+export async function keep(folder: string, result: KeptResult): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  await writeFile(fileOf(folder, result.scenario), `${JSON.stringify(result, undefined, 2)}\n`);
 }
 
-async function versionOf(packageName: string | undefined): Promise<string> {
-  if (packageName === undefined) return "this repository";
-  // Packages do not export their package.json, so it is looked for above their entry.
-  const { resolve } = createRequire(import.meta.url);
-  for (let folder = dirname(resolve(packageName)); folder !== dirname(folder); folder = dirname(folder)) {
-    const text = await readFile(join(folder, "package.json"), "utf8").catch(() => "{}");
-    const manifest = JSON.parse(text) as { name?: string; version?: string };
-    if (manifest.name === packageName && manifest.version !== undefined) return manifest.version;
+/** The results that a folder holds, in the order of the scenarios. */
+export async function keptResults(folder: string, order: readonly string[]): Promise<KeptResult[]> {
+  const kept: KeptResult[] = [];
+  for (const scenario of order) {
+    const text = await readFile(fileOf(folder, scenario), "utf8").catch(() => undefined);
+    if (text !== undefined) kept.push(JSON.parse(text) as KeptResult);
   }
-  throw new Error(`There is no package.json of ${packageName} above its entry.`);
+  return kept;
+}
+
+/** Draws tables and charts from all results of a folder and, of those that are kept, the sections of the documents. */
+export async function draw(folder: string, order: readonly string[]): Promise<void> {
+  const all = await keptResults(folder, order);
+  const scale = scaleSection(all);
+  await writeFile(join(folder, "tables.md"), tablesOf(all));
+  await writeFile(join(folder, "scale.md"), `# Scaling\n\n${scale}\n`);
+  await writeFile(join(folder, "chart.svg"), chartOf(all));
+  const { table, headlines } = performanceSection(all);
+  await writeFile(join(folder, "performance.svg"), chartOf(headlines));
+  if (folder !== resultsFolder({ isKept: true })) return;
+  await rewrite(join(root, "README.md"), "performance", table);
+  await rewrite(join(root, "docs", "scaling.md"), "scale", scale);
+}
+
+/** All tables, each with the conditions that it was measured under, and what the adapters are. */
+export function tablesOf(all: readonly KeptResult[]): string {
+  const adapters = new Set(
+    all.flatMap(({ conditions }) =>
+      conditions.adapters.map(({ name, version, options }) => `- **${name}** (${version}): ${options}`),
+    ),
+  );
+  const tables = all.map((result) => `${tableOf(result)}\n\n${describe(result.conditions)}`);
+  return `${["# Results", [...adapters].join("\n"), ...tables].join("\n\n")}\n`;
+}
+
+async function rewrite(file: string, section: string, content: string): Promise<void> {
+  await writeFile(file, withSection(await readFile(file, "utf8"), section, content));
 }
 
 /**
- * Writes one JSON file for each scenario, then tables.md and chart.svg over all scenarios that have one: a run of some
- * scenarios leaves the others' figures, each with the conditions of its own run. Answers the folder.
+ * A document with the content between the marks of a section replaced.
+ * @throws Error if it does not have the two marks
  */
-export async function writeResults(
-  measured: readonly ScenarioResult[],
-  conditions: Conditions,
-  order: readonly string[],
-) {
-  const folder = conditions.isQuick ? join(results, "quick") : results;
-  await mkdir(folder, { recursive: true });
-  for (const result of measured) {
-    await writeFile(fileOf(folder, result.scenario), `${JSON.stringify({ ...result, conditions }, undefined, 2)}\n`);
-  }
-  const all: (ScenarioResult & { conditions: Conditions })[] = [];
-  for (const scenario of order) {
-    const text = await readFile(fileOf(folder, scenario), "utf8").catch(() => undefined);
-    if (text !== undefined) all.push(JSON.parse(text) as (typeof all)[number]);
-  }
-  await writeFile(join(folder, "tables.md"), `${describe(conditions)}\n\n${all.map(tableOf).join("\n\n")}\n`);
-  await writeFile(
-    join(folder, "chart.svg"),
-    chartOf(all, `${conditions.machine}, ${conditions.stores.join(", ").split(" (")[0]}`),
-  );
-  return folder;
+export function withSection(document: string, section: string, content: string): string {
+  const [start, end] = [`<!-- bench: ${section} -->`, `<!-- bench: end of ${section} -->`];
+  const [from, to] = [document.indexOf(start), document.indexOf(end)];
+  if (from === -1 || to < from) throw new Error(`There is no section between ${start} and ${end}.`);
+  return `${document.slice(0, from + start.length)}\n\n${content}\n\n${document.slice(to)}`;
 }
 
 function fileOf(folder: string, scenario: string): string {
-  return join(folder, `${scenario.replace(":", "-")}.json`);
-}
-
-/** The conditions of the last run, in Markdown. */
-export function describe({ machine, node, stores, repetitions, isQuick, adapters, leftOut }: Conditions): string {
-  return [
-    "# Results",
-    "",
-    `${machine}; Node ${node}; ${stores.join("; ")}. ${isQuick ? "A quick run: small counts, one repetition." : `Medians of ${repetitions}, adapters alternating.`}`,
-    "",
-    ...adapters.map(({ name, version, options }) => `- **${name}** (${version}): ${options}`),
-    ...leftOut.map((name) => `- **${name}** is left out: there is no redis-server on this machine.`),
-  ].join("\n");
+  return join(folder, `${scenario.replaceAll(":", "-")}.json`);
 }

@@ -1,14 +1,17 @@
 import type { Metric } from "./scenario.ts";
 import { median } from "./statistics.ts";
 
-/** The medians of one adapter in one scenario, and each run's figures. */
-export interface AdapterResult {
+type Figures = Readonly<Record<string, number>>;
+
+interface Runs {
   readonly adapter: string;
-  readonly medians: Readonly<Record<string, number>>;
-  readonly runs: readonly Readonly<Record<string, number>>[];
-  /** Why it has no figures, if a run failed. */
-  readonly failure?: string;
+  /** Each run's figures, those that no table shows included. */
+  readonly runs: readonly Figures[];
 }
+
+/** One adapter in one scenario: the medians of its runs or, if one of them failed, why it has none. */
+export type AdapterResult = Runs &
+  ({ readonly medians: Figures; readonly failure?: never } | { readonly failure: string; readonly medians?: never });
 
 export interface ScenarioResult {
   readonly scenario: string;
@@ -17,65 +20,83 @@ export interface ScenarioResult {
   readonly adapters: readonly AdapterResult[];
 }
 
-/** Medians by metric over the runs of one adapter. */
-export function mediansOf(
+/** What the runs of an adapter come to. A single run that failed voids them all: a median of the lucky ones is no figure. */
+export function resultOf(
+  adapter: string,
   metrics: readonly Metric[],
-  runs: readonly Readonly<Record<string, number>>[],
-): Record<string, number> {
+  runs: readonly Figures[],
+  failure: string | undefined,
+): AdapterResult {
+  if (failure !== undefined) return { adapter, runs, failure };
+  return { adapter, runs, medians: mediansOf(metrics, runs) };
+}
+
+/** Medians by metric over the runs of one adapter; left out where no run has a finite figure. */
+export function mediansOf(metrics: readonly Metric[], runs: readonly Figures[]): Record<string, number> {
   const medians: Record<string, number> = {};
   for (const { key } of metrics) {
-    const values = runs.flatMap((run) => (run[key] === undefined ? [] : [run[key]]));
+    const values = runs.flatMap((run) => (Number.isFinite(run[key]) ? [run[key]!] : []));
     if (values.length) medians[key] = median(values);
   }
   return medians;
 }
 
-/** Ours over a peer's, by metric; left out where one of both has no figure or the peer's is 0. */
-export function ratiosTo(
-  ours: Readonly<Record<string, number>> | undefined,
-  peers: Readonly<Record<string, number>>,
-): Record<string, number> {
+/** Ours over a peer's, by metric; left out where one of both failed or has no figure, or the peer's is 0. */
+export function ratiosTo(ours: AdapterResult | undefined, peer: AdapterResult): Record<string, number> {
   const ratios: Record<string, number> = {};
-  for (const [key, peer] of Object.entries(peers)) {
-    const our = ours?.[key];
-    if (our !== undefined && peer !== 0) ratios[key] = our / peer;
+  for (const [key, value] of Object.entries(peer.medians ?? {})) {
+    const our = ours?.medians?.[key];
+    if (our !== undefined && value !== 0) ratios[key] = our / value;
   }
   return ratios;
 }
 
 /** A Markdown table of a scenario: a row for each adapter, and beside each figure how ours stands to it. */
 export function tableOf({ title, metrics, adapters }: ScenarioResult): string {
-  const ours = adapters.find(({ adapter }) => adapter === "hark")?.medians;
+  const ours = adapters.find(({ adapter }) => adapter === "hark");
   const header = [
     "adapter",
     ...metrics.flatMap(({ label, unit }) => [unit ? `${label}, ${unit}` : label, "hark : it"]),
   ];
-  const rows = adapters.map(({ adapter, medians, failure }) => {
-    if (failure !== undefined) return [adapter, `failed: ${failure}`, ...metrics.slice(1).flatMap(() => ["", ""]), ""];
-    const ratios = ratiosTo(ours, medians);
+  const rows = adapters.map((result) => {
+    const { adapter, medians, failure } = result;
+    if (failure !== undefined) return [adapter, failed(failure)];
+    const ratios = ratiosTo(ours, result);
     return [
       adapter,
       ...metrics.flatMap(({ key }) => [figure(medians[key]), ratio(adapter === "hark" ? undefined : ratios[key])]),
     ];
   });
-  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-  return [`### ${title}`, "", line(header), line(header.map((_, n) => (n ? "--:" : "---"))), ...rows.map(line)].join(
-    "\n",
-  );
+  return `### ${title}\n\n${markdownTable(header, rows)}`;
+}
+
+/** Why an adapter has no figures, in a cell of a table. */
+export function failed(failure: string): string {
+  return `failed: ${failure.split("\n", 1)[0]!.replaceAll("|", String.raw`\|`)}`;
+}
+
+/** A table as the formatter leaves it: the first column to the left, all others to the right. Short rows are filled up. */
+export function markdownTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const lines = [header, ...rows];
+  const widths = header.map((_, column) => Math.max(3, ...lines.map((cells) => (cells[column] ?? "").length)));
+  const line = (cells: readonly string[]) =>
+    `| ${widths.map((width, column) => (column ? (cells[column] ?? "").padStart(width) : cells[0]!.padEnd(width))).join(" | ")} |`;
+  const rule = widths.map((width, column) => (column ? `${"-".repeat(width - 1)}:` : "-".repeat(width)));
+  return [line(header), `| ${rule.join(" | ")} |`, ...rows.map(line)].join("\n");
 }
 
 /** Three digits that matter, as people read them. */
 export function figure(value: number | undefined): string {
-  if (value === undefined || Number.isNaN(value)) return "";
+  if (value === undefined || !Number.isFinite(value)) return "";
   const digits = Math.abs(value) >= 100 || value === 0 ? 0 : Math.abs(value) >= 10 ? 1 : 2;
   return value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
-function ratio(value: number | undefined): string {
+export function ratio(value: number | undefined): string {
   return value === undefined || !Number.isFinite(value) ? "" : `${value.toFixed(2)}x`;
 }
 
-/** The adapters of a repetition: every other one in reverse, so that none always runs on the warmer machine. */
-export function orderOf<Adapter>(adapters: readonly Adapter[], repetition: number): readonly Adapter[] {
-  return repetition % 2 === 0 ? adapters : adapters.toReversed();
+/** The adapters of a round: every other one in reverse, so that none always runs on the warmer machine. */
+export function orderOf<Adapter>(adapters: readonly Adapter[], round: number): readonly Adapter[] {
+  return round % 2 === 0 ? adapters : adapters.toReversed();
 }

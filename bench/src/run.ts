@@ -1,12 +1,20 @@
-import pg from "pg";
+import type pg from "pg";
 import type { Adapter, BenchProducer, Payload } from "./adapter.ts";
-import { eventually, nowMs } from "./clock.ts";
+import { eventually, nowMs, within } from "./clock.ts";
+import { openClient } from "./pool.ts";
 import type { PostgresStore } from "./stores.ts";
 import { type StartOptions, WorkerProcess } from "./worker-process.ts";
 import type { Report } from "./worker-protocol.ts";
 
 /** Jobs of one call of a bulk enqueue. */
 const bulk = 1_000;
+
+/** How long an adapter may take to make its schema, to open and to close its producer, and to answer a call of it, in ms. */
+const openMs = 60_000;
+const closeMs = 15_000;
+const callMs = 30_000;
+/** How long a statement of the bench itself may take, in ms: five million rows of a backlog are one. */
+const statementMs = 240_000;
 
 /** What all worker processes of a run saw together. */
 export interface Tally {
@@ -47,8 +55,8 @@ export class Run implements AsyncDisposable {
 
   static async open(options: RunOptions): Promise<Run> {
     const { adapter, url } = options;
-    await adapter.prepare(url);
-    const producer = await adapter.openProducer(url);
+    await within(openMs, `${adapter.name}: its schema`, adapter.prepare(url));
+    const producer = await within(openMs, `${adapter.name}: its producer`, adapter.openProducer(url));
     const run = new Run(options, producer);
     run.#stack.defer(() => run.closeProducer());
     return run;
@@ -56,7 +64,7 @@ export class Run implements AsyncDisposable {
 
   /** Closes the producer before the run is over; it may be closed already. */
   closeProducer(): Promise<void> {
-    return (this.#closing ??= this.producer.close());
+    return (this.#closing ??= within(closeMs, `${this.adapter.name}: closing its producer`, this.producer.close()));
   }
 
   /** Loads worker processes, which do not connect before startWorkers(). */
@@ -72,21 +80,27 @@ export class Run implements AsyncDisposable {
   async load(from: number, to: number, extra: Omit<Payload, "n"> = {}): Promise<void> {
     for (let sent = from; sent < to; sent += bulk) {
       const size = Math.min(bulk, to - sent);
-      await this.producer.enqueueMany(Array.from({ length: size }, (_, n) => ({ n: sent + n, ...extra })));
+      await within(
+        callMs,
+        `${this.adapter.name}: a bulk enqueue`,
+        this.producer.enqueueMany(Array.from({ length: size }, (_, n) => ({ n: sent + n, ...extra }))),
+      );
     }
   }
 
-  /** ANALYZE, if it was not to be left out, and CHECKPOINT: every adapter starts from a server at rest. */
+  /**
+   * ANALYZE and CHECKPOINT: every adapter starts from a server at rest. ANALYZE is left out where the tables stand empty at the
+   * moment and will not stay so: it would tell the planner what is true for no time, and no peer is known to survive that.
+   */
   async settleServer({ isAnalysed = true } = {}): Promise<void> {
     if (this.adapter.store === "redis") return;
-    await this.query(isAnalysed ? "analyze" : "select 1");
+    if (isAnalysed) await this.query("analyze");
     await this.query("checkpoint");
   }
 
   /** Runs a statement in the run's database, on a connection of its own. */
   async query(text: string, values: unknown[] = []): Promise<pg.QueryResult> {
-    const client = new pg.Client({ connectionString: this.url });
-    await client.connect();
+    const client = await openClient(this.url, { limitMs: statementMs });
     try {
       return await client.query(text, values);
     } finally {
@@ -110,7 +124,23 @@ export class Run implements AsyncDisposable {
       this.throwIfFailed();
       return this.handled >= count;
     }, limitMs);
-    return isHandled && (await eventually(() => this.producer.isEmpty(), Math.max(deadline - nowMs(), 1_000)));
+    const isEmpty = () => within(callMs, `${this.adapter.name}: asking what is left`, this.producer.isEmpty());
+    return isHandled && (await eventually(isEmpty, Math.max(deadline - nowMs(), 1_000)));
+  }
+
+  /**
+   * As untilHandled(), for a scenario whose figures mean nothing unless all of them were.
+   * @throws Error that says how far the adapter came
+   */
+  async expectHandled(count: number, limitMs: number): Promise<void> {
+    if (await this.untilHandled(count, limitMs)) return;
+    throw new Error(`${this.adapter.name}: ${this.handled} of ${count} jobs were handled within ${limitMs} ms.`);
+  }
+
+  /** CPU that all worker processes used since they were made, in us. */
+  async workerCpuMicros(): Promise<number> {
+    const usage = await Promise.all(this.workers.map((worker) => worker.cpuMicros()));
+    return usage.reduce((sum, each) => sum + each, 0);
   }
 
   /**

@@ -18,6 +18,12 @@ export async function serverCpuMicros(pid: number): Promise<number | undefined> 
   return ticks * tickMicros;
 }
 
+/** CPU that one process used so far, in us; undefined once it is gone, and where there is no /proc. */
+export async function processCpuMicros(pid: number): Promise<number | undefined> {
+  const stat = await statOf(pid);
+  return stat && stat.ticks * tickMicros;
+}
+
 async function statOf(pid: number): Promise<{ parent: number; ticks: number; waitedTicks: number } | undefined> {
   const text = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
   if (text === undefined) return undefined;

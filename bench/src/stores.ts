@@ -1,13 +1,14 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startEmbedded } from "@hark/test/database";
 import { Redis } from "ioredis";
 import type pg from "pg";
-import { eventually } from "./clock.ts";
+import { eventually, within } from "./clock.ts";
+import { leash } from "./leash.ts";
 import { openPool } from "./pool.ts";
 
 /** Durable, as in production, and the same for every adapter. */
@@ -72,39 +73,32 @@ export async function startPostgres(): Promise<PostgresStore> {
 /** Starts a Redis of our own with an append-only file that is flushed each second; undefined where there is no redis-server. */
 export async function startRedis(): Promise<Store | undefined> {
   await using stack = new AsyncDisposableStack();
-  const directory = await mkdtemp(join(tmpdir(), "hark-bench-redis-"));
-  stack.defer(() => rm(directory, { recursive: true, force: true }));
+  const folder = await mkdtemp(join(tmpdir(), "hark-bench-redis-"));
   const port = await freePort();
-  const options = ["--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--dir", directory];
+  const options = ["--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--dir", folder];
   const child = spawn("redis-server", ["--port", `${port}`, "--bind", "127.0.0.1", ...options], { stdio: "ignore" });
-  let isMissing = false;
-  child.once("error", () => (isMissing = true));
-  stack.defer(async () => {
-    if (isMissing || child.exitCode !== null) return;
-    const gone = once(child, "exit");
-    child.kill("SIGTERM");
-    await gone;
+  let isGone = false;
+  child.once("error", () => (isGone = true)).once("exit", () => (isGone = true));
+  // Redis names itself anew once it runs: of its command line the port is all that stays.
+  stack.use(leash(child.pid ?? 0, { words: `${port}`, folder }));
+  const redis = new Redis({
+    port,
+    host: "127.0.0.1",
+    lazyConnect: true,
+    retryStrategy: () => 100,
+    connectTimeout: 5_000,
+    commandTimeout: 10_000,
   });
-  const redis = new Redis({ port, host: "127.0.0.1", lazyConnect: true, retryStrategy: () => 100 });
   redis.on("error", () => {}); // until it listens
   stack.defer(() => redis.disconnect());
-  await eventually(
-    () =>
-      isMissing ||
-      redis.ping().then(
-        () => true,
-        () => false,
-      ),
-    30_000,
-    50,
-  );
-  if (isMissing) return undefined;
+  const answers = () => within(1_000, "A ping", redis.ping()).then(Boolean, () => false);
+  if (!(await eventually(() => isGone || answers(), 30_000, 50)) || isGone) return undefined;
   const version = /redis_version:(\S+)/.exec(await redis.info("server"))?.[1] ?? "of an unknown version";
   const owned = stack.move();
   return {
     description: `Redis ${version} (appendonly yes, appendfsync everysec, save off)`,
     async fresh() {
-      await redis.flushall();
+      await within(30_000, "Emptying Redis", redis.flushall());
       return `redis://127.0.0.1:${port}`;
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

@@ -70,7 +70,7 @@ export class WorkerProcess implements AsyncDisposable {
     this.#child.removeAllListeners("exit");
     const gone = once(this.#child, "exit");
     this.#child.kill("SIGKILL"); // its store goes too: there is nothing to bring in order
-    await gone;
+    await within(answerMs, "The end of a killed worker process", gone);
   }
 
   #tell(order: Order): void {

@@ -51,7 +51,7 @@ async function fillTables(database: Database): Promise<void> {
   const buried = jobs.map(
     ({ id }) => ({ id, token: claim, ending: "error", reason: "attempts_exhausted", error: "Error: no" }) as const,
   );
-  await statements.buryJobs(database, { buried: statements.buriedJson(buried) });
+  await statements.buryJobs(database, statements.buriedOf(buried));
   await producer.enqueue(missionJobs[0], { target_url: "https://shop.example/", metadata: {} });
 }
 

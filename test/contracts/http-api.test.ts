@@ -76,7 +76,7 @@ async function makeDeadLetter(database: Database, doomed: Doomed = {}): Promise<
   });
   await statements.claimJobs(database, { queue, limit: 1, worker, token, types: [type] });
   const buried = { id: inserted!.id, token, ending: "error", reason: "attempts_exhausted", error } as const;
-  expect(await statements.buryJobs(database, { buried: statements.buriedJson([buried]) })).toHaveLength(1);
+  expect(await statements.buryJobs(database, statements.buriedOf([buried]))).toHaveLength(1);
   await statements.leaveWorkers(database, { id: worker });
   return inserted!.id;
 }

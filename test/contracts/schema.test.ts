@@ -85,10 +85,58 @@ test("old history goes with its day, and the rest stays", async ({ pool }) => {
      values (2, 'q', 't', 1, 'error', '2020-01-01 12:00Z'), (3, 'q', 't', 1, 'error', '2019-06-01'), (4, 'q', 't', 1, 'error', now())`,
   );
 
-  const { rows } = await pool.query("select hark.drop_partitions(7) as dropped");
+  const { rows } = await pool.query("select dropped, deleted, waiting from hark.drop_partitions(7)");
 
-  expect(rows).toEqual([{ dropped: 1 }]);
+  expect(rows).toEqual([{ dropped: 1, deleted: 1, waiting: 0 }]);
   expect((await pool.query("select job_id from hark.attempts where job_id in (2, 3, 4)")).rows).toEqual([
     { job_id: "4" },
+  ]);
+});
+
+const hotTables = ["jobs", "running_jobs", "unique_keys", "stats"];
+
+test("vacuum of a table that jobs come through keeps the file, rather than lock everybody out to shorten it", async ({
+  pool,
+}) => {
+  await pool.query(`insert into hark.jobs (queue, type, payload, priority, attempt, max_attempts, crash_count, run_at, created_at, state)
+                    select 'q', 't', '{}', 0, 0, 1, 0, now(), now(), 'ready' from generate_series(1, 20000)`);
+  await pool.query("insert into hark.stats (queue, completed) select 'q', 1 from generate_series(1, 20000)");
+  const sizes = async () =>
+    (await pool.query("select pg_relation_size('hark.jobs') as jobs, pg_relation_size('hark.stats') as stats"))
+      .rows[0] as unknown;
+  const before = await sizes();
+  await pool.query("delete from hark.jobs where queue = 'q'; delete from hark.stats where queue = 'q'");
+
+  for (const table of hotTables) await pool.query(`vacuum hark.${table}`);
+
+  expect(await sizes()).toEqual(before);
+});
+
+test("vacuum of waiting jobs clears their indexes too, however few of many have gone", async ({ pool }) => {
+  await pool.query(`insert into hark.jobs (queue, type, payload, priority, attempt, max_attempts, crash_count, run_at, created_at, state)
+                    select 'q', 't', '{}', 0, 0, 1, 0, now(), now(), 'ready' from generate_series(1, 100000)`);
+  await pool.query("vacuum analyze hark.jobs");
+  await pool.query("delete from hark.jobs where id in (select id from hark.jobs order by id limit 1500)"); // 1.5 % of the pages
+
+  await pool.query("vacuum hark.jobs");
+
+  const { rows } = await pool.query<{ "QUERY PLAN": [{ Plan: Record<string, number> }] }>(
+    `explain (analyze, buffers, format json)
+       select id from hark.jobs where queue = 'q' and state = 'ready' order by priority desc, id limit 1`,
+  );
+  expect(rows[0]!["QUERY PLAN"][0].Plan["Shared Hit Blocks"]).toBeLessThanOrEqual(5); // down the index, and the row
+  await pool.query("delete from hark.jobs where queue = 'q'");
+});
+
+test("each day's history is indexed as the whole is", async ({ pool }) => {
+  const { rows } = await pool.query<{ name: string; options: string[] }>(
+    `select distinct parent.relname as name, index.reloptions as options
+       from pg_inherits join pg_class index on index.oid = inhrelid join pg_class parent on parent.oid = inhparent
+      where index.relkind = 'i' and parent.relnamespace = 'hark'::regnamespace order by 1`,
+  );
+  const options = ["pages_per_range=16", "autosummarize=true"];
+  expect(rows).toEqual([
+    { name: "attempts_job_id", options },
+    { name: "finished_jobs_id", options },
   ]);
 });

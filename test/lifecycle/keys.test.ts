@@ -90,13 +90,15 @@ test("every way out hands the key over: retry, death, cancellation and rescue", 
   const worker = await registerWorker(db);
   const ways: Record<string, (job: statements.ClaimedJob) => Promise<unknown>> = {
     retry: ({ id, token }) =>
-      statements.retryJobs(db, {
-        retried: statements.retriedJson([{ id, token, ending: "error", error: "no", delayMs: 3_600_000, attempt: 1 }]),
-      }),
+      statements.retryJobs(
+        db,
+        statements.retriedOf([{ id, token, ending: "error", error: "no", delayMs: 3_600_000, attempt: 1 }]),
+      ),
     death: ({ id, token }) =>
-      statements.buryJobs(db, {
-        buried: statements.buriedJson([{ id, token, ending: "fatal", reason: "unrecoverable", error: "no" }]),
-      }),
+      statements.buryJobs(
+        db,
+        statements.buriedOf([{ id, token, ending: "fatal", reason: "unrecoverable", error: "no" }]),
+      ),
     cancellation: ({ id }) => cancelJob(db, id),
     rescue: async () => {
       await statements.leaveWorkers(db, { id: worker });

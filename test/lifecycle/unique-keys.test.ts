@@ -45,13 +45,15 @@ test("a retry keeps the unique key, and death, cancellation and rescue treat it 
   const [retried, dead, cancelled] = await claim(db, { queue, worker, limit: 3 });
   const { token } = retried!;
 
-  await statements.retryJobs(db, {
-    retried: statements.retriedJson([{ id: retried!.id, token, ending: "error", error: "", delayMs: 9e6, attempt: 1 }]),
-  });
+  await statements.retryJobs(
+    db,
+    statements.retriedOf([{ id: retried!.id, token, ending: "error", error: "", delayMs: 9e6, attempt: 1 }]),
+  );
   expect(await again("retried")).toBe("duplicate");
-  await statements.buryJobs(db, {
-    buried: statements.buriedJson([{ id: dead!.id, token, ending: "fatal", reason: "unrecoverable", error: "no" }]),
-  });
+  await statements.buryJobs(
+    db,
+    statements.buriedOf([{ id: dead!.id, token, ending: "fatal", reason: "unrecoverable", error: "no" }]),
+  );
   expect(await again("dead")).toBe("inserted");
   await cancelJob(db, cancelled!.id);
   expect(await again("cancelled")).toBe("inserted");

@@ -80,8 +80,8 @@ test(`${total} random endings land in the states, with the attempts, delays and 
       }
       const settled = await Promise.all([
         statements.completeJobs(db, statements.completionsOf(completed)),
-        statements.retryJobs(db, { retried: statements.retriedJson(retried) }),
-        statements.buryJobs(db, { buried: statements.buriedJson(buried) }),
+        statements.retryJobs(db, statements.retriedOf(retried)),
+        statements.buryJobs(db, statements.buriedOf(buried)),
       ]);
       expect(settled.map((rows) => rows.length)).toEqual([completed.length, retried.length, buried.length]);
       await db.pool.query("update hark.running_jobs set worker = $1 where id = any ($2::bigint[])", [mortal, crashed]);
@@ -249,13 +249,15 @@ test("an ending is written once: the same outcome again, or another's token, mov
   await db.pool.query(`select hark.enqueue('test.plain', '{}', queue => $1) from generate_series(1, 4)`, [queue]);
   const [done, again, dead] = await claim(db, { queue, worker, limit: 4 });
   const retry = (token: string) =>
-    statements.retryJobs(db, {
-      retried: statements.retriedJson([{ id: again!.id, token, ending: "error", error: "", delayMs: 1e6, attempt: 1 }]),
-    });
+    statements.retryJobs(
+      db,
+      statements.retriedOf([{ id: again!.id, token, ending: "error", error: "", delayMs: 1e6, attempt: 1 }]),
+    );
   const bury = (token: string) =>
-    statements.buryJobs(db, {
-      buried: statements.buriedJson([{ id: dead!.id, token, ending: "fatal", reason: "unrecoverable", error: "" }]),
-    });
+    statements.buryJobs(
+      db,
+      statements.buriedOf([{ id: dead!.id, token, ending: "fatal", reason: "unrecoverable", error: "" }]),
+    );
   const complete = (token: string) =>
     statements.completeJobs(db, statements.completionsOf([{ id: done!.id, token, resultJson: null }]));
 

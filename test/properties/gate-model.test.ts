@@ -12,6 +12,10 @@ const worlds: [name: string, world: ModelOptions][] = [
   ["two workers, two producers", { workers: 2, producers: [write, write] }],
   ["two workers, producers of several statements", { workers: 2, producers: [twice, write] }],
   ["two workers, one of which may be killed", { workers: 2, producers: [write, write], mayDie: true }],
+  [
+    "two workers, one of which may be killed in its claim of several rows",
+    { workers: 2, producers: [twice], mayDie: true },
+  ],
   ["a worker whose session may be lost", { workers: 1, producers: [twice, write], mayLoseMark: true }],
 ];
 
@@ -27,13 +31,17 @@ const twins: Omission[] = [
   "look before claim",
   "lock until visible",
   "ring before claim",
+  "ring before question",
+  "see what is locked",
+  "keep the mark",
   "word of a loss",
 ];
 
 test.for(twins)("the protocol without '%s' loses a wake-up, and the explorer finds it", (without) => {
   const { lost } = explore({
-    workers: 1,
+    workers: without === "see what is locked" ? 2 : 1,
     producers: [write, write],
+    mayDie: without === "see what is locked",
     mayLoseMark: without === "word of a loss",
     without,
   });

@@ -153,13 +153,9 @@ test("a certificate waits for a claim that is under way, and no order leaves its
 const ways = {
   complete: (on: Executor, job: statements.ClaimedJob) => statements.completeJobs(on, completed(job)),
   retry: (on: Executor, { id, token }: statements.ClaimedJob) =>
-    statements.retryJobs(on, {
-      retried: statements.retriedJson([{ id, token, ending: "error", error: "", delayMs: 0, attempt: 1 }]),
-    }),
+    statements.retryJobs(on, statements.retriedOf([{ id, token, ending: "error", error: "", delayMs: 0, attempt: 1 }])),
   bury: (on: Executor, { id, token }: statements.ClaimedJob) =>
-    statements.buryJobs(on, {
-      buried: statements.buriedJson([{ id, token, ending: "fatal", reason: "unrecoverable", error: "" }]),
-    }),
+    statements.buryJobs(on, statements.buriedOf([{ id, token, ending: "fatal", reason: "unrecoverable", error: "" }])),
   cancel: (on: Executor, { id }: statements.ClaimedJob) => statements.cancelJob(on, { id }),
   rescue: async (on: Executor) => (await statements.rescueJobs(on, { limit: 10 })).filter(({ rescued }) => rescued > 0),
 };

@@ -5,18 +5,23 @@ export type Omission =
   | "look before claim"
   | "lock until visible"
   | "ring before claim"
+  | "ring before question"
+  | "see what is locked"
+  | "keep the mark"
   | "word of a loss";
 
 /**
  * The protocol of the armed gate (docs/decisions/0006) as atomic steps, to be run in every order. One queue. A producer writes a
- * row, reads the gate and commits or rolls back; a worker goes to sleep in the steps of fall-asleep.ts. PostgreSQL's share: a
- * commit becomes visible, then gives its lock back, then its notification is delivered, and those are three moments.
+ * row, reads the gate and commits or rolls back; a worker claims, and goes to sleep in the steps of sleeper.ts and fall-asleep.ts.
+ * PostgreSQL's share: a commit becomes visible, then gives its lock back, then its notification is delivered, and those are three
+ * moments; and a claim holds its rows for a while, in which other claims step over them and a question sees them. That a claim is
+ * a writer too is left out: the protocol must hold without it.
  */
 export interface ModelOptions {
   readonly workers: number;
   /** One list of steps each. "write" is an insert with its trigger's look in two moments, "undo" rolls the whole back. */
   readonly producers: readonly (readonly ("write" | "undo" | "commit")[])[];
-  /** The first worker may be killed at any moment: its mark goes with it. */
+  /** The first worker may be killed at any moment: its mark goes with it, and what it has claimed but not committed comes back. */
   readonly mayDie?: boolean;
   /** The first worker's session with the mark may be lost once, of which it hears later. */
   readonly mayLoseMark?: boolean;
@@ -24,14 +29,32 @@ export interface ModelOptions {
   readonly without?: Omission;
 }
 
-type WorkerStep = "awake" | "mark" | "list" | "claim" | "look" | "claim again" | "reset" | "asleep" | "dead";
+type WorkerStep =
+  | "awake"
+  | "claiming"
+  | "mark"
+  | "list"
+  | "ask"
+  | "look"
+  | "ask again"
+  | "ask once more"
+  | "reset"
+  | "asleep"
+  | "its turn"
+  | "ask in turn"
+  | "reset in turn"
+  | "dead";
 
 interface State {
   readonly workers: {
     at: WorkerStep;
     isMarked: boolean;
+    /** Its mark was seen by all who write: whoever did not has ended, and was looked for. */
+    isQuiet: boolean;
     isRung: boolean;
     writers: number[];
+    /** Rows of its claim that is not committed yet. */
+    held: number;
     mark: "safe" | "lost" | "told";
   }[];
   readonly producers: {
@@ -45,7 +68,7 @@ interface State {
     isUndone: boolean;
     rows: number;
   }[];
-  /** Committed rows that nobody has claimed. */
+  /** Committed rows that nobody has claimed, or holds locked. */
   ready: number;
 }
 
@@ -61,8 +84,10 @@ export function explore(options: ModelOptions): { states: number; lost: readonly
     workers: Array.from({ length: options.workers }, () => ({
       at: "awake" as const,
       isMarked: false,
+      isQuiet: false,
       isRung: false,
       writers: [],
+      held: 0,
       mark: "safe" as const,
     })),
     producers: options.producers.map(() => ({
@@ -187,71 +212,112 @@ function workerMoves(state: State, place: number, options: ModelOptions, move: M
     move(`${name} ${what}`, (after) => change(after.workers[place]!, after));
   const writersOf = ({ producers }: State) =>
     [...producers.keys()].filter((producer) => producers[producer]!.holdsLock && producers[producer]!.ending === 0);
-  /** Claims all there is. Found something: awake and without a mark. */
-  const claim = (then: WorkerStep) =>
-    go(`claims ${state.ready}`, (worker, after) => {
-      worker.at = after.ready > 0 ? "awake" : then;
-      if (after.ready > 0) {
-        worker.isMarked = false;
-        worker.writers = [];
-      }
-      after.ready = 0;
+  /** What a question sees: ready rows, and those that a claim holds and may give back. */
+  const seenBy = ({ ready, workers }: State) =>
+    without === "see what is locked" ? ready : ready + workers.reduce((sum, { held }) => sum + held, 0);
+  /** Asks whether anything is ready. If so it is awake, and its mark stands. */
+  const ask = (then: WorkerStep) =>
+    go(`asks and sees ${seenBy(state)}`, (worker, after) => {
+      worker.at = seenBy(after) > 0 ? "awake" : then;
+      if (worker.at === "awake") worker.writers = [];
+      else if (then === "asleep") worker.isQuiet = worker.isMarked;
     });
+  /** Where it goes from a claim that left nothing. */
+  const settle = ({ isQuiet, isMarked }: State["workers"][number]): WorkerStep =>
+    isQuiet && isMarked ? "ask once more" : without === "mark before list" ? "list" : "mark";
 
   const last = without === "ring before claim" ? "reset" : "asleep";
   if (now.at === "dead") return;
   if (options.mayDie && place === 0) {
-    go("is killed", (worker) => Object.assign(worker, { at: "dead", isMarked: false, isRung: false, writers: [] }));
+    go("is killed", (worker, after) => {
+      after.ready += worker.held;
+      Object.assign(worker, { at: "dead", isMarked: false, isQuiet: false, isRung: false, writers: [], held: 0 });
+    });
   }
   if (options.mayLoseMark && place === 0 && now.isMarked && now.mark === "safe") {
     go("loses its mark", (worker) => Object.assign(worker, { isMarked: false, mark: "lost" }));
   }
   if (now.mark === "lost") {
     go("is told of the loss", (worker) =>
-      Object.assign(worker, { isRung: without !== "word of a loss", mark: "told" }),
+      Object.assign(worker, { isRung: without !== "word of a loss" || worker.isRung, isQuiet: false, mark: "told" }),
     );
     if (now.at === "mark" || now.at === "list" || now.at === "look") {
-      return go("finds its session gone", (worker) => Object.assign(worker, { at: "awake", mark: "told" }));
+      return go("finds its session gone", (worker) =>
+        Object.assign(worker, { at: "awake", isQuiet: false, writers: [], mark: "told" }),
+      );
     }
   }
 
   switch (now.at) {
     case "awake":
-      // Its loop: arms the ring, claims; only an empty claim goes on to sleep.
+      // Its loop: arms the ring, claims all that nobody else holds; only a claim that leaves nothing goes on to sleep.
       return go(`arms its ring and claims ${state.ready}`, (worker, after) => {
         if (without !== "ring before claim") worker.isRung = false;
-        worker.at = after.ready > 0 ? "awake" : without === "mark before list" ? "list" : "mark";
-        if (after.ready > 0) worker.isMarked = false;
+        worker.held = after.ready;
         after.ready = 0;
+        worker.at = worker.held > 0 ? "claiming" : settle(worker);
+      });
+    case "claiming":
+      go("commits its claim, and has slots left", (worker) => {
+        worker.held = 0;
+        worker.at = settle(worker);
+      });
+      go("commits its claim, and is busy", (worker) =>
+        Object.assign(worker, { held: 0, at: "awake", isMarked: false, isQuiet: false }),
+      );
+      return go("fails to commit its claim", (worker, after) => {
+        after.ready += worker.held;
+        Object.assign(worker, { held: 0, at: "awake" });
       });
     case "mark":
       return go("sets its mark", (worker) => {
         worker.isMarked = true;
-        worker.at = without === "mark before list" ? "claim" : "list";
+        worker.at = without === "mark before list" ? "ask" : "list";
       });
     case "list":
       return go("lists the writers", (worker, after) => {
         worker.writers = writersOf(after);
-        worker.at = without === "mark before list" ? "mark" : "claim";
+        worker.at = without === "mark before list" ? "mark" : "ask";
       });
-    case "claim":
-      return claim(without === "quiesce" || now.writers.length === 0 ? last : "look");
+    case "ask":
+      return ask(without === "quiesce" || now.writers.length === 0 ? last : "look");
     case "look":
-      if (now.isRung) return go("is rung while it looks", (worker) => (worker.at = "awake"));
+      if (now.isRung)
+        return go("is rung while it looks", (worker) => Object.assign(worker, { at: "awake", writers: [] }));
       return go("looks who still writes", (worker, after) => {
         const open = worker.writers.filter((writer) => after.producers[writer]!.holdsLock);
         const isOneGone = open.length < worker.writers.length;
         worker.writers = open;
-        worker.at = isOneGone ? "claim again" : "look";
-        if (without === "look before claim" && open.length === 0) worker.at = "asleep"; // claimed before, not after
+        worker.at = isOneGone ? "ask again" : "look";
+        if (without === "look before claim" && open.length === 0) worker.at = "asleep"; // asked before, not after
       });
-    case "claim again":
-      return claim(now.writers.length === 0 ? last : "look");
+    case "ask again":
+      return ask(now.writers.length === 0 ? last : "look");
+    case "ask once more":
+      return ask(last);
     case "reset":
-      return go("arms its ring after the claim", (worker) => Object.assign(worker, { isRung: false, at: "asleep" }));
+      return go("arms its ring after the question", (worker) => Object.assign(worker, { isRung: false, at: "asleep" }));
     case "asleep":
-      if (now.isRung) go("wakes", (worker) => (worker.at = "awake"));
+      if (!now.isRung) return;
+      // Others may come first: then it waits for its turn, and only asks.
+      go("wakes", (worker) => (worker.at = "awake"));
+      if (now.isQuiet && now.isMarked) go("wakes to wait for its turn", (worker) => (worker.at = "its turn"));
       return;
+    case "its turn":
+      if (!now.isQuiet) return go("has heard of a loss, and looks", (worker) => (worker.at = "awake"));
+      return go("arms its ring, to ask in its turn", (worker) => {
+        if (without !== "ring before question") worker.isRung = false;
+        if (without === "keep the mark") worker.isMarked = false;
+        worker.at = "ask in turn";
+      });
+    case "ask in turn":
+      if (!now.isQuiet) return go("has heard of a loss, and looks", (worker) => (worker.at = "awake"));
+      return go(`asks in its turn and sees ${seenBy(state)}`, (worker, after) => {
+        if (seenBy(after) > 0) worker.at = "awake";
+        else worker.at = without === "ring before question" ? "reset in turn" : "asleep";
+      });
+    case "reset in turn":
+      return go("arms its ring after its turn", (worker) => Object.assign(worker, { isRung: false, at: "asleep" }));
     default:
       now.at satisfies never;
   }

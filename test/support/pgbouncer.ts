@@ -11,12 +11,17 @@ import { eventually } from "./eventually.ts";
 export interface PgBouncer extends AsyncDisposable {
   /** The database's url, by way of the pooler. */
   url: string;
+  pid: number;
+  /** Its own, removed with it; its command line names it. */
+  folder: string;
 }
 
 export interface PgBouncerOptions {
   poolMode: "transaction" | "session";
   /** Sessions with PostgreSQL at most; 20 if not given, as PgBouncer has it. */
   poolSize?: number;
+  /** Clients at most; 100 if not given, as PgBouncer has it. */
+  maxClients?: number;
 }
 
 /** Accounts to run it as when we are root, which it refuses to run as. Most fitting first. */
@@ -28,7 +33,7 @@ const accounts = ["postgres", "_postgres", "nobody"];
  */
 export async function startPgBouncer(
   databaseUrl: string,
-  { poolMode, poolSize = 20 }: PgBouncerOptions,
+  { poolMode, poolSize = 20, maxClients = 100 }: PgBouncerOptions,
 ): Promise<PgBouncer> {
   const program = findPgBouncer();
   if (program === undefined) {
@@ -56,6 +61,7 @@ export async function startPgBouncer(
       "auth_type = any",
       `pool_mode = ${poolMode}`,
       `default_pool_size = ${poolSize}`,
+      `max_client_conn = ${maxClients}`,
       "",
     ].join("\n"),
     { mode: 0o600 },
@@ -91,7 +97,7 @@ export async function startPgBouncer(
   url.hostname = "127.0.0.1";
   url.port = String(listenPort);
   url.password = "";
-  return { url: url.href, [Symbol.asyncDispose]: stop };
+  return { url: url.href, pid: child.pid!, folder, [Symbol.asyncDispose]: stop };
 }
 
 /** PgBouncer's path, or undefined where it is not installed. Debian puts it where ordinary users do not look. */

@@ -1,4 +1,4 @@
-import { channels, type Database, orLate, silentLogger } from "@hark/core";
+import { channels, type Database, orLate, silentLogger, statements } from "@hark/core";
 import { fallAsleep, Gate, type Listener, type Writers } from "@hark/worker";
 import { eventually } from "./eventually.ts";
 import { claim } from "./jobs.ts";
@@ -95,14 +95,22 @@ export class Sleeper implements AsyncDisposable {
 
   /** As a worker without a poll: if the gate fails, it looks again at the gate's own word of the loss, or soon. */
   async #fallAsleep(rung: Promise<void>): Promise<boolean> {
+    const { db, queue, pause } = this.#options;
     let failure: unknown;
-    const look = () =>
-      this.#look("armed").catch((error: unknown) => {
+    const isAnyReady = async () => {
+      try {
+        const isAny = await statements.isAnyReady(db, { queue, types: ["test.plain"] });
+        if (!isAny) await pause?.("armed");
+        return isAny;
+      } catch (error) {
         failure = error;
         throw error;
-      });
+      }
+    };
     try {
-      return await fallAsleep(this.gate, this.#options.queue, look, { rung, signal: this.#stopping.signal });
+      const isAsleep = await fallAsleep(this.gate, queue, isAnyReady, { rung, signal: this.#stopping.signal });
+      if (!isAsleep) await orLate(rung, 5); // another sleeper may have it in hand
+      return isAsleep;
     } catch (error) {
       if (error === failure) throw error;
       await orLate(rung, 1_000);
@@ -110,17 +118,14 @@ export class Sleeper implements AsyncDisposable {
     }
   }
 
-  async #look(step?: "armed"): Promise<boolean> {
+  async #look(): Promise<boolean> {
     const { db, queue, worker, limit = 10, pause } = this.#options;
     const jobs = await claim(db, { queue, worker, limit });
     for (const { id } of jobs) this.claimed.add(id);
     if (jobs.length > 0) {
       this.gate.disarm(queue);
       await pause?.("found");
-    } else {
-      this.emptyClaims += 1;
-      if (step) await pause?.(step);
-    }
+    } else this.emptyClaims += 1;
     return jobs.length > 0;
   }
 }

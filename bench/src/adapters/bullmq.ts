@@ -64,9 +64,16 @@ const postgres = withBackend(createPostgresBackend);
 export const bullmqPostgres: Adapter = {
   name: "bullmq-postgresql",
   store: "postgresql",
+  isSlow: true,
   hasDelay: true,
   options,
   packageName: "bullmq",
+  stageOf(statement) {
+    if (/\badd_(job|flow|jobs_bulk)/.test(statement)) return "enqueue";
+    if (statement.includes("move_to_completed_fetch")) return "settle and claim in one";
+    if (statement.includes("move_to_active")) return "claim";
+    return statement.includes("move_to_completed") ? "settle" : undefined;
+  },
   async prepare(url) {
     const queue = new postgres.Queue<Payload>(name, { connection: { connectionString: url, migrate: true } });
     await queue.waitUntilReady();

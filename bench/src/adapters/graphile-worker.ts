@@ -16,14 +16,23 @@ const best = {
 function graphileWorker(name: string, options: string, worker: GraphileConfig.WorkerOptions): Adapter {
   return {
     name,
+    isDefault: options === "defaults",
     store: "postgresql",
     hasDelay: true,
     options,
+    slots: worker.concurrentJobs ?? 1,
     packageName: "graphile-worker",
     sql: {
       insertOther: "select graphile_worker.add_job('other', '{}')",
       insert: "select graphile_worker.add_job('bench', $1::json)",
       claims: "%_private_jobs%skip locked%",
+      claimed: `select (payload ->> 'n')::integer as n, extract(epoch from locked_at)::float8 * 1000 as at
+                  from graphile_worker._private_jobs where locked_at is not null`,
+    },
+    stageOf(statement) {
+      if (statement.includes("add_job")) return "enqueue";
+      if (statement.includes("skip locked")) return "claim";
+      return statement.includes("delete from") ? "settle" : undefined;
     },
     prepare: (url) => runMigrations({ connectionString: url, logger }),
     async openProducer(url) {

@@ -12,6 +12,7 @@ export const hark: Adapter = {
   store: "postgresql",
   hasDelay: true,
   options: "defaults, history kept",
+  slots: 10, // the default of createWorker()
   sql: {
     insertOther: "select hark.enqueue('other', '{}')",
     insert: "select hark.enqueue('bench', $1::jsonb)",
@@ -21,6 +22,14 @@ export const hark: Adapter = {
            select 'default', 'bench', jsonb_build_object('n', n), 0, 0, 3, 0, now(), now(), 'ready'
              from generate_series(0, $1::integer - 1) n`,
     claims: "%insert into hark.running_jobs%",
+    claimed: `select (payload ->> 'n')::integer as n, extract(epoch from started_at)::float8 * 1000 as at from hark.running_jobs`,
+    questions: "%as is_any_ready%",
+  },
+  stageOf(statement) {
+    if (statement.includes("hark.insert_jobs(")) return "enqueue";
+    const [doesSettle, doesClaim] = [statement.includes("settled as ("), statement.includes("claimed as (")];
+    if (doesSettle && doesClaim) return "settle and claim in one";
+    return doesSettle ? "settle" : doesClaim ? "claim" : undefined;
   },
   async prepare(url) {
     await migrate({ connectionString: url });

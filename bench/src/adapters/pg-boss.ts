@@ -31,9 +31,12 @@ function pgBoss(name: string, options: string, tuning: Tuning): Adapter {
   };
   return {
     name,
+    isDefault: options === "defaults",
     store: "postgresql",
     hasDelay: true,
     options,
+    // It fetches batches, and a batch occupies its worker until the last job of it ends.
+    slots: (tuning.work.batchSize ?? 1) * (tuning.work.localConcurrency ?? 1),
     packageName: "pg-boss",
     // A job of the queue itself: one of another queue would lie in a part of its own.
     sql: {
@@ -41,6 +44,13 @@ function pgBoss(name: string, options: string, tuning: Tuning): Adapter {
              select 'bench', jsonb_build_object('n', n) from generate_series(0, $1::integer - 1) n`,
       insertOther: "insert into pgboss.job (name, data) values ('bench', '{}')",
       claims: "%pgboss.job%skip locked%",
+      claimed: `select (data ->> 'n')::integer as n, extract(epoch from started_on)::float8 * 1000 as at
+                  from pgboss.job where name = 'bench' and state = 'active'`,
+    },
+    stageOf(statement) {
+      if (statement.includes("insert into pgboss.job")) return "enqueue";
+      if (statement.includes("skip locked")) return "claim";
+      return statement.includes("completed") ? "settle" : undefined;
     },
     async prepare(url) {
       const boss = await open(url, false);

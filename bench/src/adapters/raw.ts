@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import pg from "pg";
+import type pg from "pg";
 import { type Adapter, type Handle, handleAll, type Payload } from "../adapter.ts";
-import { openPool } from "../pool.ts";
+import { openClient, openPool } from "../pool.ts";
 
 /** Connections that claim side by side: two or three were best on two cores. */
 const lanes = 3;
@@ -16,6 +16,7 @@ const claimerOptions = "-c enable_seqscan=off -c jit=off";
 export const raw: Adapter = {
   name: "raw",
   store: "postgresql",
+  isCeiling: true,
   hasDelay: false,
   options: "the ceiling: delete to claim, no history, looks every 1 ms",
   sql: {
@@ -24,9 +25,9 @@ export const raw: Adapter = {
     fill: "insert into jobs (payload) select json_build_object('n', n) from generate_series(0, $1::integer - 1) n",
     claims: "delete from jobs%",
   },
+  stageOf: (statement) => (statement.startsWith("insert into jobs") ? "enqueue" : "settle and claim in one"),
   async prepare(url) {
-    const client = new pg.Client({ connectionString: url });
-    await client.connect();
+    const client = await openClient(url);
     await client.query("create table jobs (id bigint primary key generated always as identity, payload json not null)");
     await client.end();
   },
@@ -49,8 +50,7 @@ export const raw: Adapter = {
     };
   },
   async openClaimer(url) {
-    const client = new pg.Client({ connectionString: url, options: claimerOptions });
-    await client.connect();
+    const client = await openClient(url, { options: claimerOptions });
     return {
       async claim(limit) {
         const claimed = await claim(client, limit);
@@ -62,8 +62,7 @@ export const raw: Adapter = {
   },
   async startWorker(url, handle) {
     for (let lane = 0; lane < lanes; lane += 1) {
-      const client = new pg.Client({ connectionString: url, options: claimerOptions });
-      await client.connect();
+      const client = await openClient(url, { options: claimerOptions });
       void work(client, handle);
     }
   },

@@ -2,15 +2,18 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Payload } from "../adapter.ts";
 import { nowMs } from "../clock.ts";
 import type { Run } from "../run.ts";
-import type { Sample } from "../statistics.ts";
+import type { Metric } from "../scenario.ts";
+import { rateBetween, type Sample } from "../statistics.ts";
 
 const batch = 200;
 const lanes = 2;
 /** Once so many jobs wait, the producer rests: it shall feed the worker, not bury it. */
 const backlog = 20_000;
+/** The same while it warms up: little, so that slow adapters have done it soon. */
+const warmUpBacklog = 1_000;
 
 /** How long what waits at the end may take to drain, in ms. */
-const drainMs = 30_000;
+const drainMs = 10_000;
 
 export interface FlowOptions {
   /** The number of the first job. */
@@ -19,6 +22,7 @@ export interface FlowOptions {
   readonly jobs: number;
   /** When to stop enqueueing, in ms from now; the samples end there. */
   readonly forMs: number;
+  readonly backlog?: number;
   readonly extra?: Omit<Payload, "n">;
 }
 
@@ -33,7 +37,10 @@ export interface Flow {
 /**
  * Two lanes enqueue batches while the workers drain, until there are `jobs` or the time is over; then what waits is drained.
  */
-export async function flow(run: Run, { from = 0, jobs, forMs, extra }: FlowOptions): Promise<Flow> {
+export async function flow(
+  run: Run,
+  { from = 0, jobs, forMs, extra, backlog: most = backlog }: FlowOptions,
+): Promise<Flow> {
   const handledBefore = run.handled;
   const startedAt = nowMs();
   const endAt = startedAt + forMs;
@@ -41,27 +48,58 @@ export async function flow(run: Run, { from = 0, jobs, forMs, extra }: FlowOptio
   let sent = 0;
   const handled = (): number => run.handled - handledBefore;
   const isFeeding = (): boolean => sent < jobs && nowMs() < endAt;
-  const feeding = Promise.all(
-    Array.from({ length: lanes }, async () => {
-      while (isFeeding()) {
-        if (sent - handled() > backlog) {
-          await sleep(1);
-          continue;
-        }
-        const first = from + sent;
-        const size = Math.min(batch, jobs - sent);
-        sent += size;
-        await run.producer.enqueueMany(Array.from({ length: size }, (_, n) => ({ n: first + n, ...extra })));
+  const feed = async (): Promise<void> => {
+    while (isFeeding()) {
+      if (sent - handled() > most) {
+        await sleep(1);
+        continue;
       }
-    }),
-  );
-  while (isFeeding()) {
+      const first = from + sent;
+      const size = Math.min(batch, jobs - sent);
+      sent += size;
+      await run.producer.enqueueMany(Array.from({ length: size }, (_, n) => ({ n: first + n, ...extra })));
+    }
+  };
+  const sample = async (): Promise<void> => {
+    while (isFeeding()) {
+      samples.push({ atMs: nowMs(), count: handled() });
+      run.throwIfFailed();
+      await sleep(5);
+    }
     samples.push({ atMs: nowMs(), count: handled() });
-    run.throwIfFailed();
-    await sleep(5);
-  }
-  samples.push({ atMs: nowMs(), count: handled() });
-  await feeding;
+  };
+  await Promise.all([...Array.from({ length: lanes }, feed), sample()]);
   const isComplete = await run.untilHandled(handledBefore + sent, drainMs);
   return { samples, sent, isComplete };
+}
+
+/** Room in the tally for the jobs that warm a run up. */
+export const warmUpRoom = 300_000;
+
+/**
+ * Lets the workers handle jobs from number 0 on that count for nothing: connections, plans and compiled code are there, and
+ * tables and indexes have pages, before anything is measured. Answers how many they were.
+ */
+export async function warmUp(run: Run, extra?: Omit<Payload, "n">): Promise<number> {
+  await run.settleServer(); // tables without a page: what ANALYZE writes down of them does not last
+  const forMs = run.isQuick ? 2_000 : 3_000;
+  const { sent } = await flow(run, { jobs: warmUpRoom, forMs, backlog: warmUpBacklog, ...(extra ? { extra } : {}) });
+  return sent;
+}
+
+/** From when on the rate counts, as a share of the time: before, the producers fill the queue at the workers' cost. */
+const fillingShare = 0.25;
+
+/** The figures of a flow: its rate once the queue is filled, and whether the rate lasts. */
+export const flowMetrics: readonly Metric[] = [
+  { key: "perSecond", label: "enqueued and drained", unit: "jobs/s" },
+  { key: "first", label: "first fifth", unit: "jobs/s" },
+  { key: "last", label: "last fifth", unit: "jobs/s" },
+  { key: "lastToFirst", label: "last : first", unit: "" },
+];
+
+export function flowFigures(samples: readonly Sample[]): Record<string, number> {
+  const first = rateBetween(samples, 0, 0.2);
+  const last = rateBetween(samples, 0.8, 1);
+  return { perSecond: rateBetween(samples, fillingShare, 1), first, last, lastToFirst: last / first };
 }

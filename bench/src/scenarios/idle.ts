@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { eventually } from "../clock.ts";
+import { eventually, nowMs } from "../clock.ts";
 import type { Run } from "../run.ts";
 import type { Scenario } from "../scenario.ts";
+import { percentile } from "../statistics.ts";
 
 /** Workers of one process: 50 processes would fill the machine before they tell anything. */
 const workersEach = 5;
@@ -9,8 +10,8 @@ const workersEach = 5;
 async function startIdle(run: Run, workers: number, capacity: number): Promise<void> {
   const each = workers >= 10 ? workersEach : 1;
   await run.loadWorkers(workers / each);
-  await run.startWorkers({ capacity, workersEach: each });
-  await sleep(3_000); // past the first look of every loop
+  await run.startWorkers({ capacity, workersEach: each, isTimed: true });
+  await sleep(run.isQuick ? 5_000 : 10_000); // past what starting costs, and the first renewal of every lease: they know each other
 }
 
 /** What idle workers cost: transactions of their database, which nobody else uses, and CPU of their processes. */
@@ -39,24 +40,38 @@ async function cpuMicros(run: Run): Promise<number> {
   return usage.reduce((sum, each) => sum + each, 0);
 }
 
-/** Single jobs for 50 idle workers: how many claims each of them costs. */
+/** Single jobs for 50 idle workers: how many claims each of them costs, and how soon it starts. */
 async function herd(run: Run): Promise<Record<string, number>> {
   const jobs = run.isQuick ? 40 : 200;
+  const { claims, questions } = run.adapter.sql!;
   await startIdle(run, 50, jobs);
   await run.query("create extension if not exists pg_stat_statements");
   await run.query("select pg_stat_statements_reset()");
+  const sentAt: number[] = [];
   for (let n = 0; n < jobs; n += 1) {
+    sentAt.push(nowMs());
     await run.producer.enqueue({ n });
-    if (!(await eventually(() => run.handled > n, 30_000))) throw new Error(`${run.adapter.name}: job ${n} is lost.`);
+    if (!(await eventually(() => run.handled > n, 30_000, 1)))
+      throw new Error(`${run.adapter.name}: job ${n} is lost.`);
     await sleep(100);
   }
-  await run.tally({ jobs });
-  const { rows } = await run.query(
-    `select coalesce(sum(calls), 0)::float8 as claims from pg_stat_statements
-      where dbid = (select oid from pg_database where datname = current_database()) and query ilike $1`,
-    [run.adapter.sql?.claims],
-  );
-  return { claimsPerJob: Number(rows[0].claims) / jobs };
+  const callsOf = async (pattern: string): Promise<number> => {
+    const { rows } = await run.query(
+      `select coalesce(sum(calls), 0)::float8 as calls from pg_stat_statements
+        where dbid = (select oid from pg_database where datname = current_database()) and query ilike $1`,
+      [pattern],
+    );
+    return Number(rows[0].calls);
+  };
+  const calls = { claims: await callsOf(claims!), questions: questions ? await callsOf(questions) : 0 };
+  const { startedAt } = await run.tally({ jobs });
+  const latencies = sentAt.map((at, n) => startedAt[n]! - at);
+  return {
+    claimsPerJob: calls.claims / jobs,
+    questionsPerJob: calls.questions / jobs,
+    p50Ms: percentile(latencies, 0.5),
+    p99Ms: percentile(latencies, 0.99),
+  };
 }
 
 const metrics = [
@@ -76,7 +91,12 @@ export const idles: readonly Scenario[] = [
   {
     name: "herd",
     title: "Single jobs for 50 idle workers",
-    metrics: [{ key: "claimsPerJob", label: "claims for each job", unit: "" }],
+    metrics: [
+      { key: "claimsPerJob", label: "claims for each job", unit: "" },
+      { key: "questionsPerJob", label: "questions for each job", unit: "" },
+      { key: "p50Ms", label: "start p50", unit: "ms" },
+      { key: "p99Ms", label: "start p99", unit: "ms" },
+    ],
     fits: ({ sql }) => sql?.claims !== undefined,
     measure: herd,
   },

@@ -5,7 +5,7 @@ const namesOf = (names: string[]) => scenariosNamed(names).map(({ name }) => nam
 
 test("a group's name stands for its scenarios, but for those that take very long", () => {
   expect(namesOf(["drain"])).toEqual(["drain:1", "drain:2", "drain:stale"]);
-  expect(namesOf(["steady"])).toEqual(["steady:30s"]);
+  expect(namesOf(["steady"])).toEqual(["steady:8s", "steady:analysed"]);
   expect(namesOf(["steady:5min"])).toEqual(["steady:5min"]);
 });
 

@@ -9,8 +9,16 @@ import { memories } from "./memory.ts";
 import { mixes } from "./mixed.ts";
 import { notifies } from "./notify.ts";
 import { pins } from "./pinned.ts";
+import { scales } from "./scale.ts";
 import { steadies } from "./steady.ts";
 import { wals } from "./wal.ts";
+
+/** What workers cost that have nothing to do is a count, and long to take: once, and of the nearest peer beside ours. */
+const countsOnce = (scenario: Scenario): Scenario => ({
+  rounds: 1,
+  ...scenario,
+  fits: (adapter) => ["hark", "graphile-worker"].includes(adapter.name) && (scenario.fits?.(adapter) ?? true),
+});
 
 export const scenarios: readonly Scenario[] = [
   ...drains,
@@ -22,9 +30,10 @@ export const scenarios: readonly Scenario[] = [
   ...backlogs,
   ...mixes,
   ...delays,
-  ...idles,
+  ...idles.map(countsOnce),
   ...wals,
   ...memories,
+  ...scales,
 ];
 
 /**

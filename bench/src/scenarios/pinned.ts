@@ -1,37 +1,29 @@
-import pg from "pg";
+import { openClient } from "../pool.ts";
 import type { Run } from "../run.ts";
 import type { Scenario } from "../scenario.ts";
-import { rateBetween } from "../statistics.ts";
-import { flow } from "./flow.ts";
+import { flow, flowFigures, flowMetrics, warmUp, warmUpRoom } from "./flow.ts";
 
-/** When a slow adapter is cut, in ms. */
-const limitMs = 60_000;
-
-const metrics = [
-  { key: "perSecond", label: "enqueued and drained", unit: "jobs/s" },
-  { key: "first", label: "first fifth", unit: "jobs/s" },
-  { key: "last", label: "last fifth", unit: "jobs/s" },
-  { key: "lastToFirst", label: "last : first", unit: "" },
-];
+/** More than any adapter handles in the time. */
+const mostJobs = 1_500_000;
 
 /** Jobs go through while a session stays inside the transaction that these statements began. */
 async function pinned(run: Run, statements: readonly string[]): Promise<Record<string, number>> {
-  const jobs = run.isQuick ? 60_000 : 300_000;
   await run.loadWorkers(1);
-  await run.startWorkers({ capacity: jobs });
-  await run.settleServer();
-  const session = new pg.Client({ connectionString: run.url });
-  await session.connect();
+  await run.startWorkers({ capacity: warmUpRoom + mostJobs });
+  const from = await warmUp(run);
+  await run.settleServer({ isAnalysed: false });
+  const session = await openClient(run.url);
   try {
     for (const statement of statements) await session.query(statement);
-    const { samples, sent, isComplete } = await flow(run, { jobs, forMs: run.isQuick ? 10_000 : limitMs });
-    await run.tally({ jobs: isComplete ? sent : 0 });
-    const first = rateBetween(samples, 0, 0.2);
-    const last = rateBetween(samples, 0.8, 1);
-    return { perSecond: rateBetween(samples, 0, 1), first, last, lastToFirst: last / first };
+    const { samples, sent, isComplete } = await flow(run, {
+      from,
+      jobs: mostJobs,
+      forMs: run.isQuick ? 6_000 : 12_000,
+    });
+    await run.tally({ jobs: isComplete ? from + sent : 0 });
+    return flowFigures(samples);
   } finally {
-    await session.query("rollback");
-    await session.end();
+    await session.end(); // which rolls back
   }
 }
 
@@ -39,15 +31,17 @@ export const pins: readonly Scenario[] = [
   {
     name: "pinned:snapshot",
     title: "Enqueue and drain while a session holds an old snapshot",
-    metrics,
-    fits: ({ store }) => store === "postgresql",
+    metrics: flowMetrics,
+    rounds: 1, // its figure is a ratio within the run
+    fits: ({ store, isCeiling, isDefault, isSlow }) => store === "postgresql" && !isCeiling && !isDefault && !isSlow,
     measure: (run) => pinned(run, ["begin isolation level repeatable read", "select count(*) from pg_class"]),
   },
   {
     name: "pinned:write",
     title: "Enqueue and drain while a session that inserted a job does not commit",
-    metrics,
-    fits: ({ sql }) => sql?.insertOther !== undefined,
+    metrics: flowMetrics,
+    rounds: 1, // its figure is a ratio within the run
+    fits: ({ sql, isCeiling, isDefault }) => sql?.insertOther !== undefined && !isCeiling && !isDefault,
     measure: (run) => pinned(run, ["begin", run.adapter.sql?.insertOther ?? ""]),
   },
 ];

@@ -1,54 +1,96 @@
+import { type Stage, stages } from "../adapter.ts";
 import type { Run } from "../run.ts";
 import type { Scenario } from "../scenario.ts";
 import { serverCpuMicros } from "../server-cpu.ts";
-import { flow } from "./flow.ts";
+import { flow, warmUp, warmUpRoom } from "./flow.ts";
 
 /** The whole payload has about 100 B. */
 const pad = "x".repeat(80);
+/** So few that also the slowest has drained them in time: what waits at the end has to be handled too. */
+const backlog = 5_000;
+/** More than any adapter handles in the time. */
+const mostJobs = 600_000;
 
-/** WAL and CPU of a job over its whole life: enqueued, claimed, settled and filed, with full page images and without. */
+/**
+ * WAL and CPU of a job over its whole life: enqueued, claimed, settled and filed. WAL is taken by position, so that commits,
+ * vacuum and full page images count; and once more without those images, split by the statements that wrote it.
+ */
 async function wal(run: Run): Promise<Record<string, number>> {
-  const jobs = run.isQuick ? 30_000 : 200_000;
   await run.loadWorkers(1);
-  await run.startWorkers({ capacity: 3 * jobs });
-  const setFullPageWrites = async (value: "on" | "off"): Promise<void> => {
-    await run.postgres.admin(`alter system set full_page_writes = ${value}`);
-    await run.postgres.admin("select pg_reload_conf()");
-  };
+  await run.startWorkers({ capacity: warmUpRoom + 2 * mostJobs });
+  await run.query("create extension if not exists pg_stat_statements");
+  const forMs = run.isQuick ? 4_000 : 6_000;
   const measure = async (from: number) => {
-    await run.settleServer();
-    const before = await state(run);
-    const { sent, isComplete } = await flow(run, { from, jobs, forMs: 60_000, extra: { pad } });
+    await run.settleServer({ isAnalysed: false });
+    await run.query("select pg_stat_statements_reset()");
+    const before = await countsOf(run);
+    const { sent, isComplete } = await flow(run, { from, jobs: mostJobs, forMs, backlog, extra: { pad } });
     if (!isComplete) throw new Error(`${run.adapter.name}: too slow, so its jobs' lives are not whole.`);
-    const after = await state(run);
+    const after = await countsOf(run);
     return {
+      sent,
       walBytes: (after.lsn - before.lsn) / sent,
+      byStage: await walByStage(run, sent),
       serverCpuMicros: (after.serverMicros - before.serverMicros) / sent,
       clientCpuMicros: (after.clientMicros - before.clientMicros) / sent,
-      sent,
     };
   };
+  // First tables and indexes get pages: only those from before a checkpoint are written whole after it.
+  const from = await warmUp(run, { pad });
+  const whole = await measure(from);
+  const restore = await withoutFullPages(run);
   try {
-    // First tables and indexes get pages: only those from before a checkpoint are written whole after it.
-    await flow(run, { jobs, forMs: 60_000, extra: { pad } });
-    const { sent, ...whole } = await measure(jobs);
-    await setFullPageWrites("off");
-    const plain = await measure(jobs + sent);
-    await run.tally({ jobs: jobs + sent + plain.sent });
-    return { ...whole, plainWalBytes: plain.walBytes };
+    const plain = await measure(from + whole.sent);
+    await run.tally({ jobs: from + whole.sent + plain.sent });
+    const told = Object.values(plain.byStage).reduce((sum, bytes) => sum + bytes, 0);
+    return {
+      walBytes: whole.walBytes,
+      plainWalBytes: plain.walBytes,
+      ...plain.byStage,
+      restBytes: plain.walBytes - told,
+      serverCpuMicros: whole.serverCpuMicros,
+      clientCpuMicros: whole.clientCpuMicros,
+    };
   } finally {
-    await setFullPageWrites("on");
+    await restore();
   }
 }
 
-async function state(run: Run): Promise<{ lsn: number; serverMicros: number; clientMicros: number }> {
+/** What the statements of each stage wrote, in B for each of the jobs. */
+async function walByStage(run: Run, jobs: number): Promise<Partial<Record<Stage, number>>> {
+  const { stageOf } = run.adapter;
+  if (!stageOf) return {};
+  const { rows } = await run.query(
+    `select query, sum(wal_bytes)::float8 as bytes from pg_stat_statements
+      where dbid = (select oid from pg_database where datname = current_database()) and wal_bytes > 0 group by query`,
+  );
+  const byStage: Partial<Record<Stage, number>> = {};
+  for (const { query, bytes } of rows as { query: string; bytes: number }[]) {
+    const stage = stageOf(query.replaceAll(/\s+/g, " ").toLowerCase());
+    if (stage) byStage[stage] = (byStage[stage] ?? 0) + bytes / jobs;
+    else if (bytes / jobs > 50)
+      console.error(`${run.adapter.name}: ${Math.round(bytes / jobs)} B by no stage: ${query}`);
+  }
+  return byStage;
+}
+
+/** Stops full page images for a while. Answers how to have them again. */
+async function withoutFullPages({ postgres }: Run): Promise<() => Promise<void>> {
+  const set = async (value: "on" | "off"): Promise<void> => {
+    await postgres.admin(`alter system set full_page_writes = ${value}`);
+    await postgres.admin("select pg_reload_conf()");
+  };
+  await set("off");
+  return () => set("on");
+}
+
+async function countsOf(run: Run): Promise<{ lsn: number; serverMicros: number; clientMicros: number }> {
   const { rows } = await run.postgres.admin("select (pg_current_wal_lsn() - '0/0')::float8 as lsn");
   const { user, system } = process.cpuUsage();
-  const workers = await Promise.all(run.workers.map((worker) => worker.cpuMicros()));
   return {
     lsn: rows[0].lsn as number,
     serverMicros: (await serverCpuMicros(run.postgres.pid)) ?? Number.NaN,
-    clientMicros: workers.reduce((sum, each) => sum + each, user + system),
+    clientMicros: (await run.workerCpuMicros()) + user + system,
   };
 }
 
@@ -57,12 +99,15 @@ export const wals: readonly Scenario[] = [
     name: "wal",
     title: "WAL and CPU of a job with 100 B of payload over its whole life",
     metrics: [
-      { key: "walBytes", label: "WAL", unit: "B/job" },
-      { key: "plainWalBytes", label: "WAL without full page images", unit: "B/job" },
-      { key: "serverCpuMicros", label: "CPU of the server", unit: "us/job" },
-      { key: "clientCpuMicros", label: "CPU of producer and worker", unit: "us/job" },
+      { key: "walBytes", label: "WAL", unit: "B/job", isLessBetter: true },
+      { key: "plainWalBytes", label: "without full page images", unit: "B/job" },
+      ...stages.map((stage) => ({ key: stage, label: `of these: ${stage}`, unit: "B/job" })),
+      { key: "restBytes", label: "of these: commits, vacuum and the rest", unit: "B/job" },
+      { key: "serverCpuMicros", label: "CPU of the server", unit: "us/job", isLessBetter: true },
+      { key: "clientCpuMicros", label: "CPU of producer and worker", unit: "us/job", isLessBetter: true },
     ],
-    fits: ({ store }) => store === "postgresql",
+    rounds: 1, // an amount, and no time
+    fits: ({ store, isDefault, isCeiling }) => store === "postgresql" && !isDefault && !isCeiling,
     measure: wal,
   },
 ];

@@ -61,7 +61,14 @@ export {
   schemaVersionOn,
 } from "./migrate.ts";
 export { checkName } from "./names.ts";
-export { type Channel, channels, type Notifications } from "./notifications.ts";
+export {
+  type Channel,
+  channels,
+  type JobReady,
+  longestPromoteMs,
+  type Notifications,
+  readJobReady,
+} from "./notifications.ts";
 export { crashBudget, type DeadReason, decideOutcome, type Ending, type Outcome, type Tried } from "./outcome.ts";
 export {
   cancelJob,
@@ -72,7 +79,9 @@ export {
   getStats,
   type JobDetails,
   listDeadJobs,
+  listOldSnapshots,
   loadQuestions,
+  type OldSnapshot,
   requeueDeadJob,
   type StateCounts,
   type Stats,

@@ -3,15 +3,42 @@
  * data. Payloads are small and equal, so that PostgreSQL folds them.
  */
 export const channels = {
-  /** Payload: a queue that got ready jobs. Sent by the trigger on hark.jobs. */
+  /** Payload: see readJobReady. Sent by the trigger on hark.jobs. */
   jobReady: "job_ready",
-  /** Payload: when the earliest new scheduled job is due, in epoch ms by the database's clock. Sent by the same trigger. */
+  /**
+   * Payload: when the earliest new scheduled job is due, in epoch ms by the database's clock. Sent by the same trigger, for jobs
+   * that longestPromoteMs alone would not find in time.
+   */
   jobScheduled: "job_scheduled",
   /** Payload: the id of a job cancelled while it ran. Sent by cancelJob. */
   jobCancelled: "job_cancelled",
   /** Payload: the hash of a lock's key (see lockHash in locks.ts). Sent by release. */
   lockReleased: "lock_released",
 } as const;
+
+/**
+ * Whoever promotes due jobs looks for the next at least this often, in ms: jobs that are due in more than twice that are not
+ * announced (docs/decisions/0013), so that half of it is left for their transaction to commit.
+ */
+export const longestPromoteMs = 5_000;
+
+/** What a notification on job_ready says. */
+export interface JobReady {
+  readonly queue: string;
+  /** Jobs of the queue in that statement; undefined if the payload does not say so. */
+  readonly jobs: number | undefined;
+  /** Differs from one transaction to the next, so that all who hear it can agree on an order of theirs. */
+  readonly salt: string | undefined;
+}
+
+/** Reads `<queue> <jobs> <salt>`. A queue alone, or one with anything else behind it, is a hint too: it says less. */
+export function readJobReady(payload: string): JobReady {
+  const [queue = "", jobs = "", salt = "", ...rest] = payload.split(" ");
+  if (rest.length > 0 || !/^[1-9]\d{0,8}$/.test(jobs) || !/^\d{1,20}$/.test(salt)) {
+    return { queue, jobs: undefined, salt: undefined };
+  }
+  return { queue, jobs: Number(jobs), salt };
+}
 
 export type Channel = (typeof channels)[keyof typeof channels];
 

@@ -58,6 +58,11 @@ export class Claims {
     }
   }
 
+  /** Whether a job is ready, also one that another has in hand and may yet give back. */
+  isAnyReady(): Promise<boolean> {
+    return statements.isAnyReady(this.#db, { queue, types: this.#jobs.map(({ type }) => type) });
+  }
+
   /** "again": what stood in the way is gone. "soon": a key is changing hands. */
   async #claim(worker: string): Promise<DequeuedJob | "none" | "again" | "soon"> {
     const types = this.#jobs.map(({ type }) => type);

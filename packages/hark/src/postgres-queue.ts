@@ -1,5 +1,7 @@
 import { hostname } from "node:os";
 import {
+  type Backoff,
+  backoffMs,
   channels,
   checkSchema,
   createLocks,
@@ -9,9 +11,11 @@ import {
   LeaseLostError,
   LockTimeoutError,
   type Logger,
+  longestPromoteMs,
   longestTimerMs,
   openDatabase,
   orLate,
+  readJobReady,
 } from "@hark/core";
 import { createProducer, type Producer } from "@hark/producer";
 import { fallAsleep, Gate, Listener } from "@hark/worker";
@@ -44,6 +48,9 @@ import { endingOf, type FailedJob, Settlement } from "./settlement.ts";
 
 /** How often who waits looks while no notifications arrive, in ms. */
 const deafPollMs = 1_000;
+
+/** Rests while a job is ready that no claim gets, in ms: another has it in hand, and may yet give it back. */
+const heldUp: Backoff = { baseMs: 4, factor: 2, capMs: 250, jitter: 0.5 };
 
 /** How long close() waits for the database at each step, in ms. What is left then is rescued when the lease runs out. */
 const closeDeadlineMs = 5_000;
@@ -112,7 +119,7 @@ export class PostgresQueue implements AsyncDisposable {
 
     this.#listener.on(channels.jobReady, (ready) => {
       if (ready === undefined) void this.#gate.check(); // what cost the listener its session may have cost the gate its own
-      if (ready === undefined || ready === queue) this.#jobReady.ring();
+      if (ready === undefined || readJobReady(ready).queue === queue) this.#jobReady.ring();
     });
     this.#listener.on(channels.jobScheduled, () => this.#jobReady.ring()); // it may be due before the waiter's rest ends
     this.#listener.on(channels.jobCancelled, (id) => {
@@ -222,27 +229,27 @@ export class PostgresQueue implements AsyncDisposable {
   async #waitForJob(waitMs: number): Promise<DequeuedJob | null> {
     const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(Math.min(waitMs, longestTimerMs))]);
     const endsAt = performance.now() + waitMs;
+    let heldUpRests = 0;
     for (;;) {
       const rung = this.#jobReady.arm(); // before the look, or a ring during it would be lost
       const found = await this.#claims.next();
       if ("job" in found) return found.job;
       if (signal.aborted || waitMs <= 0) return null;
-      let isAsleep = false;
+      let restMs = Math.min(this.#pollMs, deafPollMs);
       if (this.#listener.state === "listening") {
-        const late: DequeuedJob[] = [];
-        const look = async () => {
-          const next = await this.#claims.next();
-          if ("job" in next) late.push(next.job);
-          return late.length > 0;
-        };
-        // What keeps the gate shut, or the look from an answer, is met again by the next look, which throws it.
-        isAsleep = await fallAsleep(this.#gate, queue, look, { rung, signal }).catch(() => false);
-        if (late[0]) return late[0];
+        const isAnyReady = () => this.#claims.isAnyReady();
+        const patience = AbortSignal.timeout(Math.ceil(Math.max(Math.min(this.#pollMs, found.nextDueInMs), 1)));
+        const until = { rung, signal: AbortSignal.any([signal, patience]) };
+        // What keeps the gate shut, or the question from an answer, is met again by the next look, which throws it.
+        const isAsleep = await fallAsleep(this.#gate, queue, isAnyReady, until).catch(() => undefined);
+        heldUpRests = isAsleep === false ? heldUpRests + 1 : 0;
+        // Its look promotes too.
+        if (isAsleep === true) restMs = Math.min(this.#pollMs, longestPromoteMs);
+        else if (isAsleep === false) restMs = backoffMs(heldUp, heldUpRests);
       }
       const leftMs = endsAt - performance.now();
       if (leftMs <= 0 || this.#closing.signal.aborted) return null;
-      const pollMs = isAsleep ? this.#pollMs : Math.min(this.#pollMs, deafPollMs);
-      await orLate(rung, Math.max(Math.min(leftMs, pollMs, found.nextDueInMs), 1));
+      await orLate(rung, Math.max(Math.min(leftMs, restMs, found.nextDueInMs), 1));
     }
   }
 

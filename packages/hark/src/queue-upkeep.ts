@@ -41,7 +41,7 @@ export class QueueUpkeep {
   /** Makes due jobs ready; answers how many, and in how many ms the next is due. */
   async promote(): Promise<{ promoted: number; nextDueInMs: number }> {
     const { promoted, nextDueInMs = Number.POSITIVE_INFINITY } = (
-      await statements.promoteJobs(this.#db, { limit: batchSize })
+      await statements.promoteJobs(this.#db, { limit: batchSize, afterMs: Number.NEGATIVE_INFINITY })
     )[0]!;
     this.#promoteAt = performance.now() + promoteMs;
     return { promoted, nextDueInMs };

@@ -66,7 +66,7 @@ export class Settlement {
       };
     });
     if (retried.length === 0) return 0;
-    return (await statements.retryJobs(this.#db, { retried: statements.retriedJson(retried) })).length;
+    return (await statements.retryJobs(this.#db, statements.retriedOf(retried))).length;
   }
 
   async #write(claim: statements.Claim, write: () => Promise<{ id: bigint }[]>): Promise<void> {
@@ -84,8 +84,8 @@ export class Settlement {
 
   #retryOrBury({ id, token }: statements.Claim, outcome: Outcome): Promise<{ id: bigint }[]> {
     if (outcome.state === "dead")
-      return statements.buryJobs(this.#db, { buried: statements.buriedJson([{ id, token, ...outcome }]) });
-    return statements.retryJobs(this.#db, { retried: statements.retriedJson([{ id, token, ...again(outcome) }]) });
+      return statements.buryJobs(this.#db, statements.buriedOf([{ id, token, ...outcome }]));
+    return statements.retryJobs(this.#db, statements.retriedOf([{ id, token, ...again(outcome) }]));
   }
 
   /** What the outcome depends on: known of a job that is held, else read, which is safe since the write names the token. */

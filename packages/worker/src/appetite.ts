@@ -1,38 +1,59 @@
-/** How far ahead a worker claims, in ms of work at the rate it measures (design.md, section 9). */
-const aheadMs = 50;
+/**
+ * How far ahead a worker claims, in ms of work at the rate it measures: with the 60 to 70 ms after which the executor gives
+ * back what has not begun, no process idles for 100 ms beside one that holds jobs (design.md, section 9, says about 50 ms).
+ */
+const aheadMs = 40;
 
-/** Most jobs claimed ahead, however short they are. */
-const mostAhead = 1_000;
+/** Most jobs claimed ahead, however short they are: two claims under way, and as many in hand meanwhile. */
+const mostAhead = 2_000;
 
-/** Weight of the newest handler's time in the mean: about the last twenty decide. */
-const newest = 0.05;
+/** Attempts are counted over the last one to two windows of this many ms. */
+const windowMs = 50;
 
 /**
- * How many jobs of one queue a worker wants: as many as may run at once, and ahead of them what it will start within some 50 ms,
+ * How many jobs of one queue a worker wants: as many as may run at once, and ahead of them what it will start within some 40 ms,
  * so that short jobs never wait for a round trip, and long ones are not kept from a process that idles.
+ *
+ * It counts how many attempts ended lately rather than how long they took: a mean of those that ended first knows nothing of the
+ * long ones beside them, and handlers that share a processor take turns, whatever their number.
  */
 export class Appetite {
   readonly #concurrency: number;
-  #meanMs: number | undefined;
+  readonly #now: () => number;
+  #windowBegan: number;
+  #ended = 0;
+  /** The window before this one. */
+  #former = { ended: 0, lastedMs: 0 };
 
-  constructor(concurrency: number) {
+  /** `now` is in ms, and only ever grows. */
+  constructor(concurrency: number, now: () => number = () => performance.now()) {
     this.#concurrency = concurrency;
+    this.#now = now;
+    this.#windowBegan = now();
   }
 
-  /** Learns how long a handler took, in ms. */
-  learn(durationMs: number): void {
-    this.#meanMs = this.#meanMs === undefined ? durationMs : this.#meanMs + newest * (durationMs - this.#meanMs);
+  /** An attempt ended, and its slot is free. */
+  attemptEnded(): void {
+    this.#beginWindow();
+    this.#ended += 1;
   }
 
-  /** Learns that what runs takes long, though it has not ended yet: nothing is held ahead until shorter jobs have told otherwise. */
-  stall(): void {
-    this.#meanMs = Math.max(this.#meanMs ?? 0, this.#concurrency * aheadMs + 1);
+  /** What was held waited too long: nothing is held ahead until attempts that end have told otherwise. */
+  forget(): void {
+    this.#windowBegan = this.#now();
+    this.#ended = 0;
+    this.#former = { ended: 0, lastedMs: 0 };
   }
 
-  /** Jobs to hold beyond those that run; none before the first has ended. */
+  /**
+   * Jobs to hold beyond those that run. While few have ended it grows with them, by doubling, since the first to end may be the
+   * shortest.
+   */
   get ahead(): number {
-    if (this.#meanMs === undefined) return 0;
-    return Math.min(Math.floor((this.#concurrency * aheadMs) / Math.max(this.#meanMs, 0.01)), mostAhead);
+    this.#beginWindow();
+    const ended = this.#ended + this.#former.ended;
+    const lastedMs = Math.max(this.#now() - this.#windowBegan + this.#former.lastedMs, 0.1);
+    return Math.min(Math.floor((ended / lastedMs) * aheadMs), 2 * ended, mostAhead);
   }
 
   /**
@@ -42,5 +63,15 @@ export class Appetite {
   wanted(held: number): number {
     const { ahead } = this;
     return held < this.#concurrency + Math.ceil(ahead / 2) ? this.#concurrency + ahead - held : 0;
+  }
+
+  #beginWindow(): void {
+    const now = this.#now();
+    const lastedMs = now - this.#windowBegan;
+    if (lastedMs < windowMs) return;
+    // A window that ended long ago tells nothing of what runs now.
+    this.#former = lastedMs < 2 * windowMs ? { ended: this.#ended, lastedMs } : { ended: 0, lastedMs: 0 };
+    this.#ended = 0;
+    this.#windowBegan = now;
   }
 }

@@ -20,16 +20,20 @@ import type { Settlement, Settler } from "./settler.ts";
 /** Outcomes that may wait to be written before claiming pauses: a database this slow needs no more work. */
 const mostBacklog = 2_000;
 
-/** Jobs held ahead that saw no slot come free for this long, in ms, go back: another process may be idle. */
-const stuckMs = 50;
+/**
+ * What was claimed ahead and has not begun after so many looks, this many ms apart, goes back: another process may be idle. By
+ * what the lane had been given at those looks, not by a time for each job.
+ */
+const overdue = { looks: 6, everyMs: 10 };
 
 /** One queue's slots. */
 interface Lane {
   readonly limit: LimitFunction;
   readonly appetite: Appetite;
-  /** Attempts that began, to see whether any did. */
-  starts: number;
-  stuckTimer: NodeJS.Timeout | undefined;
+  /** Jobs that were given to the limit, and those that wait there no more: they began, or were dropped. */
+  given: number;
+  left: number;
+  watch: NodeJS.Timeout | undefined;
   onHungry: () => void;
 }
 
@@ -72,8 +76,9 @@ export class Executor implements Part {
         {
           limit: pLimit({ concurrency, rejectOnClear: true }),
           appetite: new Appetite(concurrency),
-          starts: 0,
-          stuckTimer: undefined,
+          given: 0,
+          left: 0,
+          watch: undefined,
           onHungry: () => {},
         },
       ]),
@@ -97,12 +102,12 @@ export class Executor implements Part {
     return this.#attempts.size;
   }
 
-  /** How many more jobs of a queue to claim now; 0 while it has enough. */
-  wanted(queue: string): number {
+  /** How many more jobs of a queue to claim now, beyond those that were asked for; 0 while it has enough. */
+  wanted(queue: string, asked = 0): number {
     const lane = this.#lanes.get(queue);
     this.#isPaused = this.#settler.backlog > mostBacklog;
     if (!lane || this.#isPaused || this.#quarantine.isTaken) return 0;
-    return lane.appetite.wanted(lane.limit.activeCount + lane.limit.pendingCount);
+    return lane.appetite.wanted(lane.limit.activeCount + lane.limit.pendingCount + asked);
   }
 
   /** Calls `onHungry` whenever the queue wants jobs. */
@@ -155,19 +160,21 @@ export class Executor implements Part {
 
   async #carryOut(attempt: Attempt, lane: Lane): Promise<void> {
     const { limit, appetite } = lane;
+    lane.given += 1;
     if (limit.activeCount >= limit.concurrency) this.#watch(lane); // it has to wait
     let ending: Ending;
     try {
       ending = await limit(async () => {
-        lane.starts += 1;
+        lane.left += 1;
         this.#events.tell("started", attempt.job);
         const startedAt = performance.now();
         const ended = await attempt.run();
         attempt.durationMs = performance.now() - startedAt;
         return ended;
       });
-      appetite.learn(attempt.durationMs);
+      appetite.attemptEnded();
     } catch {
+      lane.left += 1;
       ending = { kind: "interrupted" }; // the limit was cleared before its turn came
     }
     this.#end(attempt, ending);
@@ -229,18 +236,20 @@ export class Executor implements Part {
     for (const { limit } of this.#lanes.values()) limit.clearQueue();
   }
 
-  /** While jobs wait for a slot, looks whether any came free since it last looked. */
+  /** While jobs wait for a slot, looks whether the first of them has waited too long. */
   #watch(lane: Lane): void {
-    if (lane.stuckTimer) return;
-    const { starts } = lane;
-    lane.stuckTimer = setTimeout(() => {
-      lane.stuckTimer = undefined;
-      if (lane.limit.pendingCount === 0) return;
-      if (lane.starts === starts) {
-        lane.appetite.stall();
-        lane.limit.clearQueue();
-      } else this.#watch(lane);
-    }, stuckMs);
+    const given: number[] = [];
+    lane.watch ??= setInterval(() => {
+      if (lane.limit.pendingCount === 0) {
+        clearInterval(lane.watch);
+        lane.watch = undefined;
+        return;
+      }
+      given.push(lane.given);
+      if (given.length <= overdue.looks || lane.left >= given.shift()!) return;
+      lane.appetite.forget();
+      lane.limit.clearQueue();
+    }, overdue.everyMs);
   }
 
   #report({ id, queue, type, attempt, maxAttempts }: statements.ClaimedJob, outcome: Outcome, durationMs: number) {

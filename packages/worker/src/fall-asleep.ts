@@ -1,34 +1,39 @@
+import { jitter } from "@hark/core";
 import type { Gate } from "./gate.ts";
 import { sleep } from "./runtime/sleep.ts";
 
-/** Rests between two looks at the writers, in ms: about a short commit at first; the last is what a long one's job may wait. */
-const quiesce = { firstMs: 2, factor: 1.5, lastMs: 25 };
+/**
+ * Rest between two looks at the writers: this share of the time they have been waited for, so that a job starts that much later at
+ * most than its transaction allowed, and within bounds in ms: about a short commit, and four looks a second for a very long one.
+ */
+const quiesce = { share: 1 / 8, leastMs: 2, mostMs: 250 };
 
 /**
- * Goes to sleep on a queue without missing a wake-up. Call it with the listener "listening", before every sleep, also while the
- * queue is still armed. `look` claims what is ready, and answers whether it found any; only a claim of the whole queue, for at
- * least one job, is a look.
+ * Goes to sleep on a queue without missing a wake-up. Call it with the listener "listening", whenever the queue was not armed and
+ * quiet before. `isAnyReady` must see ready jobs that others hold locked too: a claim that is not committed may be undone, and
+ * nothing announces what comes back by that.
  *
  * Answers true if the queue is armed and empty, and whatever comes later notifies: sleep. Answers false if there is reason to
- * look again first: something was found, `rung` rang, or `signal` was aborted. The mark may stand then; who finds work takes it
- * away. Throws what `look` throws, and when the gate cannot be armed: then only the poll finds jobs.
+ * look again first: something is ready, though another may have it in hand, `rung` rang, or `signal` was aborted. The mark may
+ * stand then. Throws what `isAnyReady` throws, and when the gate cannot be armed: then only the poll finds jobs.
  */
 export async function fallAsleep(
   gate: Gate,
   queue: string,
-  look: () => Promise<boolean>,
+  isAnyReady: () => Promise<boolean>,
   { rung, signal }: { rung: Promise<void>; signal?: AbortSignal },
 ): Promise<boolean> {
   let isInterrupted = false;
   void rung.then(() => (isInterrupted = true));
   let writers = await gate.arm(queue);
-  if (await look()) return false;
+  if (await isAnyReady()) return false;
 
-  for (let restMs = quiesce.firstMs; writers.length > 0; restMs = Math.min(restMs * quiesce.factor, quiesce.lastMs)) {
-    await sleep(restMs, { until: rung, ...(signal && { signal }) });
+  while (writers.length > 0) {
+    const restMs = Math.min(Math.max(gate.armedForMs(queue) * quiesce.share, quiesce.leastMs), quiesce.mostMs);
+    await sleep(jitter(restMs), { until: rung, ...(signal && { signal }) });
     if (isInterrupted || signal?.aborted) return false;
     const open = await gate.stillOpen(writers); // first this, then the look: what the others wrote is visible from here on
-    if (open.length < writers.length && (await look())) return false;
+    if (open.length < writers.length && (await isAnyReady())) return false;
     writers = open;
   }
   return gate.isArmed(queue);

@@ -27,8 +27,10 @@ export class Gate implements AsyncDisposable {
   readonly #onLost: () => void;
   readonly #checkMs: number;
   readonly #db: Database;
-  /** By queue; true once the server has granted the mark. */
-  readonly #marks = new Map<string, boolean>();
+  /** By queue. Each belongs to one call of arm(), so that an answer which comes late counts for no later mark. */
+  readonly #marks = new Map<string, { setAt: number | undefined }>();
+  /** Resolves when the last question has its answer. */
+  #last: Promise<unknown> = Promise.resolve();
   #opening: Promise<PoolClient> | undefined;
   #client: PoolClient | undefined;
   #checking: NodeJS.Timeout | undefined;
@@ -48,7 +50,13 @@ export class Gate implements AsyncDisposable {
 
   /** Whether producers see that this process sleeps on the queue, as far as is known here. */
   isArmed(queue: string): boolean {
-    return this.#marks.get(queue) ?? false;
+    return this.#marks.get(queue)?.setAt !== undefined;
+  }
+
+  /** For how long it has been, in ms; 0 if it is not. Whoever may not have seen the mark has been writing for as long. */
+  armedForMs(queue: string): number {
+    const setAt = this.#marks.get(queue)?.setAt;
+    return setAt === undefined ? 0 : performance.now() - setAt;
   }
 
   /**
@@ -56,13 +64,15 @@ export class Gate implements AsyncDisposable {
    * must be looked for; later ones notify. Throws if the database gives no answer in time: then nothing is armed.
    */
   async arm(queue: string): Promise<Writers> {
-    const client = await this.#open();
+    const client = this.#client ?? (await this.#open()); // in order with a disarm() right after this call
     if (this.#marks.has(queue)) {
-      return (await this.#ask(client, statements.openWriters(client, { among: null }))).map(({ writer }) => writer);
+      const open = await this.#ask(client, () => statements.openWriters(client, { among: null }));
+      return open.map(({ writer }) => writer);
     }
-    this.#marks.set(queue, false);
-    const [answer] = await this.#ask(client, statements.armGate(client, { queue }));
-    if (this.#client === client && this.#marks.has(queue)) this.#marks.set(queue, true);
+    const mark: { setAt: number | undefined } = { setAt: undefined };
+    this.#marks.set(queue, mark);
+    const [answer] = await this.#ask(client, () => statements.armGate(client, { queue }));
+    mark.setAt = performance.now();
     return answer?.writers ?? [];
   }
 
@@ -70,7 +80,7 @@ export class Gate implements AsyncDisposable {
   async stillOpen(writers: Writers): Promise<Writers> {
     if (writers.length === 0) return [];
     const client = await this.#open();
-    const open = await this.#ask(client, statements.openWriters(client, { among: writers }));
+    const open = await this.#ask(client, () => statements.openWriters(client, { among: writers }));
     return open.map(({ writer }) => writer);
   }
 
@@ -78,14 +88,14 @@ export class Gate implements AsyncDisposable {
   disarm(queue: string): void {
     const client = this.#client;
     if (!this.#marks.delete(queue) || !client) return;
-    this.#ask(client, statements.disarmGate(client, { queue })).catch(() => {}); // the session was thrown away, and the mark with it
+    this.#ask(client, () => statements.disarmGate(client, { queue })).catch(() => {}); // the session was thrown away, and the mark with it
   }
 
   /** Makes sure that the marks still stand: ask it whenever the listener had to connect anew. Loses the session if in doubt. */
   async check(): Promise<void> {
     const client = this.#client;
     if (!client) return;
-    await this.#ask(client, client.query("select 1")).catch(() => {}); // told to whom it concerns
+    await this.#ask(client, () => client.query("select 1")).catch(() => {}); // told to whom it concerns
   }
 
   /** Ends the session, and with it all marks. Nothing is told to onLost any more. */
@@ -121,8 +131,16 @@ export class Gate implements AsyncDisposable {
     return client;
   }
 
-  /** Any failure costs the session: only then is it sure which marks stand, which is none. */
-  async #ask<Answer>(client: PoolClient, answer: Promise<Answer>): Promise<Answer> {
+  /**
+   * Asks in order, one question at a time: pg warns of queries that overlap on a client, and pg 9 will refuse them. Any failure
+   * costs the session: only then is it sure which marks stand, which is none.
+   */
+  async #ask<Answer>(client: PoolClient, question: () => Promise<Answer>): Promise<Answer> {
+    const answer = this.#last.then(() => {
+      if (this.#client === client) return question();
+      throw new DatabaseUnreachableError("the gate's connection", new Error("the session is lost"));
+    });
+    this.#last = answer.catch(() => {});
     try {
       return await answer;
     } catch (error) {

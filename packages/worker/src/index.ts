@@ -8,3 +8,4 @@ export type { WorkerOptions } from "./options.ts";
 export { runUntilSignalled, type Stoppable } from "./runtime/shutdown.ts";
 export { createWorker, Worker, type WorkerHealth, type WorkerState } from "./worker.ts";
 export { ForgottenClaims } from "./upkeep/forgotten-claims.ts";
+export { OldSnapshotWatch } from "./upkeep/old-snapshots.ts";

@@ -31,6 +31,7 @@ export class LeaseKeeper implements Part {
   #thread: Thread | undefined;
   #ticker: NodeJS.Timeout | undefined;
   #identity: string | undefined;
+  #peers: Readonly<Record<string, readonly string[]>> = {};
   #registered = Promise.withResolvers<void>();
   #isStopping = false;
   #lastFailure = "";
@@ -42,6 +43,14 @@ export class LeaseKeeper implements Part {
   /** Under which jobs are claimed; undefined while there is no lease. */
   get identity(): string | undefined {
     return this.#identity;
+  }
+
+  /**
+   * Identities of the live processes with a worker on the queue, as of the last renewal: it may list some that are gone, and miss
+   * new ones, this one too. Empty until the first renewal.
+   */
+  peersOn(queue: string): readonly string[] {
+    return this.#peers[queue] ?? [];
   }
 
   /** Resolves once the lease holds; throws DatabaseUnreachableError if it does not within 15 s. */
@@ -113,6 +122,9 @@ export class LeaseKeeper implements Part {
         return;
       case "lost":
         this.#lose();
+        return;
+      case "peers":
+        this.#peers = news.peers;
         return;
       case "failed":
         this.#lastFailure = news.message;

@@ -20,6 +20,8 @@ export interface LeaseThreadData {
 export type LeaseNews =
   | { readonly kind: "registered"; readonly identity: string }
   | { readonly kind: "lost" }
+  /** Who else lives, by queue; told when it differs from what was told before. */
+  | { readonly kind: "peers"; readonly peers: Readonly<Record<string, readonly string[]>> }
   | { readonly kind: "failed"; readonly message: string };
 
 /** Seconds without a tick after which the main thread is taken to hang: the lease is left to expire (FM-18). */
@@ -37,6 +39,7 @@ const marginMs = Math.min(1_000, leaseMs / 10);
 let client: Client | undefined;
 let silentChecks = 0;
 let lastTick = -1;
+let toldPeers = "";
 
 setInterval(() => {
   const tick = Atomics.load(ticks, 0);
@@ -86,6 +89,9 @@ async function keep(identity: string, heldUntil: number): Promise<void> {
       if (!renewed) return;
       heldUntil = askedAt + leaseMs - marginMs;
       pauseMs = intervalMs;
+      const peers = JSON.stringify(renewed.peers);
+      if (peers !== toldPeers) tell({ kind: "peers", peers: renewed.peers });
+      toldPeers = peers;
     } catch (error) {
       pauseMs = 0; // at once, on a fresh socket, while the lease lives (FM-19)
       await startOver(error);

@@ -30,7 +30,7 @@ export interface WorkerOptions {
   lease?: Duration;
   /** What a lost notification costs a ready job at most: 5 s if not given. */
   pollInterval?: Duration;
-  /** What a lost notification costs a scheduled job at most: 5 s if not given. */
+  /** What a lost notification costs a scheduled job at most: 5 s if not given, and not more. */
   promoteInterval?: Duration;
   /** How long stop() waits for running jobs before it aborts them: 25 s, under Kubernetes' 30, if not given. */
   drainTimeout?: Duration;

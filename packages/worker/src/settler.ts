@@ -89,15 +89,8 @@ export class Settler implements Part {
 
   /** Takes the successes that wait out of the next flush, for a claim to settle in its own commit; undefined if there are none. */
   takeAlong(): Companions | undefined {
-    const entries: Entry[] = [];
-    const others: Entry[] = [];
-    for (const entry of this.#waiting) {
-      const goes = entry.outcome.state === "completed" && !entry.isLeftBehind && entries.length < batchSize;
-      (goes ? entries : others).push(entry);
-    }
+    const entries = this.#take(({ outcome, isLeftBehind }) => outcome.state === "completed" && !isLeftBehind);
     if (entries.length === 0) return undefined;
-    this.#waiting = others;
-    this.#inFlight += entries.length;
     this.#claims += 1;
     const answered = () => {
       this.#inFlight -= entries.length;
@@ -124,6 +117,20 @@ export class Settler implements Part {
     };
   }
 
+  /** Takes the oldest of those wanted out of what waits, no two of one job: a lost claim's late outcome goes by itself. */
+  #take(isWanted: (entry: Entry) => boolean): Entry[] {
+    const taken = new Map<bigint, Entry>();
+    const left: Entry[] = [];
+    for (const entry of this.#waiting) {
+      const goes = taken.size < batchSize && isWanted(entry) && !taken.has(entry.claim.id);
+      if (goes) taken.set(entry.claim.id, entry);
+      else left.push(entry);
+    }
+    this.#waiting = left;
+    this.#inFlight += taken.size;
+    return [...taken.values()];
+  }
+
   async #flush(): Promise<void> {
     await endOfTurn(); // jobs that end in the same turn of the event loop come along, and a claim due in it takes them first
     while (this.#waiting.length > 0 && !this.#giveUp.signal.aborted) {
@@ -131,8 +138,7 @@ export class Settler implements Part {
         await orLate(this.#noClaims.promise, claimPatienceMs);
         await endOfTurn();
       }
-      const batch = this.#waiting.splice(0, batchSize);
-      this.#inFlight += batch.length;
+      const batch = this.#take(() => true);
       for (const state of ["completed", "scheduled", "dead"] as const) {
         const entries = batch.filter(({ outcome }) => outcome.state === state);
         if (entries.length > 0) await this.#write(entries);
@@ -203,8 +209,8 @@ function writeOutcomes(db: Executor, entries: Entry[]): Promise<{ id: bigint }[]
     case "completed":
       return statements.completeJobs(db, completionsOf(entries));
     case "scheduled":
-      return statements.retryJobs(db, { retried: statements.retriedJson(rows() as never) });
+      return statements.retryJobs(db, statements.retriedOf(rows() as never));
     default:
-      return statements.buryJobs(db, { buried: statements.buriedJson(rows() as never) });
+      return statements.buryJobs(db, statements.buriedOf(rows() as never));
   }
 }

@@ -4,9 +4,12 @@ import {
   createLocks,
   type Database,
   HarkError,
+  type JobReady,
   type Locks,
   openDatabase,
   orLate,
+  readJobReady,
+  statements,
 } from "@hark/core";
 import { Claimer } from "./claimer.ts";
 import { WorkerEvents } from "./events.ts";
@@ -21,8 +24,10 @@ import { Promoter } from "./scheduler/promoter.ts";
 import { Settler } from "./settler.ts";
 import { Sleeper } from "./sleeper.ts";
 import { missingHandlerWatch } from "./upkeep/missing-handlers.ts";
+import { OldSnapshotWatch } from "./upkeep/old-snapshots.ts";
 import { partitionUpkeep } from "./upkeep/partitions.ts";
 import { Rescuer } from "./upkeep/rescuer.ts";
+import { turnDelayMs } from "./turns.ts";
 import { statisticsUpkeep } from "./upkeep/statistics.ts";
 
 export type WorkerState = "new" | "starting" | "running" | "draining" | "stopped";
@@ -44,8 +49,8 @@ const flushDeadlineMs = 5_000;
 /** How long it waits for loops to end their step, in ms: above a query's own deadline, below a supervisor's patience. */
 const loopDeadlineMs = 11_000;
 
-/** Connections for settles and upkeep; claims, the listener and the lease have their own. */
-const maxConnections = 2;
+/** Connections for upkeep and for settles, two of which may claim along; the first claim, the listener and the lease have their own. */
+const maxConnections = 3;
 
 /** Builds the parts of a worker process and starts and stops them in order. See createWorker(). */
 export class Worker implements Stoppable, AsyncDisposable {
@@ -129,7 +134,14 @@ export class Worker implements Stoppable, AsyncDisposable {
           settler,
           lease,
           types,
-          sleeper: new Sleeper({ queue, gate, isListening, logger }),
+          sleeper: new Sleeper({
+            queue,
+            gate,
+            isListening,
+            isAnyReady: () => statements.isAnyReady(claimDb, { queue, types }),
+            pollMs,
+            logger,
+          }),
           pollMs,
           logger,
         }),
@@ -140,12 +152,14 @@ export class Worker implements Stoppable, AsyncDisposable {
       new Rescuer({ db, lease, executor, leaseMs, logger }),
       partitionUpkeep({ db, keepDays: settings.keepDays, logger }),
       statisticsUpkeep({ db, logger }),
+      new OldSnapshotWatch({ db, identity: () => lease.identity, logger }).loop,
       missingHandlerWatch({ db, queues: concurrency.keys(), types, logger }),
     ];
 
-    notifications.on(channels.jobReady, (queue) => {
-      if (queue === undefined) void gate.check(); // what cost the listener its session may have cost the gate its own
-      this.#wakeClaimers(queue);
+    notifications.on(channels.jobReady, (payload) => {
+      if (payload !== undefined) return this.#announce(readJobReady(payload));
+      void gate.check(); // what cost the listener its session may have cost the gate its own
+      this.#wakeClaimers();
     });
     notifications.on(channels.jobCancelled, (id) => {
       if (id !== undefined && /^\d{1,19}$/.test(id)) executor.abortJob(BigInt(id)); // anyone may send anything: it is a hint
@@ -211,9 +225,20 @@ export class Worker implements Stoppable, AsyncDisposable {
     await Promise.all([this.#db.close(), this.#claimDb.close()]);
   }
 
-  #wakeClaimers(queue?: string): void {
+  #wakeClaimers(): void {
+    for (const claimer of this.#claimers) claimer.wake();
+  }
+
+  /** Wakes the queue's claimer; one that sleeps lets so many other workers go first as the jobs are for. */
+  #announce({ queue, jobs, salt }: JobReady): void {
+    const me = this.#lease.identity;
     for (const claimer of this.#claimers) {
-      if (queue === undefined || claimer.queue === queue) claimer.wake();
+      if (claimer.queue !== queue) continue;
+      if (jobs === undefined || salt === undefined || me === undefined) claimer.wake();
+      else {
+        const wanted = Math.ceil(jobs / Math.max(this.#executor.wanted(queue), 1));
+        claimer.wake(turnDelayMs({ me, peers: this.#lease.peersOn(queue), salt, wanted }));
+      }
     }
   }
 

@@ -31,6 +31,8 @@ export const statsCommand = command({
         ...(queues.length === 1 ? [] : [row("(all)", stats.states)]),
       ],
     );
+    if (stats.isEstimated)
+      output.line("More than 100000 jobs wait: how many are scheduled, ready and parked is estimated.");
     output.document(stats);
     return exitCodes.ok;
   },

@@ -6,6 +6,7 @@ import { listenCheck, listenUrlCheck } from "./listen.ts";
 import { nodeCheck } from "./node.ts";
 import { notificationQueueCheck } from "./notification-queue.ts";
 import { oldTransactionsCheck } from "./old-transactions.ts";
+import { oldSnapshotsCheck } from "./old-snapshots.ts";
 import { privilegesCheck } from "./privileges.ts";
 import { schemaCheck } from "./schema.ts";
 import { serverCheck } from "./server.ts";
@@ -24,6 +25,7 @@ export const checks: readonly Check[] = [
   clockCheck,
   notificationQueueCheck,
   oldTransactionsCheck,
+  oldSnapshotsCheck,
   workersCheck,
   waitingTypesCheck,
   defaultPartitionsCheck,

@@ -1,7 +1,8 @@
 import { count, sum } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/node-postgres";
 import type { Database } from "../database.ts";
-import { jobs, runningJobs, stats } from "../schema/index.ts";
+import { runningJobs, stats } from "../schema/index.ts";
+import { countWaiting } from "./count-waiting.ts";
 
 /** How many jobs stand in each state. */
 export interface StateCounts {
@@ -23,17 +24,19 @@ export interface Stats {
   failed: number;
   states: StateCounts;
   queues: Record<string, StateCounts>;
+  /** More jobs wait than are counted one by one: what is `queued`, in all and by queue, is an estimate from a sample. */
+  isEstimated: boolean;
 }
 
-/** Counts jobs by state, in all and by queue. What is finished is summed from kept deltas, never counted over history. */
+/**
+ * Counts jobs by state, in all and by queue. What is finished is summed from kept deltas, never counted over history; what waits
+ * is counted up to 100,000 jobs and estimated beyond, so an answer takes about as long however many there are.
+ */
 export async function getStats({ pool }: Database): Promise<Stats> {
   // One snapshot: a job that moves between two counts would be in both or in neither.
-  const { waiting, running, finished } = await drizzle(pool).transaction(
+  const { waiting, isEstimated, running, finished } = await drizzle(pool).transaction(
     async (tx) => ({
-      waiting: await tx
-        .select({ queue: jobs.queue, state: jobs.state, count: count() })
-        .from(jobs)
-        .groupBy(jobs.queue, jobs.state),
+      ...(await countWaiting(tx)),
       running: await tx
         .select({ queue: runningJobs.queue, count: count() })
         .from(runningJobs)
@@ -74,6 +77,7 @@ export async function getStats({ pool }: Database): Promise<Stats> {
     failed: states.dead,
     states,
     queues: Object.fromEntries(byQueue),
+    isEstimated,
   };
 }
 

@@ -25,6 +25,7 @@ export const countLiveWorkers: Questions["countLiveWorkers"] = async (...asked) 
   (await questions()).countLiveWorkers(...asked);
 
 export { cancelJob } from "./cancel-job.ts";
+export { listOldSnapshots, type OldSnapshot } from "./old-snapshots.ts";
 export { requeueDeadJob } from "./requeue-dead-job.ts";
 export type { DeadJob } from "./dead-jobs.ts";
 export type { JobDetails } from "./get-job.ts";

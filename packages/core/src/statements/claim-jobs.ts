@@ -41,6 +41,12 @@ export interface ClaimAnswer {
   readonly settled: ReadonlySet<bigint>;
 }
 
+const runningColumns = `id, queue, type, payload, priority, attempt, max_attempts, crash_count, key, unique_key,
+                             run_at, created_at, started_at, worker, token`;
+const runningRows = `select id, queue, type, payload, priority, attempt + 1, max_attempts, crash_count, key, unique_key,
+            run_at, created_at, clock_timestamp(), $3, $4::uuid from next`;
+const claimedColumns = "id, type, payload, priority, attempt, max_attempts, crash_count, key";
+
 /**
  * The part of a statement that moves up to $2 of the most urgent ready jobs of queue $1 to worker $3, under token $4; higher
  * priority first, then older. Jobs whose key is running stay, and their keys are answered as blocked.
@@ -49,6 +55,8 @@ export interface ClaimAnswer {
  * - Running keys are left out by what the snapshot shows, so a claim never waits for a transaction that is still completing one
  *   of them. Two claims that meet a free key at once are decided by the unique index; the inserts go in key order, so that
  *   they wait for each other in one order only (FM-31).
+ * - Jobs without a key go in by themselves: `on conflict` inserts a row on approval and approves it in a second WAL record, which
+ *   cost each of them 48 B and a tenth of the claim's time.
  * - Jobs are deleted by id, never by ctid: a row that moved since it was read would stay behind, in both tables.
  */
 const claimedCtes = `
@@ -64,14 +72,16 @@ const claimedCtes = `
           select from hark.running_jobs held where held.queue = jobs.queue and held.key = jobs.key))
       order by priority desc, id limit $2
         for update skip locked),
-   claimed as (
-     insert into hark.running_jobs (id, queue, type, payload, priority, attempt, max_attempts, crash_count, key, unique_key,
-                                    run_at, created_at, started_at, worker, token)
-     select id, queue, type, payload, priority, attempt + 1, max_attempts, crash_count, key, unique_key,
-            run_at, created_at, clock_timestamp(), $3, $4::uuid
-       from next order by key, priority desc, id
+   keyed as (
+     insert into hark.running_jobs (${runningColumns})
+     ${runningRows} where key is not null order by key, priority desc, id
      on conflict (queue, key) where key is not null do nothing
-     returning id, type, payload, priority, attempt, max_attempts, crash_count, key),
+     returning ${claimedColumns}),
+   unkeyed as (
+     insert into hark.running_jobs (${runningColumns})
+     ${runningRows} where key is null
+     returning ${claimedColumns}),
+   claimed as (select * from keyed union all select * from unkeyed),
    gone as (delete from hark.jobs where id = any (array(select id from claimed))),
    blocked as (
      select key from next where key is not null and not exists (select from claimed where claimed.id = next.id)
@@ -81,7 +91,7 @@ const claimedCtes = `
       where held.queue = $1 and held.key is not null)`;
 
 const claimedRows = `
-   select id, type, payload, priority, attempt, max_attempts, crash_count, key from claimed
+   select ${claimedColumns} from claimed
    union all
    select null, null, null, null, null, null, null, key from blocked`;
 

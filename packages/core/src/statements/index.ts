@@ -1,7 +1,8 @@
 export type { Statement } from "./statement.ts";
 export { insertJobs, type InsertedJob, jobsJson, type NewJob } from "./insert-jobs.ts";
-export { promoteJobs, type Promotion } from "./promote-jobs.ts";
+export { promoteJobs, type Promotion, type PromotionRequest } from "./promote-jobs.ts";
 export { armGate, disarmGate, openWriters } from "./gate.ts";
+export { isAnyReady, probeJobs } from "./probe-jobs.ts";
 export {
   type ClaimAnswer,
   type ClaimedJob,
@@ -12,12 +13,13 @@ export {
 } from "./claim-jobs.ts";
 export { parkBlocked, parkJobs } from "./park-jobs.ts";
 export { type Claim, completeJobs, type Completions, completionsOf } from "./complete-jobs.ts";
-export { type RetriedJob, retriedJson, retryJobs } from "./retry-jobs.ts";
-export { buriedJson, type BuriedJob, buryJobs } from "./bury-jobs.ts";
+export { type RetriedJob, retriedOf, retryJobs } from "./retry-jobs.ts";
+export { buriedOf, type BuriedJob, buryJobs } from "./bury-jobs.ts";
 export { cancelJob } from "./cancel-job.ts";
 export { rescueJobs } from "./rescue-jobs.ts";
 export { unparkJobs } from "./unpark-jobs.ts";
 export { requeueJobs, type RequeuedJob } from "./requeue-jobs.ts";
 export { unhandledTypes } from "./unhandled-types.ts";
 export { certifyDeaths, leaveWorkers, registerWorker, renewLease, type Survey, surveyLeases } from "./worker-leases.ts";
-export { createPartitions, dropPartitions, foldStats } from "./upkeep.ts";
+export { type DeadRows, type HorizonHolder, horizonHolders, type HorizonRequest } from "./horizon-holders.ts";
+export { createPartitions, type DroppedHistory, dropPartitions, foldStats } from "./upkeep.ts";

@@ -1,5 +1,6 @@
 import type { Outcome } from "../outcome.ts";
 import type { Claim } from "./complete-jobs.ts";
+import { type OutcomesById, outcomesById, settledByOutcome } from "./outcomes-by-id.ts";
 import { asId, statement } from "./statement.ts";
 
 export type RetriedJob = Claim & Omit<Extract<Outcome, { state: "scheduled" }>, "state">;
@@ -8,40 +9,27 @@ export type RetriedJob = Claim & Omit<Extract<Outcome, { state: "scheduled" }>, 
  * Puts jobs back under their old ids, due after their delay, and answers the ids it moved. The same statement serves retries,
  * snoozes and jobs handed back by a worker that stops: they differ in delay, attempt and ending only.
  */
-export const retryJobs = statement<{ retried: string }, { id: bigint }>(
+export const retryJobs = statement<OutcomesById, { id: bigint }>(
   "retry-jobs",
-  ["retried"],
-  `with settled as (
-     delete from hark.running_jobs job
-      using jsonb_to_recordset($1::jsonb) as tried
-        (id bigint, token uuid, ending text, error text, delay_ms float8, attempt smallint)
-      where job.id = tried.id and job.token = tried.token
-     returning job.*, tried.ending, tried.error, tried.attempt as counted_attempt,
-               clock_timestamp() + tried.delay_ms * interval '1 ms' as retry_at, tried.delay_ms),
+  ["ids", "outcomes"],
+  `with ${settledByOutcome},
+   tried as (
+     select *, outcome ->> 'ending' as ending, outcome ->> 'error' as error, (outcome ->> 'attempt')::smallint as counted_attempt,
+            (outcome ->> 'delay_ms')::float8 as delay_ms,
+            clock_timestamp() + (outcome ->> 'delay_ms')::float8 * interval '1 ms' as retry_at from settled),
    back as (
      insert into hark.jobs (id, queue, type, payload, priority, attempt, max_attempts, crash_count, key, unique_key,
                             run_at, created_at, state)
      select id, queue, type, payload, priority, counted_attempt, max_attempts, crash_count, key, unique_key,
-            retry_at, created_at, case when delay_ms > 0 then 'scheduled' else 'ready' end from settled order by id),
+            retry_at, created_at, case when delay_ms > 0 then 'scheduled' else 'ready' end from tried order by id),
    ledger as (
      insert into hark.attempts (job_id, queue, type, attempt, ending, error, worker, token, started_at, finished_at, retry_at)
-     select id, queue, type, attempt, ending, error, worker, token, started_at, clock_timestamp(), retry_at from settled)
+     select id, queue, type, attempt, ending, error, worker, token, started_at, clock_timestamp(), retry_at from tried)
    select id from settled`,
   (row) => ({ id: asId(row.id) }),
 );
 
-/** The request of {@link retryJobs}, in id order (FM-31). */
-export function retriedJson(jobs: readonly RetriedJob[]): string {
-  return JSON.stringify(
-    jobs
-      .toSorted((one, other) => (one.id < other.id ? -1 : 1))
-      .map(({ id, token, ending, error, delayMs, attempt }) => ({
-        id: String(id),
-        token,
-        ending,
-        error,
-        delay_ms: delayMs,
-        attempt,
-      })),
-  );
+/** The request of {@link retryJobs}. */
+export function retriedOf(jobs: readonly RetriedJob[]): OutcomesById {
+  return outcomesById(jobs, ({ ending, error, delayMs, attempt }) => ({ ending, error, delay_ms: delayMs, attempt }));
 }

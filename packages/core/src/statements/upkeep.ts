@@ -1,6 +1,6 @@
 import { statement } from "./statement.ts";
 
-/** Makes the history's partitions of today and the days after it; answers how many were missing. */
+/** Makes the history's partitions of today and the days after it that are missing; answers how many. */
 export const createPartitions = statement<{ daysAhead: number }, { created: number }>(
   "create-partitions",
   ["daysAhead"],
@@ -8,23 +8,32 @@ export const createPartitions = statement<{ daysAhead: number }, { created: numb
   (row) => ({ created: row.created as number }),
 );
 
-/** Drops the history's partitions older than `keepDays`, whole; answers how many. */
-export const dropPartitions = statement<{ keepDays: number }, { dropped: number }>(
+export interface DroppedHistory {
+  /** Partitions: at most one a call, since its lock lasts as long as the call. */
+  readonly dropped: number;
+  /** Rows that had found no partition of their day; some at a time. */
+  readonly deleted: number;
+  /** Partitions that somebody reads or writes: they go another time. */
+  readonly waiting: number;
+}
+
+/** Drops some of the history older than `keepDays`. To be called until it answers that nothing went. */
+export const dropPartitions = statement<{ keepDays: number }, DroppedHistory>(
   "drop-partitions",
   ["keepDays"],
-  `select hark.drop_partitions($1) as dropped`,
-  (row) => ({ dropped: row.dropped as number }),
+  `select dropped, deleted, waiting from hark.drop_partitions($1)`,
+  (row) => ({ dropped: row.dropped as number, deleted: row.deleted as number, waiting: row.waiting as number }),
 );
 
-/** Folds the deltas of hark.stats into one row a queue. Readers see the rows before or after, and the same sums. */
-export const foldStats = statement<Record<string, never>, never>(
+/** Folds up to `limit` deltas of hark.stats into one row a queue, and answers how many. Readers see the same sums before and after. */
+export const foldStats = statement<{ limit: number }, { folded: number }>(
   "fold-stats",
-  [],
+  ["limit"],
   `with folded as (
-     delete from hark.stats where ctid = any (array(select ctid from hark.stats limit 10000 for update skip locked)) returning *)
-   insert into hark.stats (queue, completed, cancelled, dead)
-   select queue, sum(completed), sum(cancelled), sum(dead) from folded group by queue`,
-  () => {
-    throw new Error("folding returns no rows");
-  },
+     delete from hark.stats where ctid = any (array(select ctid from hark.stats limit $1 for update skip locked)) returning *),
+   kept as (
+     insert into hark.stats (queue, completed, cancelled, dead)
+     select queue, sum(completed), sum(cancelled), sum(dead) from folded group by queue)
+   select count(*)::int as folded from folded`,
+  (row) => ({ folded: row.folded as number }),
 );

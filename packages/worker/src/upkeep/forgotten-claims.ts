@@ -27,7 +27,7 @@ export class ForgottenClaims {
       ({ id, token, attempt }) =>
         ({ id, token, ending: "interrupted", error: null, delayMs: 0, attempt: attempt - 1 }) as const,
     );
-    const released = await statements.retryJobs(this.#db, { retried: statements.retriedJson(again) });
+    const released = await statements.retryJobs(this.#db, statements.retriedOf(again));
     this.#logger.warn({ released: released.length }, "handed back jobs whose claim was never answered");
   }
 }

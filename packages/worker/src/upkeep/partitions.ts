@@ -13,9 +13,17 @@ export function partitionUpkeep({ db, keepDays, logger }: { db: Database; keepDa
     restMs: hourMs,
     logger,
     async step() {
-      await statements.createPartitions(db, { daysAhead });
-      const [{ dropped } = { dropped: 0 }] = await statements.dropPartitions(db, { keepDays });
-      if (dropped > 0) logger.info({ dropped, keepDays }, "dropped old history");
+      // A day a time: making one locks the default partition for as long as the statement takes.
+      for (let days = 0; days <= daysAhead; days += 1) await statements.createPartitions(db, { daysAhead: days });
+      const [{ dropped, deleted, waiting } = { dropped: 0, deleted: 0, waiting: 0 }] = await statements.dropPartitions(
+        db,
+        { keepDays },
+      );
+      if (dropped > 0 || deleted > 0) {
+        logger.info({ dropped, deleted, keepDays }, "dropped old history");
+        return "again";
+      }
+      if (waiting > 0) logger.warn({ waiting, keepDays }, "old history is in use: it will be dropped another time");
       return "rest";
     },
   });

@@ -4,6 +4,9 @@ import { Loop } from "../runtime/loop.ts";
 /** Often enough that few deltas pile up, seldom enough to be no load, in ms. */
 const intervalMs = 60_000;
 
+/** Deltas folded in one statement. A worker that settles single jobs leaves more than that in a minute. */
+const batchSize = 10_000;
+
 /** Folds the deltas of finished jobs, and frees parked jobs that no hand-off saw. */
 export function statisticsUpkeep({ db, logger }: { db: Database; logger: Logger }): Loop {
   return new Loop({
@@ -11,10 +14,10 @@ export function statisticsUpkeep({ db, logger }: { db: Database; logger: Logger 
     restMs: intervalMs,
     logger,
     async step() {
-      await statements.foldStats(db, {});
+      const [{ folded } = { folded: 0 }] = await statements.foldStats(db, { limit: batchSize });
       const [{ unparked } = { unparked: 0 }] = await statements.unparkJobs(db, { limit: 1_000 });
       if (unparked > 0) logger.warn({ unparked }, "freed parked jobs that no hand-off had seen");
-      return "rest";
+      return folded === batchSize ? "again" : "rest";
     },
   });
 }
