@@ -31,8 +31,8 @@ export const builds: readonly Build[] = [
     edits: [
       {
         file: `${statements}/complete-jobs.ts`,
-        from: "where job.id = done.id and job.token = done.token",
-        to: "where job.id = done.id",
+        from: "and token = ($${first + 1}::uuid[])[width_bucket(id, $${first}::bigint[])]",
+        to: "and ($${first + 1}::uuid[]) is not null",
       },
     ],
     breaks: ["S6", "S5"],
