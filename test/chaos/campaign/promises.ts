@@ -1,6 +1,6 @@
 import { crashBudget } from "@hark/core";
 import type { Disturbance, Promises } from "../checker/study.ts";
-import { backoff } from "../processes/jobs.ts";
+import { attempts, backoff } from "../processes/jobs.ts";
 
 /** The runtime's own deadlines, in ms: an answer, and the longest rest of a loop whose steps fail (core/database.ts, worker/runtime/loop.ts). */
 const answerMs = 10_000;
@@ -46,8 +46,9 @@ export function promisesFor(leaseMs: number): Promises {
     leaseMs,
     backoff,
     crashBudget,
-    // The last job may take all the crashes it is allowed along, a lease each, and be tried to its last attempt.
-    finalWithinMs: crashBudget * (leaseMs + slackMs) + 6 * backoff.capMs + 10_000,
+    // The last job may crash as often as it is allowed, a lease each, wait as a suspect for the longest jobs of both workers, three
+    // leases each (docs/decisions/0007), and be tried to its last attempt.
+    finalWithinMs: crashBudget * (leaseMs + slackMs) + 2 * 3 * leaseMs + attempts * backoff.capMs + 5_000,
     rescueMs: leaseMs + slackMs,
     probeMs: 1_000,
     // A few ms in truth, as the figures say; the machine may have other things to do.
