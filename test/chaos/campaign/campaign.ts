@@ -50,7 +50,7 @@ export interface CampaignResult {
 /** Whose wall clock is wrong, where clocks can be faked. */
 const clocks: Record<string, NodeJS.ProcessEnv> = { "worker-2": skewed(3_600), "producer-1": skewed(-3_600) };
 
-/** How long every process together may take to begin, in ms. */
+/** How long a process may take to begin, in ms. */
 const beginMs = 60_000;
 /** How long there are only probes in the end, in ms. */
 const quietMs = 4_000;
@@ -109,7 +109,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
   let apiPort = 0;
   const apiUrl = await proxyFor("api");
   const api = add("api", "api-main.ts", () => ({ name: "api", databaseUrl: apiUrl, port: apiPort }));
-  await within(api.ready, "the API");
+  await allReady(members);
   apiPort = Number(new URL(api.url!).port); // the same when it comes back
   const lockers = ["locker-1", "locker-2"];
   for (const name of lockers) {
@@ -129,7 +129,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
       ...(place === 0 && { apiUrl: api.url }),
     }));
   }
-  await within(Promise.all([...members.values()].map((member) => member.ready)), "the processes");
+  await allReady(members);
   const stalls = cleanup.use(watchForStalls(ledger));
   for (const prober of probers.values()) prober.start();
   say(`${members.size} processes are ready${skews ? ", one an hour ahead and one an hour behind" : ""}`);
@@ -148,7 +148,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
   await storm(plan, stormMs, victims, say);
 
   for (const proxy of proxies.values()) await proxy.set(undefined);
-  await within(Promise.all([...members.values()].map((member) => member.ready)), "the processes after the storm");
+  await allReady(members);
   ledger.write({ event: "calm" });
   say("calm: everything is healed");
   await sleep(producersStayMs);
@@ -233,6 +233,14 @@ async function startPooler(serverUrl: string, cleanup: AsyncDisposableStack): Pr
   };
 }
 
-async function within(work: Promise<unknown>, what: string): Promise<void> {
-  if ((await orLate(work, beginMs)) === "late") throw new Error(`${what} did not begin within ${beginMs} ms`);
+/** Waits until every process does its work. Throws with the last words of those that do not come to it. */
+async function allReady(members: ReadonlyMap<string, Member>): Promise<void> {
+  await Promise.all(
+    [...members.values()].map(async (member) => {
+      if ((await orLate(member.ready, beginMs)) !== "late") return;
+      throw new Error(
+        `${member.name} was not ready within ${beginMs} ms. Its last words:\n${member.log.slice(-4_000)}`,
+      );
+    }),
+  );
 }

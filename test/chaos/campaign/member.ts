@@ -40,6 +40,7 @@ export class Member {
   #restMs = 0;
   #comesBack: Promise<void> = Promise.resolve();
   #ready = Promise.withResolvers<void>();
+  #isReady = false;
   readonly #killWithUs = (): void => void this.#child?.kill("SIGKILL");
 
   constructor(given: MemberOptions) {
@@ -94,13 +95,15 @@ export class Member {
       else {
         this.#url = news.url;
         ledger.write({ event: "ready", name: this.name, pid });
+        this.#isReady = true;
         this.#ready.resolve();
       }
     });
     child.once("exit", (code, signal) => {
       const by = this.#endedBy ?? (wasTold(folder, `${this.name}.${pid}`) ? "job" : undefined);
       ledger.write({ event: "exited", name: this.name, code: signal ?? code ?? "unknown", by, pid });
-      this.#ready = Promise.withResolvers();
+      if (this.#isReady) this.#ready = Promise.withResolvers(); // else whoever waits goes on waiting for the next start
+      this.#isReady = false;
       if (!this.#staysDown)
         this.#comesBack = rest(this.#restMs).then(() => (this.#staysDown ? undefined : this.start()));
     });
