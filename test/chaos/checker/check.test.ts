@@ -412,6 +412,25 @@ test("a probe is not late while its worker is disturbed, nor is a lease that a f
   expect(broken(story)).toEqual([]);
 });
 
+test("a process that stood still between claim and start begins while another does the job of its key", () => {
+  const story = new Story();
+  story.wish("21", 4_000, { does: "ignore", key: "page" });
+  story.say(4_500, 0, { event: "fault", kind: "stop", target: "worker-2", from: 4_500, to: 8_150, proof: "" });
+  story.worker(2, { id: "w2old", deadAt: 8_000, expiresAt: 7_900 });
+  story.attempt("21", 1, "crashed", 4_490, 8_010, 2);
+  story.rowOf("21", "crashed").worker = "w2old";
+  story.started("21", 2, 8_100, 3);
+  story.started("21", 1, 8_160, 2);
+  story.say(8_170, 2, { event: "aborted", id: "21", token: token("21", 1), reason: "LEASE_LOST" });
+  story.ended("21", 1, 8_180, 2, "threw");
+  story.ended("21", 2, 8_700, 3, "returned");
+  story.attempt("21", 2, "completed", 8_090, 8_710, 3);
+  const completed = { attempt: 2, crashCount: 1, startedAt: 8_090, finishedAt: 8_710, token: token("21", 2) };
+  story.job("21", "completed", completed);
+  story.final.stats.completed += 1;
+  expect(broken(story)).toEqual([]);
+});
+
 test("jobs of a worker that stopped are taken back when its registration is gone", () => {
   const story = new Story();
   story.final.workers.splice(0, 1);

@@ -1,3 +1,4 @@
+import type { Does } from "../ledger/entries.ts";
 import type { Invariant } from "./invariant.ts";
 import { type Claim, clockMs, type Disturbance, type Study } from "./study.ts";
 
@@ -107,9 +108,8 @@ export const runInvariants: Invariant[] = [
               Number.POSITIVE_INFINITY;
             if (endedAt <= run.at) continue;
             const lost = claimOf(study, former.id, former.token);
-            // What completes in the handler's own transaction has given its key back before the handler returns.
-            const isOver = lost && (lost.ending !== "completed" || former.does === "effect");
-            const wasLost = isOver && begun && lost.endedAt <= begun.startedAt;
+            // A process that stood still may begin, or go on, with what others have done since.
+            const wasLost = begun && lost && (hasEnded(lost, former.does, begun) || hasEnded(begun, run.does, lost));
             if (!wasLost) found.push(`key ${key}: job ${run.id} started while job ${former.id} ran`);
           }
         }
@@ -158,6 +158,14 @@ function graceEnd(study: Study, endedAt: number, pid: number): number {
     if (standstills.has(kind) && from <= until && to + newsMs > until) until = to + newsMs;
   }
   return until;
+}
+
+/**
+ * Whether a claim was lost before another began. What completes in its handler's own transaction has given its key back before the
+ * handler returns.
+ */
+function hasEnded(claim: Claim, does: Does, other: Claim): boolean {
+  return (claim.ending !== "completed" || does === "effect") && claim.endedAt <= other.startedAt;
 }
 
 function claimOf(study: Study, id: string, token: string): Claim | undefined {
