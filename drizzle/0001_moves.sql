@@ -275,5 +275,13 @@ LANGUAGE sql SECURITY DEFINER SET search_path = hark, pg_temp AS $$
     'key', key, 'unique_key', unique_key, 'max_attempts', max_attempts)) || jsonb_build_object('payload', payload)));
 $$;--> statement-breakpoint
 
+-- How many ready jobs wait in a queue, counted no further than `up_to`: for producers that stop when it is full. By the index,
+-- whatever stale statistics say, since it is asked again and again.
+CREATE FUNCTION hark.queue_depth(queue text, up_to integer) RETURNS integer
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = hark, pg_temp SET enable_seqscan = off AS $$
+  SELECT count(*)::integer
+    FROM (SELECT FROM hark.jobs ready WHERE ready.queue = queue_depth.queue AND ready.state = 'ready' LIMIT up_to) counted;
+$$;--> statement-breakpoint
+
 -- PostgreSQL opens every new function to PUBLIC: close them all. README, "Roles", says what to grant to whom.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA hark FROM PUBLIC;

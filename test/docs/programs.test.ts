@@ -46,6 +46,17 @@ test("the programs of the documents have no error of types", deadline, async () 
 /** What a program shows, or leaves in the database, by what it holds. */
 const outcomes: [holds: string, outcome: (output: string, pool: pg.Pool) => Promise<void>][] = [
   [
+    "createPayloadCipher(",
+    async (output, pool) => {
+      expect(output).toBe("QUEUE_FULL: try again in 1000 ms\n200\n403\n");
+      const { rows } = await pool.query<{ text: string }>(
+        "select payload::text as text from hark.finished_jobs where type = 'pay.charge'",
+      );
+      expect(rows.length).toBeGreaterThan(0);
+      for (const { text } of rows) expect(text).toMatch(/^\{"hark:sealed": "v1\.2026-11\./);
+    },
+  ],
+  [
     "completeIn(",
     async (_output, pool) => {
       const { rows: charged } = await pool.query(

@@ -76,6 +76,14 @@ const facts: [pattern: string, fact: (ran: Ran) => Promise<void>][] = [
       expect(await rows("select 1 as one")).toEqual([{ one: 1 }]);
     },
   ],
+  [
+    "migrate --roles",
+    async ({ output }) => {
+      expect(output).toContain("granted hark_producer, hark_worker, hark_reader, hark_admin");
+      const { length } = await rows("select from pg_roles where rolname like 'hark\\_%' and not rolcanlogin");
+      expect(length).toBe(4);
+    },
+  ],
   ["run hark migrate", async () => expect(await rows("select count(*) from hark.jobs")).toEqual([{ count: "0" }])],
   [
     "sign-up.ts",

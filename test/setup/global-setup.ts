@@ -1,4 +1,5 @@
 import { findInstalled, openTestDatabase } from "@hark/test/database";
+import pg from "pg";
 import type { TestProject } from "vitest/node";
 
 import { migrateTemplate } from "./template.ts";
@@ -18,6 +19,7 @@ declare module "vitest" {
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const server = await openTestDatabase({ binDirectory: installedOnRequest() });
+  const roles = await rolesOn(server.url);
   try {
     console.log(`Tests run on ${server.describe}.`);
     const url = await server.createDatabase();
@@ -29,7 +31,30 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await server.stop();
     throw error;
   }
-  return () => server.stop();
+  return async () => {
+    const added = (await rolesOn(server.url)).filter((role) => !roles.includes(role));
+    if (added.length > 0 && server.kind === "given")
+      await query(server.url, added.map((role) => `drop role ${role}`).join(";"));
+    await server.stop();
+  };
+}
+
+/** Hark's roles stand for the whole server: those that a test made go with the run. */
+async function rolesOn(url: string): Promise<string[]> {
+  const { roleNames } = await import("@hark/core");
+  const names = roleNames.map((name) => `'${name}'`).join(", ");
+  const { rows } = await query(url, `select rolname from pg_roles where rolname in (${names})`);
+  return (rows as { rolname: string }[]).map(({ rolname }) => rolname);
+}
+
+async function query(url: string, text: string): Promise<pg.QueryResult> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    return await client.query(text);
+  } finally {
+    await client.end();
+  }
 }
 
 function installedOnRequest(): string | undefined {

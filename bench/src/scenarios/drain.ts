@@ -13,7 +13,7 @@ const metrics = [
 
 /** Preloaded jobs that do nothing, from the start of the workers until the last one is written down as completed. */
 async function drain(run: Run, workers: number, isAnalysed: boolean): Promise<Record<string, number>> {
-  const jobs = run.isQuick ? 50_000 : 100_000;
+  const jobs = run.isQuick ? 50_000 : 200_000;
   await run.loadWorkers(workers);
   if (isAnalysed) await run.load(0, jobs);
   else {

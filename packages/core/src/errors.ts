@@ -42,6 +42,18 @@ export class InvalidPayloadError extends HarkError {
   }
 }
 
+/** A worker cannot open a payload: its job becomes a dead letter, since another try would find the same. */
+export class PayloadUnreadableError extends HarkError {
+  constructor({ type, queue }: { type: string; queue: string }, why: string) {
+    super(
+      "PAYLOAD_UNREADABLE",
+      { type, queue, why },
+      `The payload of this ${type} in ${queue} cannot be read: ${why}. Its job is a dead letter. Give the worker the cipher ` +
+        `with the key that sealed it, and requeue.`,
+    );
+  }
+}
+
 export class PayloadTooLargeError extends HarkError {
   constructor(type: string, bytes: number, maxBytes: number) {
     super(
@@ -150,6 +162,20 @@ export class LockTimeoutError extends HarkError {
   }
 }
 
+export class QueueFullError extends HarkError {
+  /** When it is worth trying again, in ms. */
+  readonly retryAfterMs = 1_000;
+
+  constructor(queue: string, depth: number, limit: number) {
+    super(
+      "QUEUE_FULL",
+      { queue, depth, limit },
+      `The queue ${queue} is full: ${depth} ready jobs wait, and its limit is ${limit}. Nothing was written. Try again in a ` +
+        `while, add workers, or raise maxDepth.`,
+    );
+  }
+}
+
 export class EnqueueTimeoutError extends HarkError {
   constructor(deadlineMs: number) {
     super(
@@ -208,6 +234,18 @@ export class SchemaVersionError extends HarkError {
           ? `The database's Hark schema is at version ${found}, this code needs ${wanted}. Run "hark migrate".`
           : `The database's Hark schema is at version ${found}, newer than the ${wanted} this code knows. Update Hark here.`);
     super("SCHEMA_VERSION", { found, wanted }, state);
+  }
+}
+
+export class RolesForbiddenError extends HarkError {
+  constructor(cause: Error) {
+    super(
+      "ROLES_FORBIDDEN",
+      {},
+      `The roles were not made: ${cause.message}. It takes the owner of the schema "hark", with CREATEROLE while a role is ` +
+        `missing. "hark migrate --roles --sql" prints the script for an administrator. Nothing was changed.`,
+      { cause },
+    );
   }
 }
 

@@ -27,14 +27,18 @@ export {
   LockTimeoutError,
   NotATransactionError,
   PayloadTooLargeError,
+  PayloadUnreadableError,
   ProducerClosedError,
+  QueueFullError,
   RetryAfterError,
+  RolesForbiddenError,
   SchemaVersionError,
   SnoozeError,
   UnknownJobTypeError,
   UnrecoverableError,
   WorkerStoppingError,
 } from "./errors.ts";
+export { FalseAlarms } from "./false-alarms.ts";
 export { type DrizzleTransaction, executorOf, type PgTransaction, type Transaction } from "./executor.ts";
 export {
   checkMaxAttempts,
@@ -50,7 +54,7 @@ export {
 } from "./job-definition.ts";
 export { errorText, jsonIssues, limits, storableText } from "./json.ts";
 export { type AcquireOptions, createLocks, type Lock, type Locks } from "./locks.ts";
-export { createLogger, type Logger, silentLogger } from "./log.ts";
+export { createLogger, type Logger, redactingLogger, silentLogger } from "./log.ts";
 export {
   checkSchema,
   migrate,
@@ -86,4 +90,14 @@ export {
   type StateCounts,
   type Stats,
 } from "./admin/index.ts";
+export {
+  type CipherOptions,
+  createPayloadCipher,
+  isSealed,
+  openPayload,
+  type PayloadCipher,
+  type SealedFor,
+} from "./payload-cipher.ts";
+export { hidden, loggable, maskPasswords, withoutRowText } from "./redact.ts";
+export { createRoles, readRolesScript, roleNames } from "./roles.ts";
 export * as statements from "./statements/index.ts";

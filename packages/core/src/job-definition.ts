@@ -4,6 +4,7 @@ import { type Duration, parseDuration } from "./clock.ts";
 import { InvalidOptionsError, InvalidPayloadError, type Issue, PayloadTooLargeError } from "./errors.ts";
 import { jsonIssues, limits } from "./json.ts";
 import { checkName } from "./names.ts";
+import { hideValues } from "./redact.ts";
 
 /** A kind of work as a value that producer and worker both import: no handler, no connection, no registry. */
 export interface JobDefinition<Type extends string = string, Input = any, Payload = any, Result = any> {
@@ -130,18 +131,23 @@ export function parsePayload<Payload>(
 ): Payload | Promise<Payload> {
   if (!job.payload) return input as Payload;
   const checked = job.payload["~standard"].validate(input);
-  return checked instanceof Promise ? checked.then((answer) => unwrap(job.type, answer)) : unwrap(job.type, checked);
+  return checked instanceof Promise
+    ? checked.then((answer) => unwrap(job.type, input, answer))
+    : unwrap(job.type, input, checked);
 }
 
-function unwrap<Payload>(type: string, answer: StandardSchemaV1.Result<Payload>): Payload {
+function unwrap<Payload>(type: string, input: unknown, answer: StandardSchemaV1.Result<Payload>): Payload {
   if (!answer.issues) return answer.value;
-  throw new InvalidPayloadError(type, answer.issues.map(plainIssue));
+  throw new InvalidPayloadError(
+    type,
+    answer.issues.map((issue) => plainIssue(issue, input)),
+  );
 }
 
-/** A Standard Schema issue with its path flattened to names and indexes. */
-function plainIssue({ message, path = [] }: StandardSchemaV1.Issue): Issue {
+/** A Standard Schema issue with its path flattened to names and indexes, and without the values that it quotes. */
+function plainIssue({ message, path = [] }: StandardSchemaV1.Issue, input: unknown): Issue {
   return {
-    message,
+    message: hideValues(message, input),
     path: path.map((step) => {
       const key = typeof step === "object" ? step.key : step;
       return typeof key === "symbol" ? String(key) : key;

@@ -4,6 +4,7 @@ import { jitter } from "./clock.ts";
 import type { Executor } from "./database.ts";
 import { InvalidOptionsError, LockLostError, LockTimeoutError } from "./errors.ts";
 import { executorOf, type Transaction } from "./executor.ts";
+import { FalseAlarms } from "./false-alarms.ts";
 import { limits } from "./json.ts";
 import { channels, type Notifications } from "./notifications.ts";
 import { asId, statement } from "./statements/statement.ts";
@@ -80,6 +81,7 @@ export function createLocks({
       checkRequest(key, ttlMs, waitMs);
       const waitEndsAt = performance.now() + waitMs;
       const released = new Bell();
+      const alarms = new FalseAlarms();
       let stopListening: (() => void) | undefined;
       try {
         for (;;) {
@@ -97,7 +99,9 @@ export function createLocks({
             if (hash === undefined || hash === answer.keyHash) released.ring();
           });
           const restMs = Math.min(leftMs, answer.expiresInMs + 5, notifications ? pollMs : jitter(100));
-          await released.wait(Math.max(restMs, 1), signal);
+          if (!(await released.wait(Math.max(restMs, 1), signal))) continue;
+          alarms.count(); // taken as false until the next look takes the lock and ends the wait
+          await alarms.pause(signal);
         }
       } finally {
         stopListening?.();
@@ -202,8 +206,9 @@ class Bell {
     this.#wake?.abort();
   }
 
-  async wait(ms: number, signal: AbortSignal | undefined): Promise<void> {
-    if (this.#hasRung) return;
+  /** Answers whether it was rung. */
+  async wait(ms: number, signal: AbortSignal | undefined): Promise<boolean> {
+    if (this.#hasRung) return true;
     const wake = (this.#wake = new AbortController());
     const abort = () => wake.abort();
     signal?.addEventListener("abort", abort);
@@ -215,6 +220,7 @@ class Bell {
       signal?.removeEventListener("abort", abort);
       this.#wake = undefined;
     }
+    return this.#hasRung;
   }
 }
 

@@ -22,9 +22,10 @@ export interface MigrateOptions {
 }
 
 /** In the repository the migrations stand at its root; a published package carries its own copy. */
-const folder = [join(import.meta.dirname, "../drizzle"), join(import.meta.dirname, "../../../drizzle")].find(
-  (candidate) => existsSync(join(candidate, "meta/_journal.json")),
-);
+export const folder: string | undefined = [
+  join(import.meta.dirname, "../drizzle"),
+  join(import.meta.dirname, "../../../drizzle"),
+].find((candidate) => existsSync(join(candidate, "meta/_journal.json")));
 
 /** How long one statement of a migration may take, in ms: an index over a large table takes its time. */
 const statementDeadlineMs = 600_000;
@@ -36,7 +37,7 @@ const lookDeadlineMs = 10_000;
 const goodbyeMs = 1_000;
 
 /** Class and key of the advisory lock under which migrations run: "hark" in ASCII, so that it meets no one else's (SEC-37). */
-const advisoryLock = [0x6861726b, 0x6d696772];
+export const advisoryLock: readonly number[] = [0x6861726b, 0x6d696772];
 
 /** Answers the migrations this code knows, as drizzle-kit wrote them. */
 export async function readMigrations(): Promise<Migration[]> {
@@ -71,7 +72,7 @@ export async function migrate({ connectionString, waitMs = 60_000 }: MigrateOpti
 
     await client.query("begin");
     await client.query(`select set_config('lock_timeout', $1, true)`, [`${waitMs}ms`]);
-    await client.query("select pg_advisory_xact_lock($1, $2)", advisoryLock);
+    await client.query("select pg_advisory_xact_lock($1, $2)", [...advisoryLock]);
     // From here on wait for nobody's table for long: what queues behind our lock request would stand still (FM-44).
     await client.query("set local lock_timeout = '3s'");
     await client.query("create schema if not exists hark");
@@ -157,7 +158,8 @@ function pendingOf(migrations: Migration[], ledger: LedgerRow[]): Migration[] {
   return migrations.slice(last);
 }
 
-async function withClient<Answer>(
+/** Runs `work` on a session of its own. Throws {@link DatabaseUnreachableError} if there is none. */
+export async function withClient<Answer>(
   connectionString: string,
   deadlineMs: number,
   work: (client: Client) => Promise<Answer>,

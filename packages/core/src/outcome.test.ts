@@ -9,7 +9,7 @@ const endings: fc.Arbitrary<Ending> = fc.oneof(
   fc.constant<Ending>({ kind: "error", error }),
   fc.nat(1e9).map<Ending>((delayMs) => ({ kind: "retry_after", error, delayMs })),
   fc
-    .constantFrom("unrecoverable" as const, "invalid_payload" as const)
+    .constantFrom("unrecoverable" as const, "invalid_payload" as const, "payload_unreadable" as const)
     .map<Ending>((reason) => ({ kind: "fatal", error, reason })),
   fc.constant<Ending>({ kind: "timeout", error }),
   fc.constant<Ending>({ kind: "cancelled" }),

@@ -6,14 +6,23 @@ export type Ending =
   | { readonly kind: "completed"; readonly resultJson: string | null }
   | { readonly kind: "error"; readonly error: unknown }
   | { readonly kind: "retry_after"; readonly error: unknown; readonly delayMs: number }
-  | { readonly kind: "fatal"; readonly error: unknown; readonly reason: "unrecoverable" | "invalid_payload" }
+  | {
+      readonly kind: "fatal";
+      readonly error: unknown;
+      readonly reason: "unrecoverable" | "invalid_payload" | "payload_unreadable";
+    }
   | { readonly kind: "timeout"; readonly error: unknown }
   | { readonly kind: "cancelled" }
   | { readonly kind: "snoozed"; readonly delayMs: number }
   | { readonly kind: "interrupted" }
   | { readonly kind: "crashed" };
 
-export type DeadReason = "attempts_exhausted" | "unrecoverable" | "invalid_payload" | "worker_died";
+export type DeadReason =
+  | "attempts_exhausted"
+  | "unrecoverable"
+  | "invalid_payload"
+  | "payload_unreadable"
+  | "worker_died";
 
 /** What becomes of the job: the state it goes to, with what that state needs. */
 export type Outcome =

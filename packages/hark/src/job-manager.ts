@@ -2,6 +2,7 @@ import {
   checkConnection,
   checkSchema,
   createLogger,
+  redactingLogger,
   type Database,
   describeUrl,
   getStats,
@@ -66,7 +67,7 @@ export class JobManager implements AsyncDisposable {
   /** Connects to nothing yet. Throws InvalidOptionsError with everything that is wrong with the options. */
   constructor(options: JobManagerOptions) {
     this.#settings = check("JobManager", managerSettings, options);
-    this.#logger = this.#settings.logger ?? createLogger();
+    this.#logger = redactingLogger(this.#settings.logger ?? createLogger());
     this.jobs = missionJobsWith(this.#settings.retryAttempts);
   }
 

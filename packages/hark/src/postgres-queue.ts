@@ -6,6 +6,7 @@ import {
   checkSchema,
   createLocks,
   createLogger,
+  redactingLogger,
   type Database,
   JobCancelledError,
   LeaseLostError,
@@ -89,7 +90,7 @@ export class PostgresQueue implements AsyncDisposable {
   constructor(options: PostgresQueueOptions) {
     const settings = check("PostgresQueue", queueSettings, options);
     const { connectionString, listenUrl = connectionString, lockTTL: leaseMs, pollInterval, retryAttempts } = settings;
-    const logger = (this.#logger = settings.logger ?? createLogger());
+    const logger = (this.#logger = redactingLogger(settings.logger ?? createLogger()));
     const name = (this.#name = settings.name ?? `${hostname()}:${process.pid}`);
     this.#connectionString = connectionString;
     this.#pollMs = pollInterval;

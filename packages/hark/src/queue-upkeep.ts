@@ -23,8 +23,8 @@ export class QueueUpkeep {
 
   constructor(parts: { db: Database; held: HeldJobs; leaseMs: number; logger: Logger }) {
     this.#db = parts.db;
-    const isHeld = (claim: statements.Claim) => parts.held.get(claim) !== undefined;
-    this.#forgotten = new ForgottenClaims({ db: parts.db, isHeld, logger: parts.logger });
+    const heldClaims = () => parts.held.all();
+    this.#forgotten = new ForgottenClaims({ db: parts.db, heldClaims, logger: parts.logger });
     this.#leaseMs = parts.leaseMs;
     this.#logger = parts.logger;
   }

@@ -1,3 +1,4 @@
+export type { MaxDepth } from "./depth-limit.ts";
 export {
   createProducer,
   type EnqueuedJob,

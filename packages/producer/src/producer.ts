@@ -5,6 +5,7 @@ import {
   checkPriority,
   type Database,
   type Duration,
+  type Executor,
   executorOf,
   type InputOf,
   InvalidOptionsError,
@@ -16,6 +17,7 @@ import {
   orLate,
   parseDuration,
   parsePayload,
+  type PayloadCipher,
   payloadJson,
   ProducerClosedError,
   type statements,
@@ -23,6 +25,7 @@ import {
   UnknownJobTypeError,
 } from "@hark/core";
 import { Coalescer, insert } from "./coalescer.ts";
+import { DepthLimit, type MaxDepth } from "./depth-limit.ts";
 import { type EnqueuedFrom, enqueueFrom, type EnqueueFromOptions } from "./enqueue-from.ts";
 
 export interface EnqueueOptions {
@@ -61,6 +64,7 @@ export interface Enqueuer {
    * a connection that breaks before the answer, or an answer that is overdue: then nobody can know. Calls with a unique key, or
    * whose payload schema is asynchronous, go at their own pace.
    * @throws UnknownJobTypeError, InvalidPayloadError, PayloadTooLargeError, InvalidOptionsError, InvalidNameError
+   * @throws QueueFullError if `maxDepth` is set and reached
    * @throws EnqueueTimeoutError after 20 s without an answer
    */
   enqueue<Job extends JobDefinition>(job: Job, payload: InputOf<Job>, options?: EnqueueOptions): Promise<EnqueuedJob>;
@@ -93,12 +97,24 @@ export interface Producer extends Enqueuer, AsyncDisposable {
   close(): Promise<void>;
 }
 
-export type ProducerOptions =
+export type ProducerOptions = {
+  /**
+   * Refuses jobs with QueueFullError while so many ready ones wait in their queue; no limit if not given. Counted about ten times a
+   * second at most, so several producers may go above it by what they insert in that time.
+   */
+  maxDepth?: MaxDepth | undefined;
+  /** Seals every payload, so that the database and who reads it never see one; workers need it too. Keys of jobs stay readable. */
+  cipher?: PayloadCipher | undefined;
+} & (
   | { pool: Parameters<typeof borrowPool>[0]; isPooled?: boolean }
   | { connectionString: string; maxConnections?: number; isPooled?: boolean }
-  | { database: Database };
+  | { database: Database }
+);
 
-/** Opens no connection and never migrates: it borrows the pool, or opens its own when it is first used. */
+/**
+ * Opens no connection and never migrates: it borrows the pool, or opens its own when it is first used.
+ * @throws InvalidOptionsError, InvalidNameError for a maxDepth that is none
+ */
 export function createProducer(options: ProducerOptions): Producer {
   const db: Database =
     "database" in options
@@ -106,8 +122,12 @@ export function createProducer(options: ProducerOptions): Producer {
       : "pool" in options
         ? borrowPool(options.pool, options)
         : openDatabase({ applicationName: "hark producer", ...options });
+  const depthLimit = options.maxDepth === undefined ? undefined : new DepthLimit(options.maxDepth);
   const coalescer = new Coalescer(db);
+  const guards = { depthLimit, cipher: options.cipher };
   const own = enqueuerOn(
+    db,
+    guards,
     (job) => coalescer.insert(job),
     (jobs) => insert(db, jobs),
   );
@@ -136,6 +156,8 @@ export function createProducer(options: ProducerOptions): Producer {
       // At once: what a transaction wrote must be there when it goes on.
       const executor = executorOf(tx);
       return enqueuerOn(
+        executor,
+        guards,
         async (job) => (await insert(executor, [job]))[0]!,
         (jobs) => insert(executor, jobs),
       );
@@ -149,22 +171,31 @@ export function createProducer(options: ProducerOptions): Producer {
 const closeDeadlineMs = 10_000;
 
 function enqueuerOn(
+  executor: Executor,
+  { depthLimit, cipher }: { depthLimit: DepthLimit | undefined; cipher: PayloadCipher | undefined },
   insertOne: (job: statements.NewJob) => Promise<EnqueuedJob>,
   insertAll: (jobs: statements.NewJob[]) => Promise<EnqueuedJob[]>,
 ): Enqueuer {
+  const insertAdmitted = async (jobs: statements.NewJob[]) => {
+    if (jobs.length === 0) return [];
+    if (depthLimit) await depthLimit.admit(executor, jobs);
+    return insertAll(jobs);
+  };
   return {
     async enqueue(job, payload, options) {
-      return insertOne(await checkJob(job, payload, options));
+      const checked = await checkJob(job, payload, options, cipher);
+      if (depthLimit) await depthLimit.admit(executor, [checked]);
+      return insertOne(checked);
     },
     async enqueueMany(requests) {
       const jobs: statements.NewJob[] = [];
       for (const { job, payload, options } of requests as readonly JobRequest[])
-        jobs.push(await checkJob(job, payload, options));
-      return jobs.length ? insertAll(jobs) : [];
+        jobs.push(await checkJob(job, payload, options, cipher));
+      return insertAdmitted(jobs);
     },
     enqueueFrom(source, fromOptions = {}) {
-      const check = ({ job, payload, options }: JobRequest) => checkJob(job, payload, options);
-      return enqueueFrom(source, fromOptions, { check, insert: insertAll });
+      const check = ({ job, payload, options }: JobRequest) => checkJob(job, payload, options, cipher);
+      return enqueueFrom(source, fromOptions, { check, insert: insertAdmitted });
     },
   };
 }
@@ -174,15 +205,17 @@ async function checkJob(
   job: JobDefinition,
   payload: unknown,
   options: EnqueueOptions = {},
+  cipher?: PayloadCipher,
 ): Promise<statements.NewJob> {
   if (typeof job !== "object" || job === null || typeof job.type !== "string") throw new UnknownJobTypeError(job, []);
   const json = payloadJson(job.type, payload);
   const parsed: unknown = await parsePayload(job, payload);
   checkKnownOptions(options);
+  const queue = options.queue === undefined ? job.queue : checkName("queue", options.queue);
   return {
     type: job.type,
-    queue: options.queue === undefined ? job.queue : checkName("queue", options.queue),
-    payloadJson: json,
+    queue,
+    payloadJson: cipher ? cipher.seal(json, { type: job.type, queue }) : json,
     priority: options.priority === undefined ? job.priority : checkPriority(options.priority),
     maxAttempts: options.maxAttempts === undefined ? job.maxAttempts : checkMaxAttempts(options.maxAttempts),
     key: checkKey("key", options.key ?? job.key?.(parsed)),

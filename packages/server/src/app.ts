@@ -2,11 +2,13 @@ import type { Logger } from "@hark/core";
 import { Hono } from "hono";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { RequestRefusedError } from "./errors.ts";
+import type { Env } from "./middleware/access.ts";
 import { authorizeBy, type Credentials } from "./middleware/authorize.ts";
 import { refuseCrossSite } from "./middleware/cross-site.ts";
 import { answerFailure } from "./middleware/errors.ts";
 import { secureHeaders } from "./middleware/headers.ts";
 import { checkHost } from "./middleware/host.ts";
+import { limitRate, type RateLimit, RateLimiter } from "./middleware/rate-limit.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { type MissionParts, missionRoutes } from "./routes/mission.ts";
 
@@ -14,12 +16,14 @@ export interface AppParts extends MissionParts {
   readonly credentials: Credentials;
   /** Hosts that requests may name; undefined allows every host. */
   readonly allowedHosts: readonly string[] | undefined;
+  /** Of each caller; undefined for none. */
+  readonly rateLimit: RateLimit | undefined;
   readonly logger: Logger;
 }
 
 /** The whole API, in the order that a request meets it. What stands above the credential is open to all. */
-export function buildApp({ credentials, allowedHosts, ...mission }: AppParts): Hono {
-  const app = new Hono();
+export function buildApp({ credentials, allowedHosts, rateLimit, ...mission }: AppParts): Hono<Env> {
+  const app = new Hono<Env>();
   const refuse = (error: unknown, c: { req: { method: string; path: string } }) =>
     answerFailure(error, c.req, mission.logger);
   app.onError(refuse);
@@ -43,6 +47,7 @@ export function buildApp({ credentials, allowedHosts, ...mission }: AppParts): H
 
   app.use(refuseCrossSite());
   app.use(authorizeBy(credentials));
+  if (rateLimit) app.use(limitRate(new RateLimiter(rateLimit)));
   app.route("/api/queue", missionRoutes(mission));
   return app;
 }

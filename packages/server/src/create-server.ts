@@ -7,14 +7,17 @@ import {
   type JobDefinition,
   type Logger,
   openDatabase,
+  type PayloadCipher,
+  redactingLogger,
 } from "@hark/core";
-import { createProducer, type Producer } from "@hark/producer";
+import { createProducer, type MaxDepth, type Producer } from "@hark/producer";
 import { getRequestListener } from "@hono/node-server";
 import { buildApp } from "./app.ts";
 import { RequestRefusedError } from "./errors.ts";
-import { checkCredentials, type Credentials } from "./middleware/authorize.ts";
+import { checkCredentials, type Credentials, isClosed } from "./middleware/authorize.ts";
 import { answerFailure } from "./middleware/errors.ts";
 import { loopbackNames } from "./middleware/host.ts";
+import type { RateLimit } from "./middleware/rate-limit.ts";
 import { missionJobs } from "./mission-jobs.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -32,12 +35,20 @@ export type ServerOptions = DatabaseChoice &
     openTypes?: boolean;
     /** Enqueues; one on the same database if not given. */
     producer?: Producer;
+    /** Refuses jobs for a queue that has so many ready ones with 429; no limit if not given. Not with `producer`: give it there. */
+    maxDepth?: MaxDepth;
+    /** Seals the payloads of what is enqueued. Not with `producer`: give it there. */
+    cipher?: PayloadCipher;
     /** What runs jobs in this process. Without it the workers' leases in the database tell. */
     runtime?: Runtime;
     /** Hosts that requests may name, with or without a port. Without a credential only loopback names if not given, else all. */
     allowedHosts?: readonly string[];
     /** Most bytes of a request's body; 512 KiB if not given: a payload at its limit, with room for escapes. */
     maxBodyBytes?: number;
+    /** Requests of each caller, a token or whatever `authorize` lets in; 500 a second, 1,000 at once, if not given. */
+    rateLimit?: RateLimit | false;
+    /** Keeps payloads out of every answer, and does not read them: for a server whose database role is hark_reader (SEC-23). */
+    hidePayloads?: boolean;
     logger?: Logger;
   };
 
@@ -56,27 +67,32 @@ export interface HarkServer extends AsyncDisposable {
  */
 export function createServer(options: ServerOptions): HarkServer {
   checkCredentials(options);
-  const { token, authorize, openTypes = false, runtime, logger = createLogger() } = options;
+  const { token, tokens, authorize, openTypes = false, hidePayloads = false, runtime } = options;
+  const logger = redactingLogger(options.logger ?? createLogger());
+  const credentials = { token, tokens, authorize };
   const jobs = jobsByType(options.jobs ?? missionJobs);
   const database = databaseOf(options);
-  const isOpen = token === undefined && authorize === undefined;
 
   const app = buildApp({
     database,
-    producer: options.producer ?? createProducer({ database }),
+    producer: options.producer ?? createProducer({ database, maxDepth: options.maxDepth, cipher: options.cipher }),
     jobs,
     openTypes,
     runtime,
     logger,
-    credentials: { token, authorize },
-    allowedHosts: options.allowedHosts ?? (isOpen ? loopbackNames : undefined),
+    credentials,
+    hidePayloads,
+    rateLimit: checkRateLimit(options.rateLimit ?? { perSecond: 500 }),
+    allowedHosts: options.allowedHosts ?? (isClosed(credentials) ? undefined : loopbackNames),
     maxBodyBytes: options.maxBodyBytes ?? 524_288,
   });
   const fetch = async (request: Request) => app.fetch(request);
+  // With the sockets: who calls without a credential is judged by the address.
+  const fetchFromNode = async (request: Request, sockets: object) => app.fetch(request, sockets);
   const close = async () => {
     if (!("database" in options)) await database.close();
   };
-  const listener = getRequestListener(fetch, {
+  const listener = getRequestListener(fetchFromNode, {
     overrideGlobalObjects: false, // the application's own Request and Response are not ours to replace
     errorHandler: () => answerFailure(unreadable(), { method: "", path: "" }, logger),
   });
@@ -86,6 +102,17 @@ export function createServer(options: ServerOptions): HarkServer {
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+function checkRateLimit(limit: RateLimit | false): RateLimit | undefined {
+  if (limit === false) return undefined;
+  for (const [name, value] of Object.entries(limit)) {
+    if (!(typeof value === "number" && value > 0 && Number.isFinite(value)))
+      throw new InvalidOptionsError("createServer", [
+        { path: ["rateLimit", name], message: `must be a number above 0, not ${String(value)}` },
+      ]);
+  }
+  return limit;
 }
 
 /** The one thing that fails outside the app: a request line or Host header that makes no URL. */

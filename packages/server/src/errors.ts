@@ -12,6 +12,8 @@ export class RequestRefusedError extends HarkError {
       | "INVALID_BODY"
       | "INVALID_QUERY"
       | "UNAUTHORIZED"
+      | "SCOPE_MISSING"
+      | "TOO_MANY_REQUESTS"
       | "CROSS_SITE"
       | "NOT_FOUND"
       | "DEAD_LETTER_NOT_FOUND"

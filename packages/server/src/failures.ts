@@ -1,9 +1,9 @@
-import { HarkError, type Issue, storableText } from "@hark/core";
+import { HarkError, type Issue, QueueFullError, storableText } from "@hark/core";
 import { RequestRefusedError } from "./errors.ts";
 
 /** What a caller may know about an error: never SQL, a stack, a host name or a cause (SEC-26). */
 export interface Failure {
-  readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 421 | 500 | 503;
+  readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 421 | 429 | 500 | 503;
   readonly code: string;
   readonly message: string;
   readonly issues?: readonly Issue[];
@@ -22,6 +22,8 @@ const statuses: Record<string, Failure["status"]> = {
   UNKNOWN_JOB_TYPE: 400,
   UNAUTHORIZED: 401,
   CROSS_SITE: 403,
+  SCOPE_MISSING: 403,
+  DATABASE_FORBIDS: 403,
   NOT_FOUND: 404,
   DEAD_LETTER_NOT_FOUND: 404,
   METHOD_NOT_ALLOWED: 405,
@@ -30,6 +32,8 @@ const statuses: Record<string, Failure["status"]> = {
   PAYLOAD_TOO_LARGE: 413,
   UNSUPPORTED_MEDIA_TYPE: 415,
   HOST_NOT_ALLOWED: 421,
+  TOO_MANY_REQUESTS: 429,
+  QUEUE_FULL: 429,
   DATABASE_TIMEOUT: 503,
   DATABASE_UNREACHABLE: 503,
   SCHEMA_VERSION: 503,
@@ -37,6 +41,7 @@ const statuses: Record<string, Failure["status"]> = {
 
 /** Our own words for what went wrong on our side: those of the error may name hosts or contain data. */
 const ownWords: Record<string, string> = {
+  DATABASE_FORBIDS: "The database role of this server may not do that. Nothing was changed.",
   DATABASE_UNREACHABLE: "The database does not answer. Nothing is lost: try again later.",
   SCHEMA_VERSION: `The database has no Hark schema that this server knows. Run "hark migrate" with the server's version.`,
 };
@@ -59,6 +64,9 @@ export function failureOf(error: unknown): Failure {
     message: ownWords[code] ?? storableText((error as HarkError).message, 1_000),
     ...(issues && { issues }),
     ...(error instanceof RequestRefusedError && { headers: error.headers }),
+    ...(error instanceof QueueFullError && {
+      headers: { "retry-after": String(Math.ceil(error.retryAfterMs / 1_000)) },
+    }),
   };
 }
 
@@ -88,10 +96,13 @@ const networkCodes = new Set([
  * Answers the code of an error that PostgreSQL or the way to it raised, however deep Drizzle wrapped it. SQLSTATEs are those of
  * the manual's appendix A; pg's own errors have none, only messages.
  */
-function databaseFault(error: unknown): "DATABASE_UNREACHABLE" | "DATABASE_TIMEOUT" | "SCHEMA_VERSION" | undefined {
+function databaseFault(
+  error: unknown,
+): "DATABASE_UNREACHABLE" | "DATABASE_TIMEOUT" | "SCHEMA_VERSION" | "DATABASE_FORBIDS" | undefined {
   for (let cause = error, depth = 0; cause instanceof Error && depth < 5; cause = cause.cause, depth += 1) {
     const code = "code" in cause ? String(cause.code) : "";
     if (code === "57014") return "DATABASE_TIMEOUT"; // query_canceled, by statement_timeout
+    if (code === "42501") return "DATABASE_FORBIDS"; // insufficient_privilege
     // Connection exceptions, shutdowns, too many connections, and a standby that takes no writes.
     if (networkCodes.has(code) || /^(08...|57P0.|53300|25006)$/.test(code)) return "DATABASE_UNREACHABLE";
     if (/^(42P01|42703|42883|3F000|3D000)$/.test(code)) return "SCHEMA_VERSION"; // no such table, column, function, schema, database

@@ -8,7 +8,9 @@ export {
   type MissionPayload,
   missionPayload,
 } from "./mission-jobs.ts";
-export type { Credentials, RequestHead } from "./middleware/authorize.ts";
+export type { Scope } from "./middleware/access.ts";
+export type { AccessToken, Credentials, RequestHead } from "./middleware/authorize.ts";
+export type { RateLimit } from "./middleware/rate-limit.ts";
 export type { Runtime, RuntimeHealth } from "./runtime.ts";
 export type { DeadLetter } from "./routes/dead-letters.ts";
 export type { QueueStats } from "./routes/queue-stats.ts";

@@ -7,7 +7,7 @@ import { Connections } from "./connections.ts";
 import { createServer, type HarkServer, type ServerOptions } from "./create-server.ts";
 import { CannotListenError, OpenServerError } from "./errors.ts";
 import { isLoopback } from "./loopback.ts";
-import { checkCredentials } from "./middleware/authorize.ts";
+import { checkCredentials, isClosed } from "./middleware/authorize.ts";
 import { failureBody } from "./middleware/errors.ts";
 import { loopbackNames } from "./middleware/host.ts";
 
@@ -28,6 +28,9 @@ export interface RunningServer extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+/** Below this many characters a token that other machines may try is worth a warning. */
+const safeLength = 32;
+
 /**
  * Runs the HTTP API on a port of its own.
  * @throws OpenServerError for an address beyond loopback without a credential; nothing listens then
@@ -46,7 +49,7 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
   await loadQuestions();
   const address = await resolve(host, port);
   const isLocal = isLoopback(address);
-  if (!isLocal && options.token === undefined && options.authorize === undefined) throw new OpenServerError(host);
+  if (!isLocal && !isClosed(options)) throw new OpenServerError(host);
 
   const http = createHttpServer({
     // SEC-20. Node looks for late requests every 30 s by itself, which would make 40 s of 10.
@@ -75,6 +78,11 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
   http.on("request", server.nodeListener);
   const url = `http://${isIPv6(address) ? `[${address}]` : address}:${bound}`;
   logger.info({ url }, "listening");
+  if (!isLocal && options.token !== undefined && options.token.length < safeLength)
+    logger.warn(
+      { url, leastLength: safeLength },
+      `the token is short enough to be guessed: "openssl rand -hex 32" makes one`,
+    );
 
   let closing: Promise<void> | undefined;
   const close = () => (closing ??= connections.close(drainMs).then(() => server.close()));

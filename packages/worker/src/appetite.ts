@@ -4,7 +4,7 @@
  */
 const aheadMs = 40;
 
-/** Most jobs claimed ahead, however short they are: two claims under way, and as many in hand meanwhile. */
+/** Most jobs claimed ahead, however short they are: one claim under way, and as many in hand meanwhile. */
 const mostAhead = 2_000;
 
 /** Attempts are counted over the last one to two windows of this many ms. */

@@ -10,8 +10,11 @@ import {
   limits,
   type Logger,
   longestTimerMs,
+  openPayload,
   parseDuration,
   parsePayload,
+  type PayloadCipher,
+  PayloadUnreadableError,
   RetryAfterError,
   SnoozeError,
   statements,
@@ -36,16 +39,22 @@ export class Attempt {
   #controller: AbortController | undefined;
   /** How long the handler has to end after its signal was aborted, in ms, before the attempt ends without it. */
   readonly #graceMs: number;
+  readonly #cipher: PayloadCipher | undefined;
   /** Ends the attempt without its handler, while that runs. */
   #leave: ((reason: unknown) => void) | undefined;
   readonly #ended = new Ended();
   #isCompletedInTransaction = false;
 
-  constructor(job: statements.ClaimedJob, handler: Handler, graceMs: number, logger: Logger) {
+  constructor(
+    job: statements.ClaimedJob,
+    handler: Handler,
+    parts: { graceMs: number; cipher: PayloadCipher | undefined; logger: Logger },
+  ) {
     this.job = job;
     this.#handler = handler;
-    this.#graceMs = graceMs;
-    this.#baseLogger = logger;
+    this.#graceMs = parts.graceMs;
+    this.#cipher = parts.cipher;
+    this.#baseLogger = parts.logger;
   }
 
   /** The handler completed the job inside its own transaction: if that committed, there is nothing left to settle. */
@@ -73,9 +82,10 @@ export class Attempt {
     const { job } = this.#handler;
     let payload: unknown;
     try {
-      const parsed: unknown = parsePayload(job, this.job.payload);
+      const parsed: unknown = parsePayload(job, openPayload(this.#cipher, this.job));
       payload = parsed instanceof Promise ? await parsed : parsed;
     } catch (error) {
+      if (error instanceof PayloadUnreadableError) return { kind: "fatal", reason: "payload_unreadable", error };
       if (error instanceof InvalidPayloadError) return { kind: "fatal", reason: "invalid_payload", error };
       return { kind: "error", error };
     }

@@ -5,6 +5,7 @@ import {
   LeaseLostError,
   type Logger,
   type Outcome,
+  type PayloadCipher,
   type statements,
   WorkerStoppingError,
 } from "@hark/core";
@@ -46,10 +47,11 @@ export class Executor implements Part {
   readonly #settler: Settler;
   readonly #events: WorkerEvents;
   readonly #graceMs: number;
+  readonly #cipher: PayloadCipher | undefined;
   readonly #logger: Logger;
   readonly #lanes: ReadonlyMap<string, Lane>;
-  /** By id and token, since after a lost lease the same job may come back before its former attempt has ended. */
-  readonly #attempts = new Map<string, Attempt>();
+  /** After a lost lease the same job may come back before its former attempt has ended: two of one id. */
+  readonly #attempts = new Set<Attempt>();
   readonly #quarantine = new Quarantine();
   #isStopping = false;
   /** Claiming waits for outcomes to be written. */
@@ -63,12 +65,14 @@ export class Executor implements Part {
     events: WorkerEvents;
     /** How long an aborted handler has to end, in ms. */
     graceMs: number;
+    cipher: PayloadCipher | undefined;
     logger: Logger;
   }) {
     this.#handlers = parts.handlers;
     this.#settler = parts.settler;
     this.#events = parts.events;
     this.#graceMs = parts.graceMs;
+    this.#cipher = parts.cipher;
     this.#logger = parts.logger;
     this.#lanes = new Map(
       [...parts.concurrency].map(([queue, concurrency]) => [
@@ -102,12 +106,12 @@ export class Executor implements Part {
     return this.#attempts.size;
   }
 
-  /** How many more jobs of a queue to claim now, beyond those that were asked for; 0 while it has enough. */
-  wanted(queue: string, asked = 0): number {
+  /** How many more jobs of a queue to claim now; 0 while it has enough. */
+  wanted(queue: string): number {
     const lane = this.#lanes.get(queue);
     this.#isPaused = this.#settler.backlog > mostBacklog;
     if (!lane || this.#isPaused || this.#quarantine.isTaken) return 0;
-    return lane.appetite.wanted(lane.limit.activeCount + lane.limit.pendingCount + asked);
+    return lane.appetite.wanted(lane.limit.activeCount + lane.limit.pendingCount);
   }
 
   /** Calls `onHungry` whenever the queue wants jobs. */
@@ -116,9 +120,9 @@ export class Executor implements Part {
     if (lane) lane.onHungry = onHungry;
   }
 
-  /** True while the claim's attempt runs, waits for its slot or has its outcome on the way. */
-  holds({ id, token }: statements.Claim): boolean {
-    return this.#attempts.has(`${id} ${token}`);
+  /** The claims whose attempt runs, waits for its slot or has its outcome on the way. */
+  heldClaims(): statements.Claim[] {
+    return [...this.#attempts].map(({ job }) => job);
   }
 
   submit(job: statements.ClaimedJob): void {
@@ -138,23 +142,30 @@ export class Executor implements Part {
     if (handler) this.#end(this.#take(job, handler), { kind: "interrupted" });
   }
 
-  abortJob(id: bigint): void {
-    for (const attempt of this.#attempts.values()) {
-      if (attempt.job.id === id) attempt.abort(new JobCancelledError(attempt.job));
+  /** The claims of a job that run here or wait for their slot: none, or one, or after a lost lease more. */
+  claimsOf(id: bigint): statements.Claim[] {
+    return [...this.#attempts].flatMap(({ job }) => (job.id === id ? [{ id, token: job.token }] : []));
+  }
+
+  /** Tells a running job that it was cancelled. */
+  abortClaim({ id, token }: statements.Claim): void {
+    for (const attempt of this.#attempts) {
+      const { job } = attempt;
+      if (job.id === id && job.token === token) attempt.abort(new JobCancelledError(job));
     }
   }
 
   /** Tells every running job that its worker stops, or lost its lease; what has not begun never does. */
   abortAll(why: "stopping" | "lease lost"): void {
     this.#dropUnstarted();
-    for (const attempt of this.#attempts.values()) {
+    for (const attempt of this.#attempts) {
       attempt.abort(why === "stopping" ? new WorkerStoppingError(attempt.job) : new LeaseLostError(attempt.job));
     }
   }
 
   #take(job: statements.ClaimedJob, handler: Handler): Attempt {
-    const attempt = new Attempt(job, handler, this.#graceMs, this.#logger);
-    this.#attempts.set(`${job.id} ${job.token}`, attempt);
+    const attempt = new Attempt(job, handler, { graceMs: this.#graceMs, cipher: this.#cipher, logger: this.#logger });
+    this.#attempts.add(attempt);
     return attempt;
   }
 
@@ -207,7 +218,7 @@ export class Executor implements Part {
 
   #settled(attempt: Attempt, ending: Ending, outcome: Outcome, settlement: Settlement): void {
     const { job, durationMs } = attempt;
-    this.#attempts.delete(`${job.id} ${job.token}`);
+    this.#attempts.delete(attempt);
     if (settlement === "settled") {
       this.#events.tell("settled", job, outcome, durationMs);
       this.#report(job, outcome, durationMs);

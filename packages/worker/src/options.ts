@@ -7,6 +7,8 @@ import {
   type Issue,
   type Logger,
   parseDuration,
+  type PayloadCipher,
+  redactingLogger,
 } from "@hark/core";
 import type { Handler } from "./implement.ts";
 
@@ -38,6 +40,8 @@ export interface WorkerOptions {
   abortTimeout?: Duration;
   /** Days that finished jobs are kept: 7 if not given. */
   keepDays?: number;
+  /** Opens payloads that a producer has sealed. A payload that it cannot open makes a dead letter of its job. */
+  cipher?: PayloadCipher;
 }
 
 /** Everything a worker needs, checked, in the units it counts in. */
@@ -56,6 +60,7 @@ export interface WorkerSettings {
   readonly drainMs: number;
   readonly abortMs: number;
   readonly keepDays: number;
+  readonly cipher: PayloadCipher | undefined;
 }
 
 /** Least lease, in ms: below it, a pause of the garbage collector or the disk costs jobs. */
@@ -99,13 +104,14 @@ export function parseOptions(options: WorkerOptions): WorkerSettings {
     handlers,
     concurrency: concurrencyByQueue(handlers, options.queues ?? 10, issues),
     name: options.name ?? `${hostname()}:${process.pid}`,
-    logger: options.logger ?? createLogger(),
+    logger: redactingLogger(options.logger ?? createLogger()),
     leaseMs: duration("lease", options.lease, 10_000, leastLeaseMs),
     pollMs: duration("pollInterval", options.pollInterval, 5_000, 100),
     promoteMs: duration("promoteInterval", options.promoteInterval, 5_000, 100),
     drainMs: duration("drainTimeout", options.drainTimeout, 25_000, 0),
     abortMs: duration("abortTimeout", options.abortTimeout, 5_000, 0),
     keepDays,
+    cipher: options.cipher,
   };
   if (issues.length) throw new InvalidOptionsError("createWorker", issues);
   return settings;

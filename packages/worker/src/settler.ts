@@ -34,8 +34,8 @@ export interface Companions {
   failed(error: unknown): void;
 }
 
-/** Most outcomes in one statement. Above some hundred the round trip is no longer what costs (performance.md, section 5). */
-const batchSize = 500;
+/** Most outcomes in one statement, as many as in one claim, which takes them along. */
+const batchSize = 1_000;
 
 /** Longest wait for a claim that is under way and will soon take outcomes along, in ms. */
 const claimPatienceMs = 20;

@@ -11,6 +11,7 @@ import {
   readJobReady,
   statements,
 } from "@hark/core";
+import { Cancellations } from "./cancellations.ts";
 import { Claimer } from "./claimer.ts";
 import { WorkerEvents } from "./events.ts";
 import { Executor } from "./executor.ts";
@@ -49,8 +50,8 @@ const flushDeadlineMs = 5_000;
 /** How long it waits for loops to end their step, in ms: above a query's own deadline, below a supervisor's patience. */
 const loopDeadlineMs = 11_000;
 
-/** Connections for upkeep and for settles, two of which may claim along; the first claim, the listener and the lease have their own. */
-const maxConnections = 3;
+/** Connections for settles and upkeep; claims, the listener and the lease have their own. */
+const maxConnections = 2;
 
 /** Builds the parts of a worker process and starts and stops them in order. See createWorker(). */
 export class Worker implements Stoppable, AsyncDisposable {
@@ -66,6 +67,8 @@ export class Worker implements Stoppable, AsyncDisposable {
   readonly #settler: Settler;
   readonly #executor: Executor;
   readonly #claimers: readonly Claimer[];
+  /** Works as long as jobs run. */
+  readonly #cancellations: Cancellations;
   /** What finds or makes work: stops first. */
   readonly #sources: readonly Part[];
   #state: WorkerState = "new";
@@ -109,6 +112,7 @@ export class Worker implements Stoppable, AsyncDisposable {
       settler,
       events,
       graceMs: settings.abortMs,
+      cipher: settings.cipher,
       logger,
     }));
     const lease = (this.#lease = new LeaseKeeper({
@@ -146,6 +150,7 @@ export class Worker implements Stoppable, AsyncDisposable {
           logger,
         }),
     );
+    this.#cancellations = new Cancellations({ db, notifications, executor, logger });
     this.#sources = [
       ...this.#claimers,
       new Promoter({ db, notifications, pollMs: settings.promoteMs, logger }),
@@ -160,9 +165,6 @@ export class Worker implements Stoppable, AsyncDisposable {
       if (payload !== undefined) return this.#announce(readJobReady(payload));
       void gate.check(); // what cost the listener its session may have cost the gate its own
       this.#wakeClaimers();
-    });
-    notifications.on(channels.jobCancelled, (id) => {
-      if (id !== undefined && /^\d{1,19}$/.test(id)) executor.abortJob(BigInt(id)); // anyone may send anything: it is a hint
     });
   }
 
@@ -255,6 +257,7 @@ export class Worker implements Stoppable, AsyncDisposable {
     }
     if (this.#stopping) return; // stopped while it started
     this.#listener.start();
+    this.#cancellations.start();
     for (const source of this.#sources) await source.start();
     this.#state = "running";
     logger.info(
@@ -283,7 +286,7 @@ export class Worker implements Stoppable, AsyncDisposable {
       // A handler that ignores its signal is given up on by its attempt; the settler then has all there is to write.
       if ((await orLate(drained, abortMs + flushDeadlineMs)) === "late") this.#settler.abandon();
     }
-    await orLate(this.#settler.stop(), flushDeadlineMs);
+    await orLate(Promise.all([this.#settler.stop(), this.#cancellations.stop()]), flushDeadlineMs);
     await this.#lease.stop();
     await this.#gate.close();
     await this.#listener.close();

@@ -1,4 +1,4 @@
-import { migrate, readMigrations, schemaVersion } from "@hark/core";
+import { createRoles, migrate, readMigrations, readRolesScript, roleNames, schemaVersion } from "@hark/core";
 import { command } from "../command.ts";
 import { findConnection } from "../connection.ts";
 import { type ExitCode, exitCodes } from "../exit-codes.ts";
@@ -11,29 +11,36 @@ export const migrateCommand = command({
   usage: "",
   about: `Brings the database's "hark" schema to this version, in one transaction; any number of processes may do so at once.
 --check changes nothing: it exits with 1 if migrations are pending, and with 4 if the schema is newer or was changed.
---sql needs no database: it prints the migrations as one script, for psql -1 or "drizzle-kit generate --custom".`,
+--sql needs no database: it prints the migrations as one script, for psql -1 or "drizzle-kit generate --custom".
+--roles also makes the roles ${roleNames.join(", ")}, and grants each what it needs and no more. Run it
+again after every migration. With --sql it prints the script for that instead, for whoever may create roles.`,
   words: { least: 0, most: 0 },
   flags: {
     check: { type: "boolean", help: "only say whether migrations are pending" },
+    roles: { type: "boolean", help: "also make the roles for producers, workers, readers and admins" },
     sql: { type: "boolean", help: "print the SQL instead of running it" },
     from: { type: "string", value: "<version>", help: "with --sql: the version the database has; 0 if not given" },
   },
   async run({ values, output }) {
     if (values.check && values.sql) throw new UsageError("Give either --check or --sql, not both.");
     if (values.from !== undefined && !values.sql) throw new UsageError("--from goes with --sql.");
-    if (values.sql) return printScript(values.from ?? "0", output);
+    if (values.roles && (values.check || values.from !== undefined))
+      throw new UsageError("--roles goes alone, or with --sql.");
+    if (values.sql) return values.roles ? printRoles(output) : printScript(values.from ?? "0", output);
 
     const { url } = await findConnection(values);
-    return values.check ? check(url, output) : apply(url, output);
+    return values.check ? check(url, output) : apply(url, { withRoles: values.roles === true, output });
   },
 });
 
-async function apply(url: string, output: Output): Promise<ExitCode> {
+async function apply(url: string, { withRoles, output }: { withRoles: boolean; output: Output }): Promise<ExitCode> {
   const applied = await migrate({ connectionString: url });
+  if (withRoles) await createRoles({ connectionString: url });
   const version = (await readMigrations()).length;
   for (const name of applied) output.line(`applied ${name}`);
   if (applied.length === 0) output.line(`nothing to apply: the schema is at version ${version}`);
-  output.document({ version, applied });
+  if (withRoles) output.line(`granted ${roleNames.join(", ")}`);
+  output.document({ version, applied, ...(withRoles && { roles: roleNames }) });
   return exitCodes.ok;
 }
 
@@ -53,6 +60,13 @@ async function printScript(from: string, output: Output): Promise<ExitCode> {
   }
   const script = migrationScript(migrations, Number(from));
   if (output.isJson) output.document({ from: Number(from), to: migrations.length, sql: script });
+  else process.stdout.write(script);
+  return exitCodes.ok;
+}
+
+async function printRoles(output: Output): Promise<ExitCode> {
+  const script = await readRolesScript();
+  if (output.isJson) output.document({ roles: roleNames, sql: script });
   else process.stdout.write(script);
   return exitCodes.ok;
 }

@@ -3,15 +3,17 @@ import { type Check, fail, ok, type Patient, warn } from "./check.ts";
 const read = ["select"];
 const write = ["select", "insert", "update", "delete"];
 
-/** What core's and the worker's statements do to each table; locking rows takes UPDATE. Partitions follow their parent. */
+/**
+ * What the worker's statements do to each table; locking rows takes UPDATE. Partitions follow their parent. The same as what
+ * drizzle/roles.sql grants to hark_worker.
+ */
 const workerTables: Readonly<Record<string, readonly string[]>> = {
   migrations: read,
   jobs: write,
   running_jobs: write,
   finished_jobs: ["select", "insert"],
-  dead_jobs: write,
+  dead_jobs: ["insert"],
   attempts: ["select", "insert"],
-  unique_keys: ["select", "insert"],
   workers: write,
   locks: write,
   stats: write,
@@ -43,7 +45,7 @@ export const privilegesCheck: Check = {
     ];
     const facts = { missingToEnqueue: enqueue, missingToWork: work };
     if (enqueue.length + work.length === 0) return ok("this role may enqueue and work", facts);
-    const advice = "As the schema's owner: grant what is missing to the role.";
+    const advice = `Grant it hark_producer or hark_worker, after "hark migrate --roles"; or what is missing, as the schema's owner.`;
     if (work.length === 0)
       return warn(`this role may work but not enqueue; missing: ${enqueue.join(", ")}`, advice, facts);
     if (enqueue.length === 0)

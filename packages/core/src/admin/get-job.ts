@@ -1,6 +1,7 @@
 import { asc, eq } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/node-postgres";
 import type { Database } from "../database.ts";
+import { shownPayload } from "../payload-cipher.ts";
 import { attempts, deadJobs, finishedJobs, jobs, runningJobs } from "../schema/index.ts";
 
 export interface JobDetails {
@@ -8,6 +9,7 @@ export interface JobDetails {
   state: "scheduled" | "ready" | "parked" | "running" | "completed" | "cancelled" | "dead";
   queue: string;
   type: string;
+  /** "[encrypted]" if it is sealed. */
   payload: unknown;
   priority: number;
   attempt: number;
@@ -27,7 +29,12 @@ export interface JobDetails {
 }
 
 /** Answers one job wherever it stands, with its ledger; undefined if it never existed or was pruned. */
-export async function getJob({ pool }: Database, id: bigint): Promise<JobDetails | undefined> {
+export async function getJob(database: Database, id: bigint): Promise<JobDetails | undefined> {
+  const found = await findJob(database, id);
+  return found && { ...found, payload: shownPayload(found.payload) };
+}
+
+async function findJob({ pool }: Database, id: bigint): Promise<JobDetails | undefined> {
   const db = drizzle(pool);
   // One snapshot, or a job that moves between two look-ups would be in neither.
   return db.transaction(

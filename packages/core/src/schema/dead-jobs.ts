@@ -9,7 +9,7 @@ export const deadJobs = hark.table(
     id: bigint({ mode: "bigint" }).primaryKey(),
     ...jobColumns(),
     reason: text({
-      enum: ["attempts_exhausted", "unrecoverable", "invalid_payload", "worker_died"],
+      enum: ["attempts_exhausted", "unrecoverable", "invalid_payload", "payload_unreadable", "worker_died"],
     }).notNull(),
     error: text().notNull(),
     startedAt: timestamp("started_at", { withTimezone: true }).notNull(),

@@ -1,5 +1,6 @@
 export type { Statement } from "./statement.ts";
 export { insertJobs, type InsertedJob, jobsJson, type NewJob } from "./insert-jobs.ts";
+export { queueDepth } from "./queue-depth.ts";
 export { promoteJobs, type Promotion, type PromotionRequest } from "./promote-jobs.ts";
 export { armGate, disarmGate, openWriters } from "./gate.ts";
 export { isAnyReady, probeJobs } from "./probe-jobs.ts";
@@ -16,6 +17,7 @@ export { type Claim, completeJobs, type Completions, completionsOf } from "./com
 export { type RetriedJob, retriedOf, retryJobs } from "./retry-jobs.ts";
 export { buriedOf, type BuriedJob, buryJobs } from "./bury-jobs.ts";
 export { cancelJob } from "./cancel-job.ts";
+export { heldClaims } from "./held-claims.ts";
 export { rescueJobs } from "./rescue-jobs.ts";
 export { unparkJobs } from "./unpark-jobs.ts";
 export { requeueJobs, type RequeuedJob } from "./requeue-jobs.ts";

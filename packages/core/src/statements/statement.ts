@@ -1,4 +1,5 @@
 import type { Executor } from "../database.ts";
+import { withoutRowText } from "../redact.ts";
 
 /** A row as drivers hand it over: names in snake_case, bigints perhaps still text. */
 export type RawRow = Record<string, unknown>;
@@ -19,7 +20,12 @@ export function statement<Request extends object, Row>(
 ): Statement<Request, Row> {
   const run = async (db: Executor, request: Request): Promise<Row[]> => {
     const values = parameters.map((parameter) => request[parameter]);
-    const { rows } = await db.query({ name: statementName, text, values });
+    let rows: RawRow[];
+    try {
+      ({ rows } = await db.query({ name: statementName, text, values }));
+    } catch (error) {
+      throw withoutRowText(error); // what it quotes may be a payload
+    }
     return rows.map(decode);
   };
   return Object.assign(run, { statementName, text });

@@ -1,47 +1,153 @@
 import { createHash, timingSafeEqual } from "node:crypto";
+import type { IncomingMessage } from "node:http";
 import { InvalidOptionsError } from "@hark/core";
-import type { MiddlewareHandler } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
 import { RequestRefusedError } from "../errors.ts";
+import { isLoopback } from "../loopback.ts";
+import { Access, type Env, type Scope } from "./access.ts";
+import { RateLimiter, tooManyRequests } from "./rate-limit.ts";
 
 /** What `authorize` may judge by. Not the body: that is read later, with its limits. */
 export type RequestHead = Pick<Request, "method" | "url" | "headers">;
 
+/** A bearer token of one caller, given as it is or, so that no configuration holds it, by its SHA-256 (SEC-11). */
+export type AccessToken = {
+  /** For limits and logs. Two tokens may share one while the old one is being replaced. */
+  name: string;
+  scopes: readonly Scope[];
+  /** Refused from then on; never if not given. */
+  expiresAt?: Date;
+} & ({ token: string } | { sha256: string });
+
 export interface Credentials {
-  /** Callers send it as `Authorization: Bearer ...`. */
+  /** Callers send it as `Authorization: Bearer ...`, and may do everything. */
   token?: string | undefined;
-  /** Decides instead of a token: true lets the request in. */
-  authorize?: ((request: RequestHead) => boolean | Promise<boolean>) | undefined;
+  /** Several callers, each with what it may do. Make a token with `openssl rand -hex 32`. */
+  tokens?: readonly AccessToken[] | undefined;
+  /** Decides instead of tokens: true lets the request do everything, a list of scopes what they say. */
+  authorize?: ((request: RequestHead) => boolean | readonly Scope[] | Promise<boolean | readonly Scope[]>) | undefined;
 }
 
-/** Throws {@link InvalidOptionsError} for a token that no header can carry, such as an empty environment variable. */
-export function checkCredentials({ token, authorize }: Credentials): void {
-  const refuse = (message: string) => {
-    throw new InvalidOptionsError("createServer", [{ path: ["token"], message }]);
+/** Whether there is any credential: without one a server is open to this machine, and closed to all others. */
+export const isClosed = ({ token, tokens, authorize }: Credentials): boolean =>
+  token !== undefined || tokens !== undefined || authorize !== undefined;
+
+/** Least characters of a token in a list: 32 of hex are 128 bits. `openssl rand -hex 32` makes 64. */
+const leastLength = 32;
+
+/**
+ * Requests without a valid token that one address may send in a row, and then in a second. Guessing 256 bits is hopeless; this
+ * keeps the trying cheap for us.
+ */
+const strangers = { burst: 100, perSecond: 2 };
+
+/** Throws {@link InvalidOptionsError} for credentials that contradict each other, or that no header can carry. */
+export function checkCredentials({ token, tokens, authorize }: Credentials): void {
+  const refuse = (message: string, ...path: (string | number)[]) => {
+    throw new InvalidOptionsError("createServer", [{ path, message }]);
   };
-  if (token !== undefined && authorize !== undefined) refuse("give either a token or authorize, not both");
-  if (token !== undefined && !/^[\x21-\x7e]+$/.test(token))
-    refuse("must be visible ASCII without spaces, and not empty");
+  if ([token, tokens, authorize].filter((given) => given !== undefined).length > 1)
+    refuse("give a token, tokens or authorize, and only one of them", "token");
+  if (token !== undefined && !isVisible(token)) refuse("must be visible ASCII without spaces, and not empty", "token");
+  if (tokens?.length === 0) refuse("is empty: nobody could call", "tokens");
+  for (const [place, given] of (tokens ?? []).entries()) {
+    if (!/^[\w.@:-]{1,100}$/.test(given.name))
+      refuse("must be 1 to 100 letters, digits and . _ @ : -", "tokens", place, "name");
+    if ("sha256" in given ? !/^[0-9a-f]{64}$/i.test(given.sha256) : !isVisible(given.token))
+      refuse("must have a token of visible ASCII, or its SHA-256 in hex", "tokens", place);
+    if ("token" in given && given.token.length < leastLength)
+      refuse(`must have at least ${leastLength} characters: make one with "openssl rand -hex 32"`, "tokens", place);
+    const wrong = given.scopes.find(
+      (scope) => !/^(read|enqueue|enqueue:[a-z0-9][a-z0-9_.:-]{0,62}|admin)$/.test(scope),
+    );
+    if (wrong !== undefined || given.scopes.length === 0)
+      refuse(`must be of read, enqueue, enqueue:<queue>, admin, not ${String(wrong)}`, "tokens", place, "scopes");
+    if (given.expiresAt !== undefined && Number.isNaN(given.expiresAt.getTime()))
+      refuse("must be a valid Date", "tokens", place, "expiresAt");
+  }
 }
 
-/** Lets in who proves to be allowed; everyone if there is no credential, which startServer permits on loopback only. */
-export function authorizeBy({ token, authorize }: Credentials): MiddlewareHandler {
-  const expected = token === undefined ? undefined : sha256(token);
+const isVisible = (token: string) => /^[\x21-\x7e]+$/.test(token);
+
+/** Lets in who proves to be allowed, and says what they may do. Without a credential: whoever is on this machine. */
+export function authorizeBy(credentials: Credentials): MiddlewareHandler<Env> {
+  const { authorize } = credentials;
+  const known = knownTokens(credentials);
+  const limiter = new RateLimiter(strangers);
   return async (c, next) => {
-    const { method, url, headers } = c.req.raw;
-    const isLetIn: unknown = authorize
-      ? await authorize({ method, url, headers })
-      : !expected || isToken(c.req.header("authorization"), expected);
-    if (isLetIn === true) return next(); // nothing merely truthy: JavaScript callers may answer a user, or an error
+    const peer = peerOf(c);
+    const access = !isClosed(credentials)
+      ? openAccess(peer)
+      : authorize
+        ? accessOf(await authorize(headOf(c)))
+        : holderOf(c.req.header("authorization"), known);
+    if (access) {
+      c.set("access", access);
+      return next();
+    }
+    const waitMs = limiter.take(peer ?? "unknown");
+    if (waitMs > 0) throw tooManyRequests(waitMs);
     throw new RequestRefusedError("UNAUTHORIZED", "Send the server's token as Authorization: Bearer <token>.", {
       headers: { "www-authenticate": `Bearer realm="hark"` },
     });
   };
 }
 
-/** Hashes have one length and hide by how much a guess is wrong; the comparison runs whatever was sent (SEC-12). */
-function isToken(header: string | undefined, expected: Buffer): boolean {
+function headOf({ req: { raw } }: Context): RequestHead {
+  return { method: raw.method, url: raw.url, headers: raw.headers };
+}
+
+/** The address at the other end of the socket, where there is one to see: not what a header says. */
+function peerOf(c: Context): string | undefined {
+  const { incoming } = (c.env ?? {}) as { incoming?: IncomingMessage };
+  return incoming?.socket?.remoteAddress;
+}
+
+/** Anyone on this machine. Where no socket is to be seen, the host's name has been checked, and that must do. */
+function openAccess(peer: string | undefined): Access | undefined {
+  return peer === undefined || isLoopback(peer) ? new Access("open", ["admin"]) : undefined;
+}
+
+/** Nothing merely truthy: JavaScript callers may answer a user, or an error. */
+function accessOf(answer: unknown): Access | undefined {
+  if (answer === true) return new Access("authorize", ["admin"]);
+  return Array.isArray(answer) && answer.length > 0 ? new Access("authorize", answer as Scope[]) : undefined;
+}
+
+interface KnownToken {
+  readonly hash: Buffer;
+  readonly access: Access;
+  readonly expiresAtMs: number;
+}
+
+function knownTokens({ token, tokens = [] }: Credentials): KnownToken[] {
+  const known = tokens.map((given) => ({
+    hash: "sha256" in given ? Buffer.from(given.sha256, "hex") : sha256(given.token),
+    access: new Access(given.name, given.scopes),
+    expiresAtMs: given.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY,
+  }));
+  if (token !== undefined)
+    known.push({
+      hash: sha256(token),
+      access: new Access("token", ["admin"]),
+      expiresAtMs: Number.POSITIVE_INFINITY,
+    });
+  return known;
+}
+
+/**
+ * Answers whose token was sent. Hashes have one length and hide by how much a guess is wrong; it is compared with every known one,
+ * whatever was sent and whichever fits, so that the time tells nothing (SEC-12).
+ */
+function holderOf(header: string | undefined, known: readonly KnownToken[]): Access | undefined {
   const [, sent] = /^bearer +([\x21-\x7e]+)$/i.exec(header ?? "") ?? [];
-  return timingSafeEqual(sha256(sent ?? ""), expected) && sent !== undefined;
+  const hash = sha256(sent ?? "");
+  let holder: Access | undefined;
+  for (const { hash: expected, access, expiresAtMs } of known) {
+    const isSame = timingSafeEqual(hash, expected);
+    if (isSame && Date.now() < expiresAtMs) holder = access;
+  }
+  return sent === undefined ? undefined : holder;
 }
 
 const sha256 = (text: string) => createHash("sha256").update(text).digest();

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { type HarkError, type Logger, storableText } from "@hark/core";
+import { loggable, type Logger, storableText } from "@hark/core";
 import { type Failure, failureOf } from "../failures.ts";
 
 /** The body of every answer that is not a success. */
@@ -25,22 +25,4 @@ export function answerFailure(error: unknown, request: { method: string; path: s
     status: failure.status,
     ...(failure.headers && { headers: failure.headers }),
   });
-}
-
-/** An error for the log: no statement, no parameters, no `detail` or `where`, which quote rows (SEC-25). */
-export function loggable(error: unknown): object {
-  if (!(error instanceof Error)) return { thrown: typeof error };
-  const { name, message, stack = "", cause } = error;
-  return {
-    name,
-    code: (error as Partial<HarkError>).code,
-    // Drizzle's message is the statement with its parameters; the cause says what was wrong with it.
-    message: message.startsWith("Failed query") ? "a query failed" : storableText(message.split("\n", 1)[0]!, 500),
-    frames: stack
-      .split("\n")
-      .filter((line) => /^\s+at /.test(line))
-      .slice(0, 10)
-      .join("\n"),
-    ...(cause !== undefined && { cause: loggable(cause) }),
-  };
 }

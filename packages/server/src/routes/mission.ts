@@ -12,6 +12,7 @@ import { type Context, Hono } from "hono";
 import { z } from "zod";
 import { changeDeadlineMs, within } from "../deadline.ts";
 import { RequestRefusedError } from "../errors.ts";
+import { type Env, needs } from "../middleware/access.ts";
 import { check, readBody } from "../middleware/body.ts";
 import { answerFailure } from "../middleware/errors.ts";
 import { defineMissionJob, metadataSchema, targetUrlSchema } from "../mission-jobs.ts";
@@ -26,6 +27,7 @@ export interface MissionParts {
   readonly openTypes: boolean;
   readonly runtime: Runtime | undefined;
   readonly maxBodyBytes: number;
+  readonly hidePayloads: boolean;
   readonly logger: Logger;
 }
 
@@ -68,23 +70,25 @@ export function missionRoutes({
   openTypes,
   runtime,
   maxBodyBytes,
+  hidePayloads,
   logger,
-}: MissionParts): Hono {
-  const routes = new Hono();
+}: MissionParts): Hono<Env> {
+  const routes = new Hono<Env>();
 
-  routes.post("/jobs", async (c) => {
+  routes.post("/jobs", needs("enqueue"), async (c) => {
     checkQuery(c, noQuery);
     const { type, target_url, metadata, priority } = await readBody(c.req.raw, newJob, maxBodyBytes);
     const job = jobs.get(type) ?? (openTypes ? defineMissionJob(type) : undefined);
     if (!job) throw new UnknownJobTypeError(type, [...jobs.keys()]);
 
+    c.get("access").checkEnqueue(job.queue);
     const options = { key: target_url, ...(priority !== undefined && { priority }) };
     const { id, status } = await within(changeDeadlineMs, producer.enqueue(job, { target_url, metadata }, options));
     const data = { id: String(id), type, target_url, priority: priority ?? job.priority, metadata };
     return c.json({ success: true, data: { ...data, status: status === "inserted" ? "queued" : status } }, 201);
   });
 
-  routes.get("/stats", async (c) => {
+  routes.get("/stats", needs("read"), async (c) => {
     checkQuery(c, noQuery);
     const { stats, failure, cause } = await queueStats(database, runtime, logger);
     if (!failure) return c.json({ success: true, data: stats });
@@ -92,13 +96,13 @@ export function missionRoutes({
     return c.json({ ...((await failed.json()) as object), data: stats }, 503);
   });
 
-  routes.get("/dead-letter", async (c) => {
+  routes.get("/dead-letter", needs("read"), async (c) => {
     const { limit } = checkQuery(c, listQuery);
-    const dead = await within(changeDeadlineMs, listDeadJobs(database, { limit }));
+    const dead = await within(changeDeadlineMs, listDeadJobs(database, { limit, withPayload: !hidePayloads }));
     return c.json({ success: true, data: dead.map(deadLetter), count: dead.length });
   });
 
-  routes.post("/dead-letter/requeue", async (c) => {
+  routes.post("/dead-letter/requeue", needs("admin"), async (c) => {
     checkQuery(c, noQuery);
     const choice = await readBody(c.req.raw, deadLetterChoice, maxBodyBytes);
     const requeued = await within(changeDeadlineMs, requeue(choice));

@@ -1,7 +1,6 @@
-import { countLiveWorkers, type Database, getStats, type Logger, type StateCounts } from "@hark/core";
+import { countLiveWorkers, type Database, getStats, loggable, type Logger, type StateCounts } from "@hark/core";
 import { readDeadlineMs, within } from "../deadline.ts";
 import { type Failure, failureOf } from "../failures.ts";
-import { loggable } from "../middleware/errors.ts";
 import type { Runtime, RuntimeHealth } from "../runtime.ts";
 
 /** The mission's stats. The counts are null while the database cannot be asked: nobody knows them then. */

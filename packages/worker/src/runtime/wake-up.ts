@@ -4,8 +4,11 @@
  */
 export class WakeUp {
   #rung = Promise.withResolvers<void>();
+  #hasRung = false;
 
   ring(): void {
+    if (this.#hasRung) return; // every job that ends may ring
+    this.#hasRung = true;
     this.#rung.resolve();
   }
 
@@ -17,6 +20,7 @@ export class WakeUp {
   /** Answers a promise that resolves at the next ring after this call. */
   arm(): Promise<void> {
     this.#rung = Promise.withResolvers<void>();
+    this.#hasRung = false;
     return this.#rung.promise;
   }
 }

@@ -1,6 +1,7 @@
 import {
   channels,
   type Database,
+  FalseAlarms,
   jitter,
   type Logger,
   longestPromoteMs,
@@ -41,20 +42,24 @@ export class Promoter implements Part {
   #markMs = Number.NEGATIVE_INFINITY;
   /** When all scheduled jobs are looked at again though there is a mark, in ms of the process clock. */
   #wholeLookAt = 0;
+  readonly #alarms = new FalseAlarms();
+  #isTold = false;
   #stopListening: (() => void) | undefined;
 
   constructor(parts: { db: Database; notifications: Notifications; pollMs: number; logger: Logger }) {
     this.#db = parts.db;
     this.#notifications = parts.notifications;
     const restMs = (this.#pollMs = Math.min(parts.pollMs, longestPromoteMs)); // what is due later is not announced
-    this.#loop = new Loop({ name: "promote", restMs, logger: parts.logger, step: () => this.#step() });
+    this.#loop = new Loop({ name: "promote", restMs, logger: parts.logger, step: (signal) => this.#step(signal) });
   }
 
   start(): void {
     this.#stopListening = this.#notifications.on(channels.jobScheduled, (dueAtMs) => {
       // Forged or garbled payloads are no number, and wake it once too often at worst.
       if (dueAtMs === undefined || !(Number(dueAtMs) >= this.#markMs)) this.#wholeLookAt = 0; // committed late, or missed
-      if (dueAtMs === undefined || !(Number(dueAtMs) >= this.#armedForMs)) this.#loop.wakeUp.ring();
+      if (dueAtMs !== undefined && Number(dueAtMs) >= this.#armedForMs) return;
+      this.#isTold = true;
+      this.#loop.wakeUp.ring();
     });
     this.#loop.start();
   }
@@ -64,7 +69,12 @@ export class Promoter implements Part {
     await this.#loop.stop();
   }
 
-  async #step(): Promise<Next> {
+  async #step(signal: AbortSignal): Promise<Next> {
+    if (this.#isTold) {
+      await this.#alarms.pause(signal);
+      this.#alarms.count(); // true ones come far less often: one a statement that schedules something earlier
+    }
+    this.#isTold = false;
     this.#armedForMs = Number.POSITIVE_INFINITY; // until the answer is known, every notification counts
     const isWhole = performance.now() >= this.#wholeLookAt;
     const { promoted, nextDueInMs, nextDueAtMs } = await this.#look(isWhole);

@@ -6,19 +6,20 @@ import { type Database, type Logger, statements } from "@hark/core";
  */
 export class ForgottenClaims {
   readonly #db: Database;
-  readonly #isHeld: (claim: statements.Claim) => boolean;
+  readonly #heldClaims: () => readonly statements.Claim[];
   readonly #logger: Logger;
   #suspects = new Set<string>();
 
-  constructor(parts: { db: Database; isHeld: (claim: statements.Claim) => boolean; logger: Logger }) {
+  constructor(parts: { db: Database; heldClaims: () => readonly statements.Claim[]; logger: Logger }) {
     this.#db = parts.db;
-    this.#isHeld = parts.isHeld;
+    this.#heldClaims = parts.heldClaims;
     this.#logger = parts.logger;
   }
 
   /** Call it with every survey's claims of this process. */
   async release(mine: statements.Survey["mine"]): Promise<void> {
-    const unknown = mine.filter((claim) => !this.#isHeld(claim));
+    const held = new Set(this.#heldClaims().map(({ id, token }) => `${id} ${token}`));
+    const unknown = mine.filter(({ id, token }) => !held.has(`${id} ${token}`));
     const forgotten = unknown.filter(({ id, token }) => this.#suspects.has(`${id} ${token}`));
     this.#suspects = new Set(unknown.map(({ id, token }) => `${id} ${token}`));
     if (forgotten.length === 0) return;

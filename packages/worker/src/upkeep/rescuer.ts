@@ -32,8 +32,8 @@ export class Rescuer implements Part {
     this.#lease = parts.lease;
     this.#leaseMs = parts.leaseMs;
     this.#logger = parts.logger;
-    const isHeld = (claim: statements.Claim) => parts.executor.holds(claim);
-    this.#forgotten = new ForgottenClaims({ db: parts.db, isHeld, logger: parts.logger });
+    const heldClaims = () => parts.executor.heldClaims();
+    this.#forgotten = new ForgottenClaims({ db: parts.db, heldClaims, logger: parts.logger });
     this.#loop = new Loop({ name: "rescue", restMs: parts.leaseMs, logger: parts.logger, step: () => this.#step() });
   }
 

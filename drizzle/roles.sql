@@ -1,0 +1,120 @@
+-- Four roles without a login, for least privilege: hark_producer, hark_worker, hark_reader, hark_admin. None inherits another
+-- (SEC-01). Optional: "hark migrate --roles" runs it after the migrations, "hark migrate --roles --sql" prints it. To be run again
+-- after every migration; it may be run any number of times. It wants the schema's owner, with CREATEROLE while a role is missing.
+-- Then: create role shop login password '...' in role hark_producer;
+
+DO $$
+DECLARE
+  role text;
+BEGIN
+  FOREACH role IN ARRAY ARRAY['hark_producer', 'hark_worker', 'hark_reader', 'hark_admin'] LOOP
+    CONTINUE WHEN EXISTS (SELECT FROM pg_roles WHERE rolname = role);
+    BEGIN
+      EXECUTE format('CREATE ROLE %I NOLOGIN', role);
+    EXCEPTION
+      WHEN duplicate_object OR unique_violation THEN NULL; -- roles belong to the whole server: another database was quicker
+    END;
+  END LOOP;
+END $$;
+
+-- Whose a job is: the login that enqueued it through one of our functions. Kept for 30 days, in a table that no role may read.
+CREATE TABLE IF NOT EXISTS hark.job_owners (
+  job_id bigint PRIMARY KEY,
+  owner name NOT NULL,
+  created_at timestamptz NOT NULL
+);
+
+-- What enqueue_many checks before it writes and insert_jobs leaves to its caller, who may be anyone with hark_producer; and whose
+-- the new jobs are. The limit is the one of a payload that was encrypted: half again as long as the 256 KiB it was.
+CREATE OR REPLACE FUNCTION hark.receive_jobs() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = hark, pg_temp AS $$
+DECLARE
+  wrong text;
+  received integer;
+BEGIN
+  SELECT CASE
+      WHEN octet_length(payload::text) > 393216 THEN 'has a payload over 393216 bytes'
+      WHEN NOT isfinite(run_at) OR run_at > created_at + interval '100 years 1 day' THEN 'is due in more than 100 years'
+      WHEN max_attempts > 1000 THEN 'has max_attempts over 1000'
+    END INTO wrong
+    FROM fresh
+   WHERE octet_length(payload::text) > 393216 OR NOT isfinite(run_at) OR run_at > created_at + interval '100 years 1 day'
+      OR max_attempts > 1000
+   LIMIT 1;
+  IF wrong IS NOT NULL THEN
+    RAISE EXCEPTION 'nothing was enqueued: a job %', wrong USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+
+  INSERT INTO job_owners (job_id, owner, created_at)
+  SELECT id, session_user, created_at FROM fresh WHERE attempt = 0 AND crash_count = 0 ON CONFLICT DO NOTHING;
+  GET DIAGNOSTICS received = ROW_COUNT;
+
+  -- One insert in fifty takes the oldest away, a hundred for each job it brought: twice as many as come.
+  IF random() < 0.02 THEN
+    DELETE FROM job_owners WHERE created_at < clock_timestamp() - interval '30 days' AND job_id = ANY (ARRAY(
+      SELECT job_id FROM job_owners ORDER BY job_id LIMIT least(100 * received, 10000) FOR UPDATE SKIP LOCKED));
+  END IF;
+  RETURN NULL;
+END $$;
+
+-- Only for inserts of somebody else than the schema's owner, which come through our functions: workers put jobs back themselves,
+-- and the owner pays nothing.
+CREATE OR REPLACE TRIGGER jobs_receive AFTER INSERT ON hark.jobs
+  REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT
+  WHEN (session_user <> current_user) EXECUTE FUNCTION hark.receive_jobs();
+
+-- What became of a job that the caller's login enqueued; no row for anybody else's, or for one that is long gone. `state` is
+-- 'waiting' or 'running' until it is 'completed', 'cancelled' or 'dead'.
+CREATE OR REPLACE FUNCTION hark.job_result(job_id bigint)
+RETURNS TABLE (state text, result jsonb, error text, finished_at timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = hark, pg_temp AS $$
+  WITH own AS MATERIALIZED (
+    SELECT held.job_id AS id FROM hark.job_owners held WHERE held.job_id = job_result.job_id AND owner = session_user)
+  SELECT 'waiting', NULL::jsonb, NULL::text, NULL::timestamptz FROM hark.jobs WHERE id = (SELECT id FROM own)
+  UNION ALL
+  SELECT 'running', NULL, NULL, NULL FROM hark.running_jobs WHERE id = (SELECT id FROM own)
+  UNION ALL
+  SELECT state, result, NULL, finished_at FROM hark.finished_jobs WHERE id = (SELECT id FROM own)
+  UNION ALL
+  SELECT 'dead', NULL, error, finished_at FROM hark.dead_jobs WHERE id = (SELECT id FROM own)
+$$;
+
+-- Start from nothing, so that what a former version granted goes.
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA hark FROM PUBLIC, hark_producer, hark_worker, hark_reader, hark_admin;
+REVOKE ALL ON ALL TABLES IN SCHEMA hark FROM PUBLIC, hark_producer, hark_worker, hark_reader, hark_admin;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA hark FROM PUBLIC, hark_producer, hark_worker, hark_reader, hark_admin;
+REVOKE ALL ON SCHEMA hark FROM PUBLIC, hark_producer, hark_worker, hark_reader, hark_admin;
+GRANT USAGE ON SCHEMA hark TO hark_producer, hark_worker, hark_reader, hark_admin;
+
+-- Enqueues, asks how full a queue is, and reads what became of its own jobs. It sees no table.
+GRANT EXECUTE ON FUNCTION hark.enqueue, hark.enqueue_many, hark.insert_jobs, hark.queue_depth, hark.job_result TO hark_producer;
+
+-- Runs jobs: the moves of core's statements, locks and upkeep.
+GRANT SELECT ON hark.migrations TO hark_worker;
+GRANT SELECT, INSERT, UPDATE, DELETE ON hark.jobs, hark.running_jobs, hark.workers, hark.locks, hark.stats TO hark_worker;
+GRANT SELECT, INSERT ON hark.finished_jobs, hark.attempts TO hark_worker;
+GRANT INSERT ON hark.dead_jobs TO hark_worker;
+GRANT USAGE ON SEQUENCE hark.fence_numbers TO hark_worker;
+GRANT EXECUTE ON FUNCTION hark.create_partitions, hark.drop_partitions, hark.next_fence TO hark_worker;
+
+-- Looks at everything but payloads, results and what proves ownership: tokens. Errors are shown: they are what one looks for.
+GRANT SELECT ON hark.migrations, hark.stats TO hark_reader;
+GRANT SELECT (id, queue, type, priority, attempt, max_attempts, crash_count, key, unique_key, run_at, created_at, state)
+  ON hark.jobs TO hark_reader;
+GRANT SELECT (id, queue, type, priority, attempt, max_attempts, crash_count, key, unique_key, run_at, created_at, started_at, worker)
+  ON hark.running_jobs TO hark_reader;
+GRANT SELECT (id, queue, type, priority, attempt, max_attempts, crash_count, key, unique_key, run_at, created_at, state, started_at,
+              finished_at, worker) ON hark.finished_jobs TO hark_reader;
+GRANT SELECT (id, queue, type, priority, attempt, max_attempts, crash_count, key, unique_key, run_at, created_at, reason, error,
+              started_at, finished_at) ON hark.dead_jobs TO hark_reader;
+GRANT SELECT (job_id, queue, type, attempt, ending, error, worker, started_at, finished_at, retry_at) ON hark.attempts TO hark_reader;
+GRANT SELECT (id, name, hostname, pid, queues, started_at, expires_at, dead_at) ON hark.workers TO hark_reader;
+GRANT SELECT (key, owner, fence, acquired_at, expires_at) ON hark.locks TO hark_reader;
+
+-- Asks everything and acts: enqueue, cancel, requeue. It cannot pass for a worker: no registration, no claim, no lock.
+GRANT SELECT ON ALL TABLES IN SCHEMA hark TO hark_admin;
+REVOKE ALL ON hark.job_owners FROM hark_admin;
+GRANT INSERT, UPDATE, DELETE ON hark.jobs, hark.dead_jobs TO hark_admin;
+GRANT DELETE ON hark.running_jobs TO hark_admin;
+GRANT INSERT ON hark.finished_jobs, hark.attempts, hark.unique_keys, hark.stats TO hark_admin;
+GRANT EXECUTE ON FUNCTION hark.enqueue, hark.enqueue_many, hark.insert_jobs, hark.queue_depth, hark.job_result TO hark_admin;

@@ -1,0 +1,139 @@
+import { storableText } from "./json.ts";
+
+/** Stands for what is not to be seen. */
+export const hidden = "[hidden]";
+
+/** Most characters of one text in a log line: an error may quote a page. */
+const longestText = 500;
+
+/** What PostgreSQL adds to an error, of which each may quote rows, parameters or the text of a statement. */
+const rowTexts = ["detail", "where", "hint", "internalQuery", "dataType"] as const;
+
+/**
+ * Takes out of an error of PostgreSQL's what may quote a payload or a key, in place, and answers it: `detail` and `where` quote rows
+ * and JSON, and messages about data (SQLSTATE class 22) quote the value. What a function raised in its own words stays (SEC-25).
+ */
+export function withoutRowText(error: unknown): unknown {
+  if (!isDatabaseError(error)) return error;
+  for (const name of rowTexts) if (name in error) (error as unknown as Record<string, unknown>)[name] = undefined;
+  if (error.code.startsWith("22") && error.routine !== "exec_stmt_raise") {
+    const { message, stack } = error;
+    error.message = message.replace(/".*"/s, `"${hidden}"`);
+    if (stack !== undefined) error.stack = stack.replace(message, () => error.message);
+  }
+  return error;
+}
+
+type DatabaseError = Error & { code: string; severity: string; routine?: string };
+
+/** PostgreSQL's own words have a severity; pg's and Node's have not. */
+function isDatabaseError(error: unknown): error is DatabaseError {
+  return (
+    error instanceof Error &&
+    "severity" in error &&
+    "code" in error &&
+    typeof error.code === "string" &&
+    /^[0-9A-Z]{5}$/.test(error.code)
+  );
+}
+
+/**
+ * An error as a log may have it: name, code, the first line of its message and its frames, and so for its causes. No statement, no
+ * parameters, no password of a URL, and nothing that a library has hung on it (SEC-25).
+ */
+export function loggable(error: unknown, depth = 0): object {
+  if (!(error instanceof Error)) return { thrown: typeof error };
+  const { name, message, stack = "", cause } = withoutRowText(error) as Error;
+  const { code } = error as { code?: unknown };
+  return {
+    name,
+    ...((typeof code === "string" || typeof code === "number") && { code }),
+    // Drizzle's message is the statement with its parameters; the cause says what was wrong with it.
+    message: message.startsWith("Failed query") ? "a query failed" : oneLine(message),
+    frames: stack
+      .split("\n")
+      .filter((line) => /^\s+at /.test(line))
+      .slice(0, 10)
+      .join("\n"),
+    ...(cause !== undefined && depth < 4 && { cause: loggable(cause, depth + 1) }),
+  };
+}
+
+function oneLine(text: string): string {
+  return maskPasswords(storableText(text.split("\n", 1)[0]!, longestText));
+}
+
+/** A text with the passwords of the URLs in it hidden. */
+export function maskPasswords(text: string): string {
+  return text.replace(/(\w+:\/\/[^\s:@/]*):[^\s/]*@/g, `$1:${hidden}@`);
+}
+
+/** Facts that no log line has, whoever wrote it. */
+export const hiddenFacts: ReadonlySet<string> = new Set([
+  "payload",
+  "result",
+  "resultJson",
+  "payloadJson",
+  "connectionString",
+  "password",
+  "authorization",
+]);
+
+/** Levels of a fact that are looked through; what lies deeper is left out. */
+const deepest = 4;
+
+/** The facts of a log line, with errors made {@link loggable}, texts cut, and payloads, results and passwords hidden. */
+export function loggableFacts(facts: object, depth = 0): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(facts).map(([name, value]: [string, unknown]) => [
+      name,
+      hiddenFacts.has(name) ? hidden : loggableFact(value, depth + 1),
+    ]),
+  );
+}
+
+function loggableFact(value: unknown, depth: number): unknown {
+  if (value instanceof Error) return loggable(value);
+  if (typeof value === "string") return maskPasswords(storableText(value, longestText));
+  if (typeof value !== "object" || value === null || value instanceof Date) return value;
+  if (depth > deepest) return "...";
+  return Array.isArray(value) ? value.map((each) => loggableFact(each, depth + 1)) : loggableFacts(value, depth);
+}
+
+/** Leaves of a payload that are looked for in a message. */
+const mostLeaves = 1_000;
+
+/** Shortest text that is hidden where it stands without quotes: shorter ones are words of the message too. */
+const shortestBare = 8;
+
+/**
+ * A message about a payload with the payload's own values hidden: some schema libraries quote what they got (valibot: `Expected
+ * number but received "..."`).
+ */
+export function hideValues(message: string, payload: unknown): string {
+  let text = message;
+  for (const leaf of leavesOf(payload).toSorted((one, other) => other.length - one.length)) {
+    for (const spelled of new Set([leaf, JSON.stringify(leaf).slice(1, -1)])) {
+      for (const quote of [`"`, "'", "`"]) text = text.replaceAll(quote + spelled + quote, quote + hidden + quote);
+      if (spelled.length >= shortestBare) text = text.replaceAll(spelled, hidden);
+    }
+  }
+  return text;
+}
+
+/** The texts and numbers of a value, level by level, at most {@link mostLeaves}. */
+function leavesOf(value: unknown): string[] {
+  const leaves = new Set<string>();
+  let level = [value];
+  for (let visited = 0; level.length > 0 && visited < mostLeaves;) {
+    const next: unknown[] = [];
+    for (const each of level) {
+      if ((visited += 1) > mostLeaves) break;
+      if (typeof each === "string" && each !== "") leaves.add(each);
+      else if (typeof each === "number") leaves.add(String(each));
+      else if (typeof each === "object" && each !== null) next.push(...Object.values(each).slice(0, mostLeaves));
+    }
+    level = next;
+  }
+  return [...leaves];
+}

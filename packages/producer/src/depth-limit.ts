@@ -1,0 +1,76 @@
+import { checkName, type Executor, InvalidOptionsError, QueueFullError, statements } from "@hark/core";
+
+/** Most ready jobs that may wait in a queue: one number for all of them, or by queue; queues without a number have no limit. */
+export type MaxDepth = number | Readonly<Record<string, number>>;
+
+/** How long a count is good for, in ms, at least; and how many times as long as it took, so that counting costs a 20th at most. */
+const leastFreshMs = 100;
+const timesTaken = 20;
+
+/** A count, and what this producer has put on top of it. */
+interface Count {
+  readonly depth: number;
+  readonly goodUntil: number;
+  added: number;
+}
+
+/**
+ * Refuses jobs for a queue that is full (SEC-22). Counted once in a while and reckoned on from there, so the limit is not exact:
+ * what other producers insert in the meantime comes on top.
+ */
+export class DepthLimit {
+  readonly #limits: MaxDepth;
+  readonly #counts = new Map<string, Promise<Count>>();
+
+  /** Throws InvalidOptionsError unless every limit is an integer from 1 to 10 million. */
+  constructor(limits: MaxDepth) {
+    const byQueue = typeof limits === "number" ? { "*": limits } : limits;
+    for (const [queue, limit] of Object.entries(byQueue)) {
+      if (queue !== "*") checkName("queue", queue);
+      if (!Number.isInteger(limit) || limit < 1 || limit > 10_000_000) {
+        const message = `must be an integer from 1 to 10000000, not ${String(limit)}`;
+        throw new InvalidOptionsError("createProducer", [{ path: ["maxDepth", queue], message }]);
+      }
+    }
+    this.#limits = limits;
+  }
+
+  /** Throws QueueFullError if one of the queues has no room for its jobs; scheduled ones take no room yet. */
+  async admit(executor: Executor, jobs: readonly statements.NewJob[]): Promise<void> {
+    const wanted = new Map<string, number>();
+    for (const { queue, runAt, delayMs } of jobs) {
+      const isLater = (delayMs ?? 0) > 0 || (runAt !== undefined && runAt.getTime() > Date.now());
+      if (!isLater && this.#limitOf(queue) !== undefined) wanted.set(queue, (wanted.get(queue) ?? 0) + 1);
+    }
+    const counts = await Promise.all([...wanted.keys()].map((queue) => this.#count(executor, queue)));
+    for (const [place, [queue, more]] of [...wanted].entries()) {
+      const { depth, added } = counts[place]!;
+      const limit = this.#limitOf(queue)!;
+      if (depth + added + more > limit) throw new QueueFullError(queue, depth + added, limit);
+    }
+    for (const [place, more] of [...wanted.values()].entries()) counts[place]!.added += more;
+  }
+
+  #limitOf(queue: string): number | undefined {
+    return typeof this.#limits === "number" ? this.#limits : (this.#limits[queue] ?? this.#limits["*"]);
+  }
+
+  /** One count at a time for each queue, however many ask. */
+  async #count(executor: Executor, queue: string): Promise<Count> {
+    const known = this.#counts.get(queue);
+    const count = known && (await known.catch(() => undefined));
+    if (count && performance.now() < count.goodUntil) return count;
+    const newer = this.#counts.get(queue);
+    if (newer && newer !== known) return newer; // another caller has asked in the meantime
+    const asked = this.#ask(executor, queue);
+    this.#counts.set(queue, asked);
+    return asked;
+  }
+
+  async #ask(executor: Executor, queue: string): Promise<Count> {
+    const askedAt = performance.now();
+    const [found] = await statements.queueDepth(executor, { queue, upTo: this.#limitOf(queue)! });
+    const now = performance.now();
+    return { depth: found!.depth, added: 0, goodUntil: now + Math.max(leastFreshMs, timesTaken * (now - askedAt)) };
+  }
+}

@@ -1,0 +1,39 @@
+import { randomBytes } from "node:crypto";
+import { expect } from "vitest";
+import { test } from "../support/logins.ts";
+
+/* SEC-02: PostgreSQL opens every new function to PUBLIC; ours are closed in the migration that makes them, and in the roles' script. */
+
+/** Who may execute what, as roles.sql means it. A function that is not here is for nobody but the owner. */
+const expected: Record<string, string[]> = {
+  enqueue: ["hark_admin", "hark_producer"],
+  enqueue_many: ["hark_admin", "hark_producer"],
+  insert_jobs: ["hark_admin", "hark_producer"],
+  queue_depth: ["hark_admin", "hark_producer"],
+  job_result: ["hark_admin", "hark_producer"],
+  create_partitions: ["hark_worker"],
+  drop_partitions: ["hark_worker"],
+  next_fence: ["hark_worker"],
+};
+
+test("a role without grants can execute none of our functions, and each role those that it is for", async ({
+  logIn,
+  pool,
+}) => {
+  await logIn("hark_producer"); // the roles are made
+  const stranger = `hark_test_${randomBytes(6).toString("hex")}`;
+  await pool.query(`create role ${stranger}`);
+  try {
+    const { rows } = await pool.query<{ name: string; role: string; may: boolean }>(
+      `select proname as name, role, has_function_privilege(role, p.oid, 'execute') as may
+         from pg_proc p, unnest($1::text[]) as role where pronamespace = 'hark'::regnamespace order by proname, role`,
+      [[stranger, "hark_producer", "hark_worker", "hark_reader", "hark_admin"]],
+    );
+    expect(new Set(rows.map(({ name }) => name)).size).toBeGreaterThanOrEqual(10);
+    const found: Record<string, string[]> = {};
+    for (const { name, role, may } of rows) if (may) (found[name] ??= []).push(role);
+    expect(found).toEqual(expected);
+  } finally {
+    await pool.query(`drop role ${stranger}`);
+  }
+});

@@ -1,0 +1,169 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { cancelJob, createLocks, defineJob } from "@hark/core";
+import { implement } from "@hark/worker";
+import pg from "pg";
+import { expect, vi } from "vitest";
+import { test as base } from "../support/fixtures.ts";
+import { recordingLogger } from "../support/recording-logger.ts";
+import { untilState } from "../support/jobs.ts";
+
+/*
+ * SEC-06 and FM-45: anyone who may connect may send notifications. A forged one does no more than wake, and a flood of them no more
+ * than wake now and then: no error, no claim storm, no job lost, aborted or late.
+ */
+
+const job = defineJob("test.forged");
+
+/** A session without any grant, that sends. Ten at a time, each in a transaction of its own, about `perSecond`. */
+const test = base.extend("flood", async ({ databaseUrl, pool }, { onCleanup }) => {
+  const name = `hark_test_${process.pid}_${Date.now()}`;
+  await pool.query(`create role ${name} login password 'none'`);
+  const url = new URL(databaseUrl);
+  url.username = name;
+  url.password = "none";
+  const client = new pg.Client({ connectionString: url.href });
+  await client.connect();
+  onCleanup(async () => {
+    await client.end();
+    await pool.query(`drop role ${name}`);
+  });
+  /** Sends `count` notifications; payloads are SQL over `i`. Answers how many a second it came to. */
+  return async (channel: string, payload: string, count: number) => {
+    const startedAt = performance.now();
+    await client.query(
+      `do $$ begin
+         for i in 1..${count} loop
+           perform pg_notify('${channel}', ${payload});
+           commit;
+           if i % 10 = 0 then perform pg_sleep(0.0002); end if;
+         end loop;
+       end $$`,
+    );
+    return count / ((performance.now() - startedAt) / 1_000);
+  };
+});
+
+/** Statements that this process sends, by name. Lease renewals come from a thread of their own. */
+function countStatements() {
+  const sent = new Map<string, number>();
+  const spy = vi.spyOn(pg.Client.prototype, "query").mockImplementation(function (this: pg.Client, ...args: unknown[]) {
+    const name = (args[0] as { name?: string })?.name ?? "unnamed";
+    sent.set(name, (sent.get(name) ?? 0) + 1);
+    return original.apply(this, args as never) as never;
+  });
+  return { sent, end: () => spy.mockRestore() };
+}
+// oxlint-disable-next-line typescript/unbound-method -- it is called with its own `this`
+const original = pg.Client.prototype.query;
+
+const floods: [what: string, channel: string, payload: (queue: string) => string][] = [
+  ["jobs in our queue", "job_ready", (queue) => `'${queue}'`],
+  ["jobs in our queue, each payload another", "job_ready", (queue) => `'${queue} 1 ' || i`],
+  ["jobs in other queues", "job_ready", () => `'q-' || i`],
+  ["huge payloads", "job_ready", () => `repeat('x', 7900) || i`],
+  ["control characters", "job_ready", () => `E'\\x1b[2J\\n' || chr(i % 31 + 1) || i`],
+  ["nothing", "job_ready", () => `''`],
+  ["jobs that are due", "job_scheduled", () => `'0'`],
+  ["jobs due at different moments", "job_scheduled", () => `i::text`],
+  ["moments that are none", "job_scheduled", () => `'NaN' || i`],
+  ["cancelled jobs", "job_cancelled", () => `i::text`],
+  ["cancelled jobs with ids that are none", "job_cancelled", () => `repeat('9', 20) || i`],
+  ["released locks", "lock_released", () => `i::text`],
+  ["a channel of nobody", "hark", () => `i::text`],
+];
+
+test.for(floods)(
+  "a flood of %s costs an idle worker little and stops nothing",
+  { timeout: 60_000 },
+  async ([, channel, payload], { queue, startWorker, flood, producer, db }) => {
+    const logger = recordingLogger();
+    const worker = await startWorker([implement(job, () => ({}))], { queues: { [queue]: 5 }, logger });
+    const { id: first } = await producer.enqueue(job, {}, { queue });
+    await untilState(db, first, "completed");
+
+    const { sent, end } = countStatements();
+    const cpu = process.cpuUsage();
+    const startedAt = performance.now();
+    const perSecond = await flood(channel, payload(queue), 20_000);
+    const seconds = (performance.now() - startedAt) / 1_000;
+    const { user, system } = process.cpuUsage(cpu);
+    end();
+
+    expect(perSecond).toBeGreaterThan(1_000); // or it was no flood
+    const looks = [...sent].reduce((sum, [name, count]) => sum + (name === "unnamed" ? 0 : count), 0);
+    expect(looks, JSON.stringify([...sent])).toBeLessThan(120 + 80 * seconds); // unbounded it is 640 a second
+    expect((user + system) / 1e6 / seconds).toBeLessThan(0.5); // measured 0.03 to 0.09; the machine is shared
+
+    // It still wakes for a true one, at once.
+    expect(worker.health()).toMatchObject({ isHealthy: true });
+    const { id } = await producer.enqueue(job, {}, { queue });
+    const { startedAt: began, createdAt } = await untilState(db, id, "completed");
+    expect(began!.getTime() - createdAt.getTime()).toBeLessThan(2_000);
+    expect(logger.lines.filter(({ level }) => level === "error" || level === "warn")).toEqual([]);
+  },
+);
+
+test("a forged cancellation of a running job aborts nothing, a true one does", async ({
+  queue,
+  startWorker,
+  flood,
+  producer,
+  db,
+}) => {
+  const running = Promise.withResolvers<AbortSignal>();
+  const finish = Promise.withResolvers<void>();
+  await startWorker(
+    [
+      implement(job, async ({ payload, signal }) => {
+        running.resolve(signal);
+        if (payload === "waits")
+          await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error)));
+        await finish.promise;
+        return { done: true };
+      }),
+    ],
+    { queues: { [queue]: 5 } },
+  );
+  const { id } = await producer.enqueue(job, "plain", { queue });
+  const signal = await running.promise;
+  const { sent, end } = countStatements();
+  await flood("job_cancelled", `'${id}'`, 5_000);
+  await sleep(100); // it would take one round trip
+  end();
+  expect(sent.get("held-claims")).toBeGreaterThan(0);
+  expect(sent.get("held-claims")).toBeLessThan(300);
+  expect(signal.aborted).toBe(false);
+  finish.resolve();
+  expect(await untilState(db, id, "completed")).toMatchObject({ attempt: 1, result: { done: true } });
+
+  const waiting = await producer.enqueue(job, "waits", { queue });
+  await untilState(db, waiting.id, "running");
+  expect(await cancelJob(db, waiting.id)).toBe("running");
+  await untilState(db, waiting.id, "cancelled");
+});
+
+test("a flood of forged releases leaves a waiter for a lock waiting, and the true one wakes it", async ({
+  startWorker,
+  queue,
+  flood,
+  db,
+  pool,
+}) => {
+  const worker = await startWorker([implement(job, () => ({}))], { queues: { [queue]: 1 } });
+  const holder = await createLocks({ db }).acquire(`page ${queue}`, { ttlMs: 60_000 });
+  const { rows } = await pool.query<{ hash: string }>("select hashtextextended($1, 0)::text as hash", [holder.key]);
+  const waiting = worker.locks.acquire(holder.key, { ttlMs: 5_000, waitMs: 60_000 });
+  const { sent, end } = countStatements();
+  const startedAt = performance.now();
+  await flood("lock_released", `'${rows[0]!.hash}'`, 10_000);
+  const seconds = (performance.now() - startedAt) / 1_000;
+  end();
+  expect(sent.get("acquire-lock")).toBeGreaterThan(5); // it does wake
+  expect(sent.get("acquire-lock")).toBeLessThan(120 + 80 * seconds);
+
+  await holder.release();
+  const releasedAt = performance.now();
+  const lock = await waiting;
+  expect(performance.now() - releasedAt).toBeLessThan(1_000);
+  expect(lock.fence).toBeGreaterThan(holder.fence);
+});

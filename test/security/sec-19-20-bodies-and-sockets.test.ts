@@ -1,0 +1,112 @@
+import { connect, type Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { expect } from "vitest";
+import { call } from "../support/http.ts";
+import { test } from "../support/servers.ts";
+
+/*
+ * SEC-19: bodies are bounded by what comes, not by what is announced; the table of shapes stands in contracts/http-api-bad-input.
+ * SEC-20: sockets that send slowly or nothing hold up nobody.
+ */
+
+const token = "0123456789abcdef0123456789abcdef";
+const head = (port: number, more: string) =>
+  `POST /api/queue/jobs HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/json\r\n${more}\r\n\r\n`;
+
+/** Answers the status of what comes back, 0 for a mere cut, and how many of the chunks could be sent. */
+async function send(
+  port: number,
+  first: string,
+  chunk: string,
+  times: number,
+): Promise<{ status: number; sent: number }> {
+  const socket = connect(port, "127.0.0.1");
+  const state = { received: "" };
+  let sent = 0;
+  socket.setEncoding("utf8").on("data", (text: string) => (state.received += text));
+  socket.on("error", () => {});
+  const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
+  socket.write(first);
+  for (; sent < times && state.received === "" && !socket.destroyed; sent += 1) {
+    if (!socket.write(chunk))
+      await Promise.race([new Promise((resolve) => socket.once("drain", resolve)), closed, sleep(200)]);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  const endsAt = performance.now() + 10_000;
+  while (state.received === "" && !socket.destroyed && performance.now() < endsAt) await sleep(5);
+  socket.destroy();
+  return { status: Number(state.received.split(" ")[1] ?? 0), sent };
+}
+
+test("a body without end is cut off at its limit, however it is announced", async ({ start, pool }) => {
+  const { port, url } = await start({ token, maxBodyBytes: 65_536 });
+  const kilobytes = `10000\r\n${"x".repeat(65_536)}\r\n`;
+  const chunked = await send(port, head(port, "Transfer-Encoding: chunked"), kilobytes, 1_000);
+  // A client that writes on into the cut may lose the answer; one that listens reads it: contracts/http-api-bad-input.
+  expect([413, 0]).toContain(chunked.status);
+  expect(chunked.sent).toBeLessThan(200); // 64 MB were to come
+  const announced = await send(port, head(port, "Content-Length: 99999999"), "x".repeat(65_536), 1_000);
+  expect([413, 0]).toContain(announced.status);
+  expect(announced.sent).toBeLessThan(200);
+  expect((await pool.query("select from hark.jobs")).rowCount).toBe(0);
+  expect((await call(`${url}/livez`)).status).toBe(200);
+});
+
+test("five hundred sockets that send a byte a second leave health checks quick, and end within their deadline", async ({
+  start,
+}) => {
+  const { port, url } = await start({ token });
+  const sockets: Socket[] = [];
+  const state = { ended: 0 };
+  for (let n = 0; n < 500; n += 1) {
+    const socket = connect(port, "127.0.0.1");
+    socket.on("error", () => {});
+    socket.on("close", () => (state.ended += 1));
+    socket.resume(); // or the end would wait behind the answer that nobody reads
+    socket.write("GET /livez HTTP/1.1\r\nHo");
+    sockets.push(socket);
+  }
+  const dripping = setInterval(() => sockets.forEach((socket) => socket.writable && socket.write("s")), 1_000);
+  try {
+    const tookMs: number[] = [];
+    const startedAt = performance.now();
+    while (state.ended < 500 && performance.now() - startedAt < 20_000) {
+      const askedAt = performance.now();
+      expect((await call(`${url}/livez`)).status).toBe(200);
+      tookMs.push(performance.now() - askedAt);
+      await sleep(250);
+    }
+    // headersTimeout is 10 s, looked at once a second.
+    expect(state.ended).toBe(500);
+    expect(performance.now() - startedAt).toBeLessThan(15_000);
+    const sorted = tookMs.toSorted((one, other) => one - other);
+    expect(sorted[Math.floor(sorted.length * 0.9)]).toBeLessThan(100);
+  } finally {
+    clearInterval(dripping);
+    for (const socket of sockets) socket.destroy();
+  }
+});
+
+test("beyond a thousand sockets new ones are turned away, and come in again when the others have gone", async ({
+  start,
+}) => {
+  const { port, url } = await start({ token });
+  const sockets = await Promise.all(
+    Array.from({ length: 1_000 }, () => {
+      const socket = connect(port, "127.0.0.1");
+      socket.on("error", () => {});
+      return new Promise<Socket>((resolve) => socket.once("connect", () => resolve(socket)));
+    }),
+  );
+  await expect(call(`${url}/livez`)).rejects.toThrow();
+  for (const socket of sockets) socket.destroy();
+  let status = 0;
+  for (let tries = 0; tries < 100 && status !== 200; tries += 1) {
+    status = await call(`${url}/livez`).then(
+      (answer) => answer.status,
+      () => 0,
+    );
+    await sleep(20);
+  }
+  expect(status).toBe(200);
+});

@@ -1,0 +1,67 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { root } from "../docs/blocks.ts";
+
+/*
+ * What only the source can show. SEC-32: no code is made of text, and nothing is imported by a name from the database. SEC-33: what
+ * is read is JSON. SEC-09: no SQL is made of values. SEC-37: advisory locks have a class or a name of our own.
+ */
+
+const sources = readdirSync(`${root}packages`, { recursive: true, encoding: "utf8" })
+  .filter((file) => /^[\w-]+\/src\/.*\.tsx?$/.test(file) && !/\.test\.tsx?$/.test(file))
+  .map((file) => ({
+    file,
+    text: readFileSync(`${root}packages/${file}`, "utf8").replace(/\/\*[^]*?\*\/|^\s*\/\/.*$/gm, ""),
+  }));
+
+function linesWith(pattern: RegExp): string[] {
+  return sources.flatMap(({ file, text }) =>
+    text
+      .split("\n")
+      .filter((line) => pattern.test(line))
+      .map((line) => `${file}: ${line.trim()}`),
+  );
+}
+
+test("there is something to look at", () => {
+  expect(sources.length).toBeGreaterThan(100);
+});
+
+test("no code is made of text", () => {
+  expect(linesWith(/\beval\(|\bnew Function\(|\bvm\.|from "node:vm"|\brequire\(/)).toEqual([]);
+});
+
+test("only the command line imports a file by name: the one that its user gave it", () => {
+  const dynamic = linesWith(/\bimport\((?!\s*["'])/);
+  expect(dynamic.map((line) => line.split(":", 1)[0])).toEqual(["cli/src/user-module.ts"]);
+  // The lease's thread is a file beside it.
+  expect(
+    linesWith(/\bnew (Worker|Thread)\(/)
+      .filter((line) => !line.includes("import.meta.url"))
+      .map((line) => line.split(":", 1)[0]),
+  ).toEqual(["worker/src/lease-keeper.ts", "worker/src/worker.ts"]);
+});
+
+test("nothing is deserialised but JSON", () => {
+  expect(linesWith(/\bdeserialize\(|from "node:v8"|\byaml\b|\bstructuredClone\(/i)).toEqual([]);
+});
+
+test("raw SQL goes through Drizzle in one place only, which cuts our own statements at their parameters", () => {
+  expect(linesWith(/\bsql\.raw\(/).map((line) => line.split(":", 1)[0])).toEqual(["core/src/executor.ts"]);
+});
+
+test("every advisory lock is in our own class, or hashed under our own name", () => {
+  const sql = [
+    ...sources,
+    ...["0001_moves.sql", "roles.sql"].map((file) => ({ file, text: readFileSync(`${root}drizzle/${file}`, "utf8") })),
+  ];
+  const uses = sql.flatMap(({ file, text }) =>
+    [...text.matchAll(/pg_(?:try_)?advisory_\w*lock\w*\(([^)]*)/g)].map(([, given]) => ({ file, given: given! })),
+  );
+  expect(uses.length).toBeGreaterThanOrEqual(5);
+  for (const { file, given } of uses)
+    expect(given, file).toMatch(/^(1751216747, hashtext|\$\{gateClass\}, hashtext|hashtextextended\('hark\.|\$1, \$2)/);
+  const migrate = sources.find(({ file }) => file === "core/src/migrate.ts")!.text;
+  expect(migrate).toContain("[0x6861726b, 0x6d696772]");
+  expect(0x6861726b).toBe(1751216747);
+});

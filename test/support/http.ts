@@ -1,0 +1,52 @@
+import { request } from "node:http";
+
+export interface Answer {
+  status: number;
+  headers: Record<string, string | string[] | undefined>;
+  body: any;
+}
+
+export interface Call {
+  method?: string;
+  headers?: Record<string, string>;
+  body?: unknown;
+}
+
+/** A call with whatever headers a test wants: fetch would not send some of them, such as Host and Sec-Fetch-Site. */
+export function call(url: string, { method = "GET", headers = {}, body }: Call = {}): Promise<Answer> {
+  const text = body === undefined ? undefined : JSON.stringify(body);
+  return new Promise((resolve, reject) => {
+    const asked = request(
+      url,
+      {
+        method,
+        headers: { ...(text !== undefined && { "content-type": "application/json" }), ...headers },
+        agent: false,
+      },
+      (response) => {
+        let received = "";
+        response.setEncoding("utf8").on("data", (chunk: string) => (received += chunk));
+        response.on("end", () =>
+          resolve({
+            status: response.statusCode!,
+            headers: response.headers,
+            body: received === "" ? undefined : JSON.parse(received),
+          }),
+        );
+      },
+    );
+    asked.setTimeout(20_000, () => asked.destroy(new Error("no answer within 20 s")));
+    asked.on("error", reject);
+    asked.end(text);
+  });
+}
+
+/** Every route of the API, with a body that it takes where it wants one. */
+export const routes: readonly (Call & { method: string; path: string; isOpen?: boolean })[] = [
+  { method: "GET", path: "/livez", isOpen: true },
+  { method: "GET", path: "/readyz", isOpen: true },
+  { method: "GET", path: "/api/queue/stats" },
+  { method: "GET", path: "/api/queue/dead-letter" },
+  { method: "POST", path: "/api/queue/jobs", body: { type: "product", target_url: "https://shop.example/1" } },
+  { method: "POST", path: "/api/queue/dead-letter/requeue", body: { id: "1" } },
+];
