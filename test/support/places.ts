@@ -20,7 +20,7 @@ export interface Place {
 export async function placesOf(db: Executor): Promise<Place[]> {
   const { rows } = await db.query({
     name: "places",
-    text: `select place.*, held.job_id as "keyHolder",
+    text: `select place.id, state, attempt, "crashCount", key, "uniqueKey", worker, token, held.job_id as "keyHolder",
                   (select count(*) from hark.attempts where job_id = place.id)::int as lines
              from (select id, queue, state, attempt, crash_count as "crashCount", key, unique_key as "uniqueKey",
                           null::uuid as worker, null::uuid as token from hark.jobs
