@@ -8,7 +8,7 @@ import { explore as exploreIn, type Findings } from "./interleaver.ts";
 import type { Scenario } from "./scenario.ts";
 
 /** Most orders of a scenario. INTERLEAVE_ORDERS=20000 is the long mode: all there are of every scenario here. */
-export const mostOrders = Number(process.env["INTERLEAVE_ORDERS"] ?? 200);
+export const mostOrders = Number(process.env["INTERLEAVE_ORDERS"] ?? 300);
 /** For twins, which stop at the first broken order. */
 const mostOfTwin = Math.max(mostOrders, 5_000);
 
