@@ -180,3 +180,19 @@ test("who is woken in vain again and again asks before it claims, and not often"
   sleeper.wake();
   expect(await sleeper.sleepOn(until)).toBeUndefined();
 });
+
+test("who is woken again in the middle of a look that finds nothing asks before it claims", async () => {
+  let isReady = false;
+  let sleeper!: Sleeper;
+  sleeper = sleeperAt(new StubGate(), async () => (sleeper.wake(), isReady));
+  let claims = 0;
+  for (let look = 0; look < 20; look += 1) {
+    const next = (await sleeper.sleepOn(until)) ?? ((claims += 1), await sleeper.rest(0, until));
+    if (typeof next === "object") await new Promise((resolve) => setTimeout(resolve, next.restMs));
+  }
+  expect(claims).toBeLessThanOrEqual(6); // three would do; a busy machine may be past the memory of vain wake-ups
+
+  isReady = true; // and is not slept through
+  await new Promise((resolve) => setTimeout(resolve, 6));
+  expect(await sleeper.sleepOn(until)).toBeUndefined();
+});

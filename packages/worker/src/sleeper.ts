@@ -147,8 +147,15 @@ export class Sleeper {
       return { restMs: busyRestMs };
     }
     const wakes = this.#wakes;
+    const wasInVain = this.#isHasty;
     const settled = await this.#settleDown(until);
-    if (wakes !== this.#wakes) return "again";
+    if (wakes !== this.#wakes) {
+      if (settled !== "quiet" || !wasInVain) return "again";
+      // Woken in vain, and again meanwhile: it asks next, or words that come faster than claims would make a claim after the other.
+      this.#goToSleep();
+      this.#turnAt = this.#vainAt + inVain.restMs;
+      return { restMs: inVain.restMs };
+    }
     switch (settled) {
       case "quiet":
         this.#turnAt = Number.POSITIVE_INFINITY;
