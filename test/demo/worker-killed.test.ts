@@ -17,7 +17,10 @@ test(
     const url = await server.createDatabase();
     const demo = await startDemo({
       args: ["--database", url, "--seed", `${seed}`, "--books", `${books}`],
-      env: { SCRAPER_REQUEST_DELAY: "40" }, // so that every slot is busy, most of them waiting for their turn
+      env: {
+        SCRAPER_REQUEST_DELAY: "40", // so that every slot is busy, most of them waiting for their turn
+        SCRAPER_RETRY_ATTEMPTS: "4", // a page that refuses twice may lose one more to the kill
+      },
     });
     const [, origin = ""] = await demo.says(/^A shop of 150 books opened at (\S+)\/$/m);
     await demo.says(/ books [1-9]/);
