@@ -100,9 +100,9 @@ export class Worker implements Stoppable, AsyncDisposable {
       connectionString: listenUrl,
       applicationName: "hark listener",
       logger,
-      onListening: () => this.#wakeClaimers(),
+      onListening: () => this.#resumeClaimers(),
     }));
-    const gate = (this.#gate = new Gate({ connectionString: listenUrl, logger, onLost: () => this.#wakeClaimers() }));
+    const gate = (this.#gate = new Gate({ connectionString: listenUrl, logger, onLost: () => this.#resumeClaimers() }));
     const isListening = () => notifications.state === "listening";
     this.locks = createLocks({ db, notifications, owner: name });
     const settler = (this.#settler = new Settler({ db, logger }));
@@ -126,7 +126,7 @@ export class Worker implements Stoppable, AsyncDisposable {
         executor.abortAll("lease lost");
         events.tell("leaseLost");
       },
-      onRegistered: () => this.#wakeClaimers(),
+      onRegistered: () => this.#resumeClaimers(),
     }));
     this.#claimers = [...concurrency.keys()].map(
       (queue) =>
@@ -164,7 +164,7 @@ export class Worker implements Stoppable, AsyncDisposable {
     notifications.on(channels.jobReady, (payload) => {
       if (payload !== undefined) return this.#announce(readJobReady(payload));
       void gate.check(); // what cost the listener its session may have cost the gate its own
-      this.#wakeClaimers();
+      this.#resumeClaimers();
     });
   }
 
@@ -229,8 +229,8 @@ export class Worker implements Stoppable, AsyncDisposable {
     await Promise.all([this.#db.close(), this.#claimDb.close()]);
   }
 
-  #wakeClaimers(): void {
-    for (const claimer of this.#claimers) claimer.wake();
+  #resumeClaimers(): void {
+    for (const claimer of this.#claimers) claimer.resume();
   }
 
   /** Wakes the queue's claimer; one that sleeps lets so many other workers go first as the jobs are for. */
