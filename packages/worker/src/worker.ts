@@ -100,9 +100,9 @@ export class Worker implements Stoppable, AsyncDisposable {
       connectionString: listenUrl,
       applicationName: "hark listener",
       logger,
-      onListening: () => this.#resumeClaimers(),
+      onListening: () => this.#wakeClaimers(),
     }));
-    const gate = (this.#gate = new Gate({ connectionString: listenUrl, logger, onLost: () => this.#resumeClaimers() }));
+    const gate = (this.#gate = new Gate({ connectionString: listenUrl, logger, onLost: () => this.#wakeClaimers() }));
     const isListening = () => notifications.state === "listening";
     this.locks = createLocks({ db, notifications, owner: name });
     const settler = (this.#settler = new Settler({ db, logger }));
@@ -126,7 +126,7 @@ export class Worker implements Stoppable, AsyncDisposable {
         executor.abortAll("lease lost");
         events.tell("leaseLost");
       },
-      onRegistered: () => this.#resumeClaimers(),
+      onRegistered: () => this.#wakeClaimers(),
     }));
     this.#claimers = [...concurrency.keys()].map(
       (queue) =>
@@ -164,7 +164,7 @@ export class Worker implements Stoppable, AsyncDisposable {
     notifications.on(channels.jobReady, (payload) => {
       if (payload !== undefined) return this.#announce(readJobReady(payload));
       void gate.check(); // what cost the listener its session may have cost the gate its own
-      this.#resumeClaimers();
+      this.#wakeClaimers();
     });
   }
 
@@ -229,7 +229,7 @@ export class Worker implements Stoppable, AsyncDisposable {
     await Promise.all([this.#db.close(), this.#claimDb.close()]);
   }
 
-  #resumeClaimers(): void {
+  #wakeClaimers(): void {
     for (const claimer of this.#claimers) claimer.resume();
   }
 
