@@ -93,7 +93,7 @@ test(`idle workers start the next job, and what fell due meanwhile, within half 
       await sleep(Math.random() * 1_000);
     }
     expect(workers.map(({ isAlive }) => isAlive)).toEqual([true, true]);
-    tell(`${restarts} restarts of the database after a crash; to the start of the next job and of an overdue one`, times);
+    tell(`${restarts} restarts of the database after a crash; to the start of the next and of an overdue job`, times);
     expect(percentile(times, 0.99)).toBeLessThanOrEqual(500 + 2 * (await timeToListen(server.url)));
   } finally {
     await db.close();
