@@ -6,11 +6,11 @@ import { expect, vi } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { test } from "../support/fixtures.ts";
 import { insertJobs, registerWorker } from "../support/jobs.ts";
+import { repeats } from "../support/long.ts";
 import { pick, type Random, randomFrom, seedOfRun } from "../support/random.ts";
 import { Sleeper } from "../support/sleeper.ts";
 
-/** SOAK_JOBS=1000000 is the long mode. */
-const jobs = Number(process.env["SOAK_JOBS"] ?? 20_000);
+const jobs = repeats({ few: 20_000, full: 1_000_000 });
 /** 20 ms a job is many times what one takes. */
 vi.setConfig({ testTimeout: 240_000 + jobs * 20 });
 /** Few, since a later job's notification finds a lost one too: only the last of a round can show the loss. */

@@ -1,14 +1,20 @@
 import { setImmediate as turn, setTimeout as sleep } from "node:timers/promises";
 import { channels } from "@hark/core";
-import { expect } from "vitest";
-import { test } from "../setup/fixtures.ts";
+import { expect, vi } from "vitest";
 import { eventually } from "../support/eventually.ts";
+import { test } from "../support/fixtures.ts";
+import { insertJob } from "../support/jobs.ts";
+import { monotonicUs } from "../support/ledger.ts";
 import { listening, timeToListen } from "../support/listening.ts";
+import { percentile, repeats, tell } from "../support/long.ts";
 import { startProxy } from "../support/proxy.ts";
 
 // FM-02: up to a second to the next heartbeat, one for its answer, 450 ms of rest, and a connect.
 const mostMs = 2_500;
 const runs = 6;
+
+const silences = repeats({ few: 5, full: 100 });
+vi.setConfig({ testTimeout: 240_000 + silences * 10_000 });
 
 test("a connection that went silent is replaced within 3 s, and its session ended", async ({ databaseUrl, pool }) => {
   const times = await Promise.all(
@@ -47,6 +53,39 @@ test("a connection that went silent is replaced within 3 s, and its session ende
   );
 
   expect(Math.max(...times)).toBeLessThanOrEqual(mostMs + 4 * (await timeToListen(databaseUrl)));
+});
+
+test(`a worker whose listener went silent starts the next job within 3 s, ${silences} times`, async ({
+  databaseUrl,
+  db,
+  queue,
+  ledger,
+  startProcess,
+}) => {
+  const times: number[] = [];
+  let left = silences;
+
+  async function lane(name: string): Promise<void> {
+    await using proxy = await startProxy(databaseUrl);
+    const worker = await startProcess({ listenUrl: proxy.url, queue: name, pollMs: 60_000 }); // no poll finds it in time
+    while (left > 0) {
+      left -= 1;
+      await sleep(Math.random() * 1_000); // any moment between two heartbeats
+      await proxy.set("hole");
+      const silentAt = monotonicUs();
+      await proxy.set("ok"); // for new connections
+      const id = await insertJob(db, { queue: name, type: "test.task" });
+
+      const [start] = await ledger.until("started", 1, 30_000, id);
+      times.push((start!.at - silentAt) / 1_000);
+      await eventually(async () => (await worker.health()).isHealthy, { withinMs: 10_000, what: "good health" });
+    }
+    expect(worker.isAlive).toBe(true);
+  }
+  await Promise.all(Array.from({ length: 5 }, (_, place) => lane(`${queue}-${place}`)));
+
+  tell(`${silences} silent deaths of a worker's listener; to the start of the next job`, times);
+  expect(percentile(times, 0.99)).toBeLessThanOrEqual(3_000 + 2 * (await timeToListen(databaseUrl)));
 });
 
 test("a server that swallows everything is left again and again, and found when it answers", async ({

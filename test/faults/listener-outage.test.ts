@@ -1,14 +1,20 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { channels } from "@hark/core";
-import { expect } from "vitest";
-import { test } from "../setup/fixtures.ts";
+import { expect, vi } from "vitest";
 import { eventually } from "../support/eventually.ts";
+import { test } from "../support/fixtures.ts";
+import { insertJob } from "../support/jobs.ts";
+import { monotonicUs } from "../support/ledger.ts";
 import { listening, timeToListen } from "../support/listening.ts";
-import { startProxy } from "../support/proxy.ts";
+import { percentile, repeats, tell } from "../support/long.ts";
+import { type ProxyMode, startProxy } from "../support/proxy.ts";
 
 // FM-01: rests are 450 ms at most in the first minute, so nobody is deaf for longer than that and a connect.
 const mostMs = 500;
 const listeners = 5;
+
+const outages = repeats({ few: 4, full: 100 });
+vi.setConfig({ testTimeout: 240_000 + outages * 10_000 });
 
 for (const outageMs of [1_000, 5_000]) {
   test(`after ${outageMs} ms without a server notifications are heard within half a second`, async ({
@@ -48,6 +54,52 @@ for (const outageMs of [1_000, 5_000]) {
     expect(allButOne(times)).toBeLessThanOrEqual(mostMs + 2 * (await machineMs));
   });
 }
+
+test(`a worker starts the next job within half a second after its listener can connect again, ${outages} times`, async ({
+  databaseUrl,
+  db,
+  queue,
+  ledger,
+  startProcess,
+}) => {
+  const durations = [1_000, 1_000, 5_000, 5_000, 30_000]; // the last only in the long mode
+  const [duringMs, afterMs] = [[] as number[], [] as number[]];
+  let done = 0;
+
+  async function lane(name: string): Promise<void> {
+    await using proxy = await startProxy(databaseUrl);
+    const worker = await startProcess({ listenUrl: proxy.url, queue: name, pollMs: 60_000 }); // no poll finds them in time
+    while (done < outages) {
+      const outageMs = durations[done % durations.length]!;
+      const mode: ProxyMode = done % 2 === 0 ? "refuse" : "cut";
+      done += 1;
+      await proxy.set(mode);
+      await eventually(async () => (await worker.health()).listener === "connecting", {
+        withinMs: 10_000,
+        what: "the loss",
+      });
+      await sleep(outageMs);
+      const during = await insertJob(db, { queue: name, type: "test.task" });
+      await proxy.set("ok");
+      const healedAt = monotonicUs();
+      const after = await insertJob(db, { queue: name, type: "test.task" });
+
+      for (const [id, times] of [[during, duringMs] as const, [after, afterMs] as const]) {
+        const [start] = await ledger.until("started", 1, 30_000, id);
+        times.push((start!.at - healedAt) / 1_000);
+      }
+      await eventually(async () => (await worker.health()).isHealthy, { withinMs: 10_000, what: "good health" });
+    }
+    expect(worker.isAlive).toBe(true);
+  }
+  await Promise.all(Array.from({ length: Math.min(outages, listeners) }, (_, place) => lane(`${queue}-${place}`)));
+
+  tell(`${outages} outages of a worker's listener; from the heal to the start of a job inserted before it`, duringMs);
+  tell("to the start of a job inserted after it", afterMs);
+  expect(percentile([...duringMs, ...afterMs], 0.99)).toBeLessThanOrEqual(
+    mostMs + 2 * (await timeToListen(databaseUrl)),
+  );
+});
 
 test("a reset connection is replaced within half a second", async ({ databaseUrl, pool }) => {
   await using proxy = await startProxy(databaseUrl);

@@ -3,38 +3,70 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { checkSchema, migrate, readMigrations, SchemaVersionError, schemaVersion } from "@hark/core";
 import pg from "pg";
-import { expect } from "vitest";
+import { expect, vi } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { test as base } from "../support/fixtures.ts";
+import { repeats, tell } from "../support/long.ts";
 
 const entry = fileURLToPath(new URL("../support/migrate-main.ts", import.meta.url));
 
-/** An empty database, and processes that wait for the word to migrate it. */
-const test = base.extend("startMigrators", ({ server }, { onCleanup }) => {
+const boots = repeats({ few: 2, full: 100 });
+vi.setConfig({ testTimeout: 240_000 + boots * 20_000 });
+
+/** Starts processes that migrate the databases they are told. */
+const test = base.extend("startMigrators", ({}, { onCleanup }) => {
   const children: ChildProcess[] = [];
   onCleanup(() => children.forEach((child) => child.kill("SIGKILL")));
   return async (count: number) => {
-    const databaseUrl = await server.createDatabase();
-    const started = Array.from({ length: count }, () => fork(entry, [databaseUrl], { execArgv: [] }));
+    const started = Array.from({ length: count }, () => fork(entry, { execArgv: [] }));
     children.push(...started);
     await Promise.all(started.map((child) => once(child, "message")));
-    return { databaseUrl, migrators: started };
+    return started;
   };
 });
 
+/** Lets all processes migrate a database at once. Answers what each said. */
+function migrateAtOnce(migrators: readonly ChildProcess[], databaseUrl: string): Promise<Answer[]> {
+  return Promise.all(
+    migrators.map(async (child) => {
+      const answer = once(child, "message", { signal: AbortSignal.timeout(120_000) });
+      child.send(databaseUrl);
+      return (await answer)[0] as Answer;
+    }),
+  );
+}
+
+interface Answer {
+  applied?: string[];
+  error?: string;
+}
+
+/** Fails unless nobody met an error and one of them, and no other, applied every migration. */
+async function expectOneMigration(answers: readonly Answer[], databaseUrl: string): Promise<void> {
+  const wanted = await readMigrations();
+  expect(answers.filter(({ error }) => error !== undefined)).toEqual([]);
+  expect(answers.map(({ applied }) => applied).filter((names) => names!.length > 0)).toEqual([
+    wanted.map(({ name }) => name),
+  ]);
+  await using session = await connect(databaseUrl);
+  const { rows } = await session.query("select version, name, hash from hark.migrations order by version");
+  expect(rows).toEqual(wanted.map(({ version, name, hash }) => ({ version, name, hash })));
+  await checkSchema(databaseUrl);
+}
+
 test("twenty processes migrate an empty database at once, and one killed in the middle harms nobody", async ({
+  server,
   startMigrators,
 }) => {
-  const wanted = await readMigrations();
-  const { databaseUrl, migrators } = await startMigrators(21);
-  const [victim, ...others] = migrators;
+  const databaseUrl = await server.createDatabase();
+  const [victim, ...others] = await startMigrators(21);
   await using session = await connect(databaseUrl);
   await using watch = await connect(databaseUrl); // its own: inside a transaction pg_stat_activity stands still
 
   // A table of ours, not committed yet, holds the first one up inside its transaction.
   await session.query("create schema hark");
   await session.query("begin; create table hark.stats (queue text)");
-  victim!.send("go");
+  victim!.send(databaseUrl);
   await eventually(
     async () =>
       (
@@ -44,20 +76,31 @@ test("twenty processes migrate an empty database at once, and one killed in the 
       ).rowCount === 1,
     { withinMs: 60_000, what: "a migration in its middle" },
   );
-  const answers = others.map(async (child) => {
-    const answer = once(child, "message");
-    child.send("go");
-    return (await answer)[0] as unknown;
-  });
+  const answers = migrateAtOnce(others, databaseUrl);
   victim!.kill("SIGKILL");
   await session.query("rollback");
 
-  const outcomes = (await Promise.all(answers)) as { applied?: string[]; error?: string }[];
-  expect(outcomes.filter(({ error }) => error !== undefined)).toEqual([]);
-  expect(outcomes.flatMap(({ applied }) => applied)).toEqual(wanted.map(({ name }) => name)); // by one, once
-  const { rows } = await session.query("select version, name, hash from hark.migrations order by version");
-  expect(rows).toEqual(wanted.map(({ version, name, hash }) => ({ version, name, hash })));
-  await checkSchema(databaseUrl);
+  await expectOneMigration(await answers, databaseUrl);
+});
+
+test(`twenty processes that boot at once on an empty database meet no error, ${boots} times`, async ({
+  server,
+  startMigrators,
+}) => {
+  const migrators = await startMigrators(20);
+  const times: number[] = [];
+  const first = new Set<number>();
+  for (let boot = 0; boot < boots; boot += 1) {
+    const databaseUrl = await server.createDatabase();
+    const startedAt = performance.now();
+    const answers = await migrateAtOnce(migrators, databaseUrl);
+    times.push(performance.now() - startedAt);
+
+    await expectOneMigration(answers, databaseUrl);
+    first.add(answers.findIndex(({ applied }) => applied!.length > 0));
+    await server.dropDatabase(databaseUrl);
+  }
+  tell(`${boots} first boots of 20 processes, ${first.size} of which were the first; until the last is done`, times);
 });
 
 test("migrating again and again at once, in one process, changes nothing more", async ({ server }) => {

@@ -1,4 +1,4 @@
-import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, closeSync, openSync, readSync, statSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -16,10 +16,15 @@ export interface LedgerEntry {
   reason?: string | undefined;
   worker: string;
   pid: number;
-  /** In us by the machine's monotonic clock, the same for all its processes. */
+  /** By monotonicUs(). */
   at: number;
   /** In us by the database's clock, where the worker was asked for it. */
   databaseAt?: number | undefined;
+}
+
+/** The machine's monotonic clock, the same for all its processes, in us. */
+export function monotonicUs(): number {
+  return Number(process.hrtime.bigint() / 1_000n);
 }
 
 /** Appends in one write, so that lines of many processes do not mix; what is written survives the writer's SIGKILL. */
@@ -30,6 +35,9 @@ export function appendToLedger(file: string, entry: LedgerEntry): void {
 /** The oracle of the fault tests: an append-only file that no fault touches. */
 export class Ledger {
   readonly file: string;
+  /** What was read so far: a long run looks at a long file many times. */
+  readonly #entries: LedgerEntry[] = [];
+  #readBytes = 0;
 
   private constructor(file: string) {
     this.file = file;
@@ -46,8 +54,21 @@ export class Ledger {
   }
 
   read(): LedgerEntry[] {
-    const lines = readFileSync(this.file, "utf8").split("\n");
-    return lines.slice(0, -1).map((line) => JSON.parse(line) as LedgerEntry); // the last may be half written
+    const fresh = this.#readFrom(this.#readBytes);
+    const whole = fresh.subarray(0, fresh.lastIndexOf("\n") + 1); // the last line may be half written
+    this.#readBytes += whole.length;
+    for (const line of whole.toString().split("\n").slice(0, -1)) this.#entries.push(JSON.parse(line) as LedgerEntry);
+    return [...this.#entries];
+  }
+
+  #readFrom(start: number): Buffer {
+    const bytes = Buffer.alloc(Math.max(statSync(this.file).size - start, 0));
+    const file = openSync(this.file, "r");
+    try {
+      return bytes.subarray(0, readSync(file, bytes, 0, bytes.length, start));
+    } finally {
+      closeSync(file);
+    }
   }
 
   /** Entries of one event, and of one job if its id is given. */

@@ -1,16 +1,14 @@
-/** A process for tests: migrates a database when it is told to, and says what came of it. */
+/** A process for tests: migrates the database that it is told, as often as it is told one, and says what came of it. */
 import { HarkError, migrate } from "@hark/core";
 
-process.once("disconnect", () => process.exit(1));
-process.once("message", () => void run());
+process.once("disconnect", () => process.exit());
+process.on("message", (connectionString: string) => void run(connectionString));
 process.send?.("ready");
 
-async function run(): Promise<void> {
+async function run(connectionString: string): Promise<void> {
   try {
-    process.send?.({ applied: await migrate({ connectionString: process.argv[2] ?? "" }) });
+    process.send?.({ applied: await migrate({ connectionString }) });
   } catch (error) {
     process.send?.({ error: error instanceof HarkError ? error.code : String(error) });
   }
-  process.removeAllListeners("disconnect");
-  process.disconnect();
 }

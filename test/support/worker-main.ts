@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { createLogger } from "@hark/core";
 import { createWorker, implement, type JobContext } from "@hark/worker";
 import pg from "pg";
-import { appendToLedger, type LedgerEntry } from "./ledger.ts";
+import { appendToLedger, type LedgerEntry, monotonicUs } from "./ledger.ts";
 import { task } from "./task.ts";
 import type { WorkerNews, WorkerProcessOptions } from "./worker-process.ts";
 
@@ -32,7 +32,9 @@ worker
   .then(() => tell({ kind: "ready" }))
   .catch(() => {});
 try {
-  await worker.run();
+  const running = worker.run();
+  tell({ kind: "born" });
+  await running;
 } catch (error) {
   tell({ kind: "failed", error: String(error) });
   process.exitCode = 1;
@@ -60,6 +62,9 @@ async function run(job: JobContext<{ does: string; ms: number; times: number }>)
       process.kill(process.pid, "SIGKILL");
       await sleep(60_000);
       break;
+    case "hold":
+      if (job.attempt <= times) await sleep(ms, undefined, { signal: job.signal });
+      break;
     default:
       if (ms > 0) await sleep(ms, undefined, does === "ignore" ? {} : { signal: job.signal });
   }
@@ -68,7 +73,7 @@ async function run(job: JobContext<{ does: string; ms: number; times: number }>)
 
 function note(event: LedgerEntry["event"], job: JobContext, more: Partial<LedgerEntry>): void {
   const { id, token, attempt, key } = job;
-  const at = Number(process.hrtime.bigint() / 1_000n);
+  const at = monotonicUs();
   appendToLedger(options.ledgerFile, {
     event,
     id: String(id),

@@ -22,11 +22,16 @@ export interface WorkerProcessOptions {
 
 /** What a worker process tells. */
 export type WorkerNews =
+  | { kind: "born" }
   | { kind: "ready" }
   | { kind: "failed"; error: string }
   | { kind: "health"; health: WorkerHealth };
 
 const entry = fileURLToPath(new URL("worker-main.ts", import.meta.url));
+
+/** None outlives us. */
+const living = new Set<ChildProcess>();
+process.once("exit", () => living.forEach((child) => child.kill("SIGKILL")));
 
 /** Starts a worker as a process of its own, to be killed, stopped and continued. */
 export function startWorkerProcess(options: WorkerProcessOptions): WorkerProcess {
@@ -35,12 +40,13 @@ export function startWorkerProcess(options: WorkerProcessOptions): WorkerProcess
 
 export class WorkerProcess {
   readonly name: string;
+  /** Resolves once it runs, and so minds signals; it may still be looking for its database. Rejects as `ready` does. */
+  readonly born: Promise<void>;
   /** Resolves once it holds its lease and listens. Rejects with its own words if it does not come to that. */
   readonly ready: Promise<void>;
   /** Resolves with the exit code, or the signal that ended it. */
   readonly exited: Promise<number | NodeJS.Signals>;
   readonly #child: ChildProcess;
-  readonly #killWithUs = () => void this.#child.kill("SIGKILL");
   #log = "";
 
   constructor(options: WorkerProcessOptions) {
@@ -50,17 +56,19 @@ export class WorkerProcess {
     }));
     this.name = options.name ?? String(child.pid);
     child.stderr?.on("data", (text) => (this.#log = (this.#log + String(text)).slice(-8_000)));
-    process.once("exit", this.#killWithUs);
+    living.add(child);
     this.exited = once(child, "exit").then(([code, signal]) => {
-      process.off("exit", this.#killWithUs);
+      living.delete(child);
       return (code ?? signal) as number | NodeJS.Signals;
     });
-    this.ready = this.#ready();
-    this.ready.catch(() => {}); // whoever wants to know awaits it
+    this.born = this.#heard("born");
+    this.ready = this.#heard("ready");
+    this.born.catch(() => {}); // whoever wants to know awaits them
+    this.ready.catch(() => {});
   }
 
-  async #ready(): Promise<void> {
-    await this.#news("ready");
+  async #heard(kind: "born" | "ready"): Promise<void> {
+    await this.#news(kind);
   }
 
   get pid(): number {

@@ -101,6 +101,12 @@ export class Claimer implements Part {
     this.loop.wakeUp.ring();
   }
 
+  /** Whatever was amiss is over, and something may have been missed: looks at once, also if the last look failed. */
+  resume(): void {
+    this.wake();
+    this.loop.retry();
+  }
+
   async #step(signal: AbortSignal): Promise<Next> {
     const { rung } = this.loop.wakeUp;
     const isTold = this.#isTold;

@@ -186,11 +186,13 @@ export class Worker implements Stoppable, AsyncDisposable {
     return (this.#stopping ??= this.#stop());
   }
 
-  /** Runs as a service: starts, and resolves once SIGTERM or SIGINT has stopped it. A second signal aborts, a third exits. */
+  /**
+   * Runs as a service: starts, and resolves once SIGTERM or SIGINT has stopped it, which may be while it starts. A second signal
+   * aborts, a third exits. Throws what start() throws.
+   */
   async run(): Promise<void> {
-    await this.start();
-    this.#lease.endProcessWhenHung();
-    await runUntilSignalled(this, this.#settings.logger);
+    const starting = this.start().then(() => this.#lease.endProcessWhenHung());
+    await runUntilSignalled(this, this.#settings.logger, starting);
   }
 
   health(): WorkerHealth {
@@ -228,7 +230,7 @@ export class Worker implements Stoppable, AsyncDisposable {
   }
 
   #wakeClaimers(): void {
-    for (const claimer of this.#claimers) claimer.wake();
+    for (const claimer of this.#claimers) claimer.resume();
   }
 
   /** Wakes the queue's claimer; one that sleeps lets so many other workers go first as the jobs are for. */

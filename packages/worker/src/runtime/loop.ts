@@ -25,6 +25,7 @@ const afterFailure = { baseMs: 100, factor: 2, capMs: 5_000, jitter: 0.5 };
 export class Loop implements Part {
   readonly wakeUp: WakeUp = new WakeUp();
   readonly #options: LoopOptions;
+  readonly #mended: WakeUp = new WakeUp();
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
   #failures = 0;
@@ -44,6 +45,11 @@ export class Loop implements Part {
     return this.#restarts;
   }
 
+  /** What failed the last step may be mended, as when the database is back: a rest after a failure ends at once. */
+  retry(): void {
+    this.#mended.ring();
+  }
+
   start(): void {
     this.#running ??= this.#run();
   }
@@ -58,6 +64,7 @@ export class Loop implements Part {
     const stopping = this.#stopping.signal;
     while (!stopping.aborted) {
       const rung = this.wakeUp.arm(); // before the step, or a ring during it would be lost
+      const mended = this.#mended.arm();
       try {
         const next = await this.#step();
         this.#failures = 0;
@@ -66,7 +73,7 @@ export class Loop implements Part {
       } catch (error) {
         this.#failures += 1;
         logger.error({ loop: name, error, failures: this.#failures }, "step failed, will try again");
-        await sleep(backoffMs(afterFailure, this.#failures), { signal: stopping });
+        await sleep(backoffMs(afterFailure, this.#failures), { signal: stopping, until: mended });
       }
     }
   }

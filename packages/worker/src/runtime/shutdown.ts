@@ -9,9 +9,13 @@ const exitCodes = { SIGINT: 130, SIGTERM: 143 } as const;
 
 /**
  * Resolves once a signal has stopped `stoppable`: the first SIGTERM or SIGINT drains, a second aborts what runs, a third ends
- * the process at once.
+ * the process at once. A signal may come while it starts: give its start, so that one that fails ends the wait and is thrown.
  */
-export async function runUntilSignalled(stoppable: Stoppable, logger: Logger): Promise<void> {
+export async function runUntilSignalled(
+  stoppable: Stoppable,
+  logger: Logger,
+  starting: Promise<void> = Promise.resolve(),
+): Promise<void> {
   const stopped = Promise.withResolvers<void>();
   let signals = 0;
   const onSignal = (signal: keyof typeof exitCodes) => {
@@ -26,7 +30,7 @@ export async function runUntilSignalled(stoppable: Stoppable, logger: Logger): P
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
   try {
-    await stopped.promise;
+    await Promise.all([starting, stopped.promise]);
   } finally {
     process.off("SIGINT", onSignal);
     process.off("SIGTERM", onSignal);

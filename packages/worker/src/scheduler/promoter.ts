@@ -60,6 +60,7 @@ export class Promoter implements Part {
       if (dueAtMs !== undefined && Number(dueAtMs) >= this.#armedForMs) return;
       this.#isTold = true;
       this.#loop.wakeUp.ring();
+      if (dueAtMs === undefined) this.#loop.retry(); // the listener is back, and so is the database
     });
     this.#loop.start();
   }
