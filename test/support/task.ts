@@ -5,9 +5,10 @@ import * as v from "valibot";
 export const taskPayload = v.object({
   /**
    * sleep: waits `ms`, or until its signal is aborted. ignore: waits `ms`, whatever its signal says. block: keeps the event
-   * loop busy for `ms`. fail: throws on the first `times` attempts. die: ends its process, as SIGKILL does.
+   * loop busy for `ms`. fail: throws on the first `times` attempts. die: ends its process, as SIGKILL does. float: returns at
+   * once, and leaves a promise behind that rejects after `ms`.
    */
-  does: v.optional(v.picklist(["sleep", "ignore", "block", "fail", "die"]), "sleep"),
+  does: v.optional(v.picklist(["sleep", "ignore", "block", "fail", "die", "float"]), "sleep"),
   ms: v.optional(v.number(), 0),
   times: v.optional(v.number(), 0),
 });

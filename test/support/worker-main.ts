@@ -60,6 +60,11 @@ async function run(job: JobContext<{ does: string; ms: number; times: number }>)
       process.kill(process.pid, "SIGKILL");
       await sleep(60_000);
       break;
+    case "float":
+      void sleep(ms).then(() => {
+        throw new Error("nobody awaits this");
+      });
+      break;
     default:
       if (ms > 0) await sleep(ms, undefined, does === "ignore" ? {} : { signal: job.signal });
   }
