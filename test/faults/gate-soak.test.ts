@@ -100,7 +100,7 @@ async function soak(
       // Its mark vanishes on the server before its owner hears of it.
       await db.pool.query(
         `select pg_terminate_backend(pid) from (select pid from pg_locks
-          where locktype = 'advisory' and classid = 1751216747
+          where locktype = 'advisory' and classid = 1751216747 and mode = 'ShareLock' -- a producer that tries the gate asks for another
             and database = (select oid from pg_database where datname = current_database()) order by random() limit 1) one`,
       );
     } else if (trouble < 0.4) {

@@ -36,6 +36,12 @@ export async function startPgBouncer(
   { poolMode, poolSize = 20, maxClients = 100 }: PgBouncerOptions,
 ): Promise<PgBouncer> {
   const program = findPgBouncer();
+  if (program === undefined) {
+    throw new Error(
+      "This wants PgBouncer, which is not installed. Type `sudo apt-get install pgbouncer` (Debian, Ubuntu) or " +
+        "`brew install pgbouncer` (macOS), and run it again.",
+    );
+  }
   const { hostname, port, username, password } = new URL(databaseUrl);
   const user = decodeURIComponent(username);
   const listenPort = await freePort();
@@ -94,20 +100,15 @@ export async function startPgBouncer(
   return { url: url.href, pid: child.pid!, folder, [Symbol.asyncDispose]: stop };
 }
 
-/** PgBouncer's path. Debian puts it where ordinary users do not look. */
-function findPgBouncer(): string {
+/** PgBouncer's path, or undefined where it is not installed. Debian puts it where ordinary users do not look. */
+export function findPgBouncer(): string | undefined {
   const folders = [
     ...(process.env["PATH"] ?? "").split(delimiter),
     "/usr/sbin",
     "/usr/local/sbin",
     "/opt/homebrew/bin",
   ];
-  const found = folders.map((folder) => join(folder, "pgbouncer")).find((path) => existsSync(path));
-  if (found) return found;
-  throw new Error(
-    "This test wants PgBouncer, which is not installed. Type `sudo apt-get install pgbouncer` (Debian, Ubuntu) or " +
-      "`brew install pgbouncer` (macOS), and run it again.",
-  );
+  return folders.map((folder) => join(folder, "pgbouncer")).find((path) => existsSync(path));
 }
 
 function accountWhenRoot(): { uid: number; gid: number } | undefined {

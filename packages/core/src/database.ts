@@ -1,3 +1,4 @@
+import { Socket } from "node:net";
 import { Pool, type PoolClient, type PoolConfig, TypeOverrides, types } from "pg";
 import { DatabaseUnreachableError } from "./errors.ts";
 
@@ -45,6 +46,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     query_timeout: deadlineMs,
     keepAlive: true,
     types: pgTypes,
+    stream: mortalSocket,
   };
   if (!options.isPooled) {
     config.statement_timeout = deadlineMs - 500;
@@ -55,6 +57,23 @@ export function openDatabase(options: DatabaseOptions): Database {
     if (options.plansByIndex) config.options += " -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off";
   }
   return wrapPool(new Pool(config), { isOurs: true, isPooled: options.isPooled ?? false });
+}
+
+/** How long the server may take to answer the goodbye of a connection, in ms. */
+const goodbyeMs = 1_000;
+
+/**
+ * A socket that does not wait for the other end once it has said goodbye: in a black hole nobody answers, and one idle connection
+ * would keep the process from ending until TCP gives up, after some 15 minutes.
+ */
+function mortalSocket(): Socket {
+  const socket = new Socket();
+  socket.once("finish", () => {
+    const timer = setTimeout(() => socket.destroy(), goodbyeMs);
+    timer.unref();
+    socket.once("close", () => clearTimeout(timer));
+  });
+  return socket;
 }
 
 /** A {@link Database} on the application's own pool, which close() leaves open. */

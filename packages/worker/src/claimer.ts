@@ -134,7 +134,8 @@ export class Claimer implements Part {
     const after = this.#mark;
     const { jobs, blockedKeys } = await this.#claim(worker, limit, after);
     for (const job of jobs) {
-      if (signal.aborted) this.#executor.handBack(job); // stopped meanwhile, or given up on by the watchdog
+      // Stopped meanwhile, or given up on by the watchdog; or the lease it was claimed under is lost, and its news have gone out.
+      if (signal.aborted || this.#lease.identity !== worker) this.#executor.handBack(job);
       else this.#executor.submit(job);
     }
     return { found: jobs.length, isAll: jobs.length < limit && after === undefined, blockedKeys };

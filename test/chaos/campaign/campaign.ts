@@ -1,0 +1,246 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { migrate, orLate } from "@hark/core";
+import { findPgBouncer, type PgBouncer, startPgBouncer } from "../../support/pgbouncer.ts";
+import { randomFrom } from "../../support/random.ts";
+import { check, type Verdict } from "../checker/check.ts";
+import type { History } from "../checker/study.ts";
+import { applicationTables, readFinalState, serverErrorsOf } from "../ledger/final-state.ts";
+import { LedgerFile, readLedger } from "../ledger/ledger.ts";
+import { Proxy } from "../network/proxy.ts";
+import { doFault, type Victims } from "./faults.ts";
+import { Member } from "./member.ts";
+import { Prober } from "./prober.ts";
+import { promisesFor } from "./promises.ts";
+import { type PlannedFault, type PlannedKind, planFaults } from "./schedule.ts";
+import { CampaignServer } from "./server.ts";
+import { canSkew, skewed } from "./skew.ts";
+import { watchForStalls } from "./stalls.ts";
+
+export interface CampaignOptions {
+  seed: number;
+  /** Of storm; the calm after it takes as long as it takes. */
+  minutes: number;
+  workers?: number;
+  jobsPerSecond?: number;
+  leaseMs?: number;
+  /** Only these faults; all if not given. */
+  only?: readonly PlannedKind[] | undefined;
+  /** With a standby that is promoted in the middle of the storm. */
+  promotes?: boolean;
+  /** A second producer goes through PgBouncer in transaction mode; if not given, where it is installed. */
+  pools?: boolean | undefined;
+  /** A worker lives an hour ahead and a producer an hour behind; if not given, where libfaketime is installed. */
+  skews?: boolean | undefined;
+  say?: (line: string) => void;
+}
+
+export interface CampaignResult {
+  options: CampaignOptions;
+  postgres: string;
+  plan: PlannedFault[];
+  history: History;
+  verdicts: Verdict[];
+  /** The end of what each process logged, for people. */
+  logs: Record<string, string>;
+}
+
+/** Whose wall clock is wrong, where clocks can be faked. */
+const clocks: Record<string, NodeJS.ProcessEnv> = { "worker-2": skewed(3_600), "producer-1": skewed(-3_600) };
+
+/** How long a process may take to begin, in ms. */
+const beginMs = 60_000;
+/** How long there are only probes in the end, in ms. */
+const quietMs = 4_000;
+/** Producers go on this long into the calm, in ms. */
+const producersStayMs = 1_500;
+
+/**
+ * Runs one campaign: real processes, each behind a proxy of its own; a storm of faults from the seed; a calm in which everything
+ * has to come to its end; and the verdicts of the checker. Leaves nothing behind, but what it answers.
+ */
+export async function runCampaign(options: CampaignOptions): Promise<CampaignResult> {
+  const { seed, minutes, workers = 2, jobsPerSecond = 25, leaseMs = 3_000, only, promotes = false } = options;
+  const { pools = findPgBouncer() !== undefined, skews = canSkew(), say = () => {} } = options;
+  const stormMs = minutes * 60_000;
+  await using cleanup = new AsyncDisposableStack();
+
+  const folder = await mkdtemp(join(tmpdir(), "hark-chaos-"));
+  cleanup.defer(() => rm(folder, { recursive: true, force: true }));
+  const ledger = new LedgerFile(folder, "campaign");
+  cleanup.defer(() => ledger.close());
+
+  const server = cleanup.use(await CampaignServer.start());
+  await migrate({ connectionString: server.url });
+  await server.pool.query(applicationTables);
+  if (promotes) await server.addStandby();
+  say(`PostgreSQL ${server.version}${promotes ? " with a synchronous standby" : ""}`);
+
+  const proxies = new Map<string, Proxy>();
+  const proxyFor = async (name: string, target = () => server.address) => {
+    const proxy = cleanup.use(await Proxy.start(target, randomFrom(seed + proxies.size + 1)));
+    proxies.set(name, proxy);
+    return proxy.urlOf(server.url);
+  };
+  const pooler = pools ? await startPooler(await proxyFor("pooler to server"), cleanup) : undefined;
+
+  const probers = new Map<string, Prober>();
+  const members = new Map<string, Member>();
+  const add = (name: string, main: string, memberOptions: (starts: number) => object) => {
+    const onProbe = (id: string) => probers.get(name)?.hear(id);
+    const env = skews ? clocks[name] : undefined;
+    const member = new Member({ name, main, options: memberOptions, ledger, folder, onProbe, ...(env && { env }) });
+    members.set(name, member);
+    cleanup.defer(() => member.end("SIGKILL"));
+    member.start();
+    return member;
+  };
+
+  const workerNames = Array.from({ length: workers }, (_, place) => `worker-${place + 1}`);
+  for (const name of workerNames) {
+    const databaseUrl = await proxyFor(name);
+    const pollMs = 10_000; // long, so that a lost wake-up shows
+    add(name, "worker-main.ts", () => ({ name, databaseUrl, ledger: folder, leaseMs, pollMs, concurrency: 8 }));
+    const random = randomFrom(seed * 31 + probers.size);
+    probers.set(name, new Prober({ worker: name, pool: () => server.pool, ledger, random }));
+  }
+  let apiPort = 0;
+  const apiUrl = await proxyFor("api");
+  const api = add("api", "api-main.ts", () => ({ name: "api", databaseUrl: apiUrl, port: apiPort }));
+  await allReady(members);
+  apiPort = Number(new URL(api.url!).port); // the same when it comes back
+  const lockers = ["locker-1", "locker-2"];
+  for (const name of lockers) {
+    const databaseUrl = await proxyFor(name);
+    add(name, "locker-main.ts", (starts) => ({ name, databaseUrl, ledger: folder, seed: seed * 17 + starts }));
+  }
+  const producers = pooler ? ["producer-1", "producer-2"] : ["producer-1"];
+  for (const [place, name] of producers.entries()) {
+    const databaseUrl = await proxyFor(name, place === 1 ? () => pooler!.address : undefined);
+    add(name, "producer-main.ts", (starts) => ({
+      name,
+      databaseUrl,
+      ledger: folder,
+      seed: seed * 7 + place * 101 + starts,
+      jobsPerSecond: jobsPerSecond / producers.length,
+      leaseMs,
+      ...(place === 0 && { apiUrl: api.url }),
+    }));
+  }
+  await allReady(members);
+  const stalls = cleanup.use(watchForStalls(ledger));
+  for (const prober of probers.values()) prober.start();
+  say(`${members.size} processes are ready${skews ? ", one an hour ahead and one an hour behind" : ""}`);
+
+  const plan = planFaults({
+    seed,
+    stormMs,
+    leaseMs,
+    workers: workerNames,
+    others: [...producers, ...lockers, "api"],
+    hasStandby: promotes,
+    hasPooler: pooler !== undefined,
+    only,
+  });
+  const victims: Victims = { server, members, proxies, ledger, restartPooler: pooler?.restart };
+  await storm(plan, stormMs, victims, say);
+
+  for (const proxy of proxies.values()) await proxy.set(undefined);
+  await allReady(members);
+  ledger.write({ event: "calm" });
+  say("calm: everything is healed");
+  await sleep(producersStayMs);
+  await Promise.all([...producers, ...lockers].map((name) => members.get(name)!.end("stop")));
+
+  const promises = promisesFor(leaseMs);
+  const unfinished = await untilFinal(server, promises.finalWithinMs);
+  ledger.write({ event: "quiet" });
+  say(
+    unfinished === 0 ? "quiet: every job is final" : `quiet: ${unfinished} jobs are not final, though they should be`,
+  );
+  await sleep(quietMs);
+  await Promise.all([...probers.values()].map((prober) => prober.stop(2_000)));
+  await server.pool.query("select 1"); // what the last of them wrote is there
+  ledger.write({ event: "over" });
+  stalls[Symbol.dispose]();
+
+  await sleep(200);
+  const state = await readFinalState(server.pool);
+  await Promise.all([...members].map(([name, member]) => member.end(name === "api" ? "stop" : "SIGTERM")));
+
+  const history: History = {
+    entries: readLedger(folder),
+    final: { ...state, serverErrors: serverErrorsOf(server.log) },
+    promises,
+  };
+  const logs = Object.fromEntries([...members].map(([name, { log }]) => [name, log]));
+  return { options, postgres: server.version, plan, history, verdicts: check(history), logs };
+}
+
+/** Does every planned fault at its time, several at once, and waits until each is healed. */
+async function storm(plan: PlannedFault[], stormMs: number, victims: Victims, say: (line: string) => void) {
+  const beganAt = performance.now();
+  const elapsed = () => performance.now() - beganAt;
+  const underWay: Promise<void>[] = [];
+  let failure: unknown;
+  for (const fault of plan) {
+    if (failure !== undefined) break; // the campaign itself is broken: it proves nothing any more
+    await sleep(Math.max(fault.atMs - elapsed(), 0));
+    say(`${(fault.atMs / 1_000).toFixed(1).padStart(6)} s  ${fault.kind} ${fault.target} for ${fault.forMs} ms`);
+    underWay.push(doFault(fault, victims).catch((error: unknown) => void (failure ??= error)));
+  }
+  if (failure === undefined) await sleep(Math.max(stormMs - elapsed(), 0));
+  await Promise.all(underWay);
+  if (failure !== undefined) throw new Error("a fault could not be done, or not be healed", { cause: failure });
+}
+
+/** Waits until no job but the probes is unfinished; answers how many still are when the time is over. */
+async function untilFinal(server: CampaignServer, withinMs: number): Promise<number> {
+  const endsAt = performance.now() + withinMs;
+  for (;;) {
+    const { rows } = await server.pool.query<{ left: number }>(
+      `select (select count(*) from hark.jobs where type <> 'chaos.probe')::int
+            + (select count(*) from hark.running_jobs where type <> 'chaos.probe')::int as left`,
+    );
+    const left = rows[0]!.left;
+    if (left === 0 || performance.now() > endsAt) return left;
+    await sleep(100);
+  }
+}
+
+interface Pooler {
+  readonly address: { host: string; port: number };
+  restart: (downMs: number) => Promise<void>;
+}
+
+/** A PgBouncer in transaction mode that can be killed; each time it comes back at another port. */
+async function startPooler(serverUrl: string, cleanup: AsyncDisposableStack): Promise<Pooler> {
+  const start = () => startPgBouncer(serverUrl, { poolMode: "transaction" });
+  let pooler: PgBouncer = await start();
+  cleanup.defer(() => pooler[Symbol.asyncDispose]());
+  return {
+    get address() {
+      const { hostname, port } = new URL(pooler.url);
+      return { host: hostname, port: Number(port) };
+    },
+    async restart(downMs) {
+      await pooler[Symbol.asyncDispose]();
+      await sleep(downMs);
+      pooler = await start();
+    },
+  };
+}
+
+/** Waits until every process does its work. Throws with the last words of those that do not come to it. */
+async function allReady(members: ReadonlyMap<string, Member>): Promise<void> {
+  await Promise.all(
+    [...members.values()].map(async (member) => {
+      if ((await orLate(member.ready, beginMs)) !== "late") return;
+      throw new Error(
+        `${member.name} was not ready within ${beginMs} ms. Its last words:\n${member.log.slice(-4_000)}`,
+      );
+    }),
+  );
+}

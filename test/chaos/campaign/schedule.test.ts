@@ -1,0 +1,50 @@
+import { expect, test } from "vitest";
+import { planFaults, type ScheduleOptions } from "./schedule.ts";
+
+const options: ScheduleOptions = {
+  seed: 1,
+  stormMs: 120_000,
+  leaseMs: 3_000,
+  workers: ["worker-1", "worker-2"],
+  others: ["producer-1", "locker-1", "api"],
+  hasStandby: true,
+  hasPooler: true,
+};
+
+test("one seed gives one schedule, another another", () => {
+  expect(planFaults(options)).toEqual(planFaults(options));
+  expect(planFaults({ ...options, seed: 2 })).not.toEqual(planFaults(options));
+});
+
+test("two minutes meet every kind, one promotion among them, and nothing after the storm", () => {
+  const plan = planFaults(options);
+  expect(new Set(plan.map(({ kind }) => kind)).size).toBe(21);
+  expect(plan.filter(({ kind }) => kind === "promote")).toHaveLength(1);
+  expect(plan.every(({ atMs }) => atMs >= 0 && atMs < options.stormMs)).toBe(true);
+});
+
+test("without a standby nothing is promoted, without a pooler none is killed", () => {
+  const kinds = new Set(planFaults({ ...options, hasStandby: false, hasPooler: false }).map(({ kind }) => kind));
+  expect(kinds.has("promote") || kinds.has("pooler killed")).toBe(false);
+});
+
+test("only what was asked for", () => {
+  const plan = planFaults({ ...options, only: ["kill", "stop"] });
+  expect(new Set(plan.map(({ kind }) => kind))).toEqual(new Set(["kill", "stop"]));
+});
+
+test("the server is not taken down while it is down, nor a process hit twice at once", () => {
+  for (let seed = 1; seed <= 20; seed += 1) {
+    const plan = planFaults({ ...options, seed });
+    const ofServer = plan.filter(({ kind }) => kind === "crash" || kind === "restart" || kind === "promote");
+    for (const [place, fault] of ofServer.entries()) {
+      const next = ofServer[place + 1];
+      if (next) expect(next.atMs - fault.atMs - fault.forMs).toBeGreaterThan(2_000);
+    }
+    for (const [target, faults] of Map.groupBy(plan, (fault) => fault.target)) {
+      if (target === "server") continue;
+      for (const [place, { atMs, forMs }] of faults.entries())
+        expect(faults[place + 1]?.atMs ?? Number.POSITIVE_INFINITY).toBeGreaterThanOrEqual(atMs + forMs);
+    }
+  }
+});

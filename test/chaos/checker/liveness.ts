@@ -1,0 +1,128 @@
+import type { EntryOf } from "../ledger/entries.ts";
+import { percentile } from "./percentile.ts";
+import type { Invariant } from "./invariant.ts";
+import { clockMs, type Disturbance, type Study } from "./study.ts";
+
+/** That things go on: soon, once nothing stands in the way. */
+export const livenessInvariants: Invariant[] = [
+  {
+    id: "L1",
+    says: "once everything is healed every job comes to its end in time",
+    breaches(study) {
+      const calmAt = study.momentOf("calm");
+      return study.final.jobs.flatMap(({ id, state, createdAt, finishedAt }) => {
+        if (finishedAt === null) return [`job ${id} is ${state} in the end`];
+        const lateMs = finishedAt - Math.max(calmAt, createdAt) - study.promises.finalWithinMs;
+        return lateMs > 0 ? [`job ${id} became final ${Math.round(lateMs)} ms too late`] : [];
+      });
+    },
+  },
+  {
+    id: "L2",
+    says: "when there is nothing else to do, a due job starts at once",
+    breaches(study) {
+      const quietAt = study.momentOf("quiet");
+      const waits = probesOf(study).flatMap(({ dueAt, startedAt }) => (dueAt >= quietAt ? [startedAt - dueAt] : []));
+      const p99 = percentile(waits, 0.99);
+      return p99 > study.promises.quietMs
+        ? [`of ${waits.length} probes the 99th of 100 waited ${Math.round(p99)} ms`]
+        : [];
+    },
+  },
+  {
+    id: "L3",
+    says: "a worker starts due jobs, soon after whatever disturbed it is over",
+    breaches: (study) =>
+      probesOf(study).flatMap((probe) => {
+        const { waitedMs, allowedMs, after } = waitOf(study, probe);
+        if (waitedMs <= allowedMs) return [];
+        return [`${probe.worker}: job ${probe.id} waited ${Math.round(waitedMs)} ms${after ? ` after ${after}` : ""}`];
+      }),
+  },
+  {
+    id: "L5",
+    says: "the jobs of a worker that died are taken back when its lease has run out",
+    breaches: (study) =>
+      rescuesOf(study).flatMap(({ id, tookMs, isQuiet }) =>
+        isQuiet && tookMs > study.promises.rescueMs
+          ? [`job ${id} was taken back ${Math.round(tookMs)} ms after its worker's end`]
+          : [],
+      ),
+  },
+  {
+    id: "L9",
+    says: "no session is stuck, and the server logs no deadlock and no broken constraint",
+    breaches: ({ final }) => [...final.stuckSessions, ...final.serverErrors],
+  },
+  {
+    id: "P1",
+    says: "no process ends by itself, and who is told to stop exits with 0",
+    breaches: (study) =>
+      study.of("exited").flatMap(({ name, code, by, pid, at }) => {
+        const hasStarted = study.of("ready").some((ready) => ready.pid === pid);
+        const isDisturbed = study
+          .faultsOn(name)
+          .some(({ kind, from, to }) => kind !== "terminate" && from < at && to + patienceMs > at);
+        // Who cannot reach the database when it starts says so and ends, and is started anew; who has started stays.
+        if (by === undefined && !(isDisturbed && !hasStarted)) return [`${name} (${pid}) ended by itself: ${code}`];
+        // Who is told to stop while it starts has no handler for that yet; who is cut off meanwhile may take longer than we wait.
+        if (by === "SIGTERM" && code !== 0 && hasStarted && !isDisturbed)
+          return [`${name} (${pid}) was told to stop, and ended with ${code}`];
+        return [];
+      }),
+  },
+];
+
+/** How long a process that starts may wait for the database, or one that stops may take before it is killed, in ms. */
+const patienceMs = 20_000;
+
+export interface Probe {
+  id: string;
+  worker: string;
+  dueAt: number;
+  /** Infinity if it never did. */
+  startedAt: number;
+}
+
+export function probesOf(study: Study): Probe[] {
+  const overAt = study.momentOf("over");
+  return study.of("probed").map(({ id, worker, dueAt }) => ({
+    id,
+    worker,
+    dueAt,
+    startedAt: study.starts.get(id)?.[0]?.at ?? overAt,
+  }));
+}
+
+/** How long a probe waited that nothing kept from starting, and how long it may have. */
+export function waitOf(
+  study: Study,
+  { worker, dueAt, startedAt }: Probe,
+): { waitedMs: number; allowedMs: number; after: Disturbance | undefined } {
+  const { probeMs, recoveryMs } = study.promises;
+  let from = dueAt;
+  let allowedMs = probeMs;
+  let after: Disturbance | undefined;
+  for (const { kind, from: begin, to } of study.disturbancesOf(worker)) {
+    if (begin > startedAt || to + recoveryMs[kind] < dueAt) continue;
+    // It is disturbed until the last of them is over; what it may take then is what the slowest of them leaves behind.
+    from = Math.max(from, Math.min(to, startedAt));
+    if (recoveryMs[kind] > allowedMs) [allowedMs, after] = [recoveryMs[kind], kind];
+  }
+  return { waitedMs: startedAt - from, allowedMs, after };
+}
+
+/** Jobs taken back from processes that ended: how long that took, and whether anybody was there to do it undisturbed. */
+export function rescuesOf(study: Study): { id: string; tookMs: number; isQuiet: boolean }[] {
+  const names = new Set(study.of("probed").map(({ worker }) => worker));
+  const isFree = (name: string, from: number, to: number) =>
+    !study.disturbancesOf(name).some((window) => window.from < to && window.to > from);
+  return [...study.claims.values()].flat().flatMap(({ id, ending, worker, endedAt, startedAt }) => {
+    const pid = worker === null ? undefined : study.workers.get(worker)?.pid;
+    const exit: EntryOf<"exited"> | undefined = pid === undefined ? undefined : study.exitOf(pid);
+    // Who lost its lease before its end had other troubles.
+    if (ending !== "crashed" || !exit || exit.at > endedAt + clockMs || exit.at < startedAt) return [];
+    const isQuiet = [...names].some((name) => isFree(name, exit.at - study.promises.leaseMs, endedAt));
+    return [{ id, tookMs: endedAt - exit.at, isQuiet }];
+  });
+}

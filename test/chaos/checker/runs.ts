@@ -1,0 +1,226 @@
+import type { Does } from "../ledger/entries.ts";
+import type { Invariant } from "./invariant.ts";
+import { type Claim, clockMs, type Disturbance, type Study } from "./study.ts";
+
+/** That a running job has one owner, and that every second run has its reason. */
+export const runInvariants: Invariant[] = [
+  {
+    id: "S4",
+    says: "no two claims of a job hold at once, and no worker is declared dead before its lease ran out",
+    breaches(study) {
+      const found: string[] = [];
+      for (const [id, claims] of study.claims) {
+        for (const [place, claim] of claims.entries()) {
+          const former = claims[place - 1];
+          if (former && former.endedAt > claim.startedAt)
+            found.push(`job ${id} was claimed as ${claim.token} while ${former.token} held it`);
+        }
+      }
+      for (const { id, expiresAt, deadAt } of study.workers.values()) {
+        if (deadAt !== null && deadAt < expiresAt)
+          found.push(`worker ${id} was declared dead ${Math.round(expiresAt - deadAt)} ms before its lease ran out`);
+      }
+      return found;
+    },
+  },
+  {
+    id: "S5",
+    says: "a claim's token is its own, and its job starts under it at most once",
+    breaches(study) {
+      const found: string[] = [];
+      for (const [id, starts] of study.starts) {
+        for (const [token, sameToken] of Map.groupBy(starts, (start) => start.token)) {
+          if (sameToken.length > 1) found.push(`job ${id} started ${sameToken.length} times under ${token}`);
+        }
+      }
+      for (const [id, claims] of study.claims) {
+        const tokens = claims.map(({ token }) => token);
+        if (new Set(tokens).size < tokens.length) found.push(`job ${id}: two of its claims had one token`);
+      }
+      return found;
+    },
+  },
+  {
+    id: "S7",
+    says: "every run but the last is explained, and every death of a worker",
+    breaches: (study) => [...unexplainedRuns(study), ...unexplainedDeaths(study)],
+  },
+  {
+    id: "S8",
+    says: "no run begins under a claim that the database does not know, or long after it was lost",
+    breaches(study) {
+      const found: string[] = [];
+      for (const [id, starts] of study.starts) {
+        const claims = new Map((study.claims.get(id) ?? []).map((claim) => [claim.token, claim]));
+        for (const { token, at, pid } of starts) {
+          const claim = claims.get(token);
+          if (!claim) found.push(`job ${id} started under ${token}, which the database does not know`);
+          else if (at > graceEnd(study, claim.endedAt, pid))
+            found.push(
+              `job ${id} started ${Math.round(at - claim.endedAt)} ms after its claim ended (${claim.ending})`,
+            );
+        }
+      }
+      return found;
+    },
+  },
+  {
+    id: "S10",
+    says: "nothing starts before it is due, and retries wait as long as they should",
+    breaches(study) {
+      const found: string[] = [];
+      const { baseMs, factor, capMs, jitter } = study.promises.backoff;
+      for (const job of study.final.jobs) {
+        const claims = study.claims.get(job.id) ?? [];
+        const delayMs = study.wishes.get(job.ref ?? "")?.delayMs ?? 0;
+        const [first] = claims;
+        if (first && first.startedAt < job.createdAt + delayMs)
+          found.push(`job ${job.id} started ${Math.round(job.createdAt + delayMs - first.startedAt)} ms early`);
+        for (const row of study.attempts.get(job.id) ?? []) {
+          if (row.retryAt === null) continue;
+          const next = claims.find(({ startedAt }) => startedAt >= row.finishedAt);
+          if (next && next.startedAt < row.retryAt)
+            found.push(`job ${job.id} was tried again ${Math.round(row.retryAt - next.startedAt)} ms early`);
+          if (row.ending !== "error") continue;
+          const waitMs = row.retryAt - row.finishedAt;
+          const wantedMs = Math.min(baseMs * factor ** (row.attempt - 1), capMs);
+          // The moment of the ending is taken last in its statement.
+          if (waitMs > wantedMs * (1 + jitter) + clockMs || waitMs < wantedMs * (1 - jitter) - statementMs)
+            found.push(`job ${job.id} waits ${Math.round(waitMs)} ms after attempt ${row.attempt}, not ${wantedMs}`);
+        }
+      }
+      return found;
+    },
+  },
+  {
+    id: "S12k",
+    says: "no two jobs of one key run at once, unless the first had lost its claim",
+    breaches(study) {
+      const found: string[] = [];
+      const withKey = study.of("started").filter(({ key }) => key !== undefined);
+      for (const [key, runs] of Map.groupBy(withKey, (run) => run.key)) {
+        for (const [place, run] of runs.entries()) {
+          const begun = claimOf(study, run.id, run.token);
+          for (const former of runs.slice(0, place)) {
+            const endedAt =
+              study.ends.get(`${former.id} ${former.token}`)?.at ??
+              study.exitOf(former.pid)?.at ??
+              Number.POSITIVE_INFINITY;
+            if (endedAt <= run.at) continue;
+            const lost = claimOf(study, former.id, former.token);
+            // A process that stood still may begin, or go on, with what others have done since.
+            const wasLost = begun && lost && (hasEnded(lost, former.does, begun) || hasEnded(begun, run.does, lost));
+            if (!wasLost) found.push(`key ${key}: job ${run.id} started while job ${former.id} ran`);
+          }
+        }
+      }
+      return found;
+    },
+  },
+  {
+    id: "A1",
+    says: "a handler whose claim is lost is told so",
+    breaches(study) {
+      const told = new Set(study.of("aborted").map(({ id, token }) => `${id} ${token}`));
+      const overAt = study.momentOf("over");
+      const found: string[] = [];
+      for (const { id, token, at, pid, does } of study.of("started")) {
+        const claim = claimOf(study, id, token);
+        if (claim?.ending !== "crashed" || told.has(`${id} ${token}`) || does === "block") continue;
+        const deadlineAt = graceEnd(study, claim.endedAt, pid);
+        const goneAt = Math.min(
+          study.ends.get(`${id} ${token}`)?.at ?? Number.POSITIVE_INFINITY,
+          study.exitOf(pid)?.at ?? Number.POSITIVE_INFINITY,
+        );
+        if (at < claim.endedAt && deadlineAt < Math.min(goneAt, overAt))
+          found.push(
+            `job ${id} ran on under ${token}, ${Math.round(goneAt - claim.endedAt)} ms after it was taken back`,
+          );
+      }
+      return found;
+    },
+  },
+];
+
+/** How long a statement that settles may take, in ms. */
+const statementMs = 150;
+
+/** How long the news of a lost claim may take to a process that nothing holds up, in ms. */
+const newsMs = 1_500;
+
+/** What keeps a process itself from hearing of anything, in contrast to what keeps it from the database. */
+const standstills = new Set<Disturbance>(["stop", "block", "stall"]);
+
+/** Until when a process may still act on a claim that ended: until the news of it, once nothing holds the process up. */
+function graceEnd(study: Study, endedAt: number, pid: number): number {
+  let until = endedAt + newsMs;
+  for (const { kind, from, to } of study.disturbancesOf(study.nameOf(pid))) {
+    if (standstills.has(kind) && from <= until && to + newsMs > until) until = to + newsMs;
+  }
+  return until;
+}
+
+/**
+ * Whether a claim was lost before another began. What completes in its handler's own transaction has given its key back before the
+ * handler returns.
+ */
+function hasEnded(claim: Claim, does: Does, other: Claim): boolean {
+  return (claim.ending !== "completed" || does === "effect") && claim.endedAt <= other.startedAt;
+}
+
+function claimOf(study: Study, id: string, token: string): Claim | undefined {
+  return study.claims.get(id)?.find((claim) => claim.token === token);
+}
+
+function unexplainedRuns(study: Study): string[] {
+  const found: string[] = [];
+  const asked = new Set(study.of("cancel asked").map(({ id }) => id));
+  const told = new Set(study.of("aborted").map(({ id, token }) => `${id} ${token}`));
+  const hasStarted = (id: string, token: string | null) => study.starts.get(id)?.some((start) => start.token === token);
+  for (const [id, claims] of study.claims) {
+    const does = study.wishes.get(study.jobs.get(id)?.[0]?.ref ?? "")?.does;
+    for (const { token, ending, startedAt, endedAt, worker } of claims) {
+      const end = study.ends.get(`${id} ${token}`);
+      const hasReturned = end?.how === "returned" && end.at < endedAt - clockMs;
+      const owner = worker === null ? undefined : study.workers.get(worker);
+      const isExplained = {
+        completed: true,
+        running: true,
+        crashed: owner
+          ? owner.deadAt !== null && owner.deadAt <= endedAt + clockMs
+          : hasLeft(study, startedAt, endedAt),
+        error: end?.how === "threw",
+        fatal: does === "fatal",
+        snoozed: does === "snooze",
+        cancelled: asked.has(id),
+        // Handed back before it began, or while its handler was told to stop.
+        interrupted: !hasReturned && (told.has(`${id} ${token}`) || !hasStarted(id, token)),
+      }[ending];
+      if (!isExplained) found.push(`job ${id}: its claim ${token} ended as ${ending}, and nothing explains that`);
+    }
+  }
+  return found;
+}
+
+/** How long a worker that has ended its registration may take to end itself, in ms. */
+const leavingMs = 8_000;
+
+/** Whether a worker stopped that could not write what became of its jobs: with its registration gone they are taken back. */
+function hasLeft(study: Study, startedAt: number, endedAt: number): boolean {
+  return study.of("exited").some(({ by, at }) => by === "SIGTERM" && at >= startedAt && at <= endedAt + leavingMs);
+}
+
+/** A worker may be declared dead only if something kept it from renewing its lease, or ended it. */
+function unexplainedDeaths(study: Study): string[] {
+  const { leaseMs } = study.promises;
+  const found: string[] = [];
+  for (const { id, pid, deadAt } of study.workers.values()) {
+    if (deadAt === null) continue;
+    const name = study.nameOf(pid);
+    const exit = study.exitOf(pid);
+    if (exit && exit.at <= deadAt) continue;
+    const hit = study.faultsOn(name).some(({ from, to }) => from <= deadAt && to + 2 * leaseMs >= deadAt);
+    if (!hit) found.push(`worker ${id} (${name}) was declared dead, and nothing was done to it`);
+  }
+  return found;
+}

@@ -1,0 +1,143 @@
+import type pg from "pg";
+
+/** A job as it stood in the end. Moments are in ms by the database's clock. */
+export interface FinalJob {
+  id: string;
+  table: "jobs" | "running_jobs" | "finished_jobs" | "dead_jobs";
+  state: string;
+  queue: string;
+  type: string;
+  ref: string | null;
+  key: string | null;
+  uniqueKey: string | null;
+  attempt: number;
+  maxAttempts: number;
+  crashCount: number;
+  createdAt: number;
+  runAt: number;
+  startedAt: number | null;
+  finishedAt: number | null;
+  worker: string | null;
+  /** Of a running job: its claim's. Of a completed one: what its handler returned, which is its own claim's. */
+  token: string | null;
+  reason: string | null;
+}
+
+/** A row of hark.attempts. */
+export interface FinalAttempt {
+  id: string;
+  attempt: number;
+  ending: string;
+  worker: string | null;
+  token: string | null;
+  startedAt: number | null;
+  finishedAt: number;
+  retryAt: number | null;
+}
+
+export interface FinalWorker {
+  id: string;
+  pid: number;
+  startedAt: number;
+  expiresAt: number;
+  deadAt: number | null;
+}
+
+/** All that a database of the campaign holds when it is over, and what its server said. */
+export interface FinalState {
+  jobs: FinalJob[];
+  attempts: FinalAttempt[];
+  workers: FinalWorker[];
+  /** The application's rows: written with an enqueue, with a completion, under a lock (in the order of their commits). */
+  orders: string[];
+  effects: { id: string; token: string }[];
+  shelf: { key: string; fence: string }[];
+  stats: { completed: number; cancelled: number; dead: number };
+  /** Sessions that do what none should: idle in a transaction, or waiting for a lock, for seconds. */
+  stuckSessions: string[];
+  /** Errors in the server's log that no fault explains: deadlocks and broken constraints. */
+  serverErrors: string[];
+}
+
+const ms = (column: string) => `extract(epoch from ${column})::float8 * 1000`;
+
+const job = (table: string, more: Record<"state" | "started" | "finished" | "worker" | "token" | "reason", string>) => `
+  select id::text, '${table}' as "table", ${more.state} as state, queue, type,
+         coalesce(payload ->> 'ref', payload #>> '{metadata,ref}') as ref, key, unique_key as "uniqueKey",
+         attempt::int, max_attempts::int as "maxAttempts", crash_count::int as "crashCount",
+         ${ms("created_at")} as "createdAt", ${ms("run_at")} as "runAt",
+         ${ms(more.started)} as "startedAt", ${ms(more.finished)} as "finishedAt",
+         ${more.worker}::text as worker, ${more.token}::text as token, ${more.reason} as reason
+    from hark.${table}`;
+
+const never = "null::timestamptz";
+
+const jobs = [
+  job("jobs", { state: "state", started: never, finished: never, worker: "null", token: "null", reason: "null" }),
+  job("running_jobs", {
+    state: "'running'",
+    started: "started_at",
+    finished: never,
+    worker: "worker",
+    token: "token",
+    reason: "null",
+  }),
+  job("finished_jobs", {
+    state: "state",
+    started: "started_at",
+    finished: "finished_at",
+    worker: "worker",
+    token: "(result ->> 'token')",
+    reason: "null",
+  }),
+  job("dead_jobs", {
+    state: "'dead'",
+    started: "started_at",
+    finished: "finished_at",
+    worker: "null",
+    token: "null",
+    reason: "reason",
+  }),
+].join(" union all ");
+
+/** Tables of the application that the campaign plays, beside Hark's. */
+export const applicationTables = `
+  create table if not exists orders (ref text not null);
+  create table if not exists effects (id bigint not null, token uuid not null);
+  create table if not exists shelf (number bigint generated always as identity, key text not null, fence bigint not null)`;
+
+/** Reads what the database holds. */
+export async function readFinalState(pool: pg.Pool): Promise<Omit<FinalState, "serverErrors">> {
+  const rows = async <Row extends pg.QueryResultRow>(text: string) => (await pool.query<Row>(text)).rows;
+  return {
+    jobs: await rows<FinalJob>(jobs),
+    attempts: await rows<FinalAttempt>(`
+      select job_id::text as id, attempt::int, ending, worker::text, token::text, ${ms("started_at")} as "startedAt",
+             ${ms("finished_at")} as "finishedAt", ${ms("retry_at")} as "retryAt" from hark.attempts`),
+    workers: await rows<FinalWorker>(`
+      select id::text, pid, ${ms("started_at")} as "startedAt", ${ms("expires_at")} as "expiresAt",
+             ${ms("dead_at")} as "deadAt" from hark.workers`),
+    orders: (await rows<{ ref: string }>("select ref from orders")).map(({ ref }) => ref),
+    effects: await rows("select id::text, token::text from effects"),
+    shelf: await rows("select key, fence::text from shelf order by number"),
+    stats: (
+      await rows<FinalState["stats"]>(`
+        select coalesce(sum(completed), 0)::int as completed, coalesce(sum(cancelled), 0)::int as cancelled,
+               coalesce(sum(dead), 0)::int as dead from hark.stats`)
+    )[0]!,
+    stuckSessions: (
+      await rows<{ session: string }>(`
+        select format('%s (%s): %s', application_name, state, left(query, 80)) as session from pg_stat_activity
+         where backend_type = 'client backend' and pid <> pg_backend_pid()
+           and (state like 'idle in transaction%' and state_change < clock_timestamp() - interval '10 s'
+             or wait_event_type = 'Lock' and query_start < clock_timestamp() - interval '5 s')`)
+    ).map(({ session }) => session),
+  };
+}
+
+/** Lines of a server's log that tell of a deadlock or of a constraint that Hark ran into: none may. */
+export function serverErrorsOf(log: string): string[] {
+  return log
+    .split("\n")
+    .filter((line) => /ERROR: .*(deadlock detected|duplicate key|violates (check|not-null|unique))|PANIC:/.test(line));
+}

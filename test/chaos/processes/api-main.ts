@@ -1,0 +1,25 @@
+/** The HTTP API, as a process of its own. */
+import { createLogger } from "@hark/core";
+import { startServer } from "@hark/server";
+import { page } from "./jobs.ts";
+import { leave, readOptions, tell } from "./tell.ts";
+
+export interface ApiOptions {
+  name: string;
+  databaseUrl: string;
+  /** 0 takes a free one. */
+  port: number;
+}
+
+const { databaseUrl, port } = readOptions() as ApiOptions;
+const server = await startServer({
+  connectionString: databaseUrl,
+  port,
+  jobs: [page],
+  logger: createLogger(process.env["CHAOS_LOG"] ?? "fatal"),
+  drainTimeout: 1_000,
+});
+process.on("message", (word) => {
+  if (word === "stop") void server.close().then(leave);
+});
+tell({ kind: "ready", url: server.url });

@@ -1,0 +1,77 @@
+import { probesOf, rescuesOf, waitOf } from "../checker/liveness.ts";
+import { percentile } from "../checker/percentile.ts";
+import { type History, Study } from "../checker/study.ts";
+
+/** A campaign in numbers. Times in ms. */
+export interface Figures {
+  /** Enqueues that were acknowledged, probes included. */
+  acknowledged: number;
+  /** Enqueues without an answer: each may be there or not. */
+  unanswered: number;
+  runs: number;
+  /** Runs of a job beyond its first, each with its reason in the database. */
+  explained: Record<string, number>;
+  faults: Record<string, number>;
+  /** The longest that a due job waited for a worker, by what had disturbed the worker last; "nothing" of undisturbed ones. */
+  worstWaitMs: Record<string, number>;
+  /** From a worker's end until the last of its jobs was taken back; 0 if none had jobs. */
+  worstRescueMs: number;
+  /** From due to start, when there was nothing else to do. */
+  quiet: { probes: number; p50Ms: number; p99Ms: number };
+  /** Grants of locks. */
+  grants: number;
+}
+
+export function figuresOf(history: History): Figures {
+  const study = new Study(history);
+  const runs = study.of("started").length;
+  const explained: Record<string, number> = {};
+  for (const claims of study.claims.values()) {
+    for (const { ending } of claims.slice(0, -1)) explained[ending] = (explained[ending] ?? 0) + 1;
+  }
+  const probes = probesOf(study);
+  const worstWaitMs: Record<string, number> = {};
+  for (const probe of probes) {
+    const { waitedMs, after = "nothing" } = waitOf(study, probe);
+    worstWaitMs[after] = Math.max(worstWaitMs[after] ?? 0, Math.round(waitedMs));
+  }
+  const quietAt = study.momentOf("quiet");
+  const waits = probes
+    .filter(({ dueAt }) => dueAt >= quietAt)
+    .map(({ dueAt, startedAt }) => Math.round(startedAt - dueAt));
+  return {
+    acknowledged: study.of("enqueued").filter(({ status }) => status === "inserted").length,
+    unanswered: study.of("unknown").length,
+    runs,
+    explained,
+    faults: countsOf(study.of("fault").map(({ kind }) => kind)),
+    worstWaitMs,
+    worstRescueMs: Math.round(Math.max(0, ...rescuesOf(study).map(({ tookMs }) => tookMs))),
+    quiet: { probes: waits.length, p50Ms: percentile(waits, 0.5), p99Ms: percentile(waits, 0.99) },
+    grants: study.of("granted").length,
+  };
+}
+
+function countsOf(words: string[]): Record<string, number> {
+  return Object.fromEntries([...Map.groupBy(words, (word) => word)].map(([word, all]) => [word, all.length]));
+}
+
+/** The figures in one line. */
+export function lineOf(figures: Figures): string {
+  const { acknowledged, unanswered, runs, explained, faults, worstWaitMs, worstRescueMs, quiet, grants } = figures;
+  const list = (counts: Record<string, number>, unit = "") =>
+    Object.entries(counts)
+      .toSorted(([, one], [, other]) => other - one)
+      .map(([word, count]) => `${word} ${count}${unit}`)
+      .join(", ") || "none";
+  const total = Object.values(faults).reduce((sum, count) => sum + count, 0);
+  return [
+    `${acknowledged} jobs acknowledged (${unanswered} unanswered), ${runs} runs`,
+    `explained reruns: ${list(explained)}`,
+    `${total} faults: ${list(faults)}`,
+    `worst wait after: ${list(worstWaitMs, " ms")}`,
+    `worst rescue ${worstRescueMs} ms`,
+    `wake-up p50 ${quiet.p50Ms} ms, p99 ${quiet.p99Ms} ms of ${quiet.probes}`,
+    `${grants} locks granted`,
+  ].join("; ");
+}
