@@ -6,9 +6,10 @@ export const taskPayload = v.object({
   /**
    * sleep: waits `ms`, or until its signal is aborted. ignore: waits `ms`, whatever its signal says. block: keeps the event
    * loop busy for `ms`. fail: throws on the first `times` attempts. die: ends its process, as SIGKILL does. hold: waits `ms` on
-   * the first `times` attempts, and not at all on later ones.
+   * the first `times` attempts, and not at all on later ones. float: returns at once, and leaves a promise behind that rejects
+   * after `ms`.
    */
-  does: v.optional(v.picklist(["sleep", "ignore", "block", "fail", "die", "hold"]), "sleep"),
+  does: v.optional(v.picklist(["sleep", "ignore", "block", "fail", "die", "hold", "float"]), "sleep"),
   ms: v.optional(v.number(), 0),
   times: v.optional(v.number(), 0),
 });

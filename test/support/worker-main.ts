@@ -65,6 +65,11 @@ async function run(job: JobContext<{ does: string; ms: number; times: number }>)
     case "hold":
       if (job.attempt <= times) await sleep(ms, undefined, { signal: job.signal });
       break;
+    case "float":
+      void sleep(ms).then(() => {
+        throw new Error("nobody awaits this");
+      });
+      break;
     default:
       if (ms > 0) await sleep(ms, undefined, does === "ignore" ? {} : { signal: job.signal });
   }
