@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { migrate, openDatabase } from "@hark/core";
 import { expect, vi } from "vitest";
 import { CampaignServer } from "../chaos/campaign/server.ts";
@@ -44,12 +45,19 @@ test(`workers start the next job within 2 s after a standby was promoted, and go
 
       await server.promote(); // answers when it takes writes
       const promotedAt = monotonicUs();
-      const insert = () => insertJob(db, { queue, type: "test.task" }).catch(() => undefined);
-      const id = await eventually(insert, { withinMs: 10_000, what: "a job inserted" });
-      ids.push(id);
-
-      const [start] = await ledger.until("started", 1, 60_000, id);
-      times.push((start!.at - promotedAt) / 1_000);
+      // One after the other, so that some find workers which have already looked in vain since the promotion.
+      const inserted = new Map<bigint, number>();
+      while (monotonicUs() < promotedAt + 3_000_000) {
+        const insert = () => insertJob(db, { queue, type: "test.task" }).catch(() => undefined);
+        const id = await eventually(insert, { withinMs: 10_000, what: "a job inserted" });
+        inserted.set(id, monotonicUs());
+        await sleep(50);
+      }
+      ids.push(...inserted.keys());
+      for (const [id, at] of inserted) {
+        const [start] = await ledger.until("started", 1, 60_000, id);
+        times.push((start!.at - promotedAt) / 1_000 - Math.max(0, (at - promotedAt) / 1_000 - 1_500));
+      }
       await expect.poll(() => countJobs(db, queue), { timeout: 60_000 }).toEqual({ completed: ids.length });
       for (const worker of workers) {
         await eventually(async () => (await worker.health()).isHealthy, { withinMs: 60_000, what: "good health" });
@@ -58,7 +66,10 @@ test(`workers start the next job within 2 s after a standby was promoted, and go
     expect(workers.map(({ isAlive }) => isAlive)).toEqual([true, true]);
     expect(await lostOrDoubled(db, ids)).toEqual([]);
     expect(await unexplainedStarts(db, ledger)).toEqual([]);
-    tell(`${promotions} promotions of a standby; to the start of the next job`, times);
+    tell(
+      `${promotions} promotions of a standby; to the start of the next jobs, but for those inserted 1.5 s later and more`,
+      times,
+    );
     expect(Math.max(...times)).toBeLessThanOrEqual(2_000 + 2 * (await timeToListen(url)));
   } finally {
     await db.close();
