@@ -164,6 +164,18 @@ END $$;--> statement-breakpoint
 CREATE TRIGGER running_jobs_hand_off AFTER DELETE ON hark.running_jobs
   FOR EACH ROW WHEN (OLD.key IS NOT NULL) EXECUTE FUNCTION hark.hand_off_key();--> statement-breakpoint
 
+-- The same for a key whose ready job was cancelled: the next may be parked behind that one. Whether another of the key is ready or
+-- runs does not matter, since a claim finds the blocked one and it is parked again. A function, since the cancel may have waited for
+-- its job while others were parked, and its own snapshot would not show them; no trigger, since claims delete ready jobs too.
+CREATE FUNCTION hark.hand_off(queue text, key text) RETURNS void
+LANGUAGE plpgsql SET search_path = hark, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+  UPDATE jobs SET state = 'ready', run_at = clock_timestamp() WHERE id = (
+    SELECT id FROM jobs WHERE queue = hand_off.queue AND key = hand_off.key AND state = 'parked'
+     ORDER BY priority DESC, id LIMIT 1 FOR UPDATE);
+END $$;--> statement-breakpoint
+
 -- A finished job gives its unique key back, whichever way it finished.
 CREATE FUNCTION hark.free_unique_key() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = hark, pg_temp AS $$
