@@ -46,6 +46,10 @@ DECLARE
   partition text;
   early integer;
 BEGIN
+  IF days_ahead IS NULL OR days_ahead NOT BETWEEN 0 AND 366 THEN
+    RAISE EXCEPTION 'hark.create_partitions wants the days to make ahead, 0 to 366, not %', coalesce(days_ahead::text, 'null')
+      USING ERRCODE = 'invalid_parameter_value';
+  END IF;
   IF NOT pg_try_advisory_xact_lock(hashtextextended('hark.partitions', 0)) THEN RETURN 0; END IF;
   FOREACH parent IN ARRAY ARRAY['finished_jobs', 'attempts'] LOOP
     FOR day IN SELECT current_date + n FROM generate_series(0, days_ahead) n LOOP
@@ -82,6 +86,10 @@ DECLARE
   partition text;
   more integer;
 BEGIN
+  IF keep_days IS NULL OR keep_days NOT BETWEEN 1 AND 36525 THEN
+    RAISE EXCEPTION 'hark.drop_partitions wants the days to keep, 1 to 36525, not %: nothing was dropped',
+      coalesce(keep_days::text, 'null') USING ERRCODE = 'invalid_parameter_value';
+  END IF;
   dropped := 0; deleted := 0; waiting := 0;
   IF NOT pg_try_advisory_xact_lock(hashtextextended('hark.partitions', 0)) THEN RETURN; END IF;
   FOR partition IN
