@@ -86,8 +86,8 @@ DECLARE
   partition text;
   more integer;
 BEGIN
-  IF keep_days IS NULL OR keep_days NOT BETWEEN 1 AND 36525 THEN
-    RAISE EXCEPTION 'hark.drop_partitions wants the days to keep, 1 to 36525, not %: nothing was dropped',
+  IF keep_days IS NULL OR keep_days NOT BETWEEN 1 AND 1000000 THEN
+    RAISE EXCEPTION 'hark.drop_partitions wants the days to keep, 1 to 1000000, not %: nothing was dropped',
       coalesce(keep_days::text, 'null') USING ERRCODE = 'invalid_parameter_value';
   END IF;
   dropped := 0; deleted := 0; waiting := 0;
