@@ -46,6 +46,10 @@ DECLARE
   partition text;
   early integer;
 BEGIN
+  IF days_ahead IS NULL OR days_ahead NOT BETWEEN 0 AND 366 THEN
+    RAISE EXCEPTION 'hark.create_partitions wants the days to make ahead, 0 to 366, not %', coalesce(days_ahead::text, 'null')
+      USING ERRCODE = 'invalid_parameter_value';
+  END IF;
   IF NOT pg_try_advisory_xact_lock(hashtextextended('hark.partitions', 0)) THEN RETURN 0; END IF;
   FOREACH parent IN ARRAY ARRAY['finished_jobs', 'attempts'] LOOP
     FOR day IN SELECT current_date + n FROM generate_series(0, days_ahead) n LOOP
@@ -82,6 +86,10 @@ DECLARE
   partition text;
   more integer;
 BEGIN
+  IF keep_days IS NULL OR keep_days NOT BETWEEN 1 AND 1000000 THEN
+    RAISE EXCEPTION 'hark.drop_partitions wants the days to keep, 1 to 1000000, not %: nothing was dropped',
+      coalesce(keep_days::text, 'null') USING ERRCODE = 'invalid_parameter_value';
+  END IF;
   dropped := 0; deleted := 0; waiting := 0;
   IF NOT pg_try_advisory_xact_lock(hashtextextended('hark.partitions', 0)) THEN RETURN; END IF;
   FOR partition IN
@@ -163,6 +171,18 @@ BEGIN
 END $$;--> statement-breakpoint
 CREATE TRIGGER running_jobs_hand_off AFTER DELETE ON hark.running_jobs
   FOR EACH ROW WHEN (OLD.key IS NOT NULL) EXECUTE FUNCTION hark.hand_off_key();--> statement-breakpoint
+
+-- The same for a key whose ready job was cancelled: the next may be parked behind that one. Whether another of the key is ready or
+-- runs does not matter, since a claim finds the blocked one and it is parked again. A function, since the cancel may have waited for
+-- its job while others were parked, and its own snapshot would not show them; no trigger, since claims delete ready jobs too.
+CREATE FUNCTION hark.hand_off(queue text, key text) RETURNS void
+LANGUAGE plpgsql SET search_path = hark, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+  UPDATE jobs SET state = 'ready', run_at = clock_timestamp() WHERE id = (
+    SELECT id FROM jobs WHERE queue = hand_off.queue AND key = hand_off.key AND state = 'parked'
+     ORDER BY priority DESC, id LIMIT 1 FOR UPDATE);
+END $$;--> statement-breakpoint
 
 -- A finished job gives its unique key back, whichever way it finished.
 CREATE FUNCTION hark.free_unique_key() RETURNS trigger

@@ -117,4 +117,5 @@ REVOKE ALL ON hark.job_owners FROM hark_admin;
 GRANT INSERT, UPDATE, DELETE ON hark.jobs, hark.dead_jobs TO hark_admin;
 GRANT DELETE ON hark.running_jobs TO hark_admin;
 GRANT INSERT ON hark.finished_jobs, hark.attempts, hark.unique_keys, hark.stats TO hark_admin;
-GRANT EXECUTE ON FUNCTION hark.enqueue, hark.enqueue_many, hark.insert_jobs, hark.queue_depth, hark.job_result TO hark_admin;
+GRANT EXECUTE ON FUNCTION hark.enqueue, hark.enqueue_many, hark.insert_jobs, hark.queue_depth, hark.job_result, hark.hand_off
+  TO hark_admin;

@@ -453,7 +453,6 @@ describe("hark stats and hark dead", () => {
       requeued: [String(ids[0])],
       missing: ["999999"],
       blocked: [String(ids[2])],
-      partial: false,
     });
     expect(await getJob(db, ids[0]!)).toMatchObject({ state: "ready", attempt: 0 });
     expect(await getJob(db, ids[1]!)).toMatchObject({ state: "dead" });
@@ -465,10 +464,29 @@ describe("hark stats and hark dead", () => {
     await pool.query(`insert into hark.dead_jobs select job.id + n, queue, type, payload, priority, attempt, max_attempts, crash_count, key, unique_key,
       run_at, created_at, reason, error, started_at, finished_at from hark.dead_jobs job, generate_series(1, 449) n where type = 'many'`);
     const dry = await hark(["dead", "requeue", "--all", "--type", "many", "--dry-run"]);
-    expect(dry).toMatchObject({ code: 0, stderr: expect.stringContaining("only the 200 oldest") as string });
+    expect(dry).toMatchObject({ code: 0, stderr: "would requeue 450; nothing was changed\n" });
+    expect(dry.stdout.trim().split("\n")).toHaveLength(450);
     const all = await hark(["dead", "requeue", "--all", "--type", "many"]);
     expect(all).toMatchObject({ code: 0, stderr: "requeued 450\n" });
     expect(await count(pool, "hark.dead_jobs")).toBe(1);
+  });
+
+  test("--all goes past those that stay dead letters, however many", async ({ hark, db, pool }) => {
+    await insert(db, { uniqueKey: "held" });
+    await bury(db, "many");
+    const copies = (from: number, to: number, uniqueKey: string) =>
+      pool.query(`insert into hark.dead_jobs select job.id + n, queue, type, payload, priority, attempt, max_attempts, crash_count, key, ${uniqueKey},
+        run_at, created_at, reason, error, started_at, finished_at from hark.dead_jobs job, generate_series(${from}, ${to}) n where type = 'many' and n > 0
+        and job.id = (select min(id) from hark.dead_jobs)`);
+    await copies(1, 250, "'held'");
+    await copies(251, 260, "null");
+
+    const all = await hark(["dead", "requeue", "--all", "--json"]);
+
+    expect(all.code).toBe(1);
+    const { requeued, blocked } = JSON.parse(all.stdout) as { requeued: string[]; blocked: string[] };
+    expect([requeued.length, blocked.length]).toEqual([11, 250]);
+    expect(await count(pool, "hark.dead_jobs")).toBe(250);
   });
 });
 
@@ -531,6 +549,35 @@ describe("hark work", { timeout: 180_000 }, () => {
     }
     expect(await count(pool, "hark.workers")).toBe(0);
   });
+
+  test.for([
+    ["SIGTERM", 0, []],
+    ["SIGTERM", 0, ["--once"]],
+    ["SIGINT", 130, []],
+    ["SIGINT", 130, ["--once"]],
+  ] as const)(
+    "a worker that is sent %s while it starts ends with %i and leaves no lease behind: hark work %j",
+    async ([signal, code, flags], { databaseUrl, db, pool, writeModule }) => {
+      const file = await writeModule("starting.ts", jobsModule);
+      const job = await insert(db, {});
+      const holder = await pool.connect();
+      try {
+        await holder.query("begin; lock table hark.workers in share mode"); // it may look, but not register
+        const worker = start(["work", file, ...flags], { env: { DATABASE_URL: databaseUrl } });
+        const waits = "select from pg_locks where relation = 'hark.workers'::regclass and not granted";
+        await eventually(async () => (await pool.query(waits)).rowCount === 1, { withinMs: 30_000, what: "the start" });
+        worker.child.kill(signal);
+        await eventually(() => worker.stderr().includes("stopping"), { withinMs: 30_000, what: "the signal" });
+        await holder.query("commit");
+        expect(await worker.ended).toMatchObject({ code });
+      } finally {
+        await holder.query("rollback");
+        holder.release();
+      }
+      expect(await count(pool, "hark.workers")).toBe(0);
+      expect(["ready", "completed"]).toContain((await getJob(db, job))!.state);
+    },
+  );
 
   test("a module that cannot be worked is 2, and one line that names it", async ({ hark, writeModule }) => {
     const plain = jobsModule.replaceAll(/: (unknown|any)| as any/g, "");

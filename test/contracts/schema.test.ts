@@ -93,6 +93,33 @@ test("old history goes with its day, and the rest stays", async ({ pool }) => {
   ]);
 });
 
+test.for([[null], [-1], [0], [1_000_001], [2_147_483_647], [-2_147_483_648]])(
+  "to keep history for %s days is refused, and nothing goes",
+  async ([keepDays], { pool }) => {
+    const history = () =>
+      pool.query(
+        "select inhrelid::regclass::text from pg_inherits where inhparent = 'hark.attempts'::regclass order by 1",
+      );
+    const before = (await history()).rows;
+    const refusal = {
+      code: "22023",
+      message: expect.stringMatching(/1 to 1000000, not (null|-?\d+): nothing was dropped/),
+    };
+    await expect(pool.query("select hark.drop_partitions($1)", [keepDays])).rejects.toMatchObject(refusal);
+    expect((await history()).rows).toEqual(before);
+  },
+);
+
+test.for([[null], [-1], [367], [2_147_483_647]])(
+  "to make partitions for %s days ahead is refused, and none is made",
+  async ([daysAhead], { pool }) => {
+    await expect(pool.query("select hark.create_partitions($1)", [daysAhead])).rejects.toMatchObject({
+      code: "22023",
+      message: expect.stringContaining("0 to 366, not"),
+    });
+  },
+);
+
 const hotTables = ["jobs", "running_jobs", "unique_keys", "stats"];
 
 test("vacuum of a table that jobs come through keeps the file, rather than lock everybody out to shorten it", async ({

@@ -35,13 +35,8 @@ const prepare = (state: "ready" | "parked"): Scenario<World>["prepare"] => {
   };
 };
 
-/**
- * No two run at once, each job has one place, and whoever is parked has somebody before it whose end will hand the key on. But who
- * stands behind a ready job that is cancelled waits for the upkeep, which must find it.
- */
-const judge: Scenario<World>["judge"] = async (db, _, run) => {
-  const cancelledIn = (run.answers["canceller.cancel"] as { wasIn: string }[] | undefined)?.[0]?.wasIn;
-  if (cancelledIn === "ready") await statements.unparkJobs(db, { limit: 10 });
+/** No two run at once, each job has one place, and whoever is parked has somebody before it whose end will hand the key on. */
+const judge: Scenario<World>["judge"] = async (db) => {
   const wrong: string[] = [];
   const places = await placesOf(db);
   const count = (state: Place["state"]) => places.filter((place) => place.state === state).length;
@@ -80,6 +75,21 @@ const cancelled: Scenario<World> = {
   },
 };
 
+/** The first in line is cancelled, whether ready, parked or just handed the key, while others are parked behind it. */
+const cancelledWhileParking: Scenario<World> = {
+  sessions: {
+    settler: [settle, commit],
+    canceller: [cancel(0), commit],
+    parker: [park, commit],
+    other: [cancel(1), commit],
+  },
+  prepare: async (db, on) => {
+    const world = await prepare("ready")(db, on);
+    return { ...world, waiting: [...world.waiting, await insertJob(db, { queue, key })] };
+  },
+  judge,
+};
+
 /** Two claims meet the key while it comes free. */
 const twoClaims: Scenario<World> = {
   sessions: {
@@ -95,6 +105,7 @@ const twoClaims: Scenario<World> = {
 const scenarios: [name: string, scenario: Scenario<World>][] = [
   ["hand-off, parking, insert and claim", handOff],
   ["hand-off, cancels of those in line, insert and parking", cancelled],
+  ["hand-off, parking and cancels of two in line", cancelledWhileParking],
   ["hand-off, parking and two claims", twoClaims],
 ];
 
@@ -119,6 +130,20 @@ test("a hand-off that steps over a job which is being cancelled is found", async
     wreck: (db) => sabotageFunction(db, "hark.hand_off_key", "LIMIT 1 FOR UPDATE", "LIMIT 1"),
   });
   expect(twin.broken).toContain("parked for ever");
+});
+
+test("a cancel that keeps the key of a ready job is found", async ({ explore }) => {
+  const cuts = [{ statement: "cancel-job", guard: ", (select count(*) from handed)" }];
+  expect((await explore(cancelledWhileParking, { cuts })).broken).toContain("parked for ever");
+});
+
+test("a cancel that hands the key on by its own, older snapshot is found", async ({ explore }) => {
+  const instead = `(update hark.jobs set state = 'ready' from waiting where jobs.id = (
+    select id from hark.jobs where queue = waiting.queue and key = waiting.key and state = 'parked'
+     order by priority desc, id limit 1 for update) and waiting.state = 'ready' returning jobs.id)`;
+  const guard = "(select hark.hand_off(queue, key) from waiting where state = 'ready' and key is not null)";
+  const { broken } = await explore(cancelledWhileParking, { cuts: [{ statement: "cancel-job", guard, instead }] });
+  expect(broken).toContain("parked for ever");
 });
 
 test("two claims without the index that keeps a key's running job alone are found", async ({ explore }) => {

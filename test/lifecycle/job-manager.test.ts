@@ -1,4 +1,12 @@
-import { type JobDefinition, RetryAfterError, silentLogger, SnoozeError, UnrecoverableError } from "@hark/core";
+import { randomBytes } from "node:crypto";
+import {
+  createPayloadCipher,
+  type JobDefinition,
+  RetryAfterError,
+  silentLogger,
+  SnoozeError,
+  UnrecoverableError,
+} from "@hark/core";
 import { createServer, JobManager, type JobManagerOptions, type JobProcessor, type ProcessorJob } from "pg-hark";
 import pg from "pg";
 import { expect, inject } from "vitest";
@@ -399,4 +407,24 @@ test("the HTTP API takes a JobManager as its runtime", async ({ ownUrl, manage }
       status: "healthy",
     },
   });
+});
+
+test("a JobManager with a cipher seals what it adds and runs it opened", async ({ manage, sql }) => {
+  const cipher = createPayloadCipher({ keys: { a: randomBytes(32) }, current: "a" });
+  const card = "4111-1111-1111-1111";
+  const run = Promise.withResolvers<unknown>();
+  const manager = await manage(
+    ({ metadata }) => {
+      run.resolve(metadata);
+      return { success: true, itemsProcessed: 1, errors: [], duration: 0 };
+    },
+    { cipher },
+  );
+  await manager.addJob({ type: "product", target_url: "https://shop.example/sealed", metadata: { card } });
+  expect(await run.promise).toEqual({ card });
+  const { rows } = await sql.query(
+    "select payload::text from hark.jobs union all select payload::text from hark.running_jobs union all select payload::text from hark.finished_jobs",
+  );
+  expect(rows).toHaveLength(1);
+  expect(JSON.stringify(rows)).not.toContain(card);
 });

@@ -1,4 +1,6 @@
+import { randomBytes } from "node:crypto";
 import {
+  createPayloadCipher,
   getJob,
   openDatabase,
   RetryAfterError,
@@ -337,3 +339,23 @@ async function ownerOf(
   const { rows } = await db.pool.query("select worker from hark.running_jobs where id = $1", [id]);
   return rows[0]!.worker;
 }
+
+test("a queue with a cipher seals what it enqueues and opens what it dequeues; one without makes a dead letter of it", async ({
+  open,
+  db,
+}) => {
+  const cipher = createPayloadCipher({ keys: { a: randomBytes(32) }, current: "a" });
+  const sealing = open({ cipher });
+  const card = "4111-1111-1111-1111";
+  const { id } = await sealing.enqueue({ type: "product", target_url: url, metadata: { card } });
+  const { rows } = await db.pool.query("select payload::text from hark.jobs");
+  expect(JSON.stringify(rows)).not.toContain(card);
+
+  const job = await sealing.dequeue();
+  expect(job).toMatchObject({ id, target_url: url, metadata: { card } });
+  await sealing.completeJob(job!);
+
+  const unread = await sealing.enqueue({ type: "product", target_url: url, metadata: { card } });
+  expect(await open().dequeue()).toBeNull();
+  expect(await getJob(db, BigInt(unread.id))).toMatchObject({ state: "dead", reason: "payload_unreadable" });
+});

@@ -200,11 +200,11 @@ export class QueueModel {
     this.#leave(job, state);
   }
 
-  /** A running job that goes gives its key to the most urgent parked one. */
+  /** A job that goes while it runs, or is ready, gives its key to the most urgent parked one. */
   #leave(job: ModelJob, to: ModelJob["state"]): void {
-    const didRun = job.state === "running";
+    const hadTurn = job.state === "running" || job.state === "ready";
     Object.assign(job, { state: to, worker: undefined, token: undefined });
-    if (didRun && job.key !== undefined) this.#handOff(job.key);
+    if (hadTurn && job.key !== undefined) this.#handOff(job.key);
   }
 
   #handOff(key: string): void {

@@ -105,7 +105,8 @@ const forbidden: [kind: string, statements: string[]][] = [
     [
       "select hark.next_fence('page')",
       "select hark.create_partitions(1)",
-      "select hark.drop_partitions(0)",
+      "select hark.drop_partitions(1)",
+      "select hark.hand_off('default', 'k')",
       "select nextval('hark.jobs_id_seq')",
       "select setval('hark.jobs_id_seq', 1)",
       "select nextval('hark.fence_numbers')",

@@ -79,6 +79,7 @@ export {
   countLiveWorkers,
   type DeadJob,
   deadJobIdAt,
+  deadJobIdsAfter,
   getJob,
   getStats,
   type JobDetails,

@@ -1,4 +1,4 @@
-import { InvalidOptionsError, type Logger } from "@hark/core";
+import { InvalidOptionsError, type Logger, type PayloadCipher } from "@hark/core";
 import { z } from "zod";
 
 /** Answers what `schema` makes of `given`; throws {@link InvalidOptionsError} with everything that is wrong with it. */
@@ -57,6 +57,12 @@ export const sharedOptions = {
   pollInterval: wholeNumber(100, dayMs, "ms").default(5_000),
   retryAttempts: wholeNumber(1, 1_000, "attempts in all").default(3),
   name: z.string({ error: "must be text" }).optional(),
+  cipher: z
+    .custom<PayloadCipher>(
+      (value) => typeof value === "object" && value !== null && ["seal", "open"].every((name) => name in value),
+      { error: "must be what createPayloadCipher() makes" },
+    )
+    .optional(),
   logger: z
     .custom<Logger>(
       (value) =>

@@ -1,5 +1,14 @@
 import { randomUUID } from "node:crypto";
-import { type Database, InvalidPayloadError, type Logger, parsePayload, statements } from "@hark/core";
+import {
+  type Database,
+  InvalidPayloadError,
+  type Logger,
+  openPayload,
+  parsePayload,
+  type PayloadCipher,
+  PayloadUnreadableError,
+  statements,
+} from "@hark/core";
 import type { DequeuedJob, HeldJobs } from "./held-jobs.ts";
 import { type MissionJobDefinition, viewOf } from "./mission-job.ts";
 import type { ProcessLease } from "./process-lease.ts";
@@ -20,6 +29,7 @@ export class Claims {
   readonly #upkeep: QueueUpkeep;
   readonly #settlement: Settlement;
   readonly #jobs: readonly MissionJobDefinition[];
+  readonly #cipher: PayloadCipher | undefined;
   readonly #logger: Logger;
 
   constructor(parts: {
@@ -29,6 +39,7 @@ export class Claims {
     upkeep: QueueUpkeep;
     settlement: Settlement;
     jobs: readonly MissionJobDefinition[];
+    cipher: PayloadCipher | undefined;
     logger: Logger;
   }) {
     this.#db = parts.db;
@@ -37,6 +48,7 @@ export class Claims {
     this.#upkeep = parts.upkeep;
     this.#settlement = parts.settlement;
     this.#jobs = parts.jobs;
+    this.#cipher = parts.cipher;
     this.#logger = parts.logger;
   }
 
@@ -77,15 +89,22 @@ export class Claims {
     try {
       const payload = await parsePayload(
         this.#jobs.find(({ type }) => type === job.type)!,
-        job.payload,
+        openPayload(this.#cipher, job),
       );
       return { ...viewOf(job, payload), token: job.token, signal: controller.signal };
     } catch (error) {
-      if (!(error instanceof InvalidPayloadError)) throw error;
+      const reason = reasonOf(error);
+      if (!reason) throw error;
       // As in a worker: no attempt can mend it. Others may be waiting behind it.
-      this.#logger.error({ jobId: job.id, type: job.type, error: error.message }, "job is a dead letter");
-      await this.#settlement.fail(job, { kind: "fatal", reason: "invalid_payload", error });
+      this.#logger.error({ jobId: job.id, type: job.type, error: (error as Error).message }, "job is a dead letter");
+      await this.#settlement.fail(job, { kind: "fatal", reason, error });
       return "again";
     }
   }
+}
+
+/** Why a payload makes a dead letter of its job; undefined for any other failure. */
+function reasonOf(error: unknown): "payload_unreadable" | "invalid_payload" | undefined {
+  if (error instanceof PayloadUnreadableError) return "payload_unreadable";
+  return error instanceof InvalidPayloadError ? "invalid_payload" : undefined;
 }

@@ -1,4 +1,4 @@
-import type { Logger } from "@hark/core";
+import type { Logger, PayloadCipher } from "@hark/core";
 import { z } from "zod";
 import { dayMs, sharedOptions, wholeNumber } from "./check.ts";
 import type { JobProcessor } from "./processor.ts";
@@ -27,6 +27,8 @@ export interface JobManagerOptions {
   migrate?: boolean | undefined;
   /** A label for people; host and process id if not given. */
   name?: string | undefined;
+  /** Seals the payloads of jobs added here and opens those of jobs run here; one that it cannot open makes a dead letter of its job. */
+  cipher?: PayloadCipher | undefined;
   logger?: Logger | undefined;
 }
 

@@ -183,12 +183,21 @@ export class JobManager implements AsyncDisposable {
     await loadQuestions(); // before a job runs
     const isPooled = listenUrl !== undefined && listenUrl !== connectionString;
     const database = openDatabase({ connectionString, isPooled, applicationName: "hark job manager" });
-    this.#open = { database, producer: createProducer({ database }) };
+    this.#open = { database, producer: createProducer({ database, cipher: this.#settings.cipher }) };
   }
 
   async #start(): Promise<void> {
-    const { connectionString, listenUrl, concurrency, lockTTL, pollInterval, delayedJobsInterval, drainTimeout, name } =
-      this.#settings;
+    const {
+      connectionString,
+      listenUrl,
+      concurrency,
+      lockTTL,
+      pollInterval,
+      delayedJobsInterval,
+      drainTimeout,
+      name,
+      cipher,
+    } = this.#settings;
     const worker = createWorker({
       connectionString,
       listenUrl,
@@ -199,6 +208,7 @@ export class JobManager implements AsyncDisposable {
       promoteInterval: delayedJobsInterval,
       drainTimeout,
       logger: this.#logger,
+      ...(cipher && { cipher }),
       ...(name !== undefined && { name }),
     });
     await worker.start();

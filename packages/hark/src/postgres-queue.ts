@@ -89,7 +89,14 @@ export class PostgresQueue implements AsyncDisposable {
   /** Throws InvalidOptionsError with everything that is wrong with the options. */
   constructor(options: PostgresQueueOptions) {
     const settings = check("PostgresQueue", queueSettings, options);
-    const { connectionString, listenUrl = connectionString, lockTTL: leaseMs, pollInterval, retryAttempts } = settings;
+    const {
+      connectionString,
+      listenUrl = connectionString,
+      lockTTL: leaseMs,
+      pollInterval,
+      retryAttempts,
+      cipher,
+    } = settings;
     const logger = (this.#logger = redactingLogger(settings.logger ?? createLogger()));
     const name = (this.#name = settings.name ?? `${hostname()}:${process.pid}`);
     this.#connectionString = connectionString;
@@ -101,7 +108,7 @@ export class PostgresQueue implements AsyncDisposable {
       isPooled: listenUrl !== connectionString,
       applicationName: "hark queue",
     }));
-    this.#producer = createProducer({ database: db });
+    this.#producer = createProducer({ database: db, cipher });
     this.#listener = new Listener({ connectionString: listenUrl, applicationName: "hark queue listener", logger });
     this.#gate = new Gate({ connectionString: listenUrl, logger, onLost: () => this.#jobReady.ring() });
     const held = this.#held;
@@ -116,7 +123,7 @@ export class PostgresQueue implements AsyncDisposable {
     });
     const settlement = (this.#settlement = new Settlement({ db, held, jobs }));
     const upkeep = new QueueUpkeep({ db, held, leaseMs, logger });
-    this.#claims = new Claims({ db, lease: this.#lease, held, upkeep, settlement, jobs, logger });
+    this.#claims = new Claims({ db, lease: this.#lease, held, upkeep, settlement, jobs, cipher, logger });
 
     this.#listener.on(channels.jobReady, (ready) => {
       if (ready === undefined) void this.#gate.check(); // what cost the listener its session may have cost the gate its own

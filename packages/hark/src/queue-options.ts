@@ -1,4 +1,4 @@
-import type { Logger } from "@hark/core";
+import type { Logger, PayloadCipher } from "@hark/core";
 import { z } from "zod";
 import { dayMs, sharedOptions, wholeNumber } from "./check.ts";
 
@@ -15,6 +15,8 @@ export interface PostgresQueueOptions {
   retryAttempts?: number | undefined;
   /** A label for people; host and process id if not given. */
   name?: string | undefined;
+  /** Seals the payloads of jobs added here and opens those of jobs run here; one that it cannot open makes a dead letter of its job. */
+  cipher?: PayloadCipher | undefined;
   logger?: Logger | undefined;
 }
 

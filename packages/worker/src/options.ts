@@ -38,7 +38,7 @@ export interface WorkerOptions {
   drainTimeout?: Duration;
   /** How long aborted handlers have to end before their jobs are handed back without them: 5 s if not given. */
   abortTimeout?: Duration;
-  /** Days that finished jobs are kept: 7 if not given. */
+  /** Days that finished jobs are kept, at most 1,000,000: 7 if not given. Dead letters stay until they are requeued. */
   keepDays?: number;
   /** Opens payloads that a producer has sealed. A payload that it cannot open makes a dead letter of its job. */
   cipher?: PayloadCipher;
@@ -65,6 +65,9 @@ export interface WorkerSettings {
 
 /** Least lease, in ms: below it, a pause of the garbage collector or the disk costs jobs. */
 const leastLeaseMs = 1_000;
+
+/** What hark.drop_partitions takes at most, in days: for ever. PostgreSQL has dates for the last 2.4 million. */
+const mostKeepDays = 1_000_000;
 
 /** Checks all options together; throws {@link InvalidOptionsError} with everything that is wrong. */
 export function parseOptions(options: WorkerOptions): WorkerSettings {
@@ -94,8 +97,8 @@ export function parseOptions(options: WorkerOptions): WorkerSettings {
     issues.push({ path: ["handlers"], message: "is empty: a worker without handlers would run nothing" });
   if (!options.connectionString) issues.push({ path: ["connectionString"], message: "is missing" });
   const { keepDays = 7 } = options;
-  if (!Number.isInteger(keepDays) || keepDays < 1)
-    issues.push({ path: ["keepDays"], message: "must be a whole number from 1" });
+  if (!Number.isInteger(keepDays) || keepDays < 1 || keepDays > mostKeepDays)
+    issues.push({ path: ["keepDays"], message: `must be a whole number from 1 to ${mostKeepDays}` });
 
   const settings: WorkerSettings = {
     connectionString: options.connectionString,

@@ -1,11 +1,11 @@
-import { type Database, getJob, listDeadJobs, statements } from "@hark/core";
+import { type Database, deadJobIdsAfter, getJob, statements } from "@hark/core";
 import { command } from "../command.ts";
 import { findConnection, withDatabase } from "../connection.ts";
 import { exitCodes } from "../exit-codes.ts";
 import type { Output } from "../output.ts";
 import { UsageError } from "../usage-error.ts";
 
-/** Dead letters requeued in one statement: as many as core lists at once. */
+/** Dead letters requeued in one statement: few enough to be locked for a moment only. */
 const batchSize = 200;
 
 export const deadRequeueCommand = command({
@@ -41,8 +41,6 @@ interface Result {
   readonly missing: bigint[];
   /** Still dead letters: an unfinished job has their unique key. */
   readonly blocked: bigint[];
-  /** There may be more than were looked at. */
-  readonly isPartial: boolean;
 }
 
 function parseId(text: string): bigint {
@@ -65,23 +63,28 @@ async function requeue(db: Database, ids: readonly bigint[]): Promise<Result> {
     requeued: wanted.filter((id) => found.get(id) === true),
     missing: wanted.filter((id) => !found.has(id)),
     blocked: wanted.filter((id) => found.get(id) === false),
-    isPartial: false,
   };
 }
 
-/** Oldest first. Each dead letter is tried once: one that dies again meanwhile, or stays, does not come round a second time. */
+/** In the order of ids. Each dead letter is tried once: one that dies again meanwhile, or stays, does not come round a second time. */
 async function requeueAll(db: Database, type: string | undefined): Promise<Result> {
   const requeued: bigint[] = [];
   const blocked: bigint[] = [];
-  const seen = new Set<bigint>();
-  for (;;) {
-    const listed = await listDeadJobs(db, { limit: batchSize, ...(type !== undefined && { type }) });
-    const ids = listed.map(({ id }) => id).filter((id) => !seen.has(id));
-    if (ids.length === 0) return { requeued, missing: [], blocked, isPartial: listed.length === batchSize };
-    for (const id of ids) seen.add(id);
+  for await (const ids of batches(db, type)) {
     const result = await requeue(db, ids); // what is missing now, someone else has requeued
     requeued.push(...result.requeued);
     blocked.push(...result.blocked);
+  }
+  return { requeued, missing: [], blocked };
+}
+
+async function* batches(db: Database, type: string | undefined): AsyncGenerator<bigint[], void> {
+  let after = 0n;
+  for (;;) {
+    const ids = await deadJobIdsAfter(db, { after, limit: batchSize, type });
+    if (ids.length === 0) return;
+    yield ids;
+    after = ids.at(-1)!;
   }
 }
 
@@ -89,25 +92,21 @@ async function preview(db: Database, ids: readonly bigint[]): Promise<Result> {
   const requeued: bigint[] = [];
   const missing: bigint[] = [];
   for (const id of new Set(ids)) ((await getJob(db, id))?.state === "dead" ? requeued : missing).push(id);
-  return { requeued, missing, blocked: [], isPartial: false };
+  return { requeued, missing, blocked: [] };
 }
 
 async function previewAll(db: Database, type: string | undefined): Promise<Result> {
-  const listed = await listDeadJobs(db, { limit: batchSize, ...(type !== undefined && { type }) });
-  return { requeued: listed.map(({ id }) => id), missing: [], blocked: [], isPartial: listed.length === batchSize };
+  const requeued: bigint[] = [];
+  for await (const ids of batches(db, type)) requeued.push(...ids);
+  return { requeued, missing: [], blocked: [] };
 }
 
-function report({ requeued, missing, blocked, isPartial }: Result, isDry: boolean, output: Output) {
+function report({ requeued, missing, blocked }: Result, isDry: boolean, output: Output) {
   for (const id of requeued) output.line(String(id));
-  output.document({ dryRun: isDry, requeued, missing, blocked, partial: isPartial });
+  output.document({ dryRun: isDry, requeued, missing, blocked });
 
   output.note(isDry ? `would requeue ${requeued.length}; nothing was changed` : `requeued ${requeued.length}`);
   if (missing.length > 0) output.note(`no dead letter: ${missing.join(", ")}`);
   if (blocked.length > 0) output.note(`still dead, as an unfinished job has their unique key: ${blocked.join(", ")}`);
-  if (isPartial) {
-    output.note(
-      isDry ? `only the ${batchSize} oldest were looked at` : "there may be more behind those that stay dead letters",
-    );
-  }
   return missing.length + blocked.length > 0 ? exitCodes.finding : exitCodes.ok;
 }

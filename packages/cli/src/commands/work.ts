@@ -51,8 +51,7 @@ TypeScript runs as it is from Node 22.18 on. Logs go to stderr: lines at a termi
     let isInterrupted = false;
     process.on("SIGINT", () => {
       isInterrupted = true;
-      // Nothing is claimed yet, and a worker does not listen to signals before it has started.
-      if (!worker || ["new", "starting"].includes(worker.health().state)) process.exit(exitCodes.interrupted);
+      if (!worker) process.exit(exitCodes.interrupted); // from its start on the worker stops in order
     });
 
     const { ready, isHeard } = await look(connection, Object.keys(queues));
@@ -93,10 +92,11 @@ interface OneRun {
 
 async function workOnce({ worker, connection, queues, types, logger, output }: OneRun): Promise<ExitCode> {
   const tally = tallyOf(worker);
-  await worker.start();
-  const signalled = runUntilSignalled(worker, logger);
+  const starting = worker.start();
+  const signalled = runUntilSignalled(worker, logger, starting); // minds signals from here on
   await withDatabase(connection, async (db) => {
-    await Promise.race([signalled, drained(worker, db, queues, new Set(types))]);
+    const done = starting.then(() => drained(worker, db, queues, new Set(types)));
+    await Promise.race([signalled, done]);
     await worker.stop();
   });
   const { completed, retried, dead, other } = tally;

@@ -1,6 +1,5 @@
 import type { Database } from "../database.ts";
 import { cancelJob as cancelJobStatement } from "../statements/cancel-job.ts";
-import { unparkJobs } from "../statements/unpark-jobs.ts";
 
 /**
  * Cancels a job that waits or runs, and answers the state it was in; undefined if it was finished or never existed. A
@@ -13,10 +12,7 @@ export async function cancelJob(
   // A job that moves from one table to the next just then is in neither for the statement: it may do so a few times in a row.
   for (let tries = 0; tries < 5; tries += 1) {
     const [cancelled] = await cancelJobStatement(db, { id });
-    if (!cancelled) continue;
-    // It may have been the ready one that others of its key were parked behind.
-    if (cancelled.wasIn === "ready") await unparkJobs(db, { limit: 1_000 });
-    return cancelled.wasIn;
+    if (cancelled) return cancelled.wasIn;
   }
   return undefined;
 }

@@ -1,4 +1,4 @@
-import { asc, eq, getTableColumns, sql } from "drizzle-orm";
+import { and, asc, eq, getTableColumns, gt, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/node-postgres";
 import type { Database } from "../database.ts";
 import { InvalidOptionsError } from "../errors.ts";
@@ -43,4 +43,21 @@ export async function deadJobIdAt({ pool }: Database, index: number): Promise<bi
     .offset(index)
     .limit(1);
   return found?.id;
+}
+
+/**
+ * Answers the ids of up to `limit` dead letters with a higher id than `after`, in the order of ids, that is of enqueueing: asked with
+ * the last one answered until none comes, it meets each dead letter once, whatever is requeued or dies meanwhile.
+ */
+export async function deadJobIdsAfter(
+  { pool }: Database,
+  { after, limit, type }: { after: bigint; limit: number; type?: string | undefined },
+): Promise<bigint[]> {
+  const found = await drizzle(pool)
+    .select({ id: deadJobs.id })
+    .from(deadJobs)
+    .where(and(gt(deadJobs.id, after), type === undefined ? undefined : eq(deadJobs.type, type)))
+    .orderBy(asc(deadJobs.id))
+    .limit(limit);
+  return found.map(({ id }) => id);
 }

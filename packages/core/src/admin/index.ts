@@ -21,6 +21,9 @@ export const listDeadJobs: Questions["listDeadJobs"] = async (...asked) => (awai
 
 export const deadJobIdAt: Questions["deadJobIdAt"] = async (...asked) => (await questions()).deadJobIdAt(...asked);
 
+export const deadJobIdsAfter: Questions["deadJobIdsAfter"] = async (...asked) =>
+  (await questions()).deadJobIdsAfter(...asked);
+
 export const countLiveWorkers: Questions["countLiveWorkers"] = async (...asked) =>
   (await questions()).countLiveWorkers(...asked);
 

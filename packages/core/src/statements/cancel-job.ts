@@ -2,7 +2,8 @@ import { statement } from "./statement.ts";
 
 /**
  * Cancels a job that waits or runs, and answers the state it was in; no row if it was finished or never existed. A running
- * job's row goes, so that its worker's outcome touches nothing, and its worker is told to abort it.
+ * job's row goes, so that its worker's outcome touches nothing, and its worker is told to abort it. A ready job hands its key on,
+ * as a running one does by its trigger: it may be the one that others were parked behind.
  */
 export const cancelJob = statement<{ id: bigint }, { wasIn: "scheduled" | "ready" | "parked" | "running" }>(
   "cancel-job",
@@ -24,7 +25,8 @@ export const cancelJob = statement<{ id: bigint }, { wasIn: "scheduled" | "ready
      insert into hark.attempts (job_id, queue, type, attempt, ending, worker, token, started_at, finished_at)
      select id, queue, type, attempt, 'cancelled', worker, token, started_at, clock_timestamp() from cancelled),
    counted as (insert into hark.stats (queue, cancelled) select queue, 1 from cancelled),
-   told as (select pg_notify('job_cancelled', id::text) from running)
-   select state as was_in, (select count(*) from told) from cancelled`,
+   told as (select pg_notify('job_cancelled', id::text) from running),
+   handed as (select hark.hand_off(queue, key) from waiting where state = 'ready' and key is not null)
+   select state as was_in, (select count(*) from told), (select count(*) from handed) from cancelled`,
   (row) => ({ wasIn: row.was_in as "scheduled" }),
 );

@@ -106,6 +106,8 @@ export function missionRoutes({
     checkQuery(c, noQuery);
     const choice = await readBody(c.req.raw, deadLetterChoice, maxBodyBytes);
     const requeued = await within(changeDeadlineMs, requeue(choice));
+    const { name: caller } = c.get("access");
+    logger.info({ caller, jobId: requeued.id, type: requeued.type, from: "dead", to: "ready" }, "dead letter requeued");
     return c.json({ success: true, data: requeued });
   });
 
