@@ -114,7 +114,7 @@ test("of 10,000 jobs of the dead the 100 that no table takes are found, the othe
   while ((await orphans.rescue()) > 0);
 
   expect(await countJobs(db, queue)).toEqual({ ready: 9_900, running: 100 });
-  expect(orphans.refused.toSorted()).toEqual(bad.toSorted());
+  expect(new Set(orphans.refused)).toEqual(new Set(bad));
   expect(count()).toBeLessThanOrEqual(100 * 22 + 30); // to find one takes 20, one tries to bury it
   const worker = "00000000-0000-0000-0000-000000000000";
   const isSeen = async (except: bigint[]) => (await statements.surveyLeases(db, { worker, except }))[0]!.hasOrphans;
