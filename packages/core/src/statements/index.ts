@@ -32,4 +32,5 @@ export {
   type SurveyRequest,
 } from "./worker-leases.ts";
 export { type DeadRows, type HorizonHolder, horizonHolders, type HorizonRequest } from "./horizon-holders.ts";
+export { endFrozenListeners, type FrozenListener, listenerName, notificationQueueUsage } from "./frozen-listeners.ts";
 export { createPartitions, type DroppedHistory, dropPartitions, foldStats } from "./upkeep.ts";
