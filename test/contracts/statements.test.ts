@@ -65,7 +65,7 @@ test("claim, settle and promote go by their indexes, though the statistics say t
     ["complete-jobs", `('{1}', '{${uuid}}', null)`, /running_jobs_pkey/],
     ["retry-jobs", `('{1}', '{"1": {"token": "${uuid}"}}')`, /running_jobs_pkey/],
     ["bury-jobs", `('{1}', '{"1": {"token": "${uuid}"}}')`, /running_jobs_pkey/],
-    ["promote-jobs", `(10, '-Infinity')`, /Index Scan using jobs_due on jobs/],
+    ["promote-jobs", `(10, '-Infinity', null, '{}')`, /Index Scan using jobs_due on jobs/],
     ["cancel-job", `(1)`, /jobs_pkey/],
   ];
   for (const [name, parameters, index] of plans) {

@@ -51,3 +51,30 @@ test("jobs that ran beside a poisonous one are not buried with it: each loses tw
   }
   expect(ledger.of("started", poison)).toHaveLength(3);
 });
+
+// FM-53: a limit of memory ends a process as a crash does; Node's own stands here for the kernel's.
+test("a job that fills its worker's memory three times is a dead letter, and the jobs beside it come back", async ({
+  db,
+  queue,
+  ledger,
+  startProcess,
+}) => {
+  const limited = { ...options, heapMb: 64, awaitReady: false };
+  const held = { queue, type: "test.task", payloadJson: '{"does": "hold", "ms": 600000, "times": 2}', maxAttempts: 10 };
+  const neighbours = await insertJobs(db, [held, held]);
+  const glutton = await insertJob(db, { queue, ...die, payloadJson: '{"does": "exhaust"}' });
+
+  while ((await getJob(db, glutton))?.state !== "dead") {
+    const worker = await startProcess(limited);
+    await Promise.race([
+      worker.exited.then((ending) => expect(ending).toBe("SIGABRT")),
+      untilState(db, glutton, "dead", { withinMs: 60_000 }),
+    ]);
+  }
+
+  const dead = await untilState(db, glutton, "dead");
+  expect(dead).toMatchObject({ reason: "worker_died", attempt: 3, crashCount: 3 });
+  expect(ledger.of("started", glutton)).toHaveLength(3);
+  for (const id of neighbours) await untilState(db, id, "completed", { withinMs: 60_000 });
+  expect(await unexplainedStarts(db, ledger)).toEqual([]);
+});

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { statements } from "@hark/core";
+import { type Executor, statements } from "@hark/core";
 import { expect } from "vitest";
 import { claim, completed, insertJob, registerWorker } from "../support/jobs.ts";
 import { placesOf } from "../support/places.ts";
@@ -188,4 +188,90 @@ test("a settle that names no token is found", async ({ explore }) => {
   };
   const uncancelled = { ...staleOwner, sessions: { ...staleOwner.sessions, canceller: [] } };
   expect((await explore(uncancelled, { cuts: [cut] })).broken).toContain("former owner");
+});
+
+/** The guard that retry and burial share. */
+const tokenByOutcome = "and token = ($2::jsonb -> id::text ->> 'token')::uuid";
+
+/** What a former owner may still send for its job besides a plain settle, each answering the jobs it moved. */
+const lateMoves: Record<
+  string,
+  { send: (on: Executor, held: statements.ClaimedJob) => Promise<unknown[]>; to: string; cut: Cut }
+> = {
+  retry: {
+    send: (on, held) => {
+      const failed = { ...held, ending: "error", error: "late", delayMs: minute } as const;
+      return statements.retryJobs(on, statements.retriedOf([failed]));
+    },
+    to: "scheduled",
+    cut: { statement: "retry-jobs", guard: tokenByOutcome },
+  },
+  snooze: {
+    send: (on, held) => {
+      const snoozed = { ...held, ending: "snoozed", error: null, delayMs: minute, attempt: 0 } as const;
+      return statements.retryJobs(on, statements.retriedOf([snoozed]));
+    },
+    to: "scheduled",
+    cut: { statement: "retry-jobs", guard: tokenByOutcome },
+  },
+  burial: {
+    send: (on, held) => {
+      const buried = { ...held, ending: "fatal", reason: "unrecoverable", error: "late" } as const;
+      return statements.buryJobs(on, statements.buriedOf([buried]));
+    },
+    to: "dead",
+    cut: { statement: "bury-jobs", guard: tokenByOutcome },
+  },
+  "settle along with a claim": {
+    send: async (on, held) => {
+      const request = { queue, worker: randomUUID(), token: randomUUID(), limit: 1, types: ["test.plain"] };
+      return [...(await statements.claimJobs(on, request, completed(held))).settled];
+    },
+    to: "completed",
+    cut: {
+      statement: "settle-and-claim-jobs",
+      guard: "token = ($9::uuid[])[",
+      instead: "null is distinct from ($9::uuid[])[",
+    },
+  },
+};
+
+/** A job of a dead worker is rescued, claimed anew and settled, while its former owner sends its move after all. */
+function lateMove({ send, to }: (typeof lateMoves)[string]): Scenario<Stale> {
+  return {
+    ...staleOwner,
+    sessions: {
+      rescuer: [begin("rescue", (on) => statements.rescueJobs(on, { limit: 10 })), commit],
+      stale: [begin("move", (on, { held }) => send(on, held)), commit],
+      other: staleOwner.sessions["other"]!,
+    },
+    async judge(db, { again }, run) {
+      const wrong: string[] = [];
+      const places = await placesOf(db);
+      const [place] = places;
+      if (places.length !== 1 || !place) return [`the job stands in ${places.length} places`];
+      const moved = (run.answers["stale.move"] as unknown[]).length;
+      const [{ rescued }] = run.answers["rescuer.rescue"] as [{ rescued: number }];
+      const settled = (run.answers["other.settle"] as unknown[]).length;
+      if (moved + rescued !== 1) wrong.push(`the former owner's word counted ${moved} times beside ${rescued} rescues`);
+      if (settled !== again.length) wrong.push("its new owner lost it");
+      const due = moved > 0 ? to : again.length > 0 ? "completed" : "ready";
+      if (place.state !== due) wrong.push(`${place.state} instead of ${due}`);
+      const isFinal = due === "completed" || due === "dead";
+      if ((place.keyHolder === null) !== isFinal) wrong.push(`${place.state}, unique key of ${place.keyHolder}`);
+      return wrong;
+    },
+  };
+}
+
+test.for(Object.entries(lateMoves))(
+  "whatever the order of rescue, new claim and a former owner's %s, only one of them has the job",
+  async ([, move], { explore }) => {
+    expect((await explore(lateMove(move))).broken).toBeUndefined();
+  },
+);
+
+test.for(Object.entries(lateMoves))("a %s that names no token is found", async ([, move], { explore }) => {
+  const { broken } = await explore(lateMove(move), { cuts: [move.cut] });
+  expect(broken).toContain("the former owner's word counted 1 times beside 1 rescues");
 });

@@ -7,9 +7,9 @@ export const taskPayload = v.object({
    * sleep: waits `ms`, or until its signal is aborted. ignore: waits `ms`, whatever its signal says. block: keeps the event
    * loop busy for `ms`. fail: throws on the first `times` attempts. die: ends its process, as SIGKILL does. hold: waits `ms` on
    * the first `times` attempts, and not at all on later ones. float: returns at once, and leaves a promise behind that rejects
-   * after `ms`.
+   * after `ms`. exhaust: fills the memory, until the process's own limit ends it.
    */
-  does: v.optional(v.picklist(["sleep", "ignore", "block", "fail", "die", "hold", "float"]), "sleep"),
+  does: v.optional(v.picklist(["sleep", "ignore", "block", "fail", "die", "hold", "float", "exhaust"]), "sleep"),
   ms: v.optional(v.number(), 0),
   times: v.optional(v.number(), 0),
 });

@@ -62,6 +62,8 @@ async function run(job: JobContext<{ does: string; ms: number; times: number }>)
       process.kill(process.pid, "SIGKILL");
       await sleep(60_000);
       break;
+    case "exhaust":
+      for (const kept: number[][] = []; ;) kept.push(Array.from({ length: 100_000 }, Math.random));
     case "hold":
       if (job.attempt <= times) await sleep(ms, undefined, { signal: job.signal });
       break;

@@ -18,6 +18,8 @@ export interface WorkerProcessOptions {
   drainMs?: number;
   abortMs?: number;
   name?: string;
+  /** Limit of JavaScript's memory, in MB; Node's own if not given. */
+  heapMb?: number;
 }
 
 /** What a worker process tells. */
@@ -51,7 +53,7 @@ export class WorkerProcess {
 
   constructor(options: WorkerProcessOptions) {
     const child = (this.#child = fork(entry, [JSON.stringify(options)], {
-      execArgv: [], // not the test runner's
+      execArgv: options.heapMb === undefined ? [] : [`--max-old-space-size=${options.heapMb}`], // not the test runner's
       stdio: ["ignore", "ignore", "pipe", "ipc"],
     }));
     this.name = options.name ?? String(child.pid);

@@ -1,6 +1,7 @@
 import { Socket } from "node:net";
 import { Pool, type PoolClient, type PoolConfig, TypeOverrides, types } from "pg";
 import { DatabaseUnreachableError } from "./errors.ts";
+import { isDatabaseError } from "./redact.ts";
 
 /** Whatever runs a statement: a pool, a client, a {@link Database}, or a caller's transaction behind executor.ts. */
 export interface Executor {
@@ -12,6 +13,11 @@ export interface Database extends Executor {
   readonly pool: Pool;
   /** Runs `work` between BEGIN and COMMIT on one client; rolls back and rethrows if it throws. */
   transaction<Answer>(work: (tx: PoolClient) => Promise<Answer>): Promise<Answer>;
+  /**
+   * Runs `work`, statement by statement, on one connection, which outlives statements that fail if `work` goes on. The pool closes a
+   * connection with every failure, and the next statement may come before the server has let go of the rows that the last locked.
+   */
+  onOneConnection<Answer>(work: (on: Executor) => Promise<Answer>): Promise<Answer>;
   close(): Promise<void>;
 }
 
@@ -114,28 +120,38 @@ function wrapPool(pool: Pool, { isOurs, isPooled }: { isOurs: boolean; isPooled:
     }
   };
 
+  const query = (on: Pool | PoolClient, { name, text, values }: Parameters<Executor["query"]>[0]) =>
+    on.query(isWithoutSession || name === undefined ? { text, values } : { name, text, values });
+
+  const onClient = async <Answer>(work: (client: PoolClient) => Promise<Answer>): Promise<Answer> => {
+    const client = await overAnything(() => pool.connect());
+    let failure: unknown;
+    try {
+      return await work(client);
+    } catch (error) {
+      failure = error;
+      throw error;
+    } finally {
+      // A client that failed is closed, not reused: that ends its transaction too, whatever state it is in.
+      client.release(failure instanceof Error ? failure : failure !== undefined);
+    }
+  };
+
   return {
     pool,
-    query({ name, text, values }) {
-      return overAnything(() =>
-        pool.query(isWithoutSession || name === undefined ? { text, values } : { name, text, values }),
-      );
+    query(statement) {
+      return overAnything(() => query(pool, statement));
     },
-    async transaction(work) {
-      const client = await overAnything(() => pool.connect());
-      let failure: unknown;
-      try {
+    transaction(work) {
+      return onClient(async (client) => {
         await client.query("begin");
         const answer = await work(client);
         await client.query("commit");
         return answer;
-      } catch (error) {
-        failure = error;
-        throw error;
-      } finally {
-        // A client that failed is closed, not reused: that ends its transaction too, whatever state it is in.
-        client.release(failure instanceof Error ? failure : failure !== undefined);
-      }
+      });
+    },
+    onOneConnection(work) {
+      return onClient((client) => work({ query: (statement) => query(client, statement) }));
     },
     async close() {
       pool.off("error", ignore);
@@ -171,4 +187,14 @@ export function isRejection(error: unknown): boolean {
   // Classes of SQLSTATE: 21 cardinality, 22 data, 23 integrity, 54 program limits; and what a trigger of the
   // application raises. The rest is trouble that passes.
   return /^((21|22|23|54)[0-9A-Z]{3}|P0001)$/.test(code);
+}
+
+/**
+ * True if the database answered with an error that single rows may be the cause of: whoever sent many should send fewer (FM-16).
+ * False for trouble of the server, the session or the moment, which meets every row alike, and for no answer.
+ */
+export function mayBeOneRow(error: unknown): boolean {
+  // 08 connection, 25 state of the transaction or a standby, 28 and 3D who and where, 40 rolled back, 53 resources, 55 locked,
+  // 57 cancelled or shut down, 58 the system. A trigger of the application's may fail in any other way.
+  return isDatabaseError(error) && !/^(08|25|28|3D|40|53|55|57|58)/.test(error.code);
 }

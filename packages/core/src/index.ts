@@ -8,6 +8,7 @@ export {
   describeUrl,
   type Executor,
   isRejection,
+  mayBeOneRow,
   openDatabase,
   pgTypes,
 } from "./database.ts";

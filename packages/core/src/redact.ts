@@ -24,10 +24,10 @@ export function withoutRowText(error: unknown): unknown {
   return error;
 }
 
-type DatabaseError = Error & { code: string; severity: string; routine?: string };
+export type DatabaseError = Error & { code: string; severity: string; routine?: string };
 
 /** PostgreSQL's own words have a severity; pg's and Node's have not. */
-function isDatabaseError(error: unknown): error is DatabaseError {
+export function isDatabaseError(error: unknown): error is DatabaseError {
   return (
     error instanceof Error &&
     "severity" in error &&

@@ -1,5 +1,5 @@
 import { type Database, type Logger, statements } from "@hark/core";
-import { ForgottenClaims } from "@hark/worker";
+import { DueJobs, ForgottenClaims, Orphans } from "@hark/worker";
 import type { HeldJobs } from "./held-jobs.ts";
 
 /** Jobs moved in one statement. */
@@ -15,18 +15,20 @@ const promoteMs = 1_000;
  */
 export class QueueUpkeep {
   readonly #db: Database;
+  readonly #due: DueJobs;
+  readonly #orphans: Orphans;
   readonly #forgotten: ForgottenClaims;
   readonly #leaseMs: number;
-  readonly #logger: Logger;
   #promoteAt = 0;
   #surveyAt = 0;
 
   constructor(parts: { db: Database; held: HeldJobs; leaseMs: number; logger: Logger }) {
     this.#db = parts.db;
+    this.#due = new DueJobs(parts);
+    this.#orphans = new Orphans(parts);
     const heldClaims = () => parts.held.all();
     this.#forgotten = new ForgottenClaims({ db: parts.db, heldClaims, logger: parts.logger });
     this.#leaseMs = parts.leaseMs;
-    this.#logger = parts.logger;
   }
 
   /** Does what is due of it: before a claim, so that a queue which is never empty starves neither due nor orphaned jobs. */
@@ -40,27 +42,21 @@ export class QueueUpkeep {
 
   /** Makes due jobs ready; answers how many, and in how many ms the next is due. */
   async promote(): Promise<{ promoted: number; nextDueInMs: number }> {
-    const { promoted, nextDueInMs = Number.POSITIVE_INFINITY } = (
-      await statements.promoteJobs(this.#db, { limit: batchSize, afterMs: Number.NEGATIVE_INFINITY })
-    )[0]!;
+    const { promoted, nextDueInMs = Number.POSITIVE_INFINITY } = await this.#due.promote({
+      limit: batchSize,
+      afterMs: Number.NEGATIVE_INFINITY,
+    });
     this.#promoteAt = performance.now() + promoteMs;
     return { promoted, nextDueInMs };
   }
 
   async #survey(worker: string): Promise<void> {
-    const { nextExpiryMs, hasOrphans, mine } = (await statements.surveyLeases(this.#db, { worker }))[0]!;
+    const except = this.#orphans.refused;
+    const { nextExpiryMs, hasOrphans, mine } = (await statements.surveyLeases(this.#db, { worker, except }))[0]!;
     const hasExpired = nextExpiryMs !== undefined && nextExpiryMs <= 0;
     if (hasExpired) await statements.certifyDeaths(this.#db, {});
-    if (hasExpired || hasOrphans) await this.#rescue();
+    if (hasExpired || hasOrphans) while ((await this.#orphans.rescue()) > 0);
     await statements.unparkJobs(this.#db, { limit: batchSize });
     await this.#forgotten.release(mine);
-  }
-
-  async #rescue(): Promise<void> {
-    for (;;) {
-      const [{ rescued } = { rescued: 0 }] = await statements.rescueJobs(this.#db, { limit: batchSize });
-      if (rescued > 0) this.#logger.warn({ rescued }, "took jobs back from dead workers");
-      if (rescued < batchSize) return;
-    }
   }
 }

@@ -7,5 +7,8 @@ export { Listener, type ListenerOptions, type ListenerState } from "./listener.t
 export type { WorkerOptions } from "./options.ts";
 export { runUntilSignalled, type Stoppable } from "./runtime/shutdown.ts";
 export { createWorker, Worker, type WorkerHealth, type WorkerState } from "./worker.ts";
+export { FrozenListenerWatch } from "./upkeep/frozen-listeners.ts";
+export { DueJobs } from "./scheduler/due-jobs.ts";
 export { ForgottenClaims } from "./upkeep/forgotten-claims.ts";
 export { OldSnapshotWatch } from "./upkeep/old-snapshots.ts";
+export { Orphans } from "./upkeep/orphans.ts";

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { type Channel, channels, HarkError, jitter, type Logger, type Notifications } from "@hark/core";
+import { type Channel, channels, HarkError, jitter, type Logger, type Notifications, statements } from "@hark/core";
 import { ListenSession, SessionEndedError } from "./listen-session.ts";
 import { sleep } from "./runtime/sleep.ts";
 
@@ -188,7 +188,7 @@ export class Listener implements Notifications, AsyncDisposable {
 
   /** Listens until the session is over, and answers why it is. */
   async #attempt(): Promise<Error> {
-    const { connectionString, applicationName = "hark listener" } = this.#options;
+    const { connectionString, applicationName = statements.listenerName } = this.#options;
     const session = (this.#session = new ListenSession({
       connectionString,
       applicationName,

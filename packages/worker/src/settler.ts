@@ -46,7 +46,7 @@ const afterFailure = { baseMs: 100, factor: 2, capMs: 5_000, jitter: 0.5 };
 /**
  * Writes outcomes, fenced by their tokens. Single-flight: flushes at once when idle and gathers while a flush runs, so that
  * batches grow by themselves under load; a claim that is due takes successes along. An outcome is kept until the database took
- * or refused it; a batch that the database rejects is tried row by row, so that one bad row stops nobody (FM-16).
+ * or refused it; a batch that the database rejects is tried in halves, so that one bad row stops nobody (FM-16).
  */
 export class Settler implements Part {
   readonly #db: Database;
@@ -157,7 +157,7 @@ export class Settler implements Part {
         tell(entries, new Set((await writeOutcomes(this.#db, entries)).map(({ id }) => id)));
         return;
       } catch (error) {
-        if (isRejection(error)) return this.#writeOneByOne(entries, error);
+        if (isRejection(error)) return this.#writeInHalves(entries, error);
         for (const entry of entries) entry.isDoubtful = true;
         this.#logger.error(
           { error, outcomes: entries.length, failures },
@@ -169,11 +169,12 @@ export class Settler implements Part {
     for (const { done } of entries) done("refused");
   }
 
-  async #writeOneByOne(entries: Entry[], rejection: unknown): Promise<void> {
+  async #writeInHalves(entries: Entry[], rejection: unknown): Promise<void> {
     const [only] = entries;
     if (entries.length > 1 || !only) {
-      for (const entry of entries) await this.#write([entry]);
-      return;
+      const middle = Math.ceil(entries.length / 2);
+      await this.#write(entries.slice(0, middle));
+      return this.#write(entries.slice(middle));
     }
     const { claim, outcome } = only;
     this.#logger.error(

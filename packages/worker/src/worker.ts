@@ -24,6 +24,7 @@ import { runUntilSignalled, type Stoppable } from "./runtime/shutdown.ts";
 import { Promoter } from "./scheduler/promoter.ts";
 import { Settler } from "./settler.ts";
 import { Sleeper } from "./sleeper.ts";
+import { FrozenListenerWatch } from "./upkeep/frozen-listeners.ts";
 import { missingHandlerWatch } from "./upkeep/missing-handlers.ts";
 import { OldSnapshotWatch } from "./upkeep/old-snapshots.ts";
 import { partitionUpkeep } from "./upkeep/partitions.ts";
@@ -98,7 +99,6 @@ export class Worker implements Stoppable, AsyncDisposable {
     }));
     const notifications = (this.#listener = new Listener({
       connectionString: listenUrl,
-      applicationName: "hark listener",
       logger,
       onListening: () => this.#wakeClaimers(),
     }));
@@ -158,6 +158,7 @@ export class Worker implements Stoppable, AsyncDisposable {
       partitionUpkeep({ db, keepDays: settings.keepDays, logger }),
       statisticsUpkeep({ db, logger }),
       new OldSnapshotWatch({ db, identity: () => lease.identity, logger }).loop,
+      new FrozenListenerWatch({ db, logger }).loop,
       missingHandlerWatch({ db, queues: concurrency.keys(), types, logger }),
     ];
 

@@ -62,11 +62,6 @@ export const builds: readonly Build[] = [
         from: "where not exists (select from hark.workers where workers.id = job.worker and dead_at is null)",
         to: "where job.started_at < clock_timestamp() - interval '1 s'",
       },
-      {
-        file: `${statements}/worker-leases.ts`,
-        from: "exists (select from hark.running_jobs job where not exists (",
-        to: "exists (select from hark.running_jobs job where job.started_at < clock_timestamp() - interval '1 s' or not exists (",
-      },
     ],
     breaks: ["S7"],
     only: ["cut"],

@@ -1,7 +1,7 @@
 export type { Statement } from "./statement.ts";
 export { insertJobs, type InsertedJob, jobsJson, type NewJob } from "./insert-jobs.ts";
 export { queueDepth } from "./queue-depth.ts";
-export { promoteJobs, type Promotion, type PromotionRequest } from "./promote-jobs.ts";
+export { listDue, promoteJobs, type Promotion, type PromotionRequest } from "./promote-jobs.ts";
 export { armGate, disarmGate, openWriters } from "./gate.ts";
 export { isAnyReady, probeJobs } from "./probe-jobs.ts";
 export {
@@ -18,10 +18,19 @@ export { type RetriedJob, retriedOf, retryJobs } from "./retry-jobs.ts";
 export { buriedOf, type BuriedJob, buryJobs } from "./bury-jobs.ts";
 export { cancelJob } from "./cancel-job.ts";
 export { heldClaims } from "./held-claims.ts";
-export { rescueJobs } from "./rescue-jobs.ts";
+export { listOrphans, rescueJobs, rescueJobsById } from "./rescue-jobs.ts";
 export { unparkJobs } from "./unpark-jobs.ts";
 export { requeueJobs, type RequeuedJob } from "./requeue-jobs.ts";
 export { unhandledTypes } from "./unhandled-types.ts";
-export { certifyDeaths, leaveWorkers, registerWorker, renewLease, type Survey, surveyLeases } from "./worker-leases.ts";
+export {
+  certifyDeaths,
+  leaveWorkers,
+  registerWorker,
+  renewLease,
+  type Survey,
+  surveyLeases,
+  type SurveyRequest,
+} from "./worker-leases.ts";
 export { type DeadRows, type HorizonHolder, horizonHolders, type HorizonRequest } from "./horizon-holders.ts";
+export { endFrozenListeners, type FrozenListener, listenerName, notificationQueueUsage } from "./frozen-listeners.ts";
 export { createPartitions, type DroppedHistory, dropPartitions, foldStats } from "./upkeep.ts";

@@ -1,4 +1,4 @@
-import { statement } from "./statement.ts";
+import { asId, statement } from "./statement.ts";
 
 export interface Promotion {
   readonly promoted: number;
@@ -17,7 +17,15 @@ export interface PromotionRequest {
    * jobs, and passing over them took 1 ms for 1,000 (PostgreSQL 18.4): a look that starts behind them does not.
    */
   readonly afterMs: number;
+  /** Only these; all if not given. */
+  readonly ids?: readonly bigint[] | undefined;
+  /** None of these, nor when they are due. */
+  readonly except?: readonly bigint[] | undefined;
 }
+
+const scheduledRows = `hark.jobs
+      where state = 'scheduled' and run_at >= to_timestamp($2::float8 / 1000)`;
+const dueRows = `${scheduledRows} and run_at <= statement_timestamp()`;
 
 /**
  * Makes up to `limit` due jobs ready, by updating their run_at to now; the trigger announces their queues. Answers how many,
@@ -25,10 +33,10 @@ export interface PromotionRequest {
  */
 export const promoteJobs = statement<PromotionRequest, Promotion>(
   "promote-jobs",
-  ["limit", "afterMs"],
+  ["limit", "afterMs", "ids", "except"],
   `with due as materialized (
-     select id from hark.jobs
-      where state = 'scheduled' and run_at <= statement_timestamp() and run_at >= to_timestamp($2::float8 / 1000)
+     select id from ${dueRows}
+        and ($3::bigint[] is null or id = any ($3)) and id not in (select unnest($4::bigint[]))
       order by run_at limit $1 for update skip locked),
    promoted as (
      update hark.jobs set state = 'ready', run_at = clock_timestamp()
@@ -38,8 +46,8 @@ export const promoteJobs = statement<PromotionRequest, Promotion>(
           floor(extract(epoch from next.run_at) * 1000)::float8 as next_due_at_ms,
           floor(extract(epoch from statement_timestamp()) * 1000)::float8 as looked_at_ms
      from (values (1)) one left join lateral (
-       select run_at from hark.jobs
-        where state = 'scheduled' and run_at >= to_timestamp($2::float8 / 1000) and not id = any (array(select id from due))
+       select run_at from ${scheduledRows}
+          and not id = any (array(select id from due)) and id not in (select unnest($4::bigint[]))
         order by run_at limit 1) next on true`,
   (row) => ({
     promoted: row.promoted as number,
@@ -47,4 +55,13 @@ export const promoteJobs = statement<PromotionRequest, Promotion>(
     nextDueAtMs: row.next_due_at_ms === null ? undefined : Number(row.next_due_at_ms),
     lookedAtMs: Number(row.looked_at_ms),
   }),
+);
+
+/** Up to `limit` due jobs in the order in which they are promoted: for a promoter that has to go row by row. */
+export const listDue = statement<Omit<PromotionRequest, "ids">, { id: bigint }>(
+  "list-due",
+  ["limit", "afterMs", "except"],
+  `select id from ${dueRows} and id not in (select unnest($3::bigint[]))
+    order by run_at limit $1`,
+  (row) => ({ id: asId(row.id) }),
 );

@@ -1,17 +1,15 @@
 import { crashBudget } from "../outcome.ts";
-import { statement } from "./statement.ts";
+import type { Claim } from "./complete-jobs.ts";
+import { asId, type RawRow, statement } from "./statement.ts";
 
-/**
- * Takes up to `limit` jobs back from workers that are certified dead or unknown; each is an attempt with the ending
- * `crashed`, decided as in outcome.ts. Takes the jobs of every dead owner, so a crash between certificate and rescue loses
- * nothing. Answers how many it took.
- */
-export const rescueJobs = statement<{ limit: number }, { rescued: number }>(
-  "rescue-jobs",
-  ["limit"],
-  `with orphaned as materialized (
-     select id from hark.running_jobs job
-      where not exists (select from hark.workers where workers.id = job.worker and dead_at is null)
+/** The running jobs whose owner is certified dead, or unknown. */
+export const orphanedRows = `hark.running_jobs job
+      where not exists (select from hark.workers where workers.id = job.worker and dead_at is null)`;
+
+const rescued = (row: RawRow) => ({ rescued: row.rescued as number });
+
+const rescue = (only: string) => `with orphaned as materialized (
+     select id from ${orphanedRows} ${only}
       order by id limit $1 for update skip locked),
    taken as (
      delete from hark.running_jobs where id = any (array(select id from orphaned))
@@ -33,6 +31,35 @@ export const rescueJobs = statement<{ limit: number }, { rescued: number }>(
      select id, queue, type, attempt, 'crashed', worker, token, started_at, clock_timestamp(),
             case when not is_dead then clock_timestamp() end from taken),
    counted as (insert into hark.stats (queue, dead) select queue, count(*) from taken where is_dead group by queue)
-   select count(*)::int as rescued from taken`,
-  (row) => ({ rescued: row.rescued as number }),
+   select count(*)::int as rescued from taken`;
+
+/**
+ * Takes up to `limit` jobs back from workers that are certified dead or unknown; each is an attempt with the ending
+ * `crashed`, decided as in outcome.ts. Takes the jobs of every dead owner, so a crash between certificate and rescue loses
+ * nothing. Answers how many it took.
+ */
+export const rescueJobs = statement<{ limit: number }, { rescued: number }>(
+  "rescue-jobs",
+  ["limit"],
+  rescue(""),
+  rescued,
+);
+
+/** The same for some jobs by id, whatever became of them: those that are no orphans any more are left alone. */
+export const rescueJobsById = statement<{ limit: number; ids: readonly bigint[] }, { rescued: number }>(
+  "rescue-jobs-by-id",
+  ["limit", "ids"],
+  rescue("and job.id = any ($2::bigint[])"),
+  rescued,
+);
+
+/**
+ * Up to `limit` jobs of dead workers in the order in which they are rescued, leaving out those of `except`: for a rescuer that has
+ * to go row by row.
+ */
+export const listOrphans = statement<{ limit: number; except: readonly bigint[] }, Claim>(
+  "list-orphans",
+  ["limit", "except"],
+  `select id, token from ${orphanedRows} and id not in (select unnest($2::bigint[])) order by id limit $1`,
+  (row) => ({ id: asId(row.id), token: row.token as string }),
 );

@@ -1,4 +1,5 @@
 import type { Claim } from "./complete-jobs.ts";
+import { orphanedRows } from "./rescue-jobs.ts";
 import { statement } from "./statement.ts";
 
 /** Registers a worker process under a new identity, with a lease of `leaseMs`. */
@@ -64,20 +65,26 @@ export const certifyDeaths = statement<Record<string, never>, { id: string; name
 export interface Survey {
   /** When the next lease of another worker runs out unless it is renewed, in ms by the database's clock. */
   readonly nextExpiryMs: number | undefined;
-  /** Some running job's owner is certified dead, or unknown. */
+  /** Some running job's owner is certified dead, or unknown; not counting those that were asked to be left out. */
   readonly hasOrphans: boolean;
   /** The claims that the asking worker holds, as the database sees it. */
   readonly mine: readonly (Claim & { readonly attempt: number })[];
 }
 
+export interface SurveyRequest {
+  /** Who asks. */
+  readonly worker: string;
+  /** Orphans to leave out, since no table takes them. */
+  readonly except?: readonly bigint[] | undefined;
+}
+
 /** All that a rescuer needs to know whether there is anything to do, in one statement, since it asks while all is well. */
-export const surveyLeases = statement<{ worker: string }, Survey>(
+export const surveyLeases = statement<SurveyRequest, Survey>(
   "survey-leases",
-  ["worker"],
+  ["worker", "except"],
   `select (select extract(epoch from min(expires_at) - clock_timestamp())::float8 * 1000
              from hark.workers where dead_at is null and id <> $1) as next_expiry_ms,
-          exists (select from hark.running_jobs job where not exists (
-            select from hark.workers where workers.id = job.worker and dead_at is null)) as has_orphans,
+          exists (select from ${orphanedRows} and id not in (select unnest($2::bigint[]))) as has_orphans,
           (select json_agg(json_build_array(id::text, token, attempt)) from hark.running_jobs where worker = $1) as mine`,
   (row) => ({
     nextExpiryMs: row.next_expiry_ms === null ? undefined : Number(row.next_expiry_ms),

@@ -6,10 +6,11 @@ import {
   type Logger,
   longestPromoteMs,
   type Notifications,
-  statements,
+  type statements,
 } from "@hark/core";
 import { Loop, type Next } from "../runtime/loop.ts";
 import type { Part } from "../runtime/part.ts";
+import { DueJobs } from "./due-jobs.ts";
 
 /** Due jobs promoted in one statement. */
 const batchSize = 1_000;
@@ -32,7 +33,7 @@ const wholeLookShare = 0.1;
  * and none is needed to lead.
  */
 export class Promoter implements Part {
-  readonly #db: Database;
+  readonly #due: DueJobs;
   readonly #notifications: Notifications;
   readonly #loop: Loop;
   readonly #pollMs: number;
@@ -47,7 +48,7 @@ export class Promoter implements Part {
   #stopListening: (() => void) | undefined;
 
   constructor(parts: { db: Database; notifications: Notifications; pollMs: number; logger: Logger }) {
-    this.#db = parts.db;
+    this.#due = new DueJobs(parts);
     this.#notifications = parts.notifications;
     const restMs = (this.#pollMs = Math.min(parts.pollMs, longestPromoteMs)); // what is due later is not announced
     this.#loop = new Loop({ name: "promote", restMs, logger: parts.logger, step: (signal) => this.#step(signal) });
@@ -78,7 +79,7 @@ export class Promoter implements Part {
     this.#isTold = false;
     this.#armedForMs = Number.POSITIVE_INFINITY; // until the answer is known, every notification counts
     const isWhole = performance.now() >= this.#wholeLookAt;
-    const { promoted, nextDueInMs, nextDueAtMs } = await this.#look(isWhole);
+    const { promoted, nextDueInMs, nextDueAtMs } = await this.#look(isWhole, signal);
     if (promoted === batchSize) return "again";
 
     let restMs = jitter(this.#pollMs);
@@ -92,13 +93,13 @@ export class Promoter implements Part {
   }
 
   /** Promotes one batch: of all that is due, or of what is due from the mark on. */
-  async #look(isWhole: boolean): Promise<statements.Promotion> {
+  async #look(isWhole: boolean, signal: AbortSignal): Promise<statements.Promotion> {
     const askedAt = performance.now();
     if (isWhole) this.#wholeLookAt = Number.POSITIVE_INFINITY; // a notification during the look may ask for another
     let isSlow = true;
     try {
       const afterMs = isWhole ? Number.NEGATIVE_INFINITY : this.#markMs;
-      const promotion = (await statements.promoteJobs(this.#db, { limit: batchSize, afterMs }))[0]!;
+      const promotion = await this.#due.promote({ limit: batchSize, afterMs }, signal);
       isSlow = performance.now() - askedAt >= slowLookMs;
       this.#markMs = Math.min(promotion.lookedAtMs, promotion.nextDueAtMs ?? Number.POSITIVE_INFINITY);
       return promotion;

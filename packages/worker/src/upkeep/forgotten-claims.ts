@@ -1,4 +1,6 @@
 import { type Database, type Logger, statements } from "@hark/core";
+import { inHalves } from "../runtime/in-halves.ts";
+import { RefusedRows } from "../runtime/refused-rows.ts";
 
 /**
  * Hands back claims that the database books to this process but nothing here holds: their answer was lost on the way. A claim
@@ -8,6 +10,7 @@ export class ForgottenClaims {
   readonly #db: Database;
   readonly #heldClaims: () => readonly statements.Claim[];
   readonly #logger: Logger;
+  readonly #refused = new RefusedRows();
   #suspects = new Set<string>();
 
   constructor(parts: { db: Database; heldClaims: () => readonly statements.Claim[]; logger: Logger }) {
@@ -20,7 +23,8 @@ export class ForgottenClaims {
   async release(mine: statements.Survey["mine"]): Promise<void> {
     const held = new Set(this.#heldClaims().map(({ id, token }) => `${id} ${token}`));
     const unknown = mine.filter(({ id, token }) => !held.has(`${id} ${token}`));
-    const forgotten = unknown.filter(({ id, token }) => this.#suspects.has(`${id} ${token}`));
+    const leftAlone = new Set(this.#refused.ids());
+    const forgotten = unknown.filter(({ id, token }) => this.#suspects.has(`${id} ${token}`) && !leftAlone.has(id));
     this.#suspects = new Set(unknown.map(({ id, token }) => `${id} ${token}`));
     if (forgotten.length === 0) return;
 
@@ -28,7 +32,18 @@ export class ForgottenClaims {
       ({ id, token, attempt }) =>
         ({ id, token, ending: "interrupted", error: null, delayMs: 0, attempt: attempt - 1 }) as const,
     );
-    const released = await statements.retryJobs(this.#db, statements.retriedOf(again));
-    this.#logger.warn({ released: released.length }, "handed back jobs whose claim was never answered");
+    let released = 0;
+    await this.#db.onOneConnection((on) =>
+      inHalves(again, {
+        move: async (jobs) => {
+          released += (await statements.retryJobs(on, statements.retriedOf(jobs))).length;
+        },
+        alone: ({ id }, error) => {
+          const againInMs = this.#refused.add(id);
+          this.#logger.error({ jobId: id, error, againInMs }, "a job whose claim was lost cannot be handed back");
+        },
+      }),
+    );
+    if (released > 0) this.#logger.warn({ released }, "handed back jobs whose claim was never answered");
   }
 }

@@ -4,9 +4,7 @@ import type { LeaseKeeper } from "../lease-keeper.ts";
 import { Loop, type Next } from "../runtime/loop.ts";
 import type { Part } from "../runtime/part.ts";
 import { ForgottenClaims } from "./forgotten-claims.ts";
-
-/** Jobs taken back in one statement. */
-const batchSize = 1_000;
+import { Orphans } from "./orphans.ts";
 
 /** After a lease should have run out, in ms, so that the clock has passed it for sure. */
 const afterExpiryMs = 20;
@@ -23,6 +21,7 @@ export class Rescuer implements Part {
   readonly #db: Database;
   readonly #lease: LeaseKeeper;
   readonly #forgotten: ForgottenClaims;
+  readonly #orphans: Orphans;
   readonly #leaseMs: number;
   readonly #logger: Logger;
   readonly #loop: Loop;
@@ -34,7 +33,9 @@ export class Rescuer implements Part {
     this.#logger = parts.logger;
     const heldClaims = () => parts.executor.heldClaims();
     this.#forgotten = new ForgottenClaims({ db: parts.db, heldClaims, logger: parts.logger });
-    this.#loop = new Loop({ name: "rescue", restMs: parts.leaseMs, logger: parts.logger, step: () => this.#step() });
+    this.#orphans = new Orphans(parts);
+    const step = (signal: AbortSignal) => this.#step(signal);
+    this.#loop = new Loop({ name: "rescue", restMs: parts.leaseMs, logger: parts.logger, step });
   }
 
   start(): void {
@@ -45,27 +46,26 @@ export class Rescuer implements Part {
     return this.#loop.stop();
   }
 
-  async #step(): Promise<Next> {
+  async #step(signal: AbortSignal): Promise<Next> {
     const identity = this.#lease.identity;
     // The nil identity owns nothing: without a lease of our own there is still the others' jobs to look after.
-    const survey = (await statements.surveyLeases(this.#db, { worker: identity ?? nilIdentity }))[0]!;
+    const asked = { worker: identity ?? nilIdentity, except: this.#orphans.refused };
+    const survey = (await statements.surveyLeases(this.#db, asked))[0]!;
     await this.#forgotten.release(survey.mine);
 
     if (survey.nextExpiryMs !== undefined && survey.nextExpiryMs <= 0) {
       const died = await statements.certifyDeaths(this.#db, {});
       for (const { id, name } of died)
         this.#logger.warn({ worker: id, workerName: name }, "a worker's lease ran out: it is declared dead");
-      if (died.length > 0) return this.#rescue();
+      if (died.length > 0) return this.#rescue(signal);
     }
-    if (survey.hasOrphans) return this.#rescue();
+    if (survey.hasOrphans) return this.#rescue(signal);
     return { restMs: Math.min(Math.max(survey.nextExpiryMs ?? this.#leaseMs, 0) + afterExpiryMs, this.#leaseMs) };
   }
 
-  async #rescue(): Promise<Next> {
-    const [{ rescued } = { rescued: 0 }] = await statements.rescueJobs(this.#db, { limit: batchSize });
-    if (rescued === 0) return { restMs: lockedRestMs };
-    this.#logger.warn({ rescued }, "took jobs back from dead workers");
-    return "again"; // more may be left; the next survey says so
+  async #rescue(signal: AbortSignal): Promise<Next> {
+    // More may be left; the next survey says so.
+    return (await this.#orphans.rescue(signal)) > 0 ? "again" : { restMs: lockedRestMs };
   }
 }
 

@@ -1,0 +1,87 @@
+import { type Database, errorText, type Executor, isRejection, type Logger, mayBeOneRow, statements } from "@hark/core";
+import { inHalves } from "../runtime/in-halves.ts";
+import { RefusedRows } from "../runtime/refused-rows.ts";
+
+/** Jobs taken back in one statement. */
+const batchSize = 1_000;
+
+/**
+ * Takes the jobs of dead workers back, all in one statement while the database takes them. If it refuses them for one of them, that
+ * one is found and buried, or where no table takes it left alone for a while; the others are not held up (FM-16).
+ */
+export class Orphans {
+  readonly #db: Database;
+  readonly #logger: Logger;
+  readonly #refused = new RefusedRows();
+
+  constructor({ db, logger }: { db: Database; logger: Logger }) {
+    this.#db = db;
+    this.#logger = logger;
+  }
+
+  /** Those that are left alone at the moment: not worth a rescue. */
+  get refused(): bigint[] {
+    return this.#refused.ids();
+  }
+
+  /** Takes some of them back, and answers how many; 0 if others have them in hand, or no table takes them. */
+  async rescue(signal?: AbortSignal): Promise<number> {
+    const except = this.refused;
+    const together = except.length === 0 ? await this.#takeTogether() : "refused";
+    const rescued = together === "refused" ? await this.#takeInHalves(except, signal) : together;
+    if (rescued > 0) this.#logger.warn({ rescued }, "took jobs back from dead workers");
+    return rescued;
+  }
+
+  async #takeTogether(): Promise<number | "refused"> {
+    try {
+      return (await statements.rescueJobs(this.#db, { limit: batchSize }))[0]!.rescued;
+    } catch (error) {
+      if (mayBeOneRow(error)) return "refused";
+      throw error;
+    }
+  }
+
+  #takeInHalves(except: readonly bigint[], signal: AbortSignal | undefined): Promise<number> {
+    return this.#db.onOneConnection(async (on) => {
+      let taken = 0;
+      await inHalves(await statements.listOrphans(on, { limit: batchSize, except }), {
+        move: async (claims) => {
+          const ids = claims.map(({ id }) => id);
+          taken += (await statements.rescueJobsById(on, { limit: ids.length, ids }))[0]!.rescued;
+        },
+        alone: async (claim, error) => {
+          if (isRejection(error) && (await this.#bury(on, claim, error))) taken += 1;
+          else this.#leaveAlone(claim, error);
+        },
+        signal,
+      });
+      return taken;
+    });
+  }
+
+  /** Fenced by the dead owner's token: whoever took the job meanwhile keeps it. Answers false if it is refused as a dead letter too. */
+  async #bury(on: Executor, claim: statements.Claim, rejection: unknown): Promise<boolean> {
+    const error = `its worker died while it ran, and it could not be made ready again: ${errorText(rejection)}`;
+    const dead = { ...claim, ending: "crashed", reason: "unrecoverable", error } as const;
+    try {
+      await statements.buryJobs(on, statements.buriedOf([dead]));
+    } catch (refusal) {
+      if (mayBeOneRow(refusal)) return false;
+      throw refusal;
+    }
+    this.#logger.error(
+      { jobId: claim.id, error: rejection },
+      "buried a dead worker's job that cannot be made ready again",
+    );
+    return true;
+  }
+
+  #leaveAlone({ id }: statements.Claim, error: unknown): void {
+    const againInMs = this.#refused.add(id);
+    this.#logger.error(
+      { jobId: id, error, againInMs },
+      "a dead worker's job can neither be tried again nor buried: it stays where it is until what refuses it is mended",
+    );
+  }
+}

@@ -1,0 +1,54 @@
+import { type Database, silentLogger } from "@hark/core";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { Executor } from "../executor.ts";
+import type { LeaseKeeper } from "../lease-keeper.ts";
+import { Rescuer } from "./rescuer.ts";
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+const leaseMs = 10_000;
+
+/** A rescuer on a database whose surveys answer when the next lease of another runs out, one answer after the other. */
+function rescuerBeside(nextExpiriesMs: (number | null)[]) {
+  const askedAt: [statement: string, atMs: number][] = [];
+  const startedAt = performance.now();
+  const query = async ({ name = "" }: { name?: string }) => {
+    askedAt.push([name, performance.now() - startedAt]);
+    if (name !== "survey-leases") return { rows: [] };
+    return { rows: [{ next_expiry_ms: nextExpiriesMs.shift() ?? null, has_orphans: false, mine: [] }] };
+  };
+  const rescuer = new Rescuer({
+    db: { query } as unknown as Database,
+    lease: { identity: undefined } as unknown as LeaseKeeper,
+    executor: { heldClaims: () => [] } as unknown as Executor,
+    leaseMs,
+    logger: silentLogger,
+  });
+  return { rescuer, askedAt };
+}
+
+test("a rescuer looks again just after the next lease would run out, and once a lease if there is none", async () => {
+  const { rescuer, askedAt } = rescuerBeside([3_000, 700, null, 60_000]);
+  rescuer.start();
+  await vi.advanceTimersByTimeAsync(3_020 + 720 + 10_000 + 10_000 + 1);
+  await Promise.all([rescuer.stop(), vi.advanceTimersByTimeAsync(1)]);
+
+  expect(askedAt.map(([name]) => name)).toEqual(Array(5).fill("survey-leases"));
+  expect(askedAt.map(([, at]) => at)).toEqual([0, 3_020, 3_740, 13_740, 23_740]);
+});
+
+test("a lease that has run out is certified at once, and looked at again soon while its row is in other hands", async () => {
+  const { rescuer, askedAt } = rescuerBeside([-5, -10, null]);
+  rescuer.start();
+  await vi.advanceTimersByTimeAsync(41);
+  await Promise.all([rescuer.stop(), vi.advanceTimersByTimeAsync(1)]);
+
+  expect(askedAt).toEqual([
+    ["survey-leases", 0],
+    ["certify-deaths", 0],
+    ["survey-leases", 20],
+    ["certify-deaths", 20],
+    ["survey-leases", 40],
+  ]);
+});
