@@ -94,7 +94,7 @@ export const builds: readonly Build[] = [
     does: "believes that its lease is renewed, and renews nothing",
     edits: [
       {
-        file: "packages/worker/src/lease-thread.ts",
+        file: "packages/worker/src/lease-renewal.ts",
         from: "const [renewed] = await renewLease(await connect(), { id: identity, leaseMs });",
         to: "const [renewed] = [await renewLease(await connect(), { id: identity && randomUUID(), leaseMs })];",
       },
