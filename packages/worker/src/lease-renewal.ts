@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
 import type { Executor } from "@hark/core";
 // Not all of core: a thread that comes up in a tenth of the time is a lease that is renewed again so much sooner.
-import { jitter } from "@hark/core/clock";
+import { jitter, orLate } from "@hark/core/clock";
 import { registerWorker, renewLease } from "@hark/core/statements";
 
 export type LeaseNews =
@@ -70,7 +70,9 @@ export async function renewForEver(parts: LeaseRenewalParts): Promise<never> {
       const askedAt = performance.now();
       if (askedAt >= heldUntil) return;
       try {
-        const [renewed] = await renewLease(await connect(), { id: identity, leaseMs });
+        const answer = await orLate(renew(identity), heldUntil - askedAt);
+        if (answer === "late") return discard(); // waited for any longer, it might come when others have our jobs
+        const [renewed] = answer;
         if (!renewed) return;
         heldUntil = askedAt + leaseMs - marginMs;
         pauseMs = intervalMs;
@@ -82,6 +84,10 @@ export async function renewForEver(parts: LeaseRenewalParts): Promise<never> {
         await startOver(error);
       }
     }
+  }
+
+  async function renew(identity: string): ReturnType<typeof renewLease> {
+    return renewLease(await connect(), { id: identity, leaseMs });
   }
 
   async function startOver(error: unknown): Promise<void> {

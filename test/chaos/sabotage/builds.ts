@@ -95,8 +95,13 @@ export const builds: readonly Build[] = [
     edits: [
       {
         file: "packages/worker/src/lease-renewal.ts",
-        from: "const [renewed] = await renewLease(await connect(), { id: identity, leaseMs });",
-        to: "const [renewed] = [await renewLease(await connect(), { id: identity && randomUUID(), leaseMs })];",
+        from: "const [renewed] = answer;",
+        to: "const renewed = { peers: {} };",
+      },
+      {
+        file: "packages/worker/src/lease-renewal.ts",
+        from: "return renewLease(await connect(), { id: identity, leaseMs });",
+        to: "return renewLease(await connect(), { id: identity && randomUUID(), leaseMs });",
       },
     ],
     breaks: ["S7"],
