@@ -163,7 +163,14 @@ export class Worker implements Stoppable, AsyncDisposable {
     this.#sources = [
       ...this.#claimers,
       new Promoter({ db, notifications, pollMs: settings.promoteMs, logger }),
-      new Rescuer({ db, lease, executor, leaseMs, logger }),
+      new Rescuer({
+        db,
+        lease,
+        executor,
+        isAwaited: (token) => this.#claimers.some((claimer) => claimer.isAwaited(token)),
+        leaseMs,
+        logger,
+      }),
       partitionUpkeep({ db, keepDays: settings.keepDays, logger }),
       statisticsUpkeep({ db, logger }),
       new OldSnapshotWatch({ db, identity: () => lease.identity, logger }).loop,
