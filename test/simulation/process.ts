@@ -51,6 +51,7 @@ export class Process {
   readonly #witness: Witness;
   readonly #leaseMs: number;
   readonly #worker: Product.Worker;
+  #isAsked = false;
   #stopAskedAt: number | undefined;
   #isStopped = false;
   #isKilled = false;
@@ -103,7 +104,7 @@ export class Process {
   }
 
   get isAsked(): boolean {
-    return this.#stopAskedAt !== undefined || this.isOver;
+    return this.#isAsked || this.isOver;
   }
 
   kill(): void {
@@ -123,6 +124,7 @@ export class Process {
 
   stop(how: "drain" | "now"): void {
     if (this.isOver) return;
+    this.#isAsked = true; // a process that stands still hears of it later
     this.#world.in(
       0,
       `${this.name} is to stop`,
