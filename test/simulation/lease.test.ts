@@ -3,13 +3,18 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { takeOver, Thread, World } from "./world.ts";
 
-const leaseMs = 6_000;
+/** Leases, how many renewals are answered, and how soon the others fail: at once, or by their deadline. */
+const runs = fc.record({
+  leaseMs: fc.constantFrom(1_000, 6_000),
+  answered: fc.integer({ min: 0, max: 5 }),
+  refusedMs: fc.constantFrom(5, 100, 10_000),
+});
 
 // The simulation found it: the deadline of an answer, a third of the lease, was waited for though the lease ran out before.
-test("a renewal that has no answer when the lease is about to run out is not waited for: the lease is lost in time", async () => {
+test("a renewal that has no answer when the lease is about to run out is not waited for, nor is a next try: the lease is lost in time", async () => {
   using _ = takeOver();
   await fc.assert(
-    fc.asyncProperty(fc.nat(), fc.scheduler(), fc.integer({ min: 0, max: 5 }), async (seed, order, answered) => {
+    fc.asyncProperty(fc.nat(), fc.scheduler(), runs, async (seed, order, { leaseMs, answered, refusedMs }) => {
       const world = new World(seed, order);
       const thread = new Thread(world, "lease");
       const told: { kind: string; at: number }[] = [];
@@ -21,7 +26,7 @@ test("a renewal that has no answer when the lease is about to run out is not wai
         if ((asked += 1) <= answered + 1) {
           expiresAt = world.now + leaseMs;
           world.in(world.between(0, 20), "answer", () => resolve({ rows: asked === 1 ? [] : [{ peers: {} }] }), thread);
-        } else world.in(leaseMs / 3, "late", () => reject(new Error("late")), thread);
+        } else world.in(Math.min(refusedMs, leaseMs / 3), "late", () => reject(new Error("late")), thread);
         return promise;
       };
       thread.run(

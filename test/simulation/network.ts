@@ -41,6 +41,8 @@ export class Network {
   readonly latencyMs: number;
   /** Threads' names for which nothing gets through until the moment given. */
   readonly cutUntil = new Map<string, number>();
+  /** Statements that a thread has not heard of yet. */
+  readonly #underWay = new Map<Thread, number>();
   readonly listeners = new Set<SimulatedListenSession>();
   readonly gates = new Set<GateClient>();
   readonly world: World;
@@ -57,6 +59,10 @@ export class Network {
     return this.world.between(0, this.latencyMs);
   }
 
+  isAsking(thread: Thread): boolean {
+    return (this.#underWay.get(thread) ?? 0) > 0;
+  }
+
   isCut(thread: Thread): boolean {
     return (this.cutUntil.get(thread.name) ?? 0) > this.world.now;
   }
@@ -71,6 +77,7 @@ export class Network {
       return { rows: this.tables().execute(name, (query as { values: unknown[] }).values, session) };
     };
     let isHeard = false;
+    this.#underWay.set(thread, (this.#underWay.get(thread) ?? 0) + 1);
     const hear = (ms: number, what: string, act: () => void) =>
       world.in(
         ms,
@@ -78,6 +85,7 @@ export class Network {
         () => {
           if (isHeard) return;
           isHeard = true;
+          this.#underWay.set(thread, this.#underWay.get(thread)! - 1);
           act();
         },
         thread,
@@ -204,8 +212,12 @@ export class Network {
       startLeaseThread: (data) => {
         const renewal = newRenewal();
         const events = new EventEmitter();
-        const say = (event: string, ...given: unknown[]) =>
-          world.in(world.between(0, 1), `${main.name} thread ${event}`, () => void events.emit(event, ...given), main);
+        /** One after the other, as messages of a port are, whatever order the world chooses. */
+        const said: (() => void)[] = [];
+        const say = (event: string, ...given: unknown[]) => {
+          said.push(() => void events.emit(event, ...given));
+          world.in(world.between(0, 1), `${main.name} thread ${event}`, () => said.shift()!(), main);
+        };
         const db = this.open(renewal, { maxConnections: 1, deadlineMs: Math.min(3_000, data.leaseMs / 3) });
         const exit = () => {
           if (renewal.state === "ended") return;
@@ -215,8 +227,7 @@ export class Network {
         renewal.run(() => {
           void renewForEver({
             ...data,
-            // One after the other, as messages are.
-            tell: (news) => void world.in(0, "news", () => void say("message", news)),
+            tell: (news) => say("message", news),
             connect: () => Promise.resolve(db),
             discard: () => {},
             isMainHung: () => main.state === "frozen" && world.now - main.frozenAt >= 60_000,

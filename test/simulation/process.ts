@@ -48,6 +48,7 @@ export class Process {
   readonly main: Thread;
   #renewal: Thread | undefined;
   readonly #world: World;
+  readonly #network: Network;
   readonly #witness: Witness;
   readonly #leaseMs: number;
   readonly #worker: Product.Worker;
@@ -64,6 +65,7 @@ export class Process {
     this.name = name;
     this.concurrency = settings.concurrency;
     this.#world = world;
+    this.#network = network;
     this.#witness = parts.witness;
     this.#leaseMs = settings.leaseMs;
     this.main = new Thread(world, name);
@@ -140,8 +142,14 @@ export class Process {
     if (this.#isStopped) return;
     this.#isStopped = true;
     this.#world.tell(`${this.name} has stopped`);
+    this.#lookForLeftovers();
+  }
+
+  #lookForLeftovers(): void {
     this.#world.in(50, "looks for what is left", () => {
       if (this.#isKilled) return;
+      // A step that waits for its answer was given up, and ends by the deadline of that.
+      if (this.#network.isAsking(this.main)) return this.#lookForLeftovers();
       if (this.main.timers > 0) broken(`${this.name} has stopped, and ${this.main.timers} of its timers are set`);
       if (this.#renewal && this.#renewal.state !== "ended") broken(`${this.name} has stopped, and renews its lease`);
       this.main.end(); // what ignores its signal goes with the process

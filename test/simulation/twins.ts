@@ -23,11 +23,6 @@ export const twins: readonly Twin[] = [
     says: /and jobs are left|was handed back, but/,
   },
   {
-    name: "begins what was claimed under a lease that is lost by now",
-    edits: [{ file: "claimer.ts", from: "signal.aborted || this.#lease.identity !== worker)", to: "signal.aborted)" }],
-    says: /was not told to stop/,
-  },
-  {
     name: "hands nothing back when it stops",
     edits: [
       {

@@ -81,7 +81,7 @@ export async function renewForEver(parts: LeaseRenewalParts): Promise<never> {
         toldPeers = peers;
       } catch (error) {
         pauseMs = 0; // at once, on a fresh socket, while the lease lives (FM-19)
-        await startOver(error);
+        await startOver(error, heldUntil);
       }
     }
   }
@@ -90,9 +90,10 @@ export async function renewForEver(parts: LeaseRenewalParts): Promise<never> {
     return renewLease(await connect(), { id: identity, leaseMs });
   }
 
-  async function startOver(error: unknown): Promise<void> {
+  /** Rests before the next try, and no longer than until `at`. */
+  async function startOver(error: unknown, at = Number.POSITIVE_INFINITY): Promise<void> {
     discard();
     tell({ kind: "failed", message: error instanceof Error ? error.message || error.name : String(error) });
-    await wait(jitter(150, 0.6));
+    await wait(Math.max(Math.min(jitter(150, 0.6), at - performance.now()), 0));
   }
 }
