@@ -117,7 +117,7 @@ export class Network {
           if (fate === "twice") attempt(execute);
           hear(this.usualMs() + (tooLate ? 0 : waitMs), "answered", () => {
             if (answer) resolve(answer);
-            else reject(error as Error);
+            else reject(error);
           });
         });
     }

@@ -92,7 +92,7 @@ export class Process {
         ),
     );
     this.main.run(
-      () => void this.#worker.start().catch((error: unknown) => world.tell(`${name} did not start: ${error}`)),
+      () => void this.#worker.start().catch((error: unknown) => world.tell(`${name} did not start: ${String(error)}`)),
     );
   }
 
@@ -107,6 +107,11 @@ export class Process {
 
   get isAsked(): boolean {
     return this.#isAsked || this.isOver;
+  }
+
+  /** Jobs that it holds, by its own count. */
+  get activeJobs(): number {
+    return this.isOver ? 0 : this.#worker.health().activeJobs;
   }
 
   kill(): void {

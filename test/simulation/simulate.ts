@@ -44,6 +44,9 @@ const stormMs = 12_000;
  */
 const longestCalmMs = 150_000;
 
+/** Longest until no worker holds anything once all jobs have ended, in ms: the longest standstill, and an answer's deadline or so. */
+const longestIdlingMs = 40_000;
+
 const rate = (...rates: number[]) => fc.constantFrom(0, ...rates);
 
 export const plans: fc.Arbitrary<Plan> = fc.record({
@@ -193,9 +196,14 @@ export async function simulate(
   if (!isDone()) {
     const ids = [...tables.jobs.keys(), ...tables.running.keys()];
     broken(
-      `${longestCalmMs} ms without a fault, and jobs are left: ${ids.map((id) => `${id} ${tables.placesOf(id)}`).join(", ")}`,
+      `${longestCalmMs} ms without a fault, and jobs are left: ${ids.map((id) => `${id} ${tables.placesOf(id).join()}`).join(", ")}`,
     );
   }
+  // Whoever stood still comes round first, and hears that its outcome is refused.
+  const isIdle = () => processes.every(({ activeJobs }) => activeJobs === 0);
+  await world.goOn({ at: world.now + longestIdlingMs, isOver: isIdle, look });
+  for (const { name, activeJobs } of processes)
+    if (activeJobs > 0) broken(`all jobs have ended, and ${name} still holds ${activeJobs} of them`);
   for (const process of processes) process.stop("drain");
   await world.goOn({ at: world.now + 120_000, isOver: () => processes.every(({ isOver }) => isOver), look });
   await world.goOn({ at: world.now + 100, look });

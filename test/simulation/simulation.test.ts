@@ -5,7 +5,7 @@ import { seedOfRun } from "../support/random.ts";
 import { check } from "./check.ts";
 
 /** SIMULATION_RUNS, or some 20 s of them; LONG=1 runs 50,000. */
-const runs = Number(process.env["SIMULATION_RUNS"] ?? repeats({ few: 400, full: 50_000 }));
+const runs = Number(process.env["SIMULATION_RUNS"] ?? repeats({ few: 300, full: 50_000 }));
 const seed = Number(process.env["SIMULATION_SEED"] ?? seedOfRun());
 
 test(

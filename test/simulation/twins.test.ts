@@ -8,7 +8,7 @@ import { check } from "./check.ts";
 import { type Twin, twins } from "./twins.ts";
 
 /** As many worlds as the product has to live through by default. */
-const runs = 400;
+const runs = 300;
 
 /** The worker's source with the edits, in a folder of its own; Node strips the types. */
 async function load({ edits }: Twin): Promise<{ product: typeof Product } & AsyncDisposable> {

@@ -31,7 +31,7 @@ export const twins: readonly Twin[] = [
         to: "if (handler) this.#take(job, handler);",
       },
     ],
-    says: /has not|and jobs are left|set/,
+    says: /still holds/,
   },
   {
     name: "tells no handler that the lease is lost",
@@ -47,18 +47,7 @@ export const twins: readonly Twin[] = [
         to: '    if (settlement === "settled") this.#attempts.delete(attempt);\n',
       },
     ],
-    says: /has not|timers are set/,
-  },
-  {
-    name: "waits for a renewal beyond the lease",
-    edits: [
-      {
-        file: "lease-renewal.ts",
-        from: "await orLate(renew(identity), heldUntil - askedAt);",
-        to: "await orLate(renew(identity), leaseMs);",
-      },
-    ],
-    says: /was not told to stop/,
+    says: /still holds/,
   },
   {
     name: "hands back claims whose answer is on its way",
@@ -79,10 +68,5 @@ export const twins: readonly Twin[] = [
     name: "runs more than its slots",
     edits: [{ file: "executor.ts", from: "pLimit({ concurrency, ", to: "pLimit({ concurrency: concurrency + 1, " }],
     says: /at once/,
-  },
-  {
-    name: "leaves the timer of grace behind",
-    edits: [{ file: "attempt.ts", from: "if (this.#ended.isOver) return; // only", to: "// only" }],
-    says: /timers are set/,
   },
 ];

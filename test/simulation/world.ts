@@ -121,7 +121,7 @@ export class World {
         while (this.#waiting[0] && this.#waiting[0].at <= this.now) due.push(pop(this.#waiting)!);
         if (due.length > 1)
           for (const each of due)
-            void this.#order.schedule(Promise.resolve(each), each.what).then((each) => this.#happen(each));
+            void this.#order.schedule(Promise.resolve(each), each.what).then((picked) => this.#happen(picked));
         for (let left = due.length; left > 0; left -= 1) {
           if (due.length > 1) await this.#order.waitOne();
           else this.#happen(due[0]!);
@@ -243,10 +243,10 @@ export function takeOver(): Disposable {
     "setTimeout",
     (thread, ms: number, value: unknown, { signal }: { signal?: AbortSignal } = {}) =>
       new Promise((resolve, reject) => {
-        if (signal?.aborted) return reject(signal.reason as Error);
+        if (signal?.aborted) return reject(signal.reason);
         const stop = () => {
           timer.clear();
-          reject(signal!.reason as Error);
+          reject(signal!.reason);
         };
         const timer = new Timer(
           thread,
