@@ -226,7 +226,7 @@ export function takeOver(): Disposable {
   /** Clears one of ours wherever it is called from, as in a callback of fast-check's. */
   const replaceClear = (name: "clearTimeout" | "clearInterval" | "clearImmediate") => {
     const original = globalThis[name] as (timer: unknown) => void;
-    globalThis[name] = ((timer: unknown) => (timer instanceof Timer ? timer.clear() : original(timer))) as never;
+    globalThis[name] = (timer: unknown) => (timer instanceof Timer ? timer.clear() : original(timer));
     undo.push(() => void (globalThis[name] = original as never));
   };
 
