@@ -46,8 +46,8 @@ export const builds: readonly Build[] = [
     edits: [
       {
         file: "packages/worker/src/claimer.ts",
-        from: "token: randomUUID(), types",
-        to: "token: randomUUID() && worker, types",
+        from: "const token = randomUUID();",
+        to: "const token = randomUUID() && worker;",
       },
     ],
     breaks: ["S5"],
