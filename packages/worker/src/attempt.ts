@@ -131,6 +131,7 @@ export class Attempt {
   }
 
   async #leaveAfterGrace(): Promise<void> {
+    if (this.#ended.isOver) return; // only its outcome is still on the way
     await sleep(this.#graceMs, { signal: this.#ended.signal });
     if (this.#ended.isOver) return;
     this.log.error({ graceMs: this.#graceMs }, "handler ignores its aborted signal: the attempt ends without it");

@@ -45,6 +45,8 @@ export class Claimer implements Part {
   readonly #types: readonly string[];
   readonly #sleeper: Sleeper;
   readonly #alarms = new FalseAlarms();
+  /** Tokens of claims that are still to be answered: more than one only if a step was given up meanwhile. */
+  readonly #awaited = new Set<string>();
   /** The next look is one that a notification asked for. */
   #isTold = false;
   /** Claims in a row that found a key about to come free. */
@@ -101,6 +103,11 @@ export class Claimer implements Part {
     this.loop.wakeUp.ring();
   }
 
+  /** A claim under this token may still be answered, and its jobs begin. */
+  isAwaited(token: string): boolean {
+    return this.#awaited.has(token);
+  }
+
   /** Whatever was amiss is over, and something may have been missed: looks at once, also if the last look failed. */
   resume(): void {
     this.wake();
@@ -138,21 +145,26 @@ export class Claimer implements Part {
     if (limit <= 0 || worker === undefined || signal.aborted) return "nothing wanted";
 
     const after = this.#mark;
-    const { jobs, blockedKeys } = await this.#claim(worker, limit, after);
-    for (const job of jobs) {
-      // Stopped meanwhile, or given up on by the watchdog; or the lease it was claimed under is lost, and its news have gone out.
-      if (signal.aborted || this.#lease.identity !== worker) this.#executor.handBack(job);
-      else this.#executor.submit(job);
+    const token = randomUUID();
+    this.#awaited.add(token);
+    try {
+      const { jobs, blockedKeys } = await this.#claim({ worker, token, limit, after });
+      for (const job of jobs) {
+        // Stopped meanwhile, or given up on by the watchdog; or the lease it was claimed under is lost, and its news have gone out.
+        if (signal.aborted || this.#lease.identity !== worker) this.#executor.handBack(job);
+        else this.#executor.submit(job);
+      }
+      return { found: jobs.length, isAll: jobs.length < limit && after === undefined, blockedKeys };
+    } finally {
+      this.#awaited.delete(token); // not before its jobs are in hand
     }
-    return { found: jobs.length, isAll: jobs.length < limit && after === undefined, blockedKeys };
   }
 
   async #claim(
-    worker: string,
-    limit: number,
-    after: statements.ClaimRequest["after"],
+    claim: Pick<statements.ClaimRequest, "worker" | "token" | "limit" | "after">,
   ): Promise<statements.ClaimAnswer> {
-    const request = { queue: this.queue, limit, worker, token: randomUUID(), types: this.#types, after };
+    const { limit, after } = claim;
+    const request = { ...claim, queue: this.queue, types: this.#types };
     const companions = this.#settler.takeAlong();
     const askedAt = performance.now();
     const answer = companions

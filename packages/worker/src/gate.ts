@@ -1,5 +1,6 @@
-import { type Database, DatabaseUnreachableError, type Logger, openDatabase, orLate, statements } from "@hark/core";
+import { type Database, DatabaseUnreachableError, type Logger, orLate, statements } from "@hark/core";
 import type { PoolClient } from "pg";
+import { type Outside, realOutside } from "./outside.ts";
 
 export interface GateOptions {
   /** Straight to PostgreSQL, or through a pooler in session mode: the marks live in one session. */
@@ -11,6 +12,7 @@ export interface GateOptions {
   readonly checkMs?: number;
   /** For each answer, in ms. */
   readonly answerMs?: number;
+  readonly openDatabase?: Outside["openDatabase"];
 }
 
 /** Transactions that wrote to the table of waiting jobs when a queue was armed, and may not have seen its mark. */
@@ -36,7 +38,14 @@ export class Gate implements AsyncDisposable {
   #checking: NodeJS.Timeout | undefined;
   #isClosed = false;
 
-  constructor({ connectionString, logger, onLost = () => {}, checkMs = 30_000, answerMs = 2_000 }: GateOptions) {
+  constructor({
+    connectionString,
+    logger,
+    onLost = () => {},
+    checkMs = 30_000,
+    answerMs = 2_000,
+    openDatabase = realOutside.openDatabase,
+  }: GateOptions) {
     this.#logger = logger.child({ part: "gate" });
     this.#onLost = onLost;
     this.#checkMs = checkMs;

@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
-import { Worker as Thread } from "node:worker_threads";
 import { type Database, DatabaseUnreachableError, type Logger, orLate, statements } from "@hark/core";
-import type { LeaseNews, LeaseThreadData } from "./lease-thread.ts";
+import type { LeaseNews } from "./lease-renewal.ts";
+import { type LeaseThread, type Outside, realOutside } from "./outside.ts";
 import type { Part } from "./runtime/part.ts";
 
 export interface LeaseKeeperOptions {
@@ -16,6 +16,7 @@ export interface LeaseKeeperOptions {
   onLost?: () => void;
   /** A new identity is registered: claiming may go on. */
   onRegistered?: () => void;
+  startThread?: Outside["startLeaseThread"];
 }
 
 /** How long start() waits for the first registration, in ms. */
@@ -28,7 +29,7 @@ const startDeadlineMs = 15_000;
 export class LeaseKeeper implements Part {
   readonly #options: LeaseKeeperOptions;
   readonly #ticks = new Int32Array(new SharedArrayBuffer(8));
-  #thread: Thread | undefined;
+  #thread: LeaseThread | undefined;
   #ticker: NodeJS.Timeout | undefined;
   #identity: string | undefined;
   #peers: Readonly<Record<string, readonly string[]>> = {};
@@ -92,17 +93,15 @@ export class LeaseKeeper implements Part {
   }
 
   #startThread(): void {
-    const { connectionString, name, queues, leaseMs } = this.#options;
-    const data: LeaseThreadData = {
+    const { connectionString, name, queues, leaseMs, startThread = realOutside.startLeaseThread } = this.#options;
+    const thread = startThread({
       connectionString,
       name,
       hostname: hostname(),
       queues: JSON.stringify(queues),
       leaseMs,
       ticks: this.#ticks,
-    };
-    const file = new URL(import.meta.url.endsWith(".ts") ? "./lease-thread.ts" : "./lease-thread.js", import.meta.url);
-    const thread = new Thread(file, { workerData: data, name: "hark lease" });
+    });
     thread.on("message", (news: LeaseNews) => this.#hear(news));
     thread.on("error", (error) => this.#options.logger.error({ error }, "the lease thread failed, starting another"));
     thread.on("exit", () => {

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { type Channel, channels, HarkError, jitter, type Logger, type Notifications, statements } from "@hark/core";
-import { ListenSession, SessionEndedError } from "./listen-session.ts";
+import { SessionEndedError } from "./listen-session.ts";
+import { type Outside, realOutside } from "./outside.ts";
 import { sleep } from "./runtime/sleep.ts";
 
 export interface ListenerOptions {
@@ -13,7 +14,10 @@ export interface ListenerOptions {
   readonly deadlines?: Partial<ListenerDeadlines>;
   /** Notifications are proven to arrive, after a connect: from now on one may sleep until they do. Must not throw. */
   readonly onListening?: () => void;
+  readonly newSession?: Outside["newListenSession"];
 }
+
+type Session = ReturnType<Outside["newListenSession"]>;
 
 /** In ms. A black hole is noticed heartbeatMs + answerMs after it opened, at worst. */
 export interface ListenerDeadlines {
@@ -83,7 +87,7 @@ export class Listener implements Notifications, AsyncDisposable {
   readonly #loggedAt = new Map<string, number>();
   #state: ListenerState = "connecting";
   #reason: string | undefined = "not connected yet";
-  #session: ListenSession | undefined;
+  #session: Session | undefined;
   #running: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
   #attempts = 0;
@@ -188,8 +192,12 @@ export class Listener implements Notifications, AsyncDisposable {
 
   /** Listens until the session is over, and answers why it is. */
   async #attempt(): Promise<Error> {
-    const { connectionString, applicationName = statements.listenerName } = this.#options;
-    const session = (this.#session = new ListenSession({
+    const {
+      connectionString,
+      applicationName = statements.listenerName,
+      newSession = realOutside.newListenSession,
+    } = this.#options;
+    const session = (this.#session = newSession({
       connectionString,
       applicationName,
       channels: Object.values(channels),
@@ -215,7 +223,7 @@ export class Listener implements Notifications, AsyncDisposable {
   }
 
   /** Makes sure, once and whenever an older session may be left, that notifications come through. Answers false if in doubt. */
-  async #prove(session: ListenSession): Promise<boolean> {
+  async #prove(session: Session): Promise<boolean> {
     if (!(this.#mustProve || this.#mayHaveLeft) || performance.now() < this.#proveAt) return true;
     try {
       this.#counts.leftovers += await session.probe({ endOlder: this.#mayHaveLeft });

@@ -1,12 +1,10 @@
 import {
   channels,
-  checkSchema,
   createLocks,
   type Database,
   HarkError,
   type JobReady,
   type Locks,
-  openDatabase,
   orLate,
   readJobReady,
   statements,
@@ -19,6 +17,7 @@ import { Gate } from "./gate.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
 import { Listener } from "./listener.ts";
 import { parseOptions, type WorkerOptions, type WorkerSettings } from "./options.ts";
+import { type Outside, realOutside } from "./outside.ts";
 import type { Part } from "./runtime/part.ts";
 import { runUntilSignalled, type Stoppable } from "./runtime/shutdown.ts";
 import { Promoter } from "./scheduler/promoter.ts";
@@ -60,6 +59,7 @@ export class Worker implements Stoppable, AsyncDisposable {
   /** Locks by key for application code; waiters wake by this worker's listener. */
   readonly locks: Locks;
   readonly #settings: WorkerSettings;
+  readonly #outside: Outside;
   readonly #db: Database;
   readonly #claimDb: Database;
   readonly #listener: Listener;
@@ -77,20 +77,22 @@ export class Worker implements Stoppable, AsyncDisposable {
   #stopping: Promise<void> | undefined;
   readonly #hurry = Promise.withResolvers<void>();
 
-  constructor(options: WorkerOptions) {
+  /** `outside` is for simulations: see {@link Outside}. */
+  constructor(options: WorkerOptions, outside: Outside = realOutside) {
+    this.#outside = outside;
     const settings = (this.#settings = parseOptions(options));
     const { connectionString, listenUrl, isPooled, handlers, concurrency, name, logger, leaseMs, pollMs } = settings;
     const types = [...handlers.keys()];
 
     const events = (this.events = new WorkerEvents(logger));
-    const db = (this.#db = openDatabase({
+    const db = (this.#db = outside.openDatabase({
       connectionString,
       isPooled,
       maxConnections,
       plansByIndex: true,
       applicationName: "hark worker",
     }));
-    const claimDb = (this.#claimDb = openDatabase({
+    const claimDb = (this.#claimDb = outside.openDatabase({
       connectionString,
       isPooled,
       maxConnections: 1,
@@ -101,8 +103,14 @@ export class Worker implements Stoppable, AsyncDisposable {
       connectionString: listenUrl,
       logger,
       onListening: () => this.#wakeClaimers(),
+      newSession: outside.newListenSession,
     }));
-    const gate = (this.#gate = new Gate({ connectionString: listenUrl, logger, onLost: () => this.#wakeClaimers() }));
+    const gate = (this.#gate = new Gate({
+      connectionString: listenUrl,
+      logger,
+      onLost: () => this.#wakeClaimers(),
+      openDatabase: outside.openDatabase,
+    }));
     const isListening = () => notifications.state === "listening";
     this.locks = createLocks({ db, notifications, owner: name });
     const settler = (this.#settler = new Settler({ db, logger }));
@@ -127,6 +135,7 @@ export class Worker implements Stoppable, AsyncDisposable {
         events.tell("leaseLost");
       },
       onRegistered: () => this.#wakeClaimers(),
+      startThread: outside.startLeaseThread,
     }));
     this.#claimers = [...concurrency.keys()].map(
       (queue) =>
@@ -154,7 +163,14 @@ export class Worker implements Stoppable, AsyncDisposable {
     this.#sources = [
       ...this.#claimers,
       new Promoter({ db, notifications, pollMs: settings.promoteMs, logger }),
-      new Rescuer({ db, lease, executor, leaseMs, logger }),
+      new Rescuer({
+        db,
+        lease,
+        executor,
+        isAwaited: (token) => this.#claimers.some((claimer) => claimer.isAwaited(token)),
+        leaseMs,
+        logger,
+      }),
       partitionUpkeep({ db, keepDays: settings.keepDays, logger }),
       statisticsUpkeep({ db, logger }),
       new OldSnapshotWatch({ db, identity: () => lease.identity, logger }).loop,
@@ -251,7 +267,7 @@ export class Worker implements Stoppable, AsyncDisposable {
     const { connectionString, logger, concurrency, handlers, name } = this.#settings;
     this.#state = "starting";
     try {
-      await checkSchema(connectionString);
+      await this.#outside.checkSchema(connectionString);
       await this.#lease.start();
     } catch (error) {
       this.#state = "stopped";

@@ -46,8 +46,8 @@ export const builds: readonly Build[] = [
     edits: [
       {
         file: "packages/worker/src/claimer.ts",
-        from: "token: randomUUID(), types",
-        to: "token: randomUUID() && worker, types",
+        from: "const token = randomUUID();",
+        to: "const token = randomUUID() && worker;",
       },
     ],
     breaks: ["S5"],
@@ -89,9 +89,14 @@ export const builds: readonly Build[] = [
     does: "believes that its lease is renewed, and renews nothing",
     edits: [
       {
-        file: "packages/worker/src/lease-thread.ts",
-        from: "const [renewed] = await renewLease(await connect(), { id: identity, leaseMs });",
-        to: "const [renewed] = [await renewLease(await connect(), { id: identity && randomUUID(), leaseMs })];",
+        file: "packages/worker/src/lease-renewal.ts",
+        from: "const [renewed] = answer;",
+        to: "const renewed = { peers: {} };",
+      },
+      {
+        file: "packages/worker/src/lease-renewal.ts",
+        from: "return renewLease(await connect(), { id: identity, leaseMs });",
+        to: "return renewLease(await connect(), { id: identity && randomUUID(), leaseMs });",
       },
     ],
     breaks: ["S7"],

@@ -4,25 +4,34 @@ import { RefusedRows } from "../runtime/refused-rows.ts";
 
 /**
  * Hands back claims that the database books to this process but nothing here holds: their answer was lost on the way. A claim
- * has to look so twice in a row, since the first time its answer may still be coming.
+ * whose answer may still come is left alone, however long that takes, or its jobs would begin here and elsewhere. Any other has to
+ * look so twice in a row, since it may have been settled while the survey was under way.
  */
 export class ForgottenClaims {
   readonly #db: Database;
   readonly #heldClaims: () => readonly statements.Claim[];
+  readonly #isAwaited: (token: string) => boolean;
   readonly #logger: Logger;
   readonly #refused = new RefusedRows();
   #suspects = new Set<string>();
 
-  constructor(parts: { db: Database; heldClaims: () => readonly statements.Claim[]; logger: Logger }) {
+  constructor(parts: {
+    db: Database;
+    heldClaims: () => readonly statements.Claim[];
+    /** Whether a claim under the token may still be answered. If not given, none is by the second look. */
+    isAwaited?: (token: string) => boolean;
+    logger: Logger;
+  }) {
     this.#db = parts.db;
     this.#heldClaims = parts.heldClaims;
+    this.#isAwaited = parts.isAwaited ?? (() => false);
     this.#logger = parts.logger;
   }
 
   /** Call it with every survey's claims of this process. */
   async release(mine: statements.Survey["mine"]): Promise<void> {
     const held = new Set(this.#heldClaims().map(({ id, token }) => `${id} ${token}`));
-    const unknown = mine.filter(({ id, token }) => !held.has(`${id} ${token}`));
+    const unknown = mine.filter(({ id, token }) => !held.has(`${id} ${token}`) && !this.#isAwaited(token));
     const leftAlone = new Set(this.#refused.ids());
     const forgotten = unknown.filter(({ id, token }) => this.#suspects.has(`${id} ${token}`) && !leftAlone.has(id));
     this.#suspects = new Set(unknown.map(({ id, token }) => `${id} ${token}`));

@@ -22,6 +22,7 @@ function rescuerBeside(nextExpiriesMs: (number | null)[]) {
     db: { query } as unknown as Database,
     lease: { identity: undefined } as unknown as LeaseKeeper,
     executor: { heldClaims: () => [] } as unknown as Executor,
+    isAwaited: () => false,
     leaseMs,
     logger: silentLogger,
   });

@@ -26,16 +26,25 @@ export class Rescuer implements Part {
   readonly #logger: Logger;
   readonly #loop: Loop;
 
-  constructor(parts: { db: Database; lease: LeaseKeeper; executor: Executor; leaseMs: number; logger: Logger }) {
+  constructor(parts: {
+    db: Database;
+    lease: LeaseKeeper;
+    executor: Executor;
+    /** Whether a claim under the token may still be answered. */
+    isAwaited: (token: string) => boolean;
+    leaseMs: number;
+    logger: Logger;
+  }) {
     this.#db = parts.db;
     this.#lease = parts.lease;
     this.#leaseMs = parts.leaseMs;
     this.#logger = parts.logger;
     const heldClaims = () => parts.executor.heldClaims();
-    this.#forgotten = new ForgottenClaims({ db: parts.db, heldClaims, logger: parts.logger });
+    const { db, isAwaited, logger } = parts;
+    this.#forgotten = new ForgottenClaims({ db, heldClaims, isAwaited, logger });
     this.#orphans = new Orphans(parts);
     const step = (signal: AbortSignal) => this.#step(signal);
-    this.#loop = new Loop({ name: "rescue", restMs: parts.leaseMs, logger: parts.logger, step });
+    this.#loop = new Loop({ name: "rescue", restMs: parts.leaseMs, logger, step });
   }
 
   start(): void {

@@ -1,0 +1,47 @@
+import { defineJob, JobTimeoutError, LeaseLostError, silentLogger } from "@hark/core";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { Attempt } from "./attempt.ts";
+import { implement } from "./implement.ts";
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+const graceMs = 5_000;
+const job = {
+  id: 1n,
+  queue: "default",
+  type: "test.attempt",
+  payload: null,
+  priority: 0,
+  attempt: 1,
+  maxAttempts: 3,
+  crashCount: 0,
+  key: undefined,
+  token: "00000000-0000-0000-0000-000000000001",
+};
+
+function attemptOf(run: () => Promise<void>): Attempt {
+  const handler = implement(defineJob(job.type), run);
+  return new Attempt(job, handler, { graceMs, cipher: undefined, logger: silentLogger });
+}
+
+// The simulation found it: a worker that had stopped kept its process alive for the time of grace.
+test("an attempt that has ended, and is told to stop while its outcome is on the way, sets no timer", async () => {
+  const attempt = attemptOf(() => Promise.resolve());
+  expect(await attempt.run()).toMatchObject({ kind: "completed" });
+
+  attempt.abort(new LeaseLostError(job));
+  expect(attempt.signal.aborted).toBe(true);
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+test("an attempt whose handler ignores its signal ends without it after the time of grace", async () => {
+  const attempt = attemptOf(() => new Promise(() => {}));
+  const ending = attempt.run();
+  await vi.advanceTimersByTimeAsync(0);
+  attempt.abort(new JobTimeoutError(job, 1));
+
+  await vi.advanceTimersByTimeAsync(graceMs);
+  expect(await ending).toMatchObject({ kind: "timeout" });
+  expect(vi.getTimerCount()).toBe(0);
+});

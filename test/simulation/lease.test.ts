@@ -1,0 +1,53 @@
+import { renewForEver } from "@hark/worker";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { takeOver, Thread, World } from "./world.ts";
+
+/** Leases, how many renewals are answered, and how soon the others fail: at once, or by their deadline. */
+const runs = fc.record({
+  leaseMs: fc.constantFrom(1_000, 6_000),
+  answered: fc.integer({ min: 0, max: 5 }),
+  refusedMs: fc.constantFrom(5, 100, 10_000),
+});
+
+// The simulation found it: the deadline of an answer, a third of the lease, was waited for though the lease ran out before.
+test("a renewal that has no answer when the lease is about to run out is not waited for, nor is a next try: the lease is lost in time", async () => {
+  using _ = takeOver();
+  await fc.assert(
+    fc.asyncProperty(fc.nat(), fc.scheduler(), runs, async (seed, order, { leaseMs, answered, refusedMs }) => {
+      const world = new World(seed, order);
+      const thread = new Thread(world, "lease");
+      const told: { kind: string; at: number }[] = [];
+      let asked = 0;
+      let expiresAt = 0;
+      /** Takes effect and answers within 20 ms so often; then each statement is lost until its deadline. */
+      const query = () => {
+        const { promise, resolve, reject } = Promise.withResolvers<{ rows: Record<string, unknown>[] }>();
+        if ((asked += 1) <= answered + 1) {
+          expiresAt = world.now + leaseMs;
+          world.in(world.between(0, 20), "answer", () => resolve({ rows: asked === 1 ? [] : [{ peers: {} }] }), thread);
+        } else world.in(Math.min(refusedMs, leaseMs / 3), "late", () => reject(new Error("late")), thread);
+        return promise;
+      };
+      thread.run(
+        () =>
+          void renewForEver({
+            name: "",
+            hostname: "",
+            queues: "{}",
+            leaseMs,
+            tell: ({ kind }) => void told.push({ kind, at: world.now }),
+            connect: () => Promise.resolve({ query }),
+            discard: () => {},
+            isMainHung: () => false,
+          }),
+      );
+      await world.goOn({ at: 60_000, isOver: () => told.some(({ kind }) => kind === "lost"), look: () => {} });
+      thread.end();
+
+      const lost = told.find(({ kind }) => kind === "lost");
+      expect(lost?.at).toBeLessThan(expiresAt);
+    }),
+    { numRuns: 200 },
+  );
+});

@@ -1,0 +1,238 @@
+import type * as Product from "@hark/worker";
+import fc, { type Scheduler } from "fast-check";
+import { type Job, Tables } from "./database.ts";
+import { Network, noFaults, type Rates } from "./network.ts";
+import { graceMs, jobOf, type Kind, kinds, Process, queues } from "./process.ts";
+import { broken, Witness } from "./witness.ts";
+import { World } from "./world.ts";
+
+/** What happens to the workers of a run, besides what the network does. */
+export interface Fault {
+  readonly kind:
+    | "kill" | "drain" | "stop now" | "freeze" | "block" | "cut" | "cut all" | "listener" | "gate" | "cancel" | "forge" | "start"; // prettier-ignore
+  readonly atMs: number;
+  readonly lastsMs: number;
+  /** Whom it strikes, counted round. */
+  readonly whom: number;
+}
+
+export interface Plan {
+  readonly seed: number;
+  readonly workers: number;
+  readonly concurrency: number;
+  readonly leaseMs: number;
+  readonly latencyMs: number;
+  readonly rates: Rates;
+  readonly jobs: readonly {
+    readonly kind: Kind;
+    readonly queue: (typeof queues)[number];
+    readonly key: string | undefined;
+    readonly atMs: number;
+    readonly delayMs: number;
+    readonly commitMs: number;
+    readonly priority: number;
+  }[];
+  readonly faults: readonly Fault[];
+}
+
+/** Faults come for so long, in ms; then there are none. */
+const stormMs = 12_000;
+
+/**
+ * Longest time for all jobs to end once there are no more faults, in ms: a step that hung (30 s), the lease of the dead (10 s), two
+ * surveys for a claim that was never answered (20 s), a suspect's wait to be alone (60 s), and what the jobs themselves take.
+ */
+const longestCalmMs = 150_000;
+
+/** Longest until no worker holds anything once all jobs have ended, in ms: the longest standstill, and an answer's deadline or so. */
+const longestIdlingMs = 40_000;
+
+const rate = (...rates: number[]) => fc.constantFrom(0, ...rates);
+
+export const plans: fc.Arbitrary<Plan> = fc.record({
+  seed: fc.noShrink(fc.nat(2 ** 31 - 1)),
+  workers: fc.integer({ min: 1, max: 3 }),
+  concurrency: fc.integer({ min: 1, max: 4 }),
+  leaseMs: fc.constantFrom(3_000, 1_000, 6_000, 10_000),
+  latencyMs: fc.constantFrom(1, 4, 40),
+  rates: fc.record({
+    refused: rate(0.02, 0.1),
+    lost: rate(0.02, 0.1, 0.3),
+    silent: rate(0.01, 0.05),
+    slow: rate(0.02, 0.1),
+    twice: rate(0.02, 0.1),
+    unheard: rate(0.1, 0.5),
+    heardTwice: rate(0.1),
+  }),
+  jobs: fc.array(
+    fc.record({
+      kind: fc.constantFrom(...kinds),
+      queue: fc.constantFrom(...queues),
+      key: fc.constantFrom(undefined, undefined, "k", "l"),
+      atMs: fc.nat(stormMs),
+      delayMs: fc.constantFrom(0, 0, 0, 500, 3_000),
+      commitMs: fc.constantFrom(1, 1, 20, 1_000),
+      priority: fc.constantFrom(0, 0, 1),
+    }),
+    { minLength: 1, maxLength: 14, size: "max" },
+  ),
+  faults: fc.array(
+    fc.record({
+      kind: fc.constantFrom(
+        "kill", "drain", "stop now", "freeze", "block", "cut", "cut all", "listener", "gate", "cancel", "forge", "start",
+      ), // prettier-ignore
+      atMs: fc.nat(stormMs),
+      lastsMs: fc.constantFrom(100, 1_000, 4_000, 11_000),
+      whom: fc.nat(13),
+    }),
+    { maxLength: 6, size: "max" },
+  ),
+}) as fc.Arbitrary<Plan>;
+
+export interface Seen {
+  runs: number;
+  told: number;
+  rescued: number;
+  handedBack: number;
+  happenedMs: number;
+}
+
+/** Lives a plan through. Throws at the first promise that is broken; `story` then tells what came before. */
+export async function simulate(
+  plan: Plan,
+  order: Scheduler,
+  product: typeof Product,
+  story: string[] = [],
+): Promise<Seen> {
+  const world = new World(plan.seed, order, story);
+  const tables: Tables = new Tables({
+    now: () => 1_700_000_000_000 + world.now,
+    notify: (channel, payload) => network.notify(channel, payload),
+    moved: (running, move) => witness.moved(running, move),
+    left: (worker, owned) => {
+      if (owned.length > 0) world.tell(`${worker.slice(0, 4)} leaves ${owned.length} jobs behind`);
+    },
+  });
+  const network = new Network(world, () => tables, plan);
+  const witness = new Witness(world, () => tables, { graceMs });
+  const processes: Process[] = [];
+  const start = () => {
+    const parts = { world, network, witness, product, settings: plan };
+    processes.push(new Process(`w${processes.length + 1}`, parts));
+  };
+  for (let count = 0; count < plan.workers; count += 1) start();
+
+  let left = plan.jobs.length;
+  for (const [place, job] of plan.jobs.entries()) {
+    world.in(job.atMs, "enqueue", () =>
+      enqueue(world, tables, network, witness, { ...job, id: BigInt(place + 1) }, () => (left -= 1)),
+    );
+  }
+  for (const fault of plan.faults) world.in(fault.atMs, fault.kind, () => strike(fault));
+
+  function strike({ kind, lastsMs, whom }: Fault): void {
+    const living = processes.filter(({ isOver }) => !isOver);
+    const process = living[whom % living.length];
+    const id = BigInt((whom % plan.jobs.length) + 1);
+    world.tell(`${kind} ${process?.name} for ${lastsMs} ms`);
+    switch (kind) {
+      case "start":
+        return start();
+      case "cancel":
+        return void tables.cancel(id);
+      case "forge":
+        for (const [channel, payload] of [
+          ["job_ready", "a"],
+          ["job_ready", "b 1 7"],
+          ["job_scheduled", "0"],
+          ["job_cancelled", String(id)],
+        ] as const)
+          network.notify(channel, payload);
+        return;
+      case "cut all":
+        for (const { main, name } of processes)
+          for (const thread of [main.name, `${name} lease`]) network.cutUntil.set(thread, world.now + lastsMs);
+        return;
+      default:
+    }
+    if (!process) return;
+    switch (kind) {
+      case "kill":
+        return process.kill();
+      case "drain":
+        return process.stop("drain");
+      case "stop now":
+        return process.stop("now");
+      case "freeze":
+        return process.freeze("process", lastsMs);
+      case "block":
+        return process.freeze("event loop", lastsMs);
+      case "cut":
+        for (const thread of whom % 2 ? [process.name, `${process.name} lease`] : [`${process.name} lease`])
+          network.cutUntil.set(thread, world.now + lastsMs);
+        return;
+      case "listener":
+        for (const listener of [...network.listeners])
+          if (listener.thread === process.main) listener.thread.run(() => listener.cut());
+        return;
+      case "gate":
+        for (const gate of [...network.gates]) if (gate.thread === process.main) gate.cut();
+        return;
+      default:
+        kind satisfies never;
+    }
+  }
+
+  const look = () => {
+    witness.look();
+    for (const process of processes) process.look();
+  };
+  await world.goOn({ at: stormMs, look });
+  network.rates = noFaults;
+  network.cutUntil.clear();
+  if (processes.every(({ isAsked }) => isAsked)) start();
+  const isDone = () => left === 0 && tables.jobs.size === 0 && tables.running.size === 0;
+  await world.goOn({ at: world.now + longestCalmMs, isOver: isDone, look });
+  if (!isDone()) {
+    const ids = [...tables.jobs.keys(), ...tables.running.keys()];
+    broken(
+      `${longestCalmMs} ms without a fault, and jobs are left: ${ids.map((id) => `${id} ${tables.placesOf(id).join()}`).join(", ")}`,
+    );
+  }
+  // Whoever stood still comes round first, and hears that its outcome is refused.
+  const isIdle = () => processes.every(({ activeJobs }) => activeJobs === 0);
+  await world.goOn({ at: world.now + longestIdlingMs, isOver: isIdle, look });
+  for (const { name, activeJobs } of processes)
+    if (activeJobs > 0) broken(`all jobs have ended, and ${name} still holds ${activeJobs} of them`);
+  for (const process of processes) process.stop("drain");
+  await world.goOn({ at: world.now + 120_000, isOver: () => processes.every(({ isOver }) => isOver), look });
+  await world.goOn({ at: world.now + 100, look });
+  witness.lookBack();
+  return { ...witness.seen, happenedMs: world.now };
+}
+
+/** A transaction that inserts at one moment and commits at another, as producers' do. */
+function enqueue(
+  world: World,
+  tables: Tables,
+  network: Network,
+  witness: Witness,
+  wanted: Plan["jobs"][number] & { id: bigint },
+  done: () => void,
+): void {
+  const { id, queue, kind, priority, key, delayMs, commitMs } = wanted;
+  const { type, maxAttempts } = jobOf(queue, kind);
+  const runAt = tables.now + delayMs;
+  const state = delayMs > 0 ? ("scheduled" as const) : ("ready" as const);
+  const job: Job = { id, queue, type, priority, attempt: 0, maxAttempts, crashCount: 0, key, runAt, state };
+  const told = tables.announcementsOf([job]);
+  tables.writers.add(`1/${id}`);
+  if (kind === "unstorable") tables.unstorable.add(id);
+  world.in(commitMs, "commit", () => {
+    tables.jobs.set(id, job);
+    tables.writers.delete(`1/${id}`);
+    for (const { channel, payload } of told) network.notify(channel, payload);
+    witness.acknowledged.add(id);
+    done();
+  });
+}

@@ -1,0 +1,72 @@
+import type { Edit } from "../chaos/sabotage/builds.ts";
+
+/** A worker from which one guard was taken out, that the simulation must tell from the product. */
+export interface Twin {
+  /** What it does wrong. */
+  readonly name: string;
+  /** Paths from packages/worker/src. */
+  readonly edits: readonly Edit[];
+  /** What the simulation says of it. */
+  readonly says: RegExp;
+}
+
+export const twins: readonly Twin[] = [
+  {
+    name: "takes an outcome whose answer was lost for refused, and does not ask again",
+    edits: [
+      {
+        file: "settler.ts",
+        from: "        if (isRejection(error)) return this.#writeInHalves(entries, error);\n",
+        to: "        if (!isRejection(error)) break;\n        return this.#writeInHalves(entries, error);\n",
+      },
+    ],
+    says: /and jobs are left|was handed back, but/,
+  },
+  {
+    name: "hands nothing back when it stops",
+    edits: [
+      {
+        file: "executor.ts",
+        from: 'if (handler) this.#end(this.#take(job, handler), { kind: "interrupted" });',
+        to: "if (handler) this.#take(job, handler);",
+      },
+    ],
+    says: /still holds/,
+  },
+  {
+    name: "tells no handler that the lease is lost",
+    edits: [{ file: "worker.ts", from: 'executor.abortAll("lease lost");', to: "" }],
+    says: /was not told to stop/,
+  },
+  {
+    name: "keeps the slot of a job whose outcome was refused",
+    edits: [
+      {
+        file: "executor.ts",
+        from: "    this.#attempts.delete(attempt);\n",
+        to: '    if (settlement === "settled") this.#attempts.delete(attempt);\n',
+      },
+    ],
+    says: /still holds/,
+  },
+  {
+    name: "hands back claims whose answer is on its way",
+    edits: [{ file: "upkeep/forgotten-claims.ts", from: " && !this.#isAwaited(token)", to: "" }],
+    says: /was not told to stop/,
+  },
+  {
+    name: "forgets claims that were never answered",
+    edits: [{ file: "upkeep/forgotten-claims.ts", from: "if (forgotten.length === 0) return;", to: "return;" }],
+    says: /and jobs are left/,
+  },
+  {
+    name: "burns the attempt of what it hands back unheard",
+    edits: [{ file: "upkeep/forgotten-claims.ts", from: "attempt: attempt - 1 }", to: "attempt }" }],
+    says: /went back after interrupted/,
+  },
+  {
+    name: "runs more than its slots",
+    edits: [{ file: "executor.ts", from: "pLimit({ concurrency, ", to: "pLimit({ concurrency: concurrency + 1, " }],
+    says: /at once/,
+  },
+];
