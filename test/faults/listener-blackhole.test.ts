@@ -88,6 +88,32 @@ test(`a worker whose listener went silent starts the next job within 3 s, ${sile
   expect(percentile(times, 0.99)).toBeLessThanOrEqual(3_000 + 2 * (await timeToListen(databaseUrl)));
 });
 
+test("a job that comes while the gate's lost session is still waited for starts at once", async ({
+  databaseUrl,
+  db,
+  queue,
+  ledger,
+  startProcess,
+}) => {
+  const times: number[] = [];
+  await using proxy = await startProxy(databaseUrl);
+  const worker = await startProcess({ listenUrl: proxy.url, pollMs: 60_000 });
+  for (let round = 0; round < 3; round += 1) {
+    await proxy.set("hole"); // listener and gate alike; the gate notices when it is next asked, and 2 s have passed
+    await proxy.set("ok");
+    await eventually(async () => !(await worker.health()).isHealthy, { withinMs: 10_000, what: "the loss" });
+    await eventually(async () => (await worker.health()).isHealthy, { withinMs: 10_000, what: "good health" });
+
+    const insertedAt = monotonicUs();
+    const id = await insertJob(db, { queue, type: "test.task" });
+    const [start] = await ledger.until("started", 1, 30_000, id);
+    times.push((start!.at - insertedAt) / 1_000);
+  }
+
+  tell("jobs beside a gate that is silent; to their start", times);
+  expect(Math.max(...times)).toBeLessThanOrEqual(500 + 2 * (await timeToListen(databaseUrl)));
+});
+
 test("a server that swallows everything is left again and again, and found when it answers", async ({
   databaseUrl,
 }) => {

@@ -75,38 +75,3 @@ test("nothing but what the senders write is passed on, and a callback that throw
   expect(listener.counts).toMatchObject({ heard: 2, ignored: 10, thrown: 2, connects: 1, failures: 0 });
   expect(listener.state).toBe("listening");
 });
-
-test("an idle listener sends one statement a heartbeat, and no more", async ({ databaseUrl, pool }) => {
-  const heartbeatMs = 200;
-  await using listener = new Listener({
-    connectionString: databaseUrl,
-    applicationName: "idle",
-    logger: silentLogger,
-    heartbeatMs,
-  });
-  listener.start();
-  await listener.whenListening();
-  const statementsOf = `select query_start, query from pg_stat_activity where application_name = 'idle' and query ~ '^NOTIFY'`;
-  const { rows } = await eventually(async () => (await pool.query(statementsOf)).rows[0] && pool.query(statementsOf), {
-    withinMs: 2_000,
-  });
-  const [, ownChannel] = /NOTIFY (\w+)/.exec(rows[0].query)!;
-
-  const witness = await pool.connect();
-  let pings = 0;
-  witness.on("notification", () => (pings += 1));
-  await witness.query(`listen ${ownChannel}`);
-  const startedAt = performance.now();
-  pings = 0;
-  const others = new Set<string>();
-  while (performance.now() < startedAt + 12 * heartbeatMs) {
-    const { rows: statements } = await pool.query("select query from pg_stat_activity where application_name = 'idle'");
-    for (const { query } of statements) if (!query.startsWith("NOTIFY")) others.add(query);
-  }
-  const heartbeats = (performance.now() - startedAt) / heartbeatMs;
-  witness.release(true);
-
-  expect(pings).toBeLessThanOrEqual(heartbeats + 1);
-  expect(pings).toBeGreaterThanOrEqual(heartbeats / 2); // a busy machine sends fewer
-  expect([...others]).toEqual([]);
-});

@@ -69,6 +69,7 @@ const floods: [what: string, channel: string, payload: (queue: string) => string
   ["cancelled jobs", "job_cancelled", () => `i::text`],
   ["cancelled jobs with ids that are none", "job_cancelled", () => `repeat('9', 20) || i`],
   ["released locks", "lock_released", () => `i::text`],
+  ["heartbeats of listeners", "hark_heartbeat", () => `i::text`],
   ["a channel of nobody", "hark", () => `i::text`],
 ];
 

@@ -29,6 +29,9 @@ type Answer = { rows: Record<string, unknown>[] };
 /** In ms, as the product's pools have them (core's database.ts). */
 const connectMs = 5_000;
 
+/** From one sign of life of a listening session to the next, in ms. */
+const beatMs = 1_000;
+
 /** Longest a slow statement or its answer is under way, in ms: past every deadline and most leases. */
 const slowestMs = 14_000;
 
@@ -326,8 +329,9 @@ export class SimulatedListenSession {
     return 0;
   }
 
-  rest(ms: number): Promise<void> {
-    return this.#wait(ms);
+  async beat(): Promise<void> {
+    await this.#wait(beatMs);
+    await this.#trip();
   }
 
   close(): Promise<void> {

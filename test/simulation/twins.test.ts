@@ -7,8 +7,8 @@ import { edited, root } from "../chaos/sabotage/workspace.ts";
 import { check } from "./check.ts";
 import { type Twin, twins } from "./twins.ts";
 
-/** As many worlds as the product has to live through by default. */
-const runs = 300;
+/** More worlds than the product has to live through by default, so that a change of the worlds does not hide a twin. */
+const runs = 1_000;
 
 /** The worker's source with the edits, in a folder of its own; Node strips the types. */
 async function load({ edits }: Twin): Promise<{ product: typeof Product } & AsyncDisposable> {

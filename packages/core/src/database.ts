@@ -28,6 +28,8 @@ export interface DatabaseOptions {
   maxConnections?: number;
   /** No statement may take longer, in ms; 10 s if not given. The server gives up half a second before the client does. */
   deadlineMs?: number;
+  /** No connection may take longer to come about, in ms; 5 s if not given. */
+  connectMs?: number;
   /**
    * Only the moves of jobs run here: every table is reached by an index, whatever stale statistics say. A claim that was planned
    * while the queue was empty would scan the whole of it later.
@@ -48,7 +50,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     connectionString: options.connectionString,
     application_name: options.applicationName ?? "hark",
     max: options.maxConnections ?? 3,
-    connectionTimeoutMillis: 5_000,
+    connectionTimeoutMillis: options.connectMs ?? 5_000,
     query_timeout: deadlineMs,
     keepAlive: true,
     types: pgTypes,

@@ -10,7 +10,7 @@ export interface GateOptions {
   readonly onLost?: () => void;
   /** From one check of an armed session to the next, in ms. */
   readonly checkMs?: number;
-  /** For each answer, in ms. */
+  /** For each answer, and to be connected, in ms: who would fall asleep looks for no jobs meanwhile. */
   readonly answerMs?: number;
   readonly openDatabase?: Outside["openDatabase"];
 }
@@ -54,6 +54,7 @@ export class Gate implements AsyncDisposable {
       applicationName: "hark gate",
       maxConnections: 1,
       deadlineMs: answerMs,
+      connectMs: answerMs,
     });
   }
 

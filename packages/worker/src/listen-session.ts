@@ -1,7 +1,7 @@
-import { randomBytes } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { Socket } from "node:net";
 import { HarkError } from "@hark/core";
-import { Client } from "pg";
+import { Client, type ClientConfig, type Connection } from "pg";
 import pgListen, { type Subscriber } from "pg-listen";
 
 // pg-listen is CommonJS, and its types promise a default export that nodenext does not find (its issue 79).
@@ -25,8 +25,10 @@ export interface SessionOptions {
   readonly connectionString: string;
   readonly applicationName: string;
   readonly channels: readonly string[];
-  /** Nobody else's, for heartbeats. */
+  /** Nobody else's, for the proof by a second session. Begins each payload of ours, so that the session is known by its last query. */
   readonly ownChannel: string;
+  /** Longest time without a sign of life before the server is asked for one, in ms. */
+  readonly heartbeatMs: number;
   /** Longest wait for a connection, TLS and password included, in ms. */
   readonly connectMs: number;
   /** Longest wait for each answer and each echo, in ms. */
@@ -34,6 +36,19 @@ export interface SessionOptions {
   /** Must not throw: it is called inside pg's socket handler. */
   readonly heard: (channel: string, payload: string | undefined) => void;
 }
+
+/**
+ * Heard by all listeners of the database: a notification that arrives, whoever sent it, proves to each of them that its connection
+ * lives and LISTEN works, so one of them sends for all (docs/decisions/0017).
+ */
+const heartbeatChannel = "hark_heartbeat";
+
+/**
+ * Whoever has heard nothing for so many times heartbeatMs sends a heartbeat. The least bounds how soon a session is left that answers
+ * and hears nothing; by the spread the first one is alone: in the 5 ms that its heartbeat takes to reach the others, one in a hundred
+ * of them sends too.
+ */
+const silence = { least: 2, spread: 0.5 };
 
 /**
  * Sessions of one own channel that are older than the one under $1: predecessors whose connection broke without the server
@@ -55,13 +70,16 @@ const endOlderSessions = `
 export class ListenSession {
   readonly #options: SessionOptions;
   readonly #over = new AbortController();
-  /** Begins each payload of ours: the predecessor's pings may still arrive on the same channel. */
-  readonly #name = randomBytes(4).toString("hex");
-  #pings = 0;
   /** The one ping that is out. It resolves with the process number of the backend that sent it. */
   #awaited: { payload: string; arrive: (sender: number) => void } | undefined;
   #subscriber: Subscriber | undefined;
   #socket: Socket | undefined;
+  #connection: Connection | undefined;
+  /** When the server answered, and when a notification arrived, by performance.now(). */
+  #answeredAt = Number.NEGATIVE_INFINITY;
+  #heardAt = Number.NEGATIVE_INFINITY;
+  /** For how long nothing may be heard from then on before it sends a heartbeat itself, in ms. */
+  #silenceMs = 0;
   #isConnected = false;
   /** The backend's process number, from the first echo: pg-listen hides the client that was told it. */
   #backend: number | undefined;
@@ -86,17 +104,28 @@ export class ListenSession {
     const { connectMs, answerMs, channels, ownChannel } = this.#options;
     await this.#step("connecting", connectMs, () => (this.#subscriber = this.#subscribe()).connect());
     this.#isConnected = true;
-    for (const channel of [...channels, ownChannel]) {
+    for (const channel of [...channels, heartbeatChannel, ownChannel]) {
       await this.#step("LISTEN", answerMs, () => this.#subscriber?.listenTo(channel));
     }
   }
 
-  /** Sends itself a notification; the answer and the echo must be there in time. Throws {@link SessionEndedError}. */
+  /**
+   * Rests until a sign of life is due, and asks for one if none came meanwhile: the server's answer after heartbeatMs, a notification
+   * after twice that. Call it again and again. Throws {@link SessionEndedError}.
+   */
+  async beat(): Promise<void> {
+    await this.#rest(Math.min(this.#checkAt, this.#pingAt) - performance.now());
+    const now = performance.now();
+    if (now >= this.#pingAt) await this.ping();
+    else if (now >= this.#checkAt) await this.#check();
+  }
+
+  /** Sends all listeners a heartbeat; the answer and the echo must be there in time. Throws {@link SessionEndedError}. */
   async ping(): Promise<void> {
-    const { ownChannel, answerMs } = this.#options;
+    const { answerMs } = this.#options;
     const dueAt = performance.now() + answerMs;
     await this.#expectEcho(async (payload, echo) => {
-      await this.#step("a heartbeat", answerMs, () => this.#subscriber?.notify(ownChannel, payload));
+      await this.#step("a heartbeat", answerMs, () => this.#subscriber?.notify(heartbeatChannel, payload));
       const sender = await within(echo, dueAt - performance.now(), this.over);
       if (sender === "late")
         await this.#endSilent(`a notification did not come back within ${answerMs} ms, but its query was answered`);
@@ -141,11 +170,6 @@ export class ListenSession {
     }
   }
 
-  /** Resolves after `ms`; throws {@link SessionEndedError} as soon as the attempt is over. */
-  async rest(ms: number): Promise<void> {
-    await within(new Promise(() => {}), ms, this.over);
-  }
-
   /** Ends the attempt. A server that still answers is told goodbye, and waited for up to `ms`. */
   async close(ms: number): Promise<void> {
     const socket = this.#socket;
@@ -158,12 +182,44 @@ export class ListenSession {
     socket.destroy();
   }
 
+  get #checkAt(): number {
+    return Math.max(this.#answeredAt, this.#heardAt) + this.#options.heartbeatMs;
+  }
+
+  get #pingAt(): number {
+    return this.#heardAt + this.#silenceMs;
+  }
+
+  /** Resolves after `ms`; throws {@link SessionEndedError} as soon as the attempt is over. */
+  async #rest(ms: number): Promise<void> {
+    await within(new Promise(() => {}), ms, this.over);
+  }
+
+  /** A protocol's Sync: unlike any query it is no transaction to the server, which answers it all the same. */
+  async #check(): Promise<void> {
+    await this.#step("a sign of life", this.#options.answerMs, () => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#connection?.once("readyForQuery", resolve);
+      this.#connection?.sync();
+      return promise;
+    });
+    this.#answeredAt = performance.now();
+  }
+
   #subscribe(): Subscriber {
     const { connectionString, applicationName } = this.#options;
+    // pg-listen hides its client, and with it all but queries. A client that is never used makes the connection for it.
+    const { connection } = new Client({ connectionString, keepAlive: true, stream: () => this.#plug() });
+    this.#connection = connection;
+    const config: ClientConfig & { connection: Connection } = {
+      connectionString,
+      application_name: applicationName,
+      connection,
+    };
     const subscriber = createSubscriber(
       // An object, which pg-listen spreads; a string would be torn apart. The deadline is ours: pg's own would also cut off a
       // connection whose answer waits for a busy event loop.
-      { connectionString, application_name: applicationName, stream: () => this.#plug() },
+      config,
       // retryLimit is off by one: 1 means never. The default parse raises an error on plain text.
       { retryLimit: 1, paranoidChecking: false, parse: (raw) => raw, serialize: (raw: string) => raw },
     );
@@ -185,13 +241,16 @@ export class ListenSession {
 
   #hear(channel: string, payload: string | undefined, sender: number): void {
     if (this.over.aborted) return;
-    if (channel !== this.#options.ownChannel) this.#options.heard(channel, payload);
+    const { ownChannel, heartbeatMs, heard } = this.#options;
+    this.#heardAt = performance.now();
+    this.#silenceMs = heartbeatMs * (silence.least + silence.spread * Math.random());
+    if (channel !== ownChannel && channel !== heartbeatChannel) heard(channel, payload);
     else if (payload !== undefined && payload === this.#awaited?.payload) this.#awaited.arrive(sender);
   }
 
   async #expectEcho(work: (payload: string, echo: Promise<number>) => Promise<void>): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<number>();
-    const payload = `${this.#name}.${(this.#pings += 1)}`;
+    const payload = `${this.#options.ownChannel} ${randomUUID()}`; // nobody can send it before it was heard
     this.#awaited = { payload, arrive: resolve };
     await work(payload, promise);
   }

@@ -9,7 +9,10 @@ export interface ListenerOptions {
   readonly connectionString: string;
   readonly applicationName?: string;
   readonly logger: Logger;
-  /** From one heartbeat to the next, in ms. Each is a statement that commits, and the only one an idle listener sends. */
+  /**
+   * Longest time without a sign of life before the server is asked for one, in ms; 1 s if not given. Who has heard nothing for
+   * twice that sends a heartbeat, for all listeners of the database: the only statement that an idle listener sends.
+   */
   readonly heartbeatMs?: number;
   readonly deadlines?: Partial<ListenerDeadlines>;
   /** Notifications are proven to arrive, after a connect: from now on one may sleep until they do. Must not throw. */
@@ -19,7 +22,10 @@ export interface ListenerOptions {
 
 type Session = ReturnType<Outside["newListenSession"]>;
 
-/** In ms. A black hole is noticed heartbeatMs + answerMs after it opened, at worst. */
+/**
+ * In ms. A black hole is noticed heartbeatMs + answerMs after it opened, at worst; that LISTEN turned silent, 2.5 * heartbeatMs +
+ * answerMs after (docs/decisions/0017).
+ */
 export interface ListenerDeadlines {
   /** To be connected. */
   connectMs: number;
@@ -70,9 +76,9 @@ const quietMs = 1_000;
 
 /**
  * Hears the database's notifications and wakes whom they concern. It holds the worker's only session with state, so it keeps
- * that session under suspicion: connect, LISTEN, tell everybody that they may have missed something, then a heartbeat a second
- * to itself. At any doubt it throws the session away and opens the next, for ever (FM-01 to FM-04). Notifications are hints:
- * while it is deaf the polls find every job, so nothing is ever thrown out of here.
+ * that session under suspicion: connect, LISTEN, tell everybody that they may have missed something, then a sign of life a
+ * second. At any doubt it throws the session away and opens the next, for ever (FM-01 to FM-04). Notifications are hints: while it is
+ * deaf the polls find every job, so nothing is ever thrown out of here.
  */
 export class Listener implements Notifications, AsyncDisposable {
   readonly #options: Omit<ListenerOptions, "deadlines">;
@@ -202,6 +208,7 @@ export class Listener implements Notifications, AsyncDisposable {
       applicationName,
       channels: Object.values(channels),
       ownChannel: this.#ownChannel,
+      heartbeatMs: this.#heartbeatMs,
       ...this.#deadlines,
       heard: (channel, payload) => this.#hear(channel, payload),
     }));
@@ -209,11 +216,10 @@ export class Listener implements Notifications, AsyncDisposable {
       await session.open();
       this.#counts.connects += 1;
       this.#announce();
+      await session.ping();
       for (;;) {
-        const pingedAt = performance.now();
-        await session.ping();
         if (await this.#prove(session)) this.#listens();
-        await session.rest(this.#heartbeatMs - (performance.now() - pingedAt));
+        await session.beat();
       }
     } catch (error) {
       await session.close(0);

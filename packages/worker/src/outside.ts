@@ -21,7 +21,7 @@ export interface Outside {
   readonly openDatabase: (options: DatabaseOptions) => Database;
   readonly newListenSession: (
     options: SessionOptions,
-  ) => Pick<ListenSession, "open" | "ping" | "probe" | "rest" | "close" | "mayBeLeft">;
+  ) => Pick<ListenSession, "open" | "ping" | "probe" | "beat" | "close" | "mayBeLeft">;
   readonly startLeaseThread: (data: LeaseThreadData) => LeaseThread;
 }
 

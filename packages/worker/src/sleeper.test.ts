@@ -196,3 +196,32 @@ test("who is woken again in the middle of a look that finds nothing asks before 
   await new Promise((resolve) => setTimeout(resolve, 6));
   expect(await sleeper.sleepOn(until)).toBeUndefined();
 });
+
+test("who is woken while the gate is silent looks, and does not wait for its answer", async () => {
+  const gate = new StubGate();
+  gate.arm = () => new Promise<never>(() => {}); // as in a black hole
+  const sleeper = sleeperAt(gate);
+  const rung = Promise.withResolvers<void>();
+  const next = sleeper.rest(0, { ...until, rung: rung.promise });
+
+  sleeper.wake();
+  rung.resolve();
+
+  expect(await next).toBe("again");
+  expect(sleeper.isAsleep).toBe(false);
+});
+
+test("a gate that took long to fail is no reason to rest on top of that", async () => {
+  const gate = new StubGate();
+  const silent = Promise.withResolvers<never>();
+  gate.arm = () => silent.promise;
+  const startedAt = performance.now();
+  const resting = sleeperAt(gate).rest(0, until);
+  await new Promise((resolve) => setTimeout(resolve, 30));
+
+  silent.reject(new Error("no answer"));
+
+  const { restMs } = (await resting) as { restMs: number };
+  expect(restMs).toBeLessThanOrEqual(1_000 - 29);
+  expect(restMs).toBeGreaterThanOrEqual(1_000 - (performance.now() - startedAt));
+});

@@ -19,7 +19,7 @@ const longestGapMs = 25;
 /** Falling asleep may have to wait for a long transaction: it begins anew after this, in ms, within the deadline of a step. */
 const patienceMs = 10_000;
 
-/** Until the next look when the gate could not be armed, in ms: nothing is announced meanwhile. */
+/** From the last look to the next when the gate could not be armed, in ms: nothing is announced meanwhile. */
 const noGateRestMs = 1_000;
 
 /**
@@ -162,7 +162,7 @@ export class Sleeper {
         this.#goToSleep();
         return "rest";
       case "no gate":
-        return { restMs: noGateRestMs };
+        return { restMs: Math.max(noGateRestMs - (performance.now() - now), 0) };
       case "ready":
         if (found > 0) return "again";
         this.#state = "held up";
