@@ -121,7 +121,7 @@ test("a schema that is newer than the code is refused and left alone", async ({ 
   try {
     for (const attempt of [() => migrate({ connectionString: databaseUrl }), () => checkSchema(databaseUrl)]) {
       await expect(attempt).rejects.toThrow(SchemaVersionError);
-      await expect(attempt).rejects.toThrow(/newer than the \d+ this code knows\. Update Hark here/);
+      await expect(attempt).rejects.toThrow(/newer than the \d+ this code knows, and lets in code from version \d+ on/);
     }
   } finally {
     await db.pool.query("delete from hark.migrations where version > $1", [wanted]);

@@ -61,7 +61,7 @@ test("every advisory lock is in our own class, or hashed under our own name", ()
   expect(uses.length).toBeGreaterThanOrEqual(5);
   for (const { file, given } of uses)
     expect(given, file).toMatch(/^(1751216747, hashtext|\$\{gateClass\}, hashtext|hashtextextended\('hark\.|\$1, \$2)/);
-  const migrate = sources.find(({ file }) => file === "core/src/migrate.ts")!.text;
+  const migrate = sources.find(({ file }) => file === "core/src/migration-session.ts")!.text;
   expect(migrate).toContain("[0x6861726b, 0x6d696772]");
   expect(0x6861726b).toBe(1751216747);
 });

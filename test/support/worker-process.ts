@@ -35,9 +35,9 @@ const entry = fileURLToPath(new URL("worker-main.ts", import.meta.url));
 const living = new Set<ChildProcess>();
 process.once("exit", () => living.forEach((child) => child.kill("SIGKILL")));
 
-/** Starts a worker as a process of its own, to be killed, stopped and continued. */
-export function startWorkerProcess(options: WorkerProcessOptions): WorkerProcess {
-  return new WorkerProcess(options);
+/** Starts a worker as a process of its own, to be killed, stopped and continued; of another build of Hark if its entry is given. */
+export function startWorkerProcess(options: WorkerProcessOptions, main: string = entry): WorkerProcess {
+  return new WorkerProcess(options, main);
 }
 
 export class WorkerProcess {
@@ -51,8 +51,8 @@ export class WorkerProcess {
   readonly #child: ChildProcess;
   #log = "";
 
-  constructor(options: WorkerProcessOptions) {
-    const child = (this.#child = fork(entry, [JSON.stringify(options)], {
+  constructor(options: WorkerProcessOptions, main: string) {
+    const child = (this.#child = fork(main, [JSON.stringify(options)], {
       execArgv: options.heapMb === undefined ? [] : [`--max-old-space-size=${options.heapMb}`], // not the test runner's
       stdio: ["ignore", "ignore", "pipe", "ipc"],
     }));

@@ -225,15 +225,37 @@ export class DatabaseUnreachableError extends HarkError {
 }
 
 export class SchemaVersionError extends HarkError {
-  constructor(found: number | null, wanted: number, detail?: string) {
-    const state =
-      detail ??
-      (found === null
-        ? `The database has no Hark schema. Run "hark migrate" first.`
-        : found < wanted
-          ? `The database's Hark schema is at version ${found}, this code needs ${wanted}. Run "hark migrate".`
-          : `The database's Hark schema is at version ${found}, newer than the ${wanted} this code knows. Update Hark here.`);
-    super("SCHEMA_VERSION", { found, wanted }, state);
+  /**
+   * `found` is the schema's version, null if there is none, and `wanted` this code's. `oldestCode`: the oldest code that the schema
+   * lets in, if this is older. `changed`: the applied migration that differs from this code's.
+   */
+  constructor(facts: { found: number | null; wanted: number; oldestCode?: number; changed?: string }) {
+    const { found, wanted, oldestCode, changed } = facts;
+    super(
+      "SCHEMA_VERSION",
+      facts,
+      changed !== undefined
+        ? `Migration ${changed} differs from what was applied to this database. Restore the file as it was applied, and put ` +
+            `the change into a new migration. Nothing was changed.`
+        : found === null
+          ? `The database has no Hark schema. Run "hark migrate" first.`
+          : oldestCode === undefined
+            ? `The database's Hark schema is at version ${found}, this code needs ${wanted}. Run "hark migrate".`
+            : `The database's Hark schema is at version ${found}, newer than the ${wanted} this code knows, and lets in code from ` +
+              `version ${oldestCode} on. Update Hark here.`,
+    );
+  }
+}
+
+export class MigrationBlockedError extends HarkError {
+  constructor(waitMs: number, cause: unknown) {
+    super(
+      "MIGRATION_BLOCKED",
+      { waitMs },
+      `For ${waitMs} ms somebody held what the migration needs to lock: a table, or the lock under which migrations run. Nothing ` +
+        `was changed, and nobody was held up. Look for a long transaction in pg_stat_activity, end it or wait for it, and try again.`,
+      { cause },
+    );
   }
 }
 

@@ -26,6 +26,7 @@ export {
   LeaseLostError,
   LockLostError,
   LockTimeoutError,
+  MigrationBlockedError,
   NotATransactionError,
   PayloadTooLargeError,
   PayloadUnreadableError,
@@ -56,15 +57,8 @@ export {
 export { errorText, jsonIssues, limits, storableText } from "./json.ts";
 export { type AcquireOptions, createLocks, type Lock, type Locks } from "./locks.ts";
 export { createLogger, type Logger, redactingLogger, silentLogger } from "./log.ts";
-export {
-  checkSchema,
-  migrate,
-  type MigrateOptions,
-  readMigrations,
-  type SchemaVersion,
-  schemaVersion,
-  schemaVersionOn,
-} from "./migrate.ts";
+export { migrate, type MigrateOptions } from "./migrate.ts";
+export { type Migration, readMigrations } from "./migrations.ts";
 export { checkName } from "./names.ts";
 export {
   type Channel,
@@ -102,4 +96,5 @@ export {
 } from "./payload-cipher.ts";
 export { hidden, loggable, maskPasswords, withoutRowText } from "./redact.ts";
 export { createRoles, readRolesScript, roleNames } from "./roles.ts";
+export { checkSchema, ledgerStatements, type SchemaVersion, schemaVersion, schemaVersionOn } from "./schema-version.ts";
 export * as statements from "./statements/index.ts";

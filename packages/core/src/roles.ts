@@ -1,7 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { RolesForbiddenError, SchemaVersionError } from "./errors.ts";
-import { advisoryLock, folder, type MigrateOptions, schemaVersionOn, withClient } from "./migrate.ts";
+import type { MigrateOptions } from "./migrate.ts";
+import { underMigrationLock, withClient } from "./migration-session.ts";
+import { folder } from "./migrations.ts";
+import { schemaVersionOn } from "./schema-version.ts";
 
 /** The roles that drizzle/roles.sql makes, which stand for the whole server. */
 export const roleNames = ["hark_producer", "hark_worker", "hark_reader", "hark_admin"] as const;
@@ -21,23 +24,21 @@ export async function readRolesScript(): Promise<string> {
 /**
  * Makes the roles {@link roleNames} where they are missing, and grants each what it needs and nothing else (SEC-01). Call it after
  * every migrate(); any number of processes may do so at once.
- * @throws SchemaVersionError unless the schema is this code's
+ * @throws SchemaVersionError if this code does not run with the schema
+ * @throws MigrationBlockedError if somebody held a table or the migrations' lock all the time
  * @throws RolesForbiddenError if the login may not create roles, or does not own the schema
  * @throws DatabaseUnreachableError
  */
 export async function createRoles({ connectionString, waitMs = 60_000 }: MigrateOptions): Promise<void> {
   const script = await readRolesScript();
-  await withClient(connectionString, waitMs + scriptDeadlineMs, async (client) => {
+  await withClient(connectionString, scriptDeadlineMs, async (client) => {
     const { found, wanted, pending } = await schemaVersionOn(client);
-    if (pending.length > 0) throw new SchemaVersionError(found, wanted);
+    if (pending.length > 0) throw new SchemaVersionError({ found, wanted });
     try {
-      await client.query("begin");
-      await client.query(`select set_config('lock_timeout', $1, true)`, [`${waitMs}ms`]);
-      await client.query("select pg_advisory_xact_lock($1, $2)", [...advisoryLock]);
-      await client.query("set local lock_timeout = '3s'");
-      await client.query("set local client_min_messages = warning"); // "relation already exists, skipping" tells nobody anything
-      await client.query(script);
-      await client.query("commit");
+      await underMigrationLock(client, waitMs, async () => {
+        await client.query("set local client_min_messages = warning"); // "relation already exists, skipping" tells nobody anything
+        await client.query(script);
+      });
     } catch (error) {
       if (error instanceof Error && "code" in error && error.code === forbidden) throw new RolesForbiddenError(error);
       throw error;

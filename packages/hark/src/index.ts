@@ -37,6 +37,7 @@ export {
   LockLostError,
   type Locks,
   LockTimeoutError,
+  MigrationBlockedError,
   type Logger,
   migrate,
   type MigrateOptions,

@@ -7,6 +7,7 @@ import {
   type Locks,
   orLate,
   readJobReady,
+  type SchemaVersionError,
   statements,
 } from "@hark/core";
 import { Cancellations } from "./cancellations.ts";
@@ -28,6 +29,7 @@ import { missingHandlerWatch } from "./upkeep/missing-handlers.ts";
 import { OldSnapshotWatch } from "./upkeep/old-snapshots.ts";
 import { partitionUpkeep } from "./upkeep/partitions.ts";
 import { Rescuer } from "./upkeep/rescuer.ts";
+import { schemaWatch } from "./upkeep/schema-watch.ts";
 import { turnDelayMs } from "./turns.ts";
 import { statisticsUpkeep } from "./upkeep/statistics.ts";
 
@@ -75,6 +77,8 @@ export class Worker implements Stoppable, AsyncDisposable {
   #state: WorkerState = "new";
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
+  /** Why it claims nothing any more, though it goes on. */
+  #shutOut: SchemaVersionError | undefined;
   readonly #hurry = Promise.withResolvers<void>();
 
   /** `outside` is for simulations: see {@link Outside}. */
@@ -176,6 +180,7 @@ export class Worker implements Stoppable, AsyncDisposable {
       new OldSnapshotWatch({ db, identity: () => lease.identity, logger }).loop,
       new FrozenListenerWatch({ db, logger }).loop,
       missingHandlerWatch({ db, queues: concurrency.keys(), types, logger }),
+      schemaWatch({ db, logger, onShutOut: (error) => this.#endClaims(error) }),
     ];
 
     notifications.on(channels.jobReady, (payload) => {
@@ -187,7 +192,7 @@ export class Worker implements Stoppable, AsyncDisposable {
 
   /**
    * Starts claiming. Resolves once the lease holds; a listener that cannot connect is no reason to wait, since the poll finds.
-   * @throws SchemaVersionError if the schema is missing, older or newer than this code
+   * @throws SchemaVersionError if the schema is missing, older than this code, or newer and does not let it in
    * @throws DatabaseUnreachableError
    */
   start(): Promise<void> {
@@ -216,6 +221,7 @@ export class Worker implements Stoppable, AsyncDisposable {
     const reasons: string[] = [];
     if (this.#state !== "running") reasons.push(`the worker is ${this.#state}`);
     else if (this.#lease.identity === undefined) reasons.push("the worker has no lease, so it claims nothing");
+    if (this.#shutOut) reasons.push(`the worker claims nothing any more: ${this.#shutOut.message}`);
     if (this.#listener.state !== "listening") {
       reasons.push(
         `no wake-ups (${this.#listener.reason ?? this.#listener.state}): jobs start by the poll, every ${this.#settings.pollMs} ms`,
@@ -244,6 +250,13 @@ export class Worker implements Stoppable, AsyncDisposable {
 
   async #closeDatabases(): Promise<void> {
     await Promise.all([this.#db.close(), this.#claimDb.close()]);
+  }
+
+  /** What runs goes on and is settled, if the schema lets it; a supervisor that asks for health brings newer code. */
+  #endClaims(error: SchemaVersionError): void {
+    this.#shutOut = error;
+    this.#settings.logger.error({ error }, "the schema needs newer code: this worker claims nothing any more");
+    for (const claimer of this.#claimers) void claimer.stop();
   }
 
   #wakeClaimers(): void {

@@ -10,7 +10,7 @@ export const migrateCommand = command({
   examples: ["hark migrate", "hark migrate --sql --from 1 > upgrade.sql"],
   usage: "",
   about: `Brings the database's "hark" schema to this version, in one transaction; any number of processes may do so at once.
---check changes nothing: it exits with 1 if migrations are pending, and with 4 if the schema is newer or was changed.
+--check changes nothing: it exits with 1 if migrations are pending, and with 4 if the schema was changed, or needs newer code.
 --sql needs no database: it prints the migrations as one script, for psql -1 or "drizzle-kit generate --custom".
 --roles also makes the roles ${roleNames.join(", ")}, and grants each what it needs and no more. Run it
 again after every migration. With --sql it prints the script for that instead, for whoever may create roles.`,
@@ -36,9 +36,9 @@ again after every migration. With --sql it prints the script for that instead, f
 async function apply(url: string, { withRoles, output }: { withRoles: boolean; output: Output }): Promise<ExitCode> {
   const applied = await migrate({ connectionString: url });
   if (withRoles) await createRoles({ connectionString: url });
-  const version = (await readMigrations()).length;
+  const { found: version, wanted } = await schemaVersion(url);
   for (const name of applied) output.line(`applied ${name}`);
-  if (applied.length === 0) output.line(`nothing to apply: the schema is at version ${version}`);
+  if (applied.length === 0) output.line(`nothing to apply: ${stateOf(version, wanted)}`);
   if (withRoles) output.line(`granted ${roleNames.join(", ")}`);
   output.document({ version, applied, ...(withRoles && { roles: roleNames }) });
   return exitCodes.ok;
@@ -47,10 +47,16 @@ async function apply(url: string, { withRoles, output }: { withRoles: boolean; o
 async function check(url: string, output: Output): Promise<ExitCode> {
   const { found, wanted, pending } = await schemaVersion(url);
   for (const name of pending) output.line(`pending ${name}`);
-  if (pending.length === 0) output.line(`up to date: the schema is at version ${found}`);
+  if (pending.length === 0) output.line(`up to date: ${stateOf(found, wanted)}`);
   else output.note(`The schema is at version ${found ?? 0} of ${wanted}. Run "hark migrate".`);
   output.document({ version: found ?? 0, wanted, pending });
   return pending.length === 0 ? exitCodes.ok : exitCodes.finding;
+}
+
+/** How an up-to-date schema stands to this code. */
+function stateOf(found: number | null, wanted: number): string {
+  const newer = found !== null && found > wanted ? `, which lets in this code of version ${wanted}` : "";
+  return `the schema is at version ${found}${newer}`;
 }
 
 async function printScript(from: string, output: Output): Promise<ExitCode> {

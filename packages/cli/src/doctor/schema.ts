@@ -9,7 +9,10 @@ export const schemaCheck: Check = {
     try {
       const { found, wanted, pending } = await schemaVersion(url);
       const facts = { found, wanted, pending };
-      if (pending.length === 0) return ok(`version ${found}`, facts);
+      if (pending.length === 0) {
+        const newer = found !== null && found > wanted ? `, which lets in this code of version ${wanted}` : "";
+        return ok(`version ${found}${newer}`, facts);
+      }
       const message = found === null ? "there is no Hark schema" : `version ${found} of ${wanted}`;
       return fail(message, `Run "hark migrate".`, facts);
     } catch (error) {

@@ -37,9 +37,7 @@ async function readiness(database: Database): Promise<Readiness> {
 }
 
 function reasonOf(error: unknown): string {
-  if (error instanceof SchemaVersionError) {
-    return Number(error.facts.found) > Number(error.facts.wanted) ? "schema_newer" : "schema_changed";
-  }
+  if (error instanceof SchemaVersionError) return error.facts.changed === undefined ? "schema_newer" : "schema_changed";
   const { code } = failureOf(error);
   return code.startsWith("DATABASE_") ? code.toLowerCase() : "schema_unreadable";
 }

@@ -1,0 +1,33 @@
+import { type Database, type Logger, schemaVersionOn, SchemaVersionError } from "@hark/core";
+import { Loop } from "../runtime/loop.ts";
+
+/** How often to look, in ms: one small table. As long as a lease, for a like reason: so long may somebody be wrong about us. */
+const intervalMs = 10_000;
+
+/**
+ * Looks whether the schema still lets this code in, and tells once when it does not: a newer Hark may have taken away what this
+ * one needs, and its claims would fail one after the other (FM-44). There is no way back, since a schema never goes back.
+ */
+export function schemaWatch(parts: {
+  db: Database;
+  onShutOut: (error: SchemaVersionError) => void;
+  logger: Logger;
+}): Loop {
+  let isShutOut = false;
+  return new Loop({
+    name: "schema version",
+    restMs: intervalMs,
+    logger: parts.logger,
+    async step() {
+      if (isShutOut) return "rest";
+      try {
+        await schemaVersionOn(parts.db);
+      } catch (error) {
+        if (!(error instanceof SchemaVersionError)) throw error;
+        isShutOut = error.facts.oldestCode !== undefined;
+        if (isShutOut) parts.onShutOut(error);
+      }
+      return "rest";
+    },
+  });
+}

@@ -1,0 +1,54 @@
+import { readFileSync } from "node:fs";
+import { readMigrations } from "@hark/core";
+import { expect, test } from "vitest";
+import { lintMigration } from "./migration-lint.ts";
+
+const root = new URL("../../", import.meta.url);
+
+test("every migration may be applied while workers of the release before it run", async () => {
+  for (const { version, name } of await readMigrations()) {
+    const text = readFileSync(new URL(`drizzle/${name}.sql`, root), "utf8");
+    expect(lintMigration(version, text), name).toEqual([]);
+  }
+  expect(lintMigration(1, readFileSync(new URL("drizzle/roles.sql", root), "utf8")), "roles.sql").toEqual([]);
+});
+
+const expands = "-- Oldest code: version 2\n";
+const outside = `${expands}-- Outside a transaction\n`;
+
+test.for([
+  ["a column that must not be null", "adding-required-field", `ALTER TABLE hark.jobs ADD COLUMN tenant text NOT NULL;`],
+  [
+    "an index that writers wait for",
+    "require-concurrent-index-creation",
+    `CREATE INDEX jobs_type ON hark.jobs (type);`,
+  ],
+  ["a column of another type", "changing-column-type", `ALTER TABLE hark.jobs ALTER COLUMN priority TYPE bigint;`],
+  ["a column that is gone", "ban-drop-column", `ALTER TABLE hark.jobs DROP COLUMN key;`],
+  ["a column under another name", "renaming-column", `ALTER TABLE hark.jobs RENAME COLUMN key TO job_key;`],
+  [
+    "a check over all rows",
+    "constraint-missing-not-valid",
+    `ALTER TABLE hark.jobs ADD CONSTRAINT odd CHECK (id % 2 = 1);`,
+  ],
+] as const)("%s is found, as %s", ([, rule, statement]) => {
+  expect(lintMigration(3, expands + statement)).toContain(rule);
+});
+
+test("a migration that says nothing, or lets only itself in, shuts the release before it out", () => {
+  const statement = "ALTER TABLE hark.jobs ADD COLUMN IF NOT EXISTS tenant text;";
+  expect(lintMigration(3, expands + statement)).toEqual([]);
+  expect(lintMigration(3, statement)).toEqual(["shuts-out-the-release-before"]);
+  expect(lintMigration(3, `-- Oldest code: version 3\n${statement}`)).toEqual(["shuts-out-the-release-before"]);
+});
+
+test("outside a transaction nothing stands but what has to, each statement by itself", () => {
+  const drop = "DROP INDEX CONCURRENTLY IF EXISTS hark.jobs_type;";
+  const make = "CREATE INDEX CONCURRENTLY IF NOT EXISTS jobs_type ON hark.jobs (type);";
+  expect(lintMigration(3, `${outside}${drop}\n--> statement-breakpoint\n${make}`)).toEqual([]);
+  expect(lintMigration(3, `${outside}${drop}\n${make}`)).toContain("outside-for-no-reason");
+  expect(lintMigration(3, `${outside}ALTER TABLE hark.jobs ADD COLUMN IF NOT EXISTS tenant text;`)).toContain(
+    "outside-for-no-reason",
+  );
+  expect(lintMigration(3, expands + make)).toContain("concurrently-in-a-transaction");
+});

@@ -1,0 +1,100 @@
+import { execFile } from "node:child_process";
+import { cp, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const execute = promisify(execFile);
+
+/** What a release is made of. */
+const parts = ["packages", "drizzle", "test", "tsconfig.base.json", "package.json"];
+
+/** How long a compilation may take, in ms. */
+const compileMs = 180_000;
+
+/** How long a command line may take, in ms: above the minute for which a migration tries. */
+const commandMs = 90_000;
+
+/** A migration of a release to come. */
+export interface LaterMigration {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** An installation of Hark in a folder of its own; `await using` removes it. */
+export interface Release extends AsyncDisposable {
+  /** The entry of its worker process. */
+  readonly workerMain: string;
+  /** Runs its command line, and answers the exit code and what it printed. */
+  hark(args: readonly string[], databaseUrl: string): Promise<{ code: number; output: string }>;
+}
+
+/** Whether the clone's history has the commit: a shallow one has not. */
+export async function hasCommit(commit: string): Promise<boolean> {
+  return execute("git", ["cat-file", "-e", `${commit}^{commit}`], { cwd: root }).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Installs the code of a commit, or today's, with later migrations behind its own. */
+export async function installRelease(
+  options: { commit?: string | undefined; later?: readonly LaterMigration[] } = {},
+): Promise<Release> {
+  const { commit, later = [] } = options;
+  const folder = await mkdtemp(join(tmpdir(), "hark-release-"));
+  const remove = () => rm(folder, { recursive: true, force: true });
+  try {
+    await (commit === undefined ? copyWorkingTree(folder) : extract(folder, commit));
+    await symlink(join(root, "node_modules"), join(folder, "node_modules"));
+    await addMigrations(join(folder, "drizzle"), later);
+    await execute(join(root, "node_modules/.bin/tsc"), ["-b", "packages/cli"], { cwd: folder, timeout: compileMs });
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+  const main = join(folder, "packages/cli/dist/main.js");
+  return {
+    workerMain: join(folder, "test/support/worker-main.ts"),
+    async hark(args, databaseUrl) {
+      const env = { ...process.env, DATABASE_URL: databaseUrl };
+      try {
+        const { stdout, stderr } = await execute(process.execPath, [main, ...args], { env, timeout: commandMs });
+        return { code: 0, output: stdout + stderr };
+      } catch (error) {
+        const { code, stdout = "", stderr = "" } = error as { code?: unknown; stdout?: string; stderr?: string };
+        if (typeof code !== "number") throw error;
+        return { code, output: stdout + stderr };
+      }
+    },
+    [Symbol.asyncDispose]: remove,
+  };
+}
+
+async function copyWorkingTree(folder: string): Promise<void> {
+  // Links as they are: those to our own packages are relative, and lead to the copies.
+  for (const part of parts) await cp(join(root, part), join(folder, part), { recursive: true, verbatimSymlinks: true });
+}
+
+async function extract(folder: string, commit: string): Promise<void> {
+  const archive = join(folder, "release.tar");
+  await execute("git", ["archive", "--output", archive, commit, ...parts], { cwd: root });
+  await execute("tar", ["-xf", archive], { cwd: folder });
+  const packages = (await readdir(join(folder, "packages"))).map((name) => `packages/${name}`);
+  for (const part of [...packages, "test"]) {
+    const links = `${part}/node_modules`;
+    await cp(join(root, links), join(folder, links), { recursive: true, verbatimSymlinks: true });
+  }
+}
+
+async function addMigrations(drizzle: string, later: readonly LaterMigration[]): Promise<void> {
+  const file = join(drizzle, "meta/_journal.json");
+  const journal = JSON.parse(await readFile(file, "utf8")) as { entries: { tag: string }[] };
+  for (const { name, text } of later) {
+    await writeFile(join(drizzle, `${name}.sql`), text);
+    journal.entries.push({ tag: name });
+  }
+  await writeFile(file, JSON.stringify(journal));
+}
