@@ -5,6 +5,7 @@ export { type Handler, implement, type JobContext } from "./implement.ts";
 export { LeaseKeeper, type LeaseKeeperOptions } from "./lease-keeper.ts";
 export { Listener, type ListenerOptions, type ListenerState } from "./listener.ts";
 export type { WorkerOptions } from "./options.ts";
+export { type ScheduleRule, type Ticks, ticksOf } from "./scheduler/rule.ts";
 export { runUntilSignalled, type Stoppable } from "./runtime/shutdown.ts";
 export { createWorker, Worker, type WorkerHealth, type WorkerState } from "./worker.ts";
 export { ForgottenClaims } from "./upkeep/forgotten-claims.ts";
