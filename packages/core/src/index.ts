@@ -65,6 +65,7 @@ export {
   schemaVersionOn,
 } from "./migrate.ts";
 export { checkName } from "./names.ts";
+export { type JobSettings, newJob } from "./new-job.ts";
 export {
   type Channel,
   channels,

@@ -22,6 +22,7 @@ import { parseOptions, type WorkerOptions, type WorkerSettings } from "./options
 import type { Part } from "./runtime/part.ts";
 import { runUntilSignalled, type Stoppable } from "./runtime/shutdown.ts";
 import { Promoter } from "./scheduler/promoter.ts";
+import { Scheduler } from "./scheduler/scheduler.ts";
 import { Settler } from "./settler.ts";
 import { Sleeper } from "./sleeper.ts";
 import { missingHandlerWatch } from "./upkeep/missing-handlers.ts";
@@ -69,6 +70,8 @@ export class Worker implements Stoppable, AsyncDisposable {
   readonly #claimers: readonly Claimer[];
   /** Works as long as jobs run. */
   readonly #cancellations: Cancellations;
+  /** Only with schedules to declare: a worker without any asks for none. */
+  readonly #scheduler: Scheduler | undefined;
   /** What finds or makes work: stops first. */
   readonly #sources: readonly Part[];
   #state: WorkerState = "new";
@@ -151,9 +154,14 @@ export class Worker implements Stoppable, AsyncDisposable {
         }),
     );
     this.#cancellations = new Cancellations({ db, notifications, executor, logger });
+    const { schedules, cipher } = settings;
+    const scheduler =
+      schedules.length > 0 ? new Scheduler({ db, notifications, schedules, cipher, logger }) : undefined;
+    this.#scheduler = scheduler;
     this.#sources = [
       ...this.#claimers,
       new Promoter({ db, notifications, pollMs: settings.promoteMs, logger }),
+      ...(scheduler ? [scheduler] : []),
       new Rescuer({ db, lease, executor, leaseMs, logger }),
       partitionUpkeep({ db, keepDays: settings.keepDays, logger }),
       statisticsUpkeep({ db, logger }),
@@ -207,6 +215,7 @@ export class Worker implements Stoppable, AsyncDisposable {
     for (const { queue, loop } of this.#claimers) {
       if (loop.failures > 0) reasons.push(`claiming from ${queue} failed ${loop.failures} times in a row`);
     }
+    if (this.#scheduler?.trouble !== undefined) reasons.push(this.#scheduler.trouble);
     return {
       state: this.#state,
       isHealthy: reasons.length === 0,

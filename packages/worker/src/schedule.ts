@@ -1,0 +1,120 @@
+import {
+  checkName,
+  type Duration,
+  HarkError,
+  InvalidOptionsError,
+  type InputOf,
+  type Issue,
+  type JobDefinition,
+  type JobSettings,
+  newJob,
+  parseDuration,
+  parsePayload,
+  payloadJson,
+  type statements,
+} from "@hark/core";
+import { type ScheduleRule, ticksOf } from "./scheduler/rule.ts";
+
+export type ScheduleOptions<Job extends JobDefinition = JobDefinition> = JobSettings & {
+  /** What the schedule is known by in the database, one of a kind; the job type's name if not given. */
+  name?: string;
+  /** The IANA zone whose clock a cron pattern is about; UTC if not given. Not for an interval. */
+  tz?: string;
+  /**
+   * Ticks that nobody fired before the next one came, or within a minute: "none" of them runs, "once" (if not given) stands the
+   * newest for all, or "all" run, of which the newest 100 at most.
+   */
+  missed?: statements.MissedTicks;
+} & (unknown extends InputOf<Job> ? { payload?: InputOf<Job> } : { payload: InputOf<Job> });
+
+/** A recurring rule with the job that each tick enqueues: a frozen value, for createWorker({ schedules }). */
+export interface Schedule {
+  readonly name: string;
+  readonly rule: ScheduleRule;
+  readonly missed: statements.MissedTicks;
+  readonly job: Readonly<ReturnType<typeof newJob>>;
+}
+
+/** Least interval, in ms. A firing is a commit, of which a schedule makes one a tick. */
+const leastIntervalMs = 1_000;
+
+/** Longest pattern, in characters: a list of all seconds and minutes has 340. */
+const longestPattern = 500;
+
+const known = new Set(["name", "tz", "payload", "missed", "priority", "queue", "maxAttempts", "key", "uniqueKey"]);
+
+/**
+ * Says that a job is to be enqueued again and again: by a cron pattern of five fields, or six that begin with seconds, or
+ * `{ every: "5m" }`, from one second on. Writes nothing: a worker that is given it declares it when it starts.
+ * @throws InvalidOptionsError with everything that is wrong with the rule and the options
+ * @throws InvalidPayloadError, PayloadTooLargeError, InvalidNameError
+ */
+export function schedule<Job extends JobDefinition>(
+  job: Job,
+  when: string | { every: Duration },
+  options: ScheduleOptions<Job>,
+): Schedule {
+  const name = checkName("schedule", options.name ?? job.type);
+  const issues: Issue[] = Object.keys(options)
+    .filter((option) => !known.has(option))
+    .map((option) => ({ path: [option], message: `is no option of schedule: known are ${[...known].join(", ")}` }));
+  const { missed = "once" } = options;
+  if (!["none", "once", "all"].includes(missed))
+    issues.push({ path: ["missed"], message: `must be none, once or all, not ${missed}` });
+  const rule = readRule(when, options.tz, issues);
+  if (issues.length > 0 || !rule) throw new InvalidOptionsError(`schedule ${name}`, issues);
+
+  const json = payloadJson(job.type, options.payload);
+  const parsed: unknown = parsePayload(job, options.payload);
+  if (parsed instanceof Promise) {
+    parsed.catch(() => {}); // refused whatever it says
+    const message = `${job.type} has an asynchronous schema, and a schedule's payload is checked at once: give it a synchronous one`;
+    throw new InvalidOptionsError(`schedule ${name}`, [{ path: ["payload"], message }]);
+  }
+  return Object.freeze({ name, rule, missed, job: Object.freeze(newJob(job, { json, parsed }, options)) });
+}
+
+function readRule(when: unknown, tz: string | undefined, issues: Issue[]): ScheduleRule | undefined {
+  if (typeof when === "string") return readCron(when, tz ?? "UTC", issues);
+  if (typeof when !== "object" || when === null || !("every" in when)) {
+    issues.push({ path: ["when"], message: `must be a cron pattern or { every: "5m" }, not ${String(when)}` });
+    return undefined;
+  }
+  if (tz !== undefined)
+    issues.push({ path: ["tz"], message: "is for cron patterns: an interval follows elapsed time, in no zone" });
+  try {
+    const everyMs = parseDuration("every", when.every as Duration);
+    if (Number.isInteger(everyMs) && everyMs >= leastIntervalMs) return Object.freeze({ everyMs });
+    issues.push({
+      path: ["every"],
+      message: `must be whole milliseconds, at least ${leastIntervalMs}, not ${everyMs}`,
+    });
+  } catch (error) {
+    if (!(error instanceof HarkError)) throw error;
+    issues.push({ path: ["every"], message: `${String(when.every)} is no duration` });
+  }
+  return undefined;
+}
+
+function readCron(cron: string, zone: string, issues: Issue[]): ScheduleRule | undefined {
+  const rule = Object.freeze({ cron, zone });
+  try {
+    if (cron.length > longestPattern) throw new Error(`is longer than ${longestPattern} characters`);
+    if (ticksOf(rule).next(Date.now()) !== undefined) return rule;
+    issues.push({ path: ["cron"], message: `${cron} is never due: there is no such day` });
+  } catch (cause) {
+    const isZone = cause instanceof RangeError && cause.message.includes("time zone");
+    issues.push(
+      isZone
+        ? {
+            path: ["tz"],
+            message: `${zone} is no time zone that this Node knows: use an IANA name such as Europe/Zurich`,
+          }
+        : {
+            path: ["cron"],
+            message: `${JSON.stringify(cron.slice(0, 80))} is no cron pattern: ${(cause as Error).message}`,
+          },
+    );
+  }
+  return undefined;
+}
