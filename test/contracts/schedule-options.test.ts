@@ -29,7 +29,7 @@ describe("is refused at once, with what is wrong:", () => {
   test.for<[string, unknown, object, RegExp]>([
     ["a pattern of too few fields", "0 9 * *", {}, /cron: "0 9 \* \*" is no cron pattern/],
     ["a minute that no hour has", "61 * * * *", {}, /cron: .*61/],
-    ["a date", "2026-01-01T00:00:00", {}, /cron: .* is a date/],
+    ["a date", "2026-01-01T00:00:00", {}, /cron: .* it is a date/],
     ["a day that no month has", "0 0 30 2 *", {}, /cron: 0 0 30 2 \* is never due/],
     ["a pattern without end", `${"1,".repeat(9_000)}1 * * * *`, {}, /longer than 500 characters/],
     ["a zone that nobody knows", "0 9 * * *", { tz: "Europe/Atlantis" }, /tz: Europe\/Atlantis is no time zone/],

@@ -14,6 +14,7 @@ const expected: Record<string, string[]> = {
   create_partitions: ["hark_worker"],
   drop_partitions: ["hark_worker"],
   next_fence: ["hark_worker"],
+  fire_schedule: ["hark_worker"],
 };
 
 test("a role without grants can execute none of our functions, and each role those that it is for", async ({

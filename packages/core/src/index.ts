@@ -85,11 +85,14 @@ export {
   type JobDetails,
   listDeadJobs,
   listOldSnapshots,
+  listSchedules,
   loadQuestions,
   type OldSnapshot,
+  removeSchedule,
   requeueDeadJob,
   type StateCounts,
   type Stats,
+  type StoredSchedule,
 } from "./admin/index.ts";
 export {
   type CipherOptions,

@@ -6,7 +6,7 @@ export { LeaseKeeper, type LeaseKeeperOptions } from "./lease-keeper.ts";
 export { Listener, type ListenerOptions, type ListenerState } from "./listener.ts";
 export type { WorkerOptions } from "./options.ts";
 export { type Schedule, schedule, type ScheduleOptions } from "./schedule.ts";
-export { dueTicks, type DueTicks } from "./scheduler/missed-ticks.ts";
+export { parseRule } from "./scheduler/parse-rule.ts";
 export { type ScheduleRule, type Ticks, ticksOf } from "./scheduler/rule.ts";
 export { Scheduler, type SchedulerParts } from "./scheduler/scheduler.ts";
 export { runUntilSignalled, type Stoppable } from "./runtime/shutdown.ts";

@@ -1,19 +1,18 @@
 import {
   checkName,
   type Duration,
-  HarkError,
   InvalidOptionsError,
   type InputOf,
   type Issue,
   type JobDefinition,
   type JobSettings,
   newJob,
-  parseDuration,
   parsePayload,
   payloadJson,
   type statements,
 } from "@hark/core";
-import { type ScheduleRule, ticksOf } from "./scheduler/rule.ts";
+import { parseRule } from "./scheduler/parse-rule.ts";
+import type { ScheduleRule } from "./scheduler/rule.ts";
 
 export type ScheduleOptions<Job extends JobDefinition = JobDefinition> = JobSettings & {
   /** What the schedule is known by in the database, one of a kind; the job type's name if not given. */
@@ -35,12 +34,6 @@ export interface Schedule {
   readonly job: Readonly<ReturnType<typeof newJob>>;
 }
 
-/** Least interval, in ms. A firing is a commit, of which a schedule makes one a tick. */
-const leastIntervalMs = 1_000;
-
-/** Longest pattern, in characters: a list of all seconds and minutes has 340. */
-const longestPattern = 500;
-
 const known = new Set(["name", "tz", "payload", "missed", "priority", "queue", "maxAttempts", "key", "uniqueKey"]);
 
 /**
@@ -61,7 +54,13 @@ export function schedule<Job extends JobDefinition>(
   const { missed = "once" } = options;
   if (!["none", "once", "all"].includes(missed))
     issues.push({ path: ["missed"], message: `must be none, once or all, not ${missed}` });
-  const rule = readRule(when, options.tz, issues);
+  let rule: ScheduleRule | undefined;
+  try {
+    rule = parseRule(when, options.tz);
+  } catch (error) {
+    if (!(error instanceof InvalidOptionsError)) throw error;
+    issues.push(...error.issues);
+  }
   if (issues.length > 0 || !rule) throw new InvalidOptionsError(`schedule ${name}`, issues);
 
   const json = payloadJson(job.type, options.payload);
@@ -72,49 +71,4 @@ export function schedule<Job extends JobDefinition>(
     throw new InvalidOptionsError(`schedule ${name}`, [{ path: ["payload"], message }]);
   }
   return Object.freeze({ name, rule, missed, job: Object.freeze(newJob(job, { json, parsed }, options)) });
-}
-
-function readRule(when: unknown, tz: string | undefined, issues: Issue[]): ScheduleRule | undefined {
-  if (typeof when === "string") return readCron(when, tz ?? "UTC", issues);
-  if (typeof when !== "object" || when === null || !("every" in when)) {
-    issues.push({ path: ["when"], message: `must be a cron pattern or { every: "5m" }, not ${String(when)}` });
-    return undefined;
-  }
-  if (tz !== undefined)
-    issues.push({ path: ["tz"], message: "is for cron patterns: an interval follows elapsed time, in no zone" });
-  try {
-    const everyMs = parseDuration("every", when.every as Duration);
-    if (Number.isInteger(everyMs) && everyMs >= leastIntervalMs) return Object.freeze({ everyMs });
-    issues.push({
-      path: ["every"],
-      message: `must be whole milliseconds, at least ${leastIntervalMs}, not ${everyMs}`,
-    });
-  } catch (error) {
-    if (!(error instanceof HarkError)) throw error;
-    issues.push({ path: ["every"], message: `${String(when.every)} is no duration` });
-  }
-  return undefined;
-}
-
-function readCron(cron: string, zone: string, issues: Issue[]): ScheduleRule | undefined {
-  const rule = Object.freeze({ cron, zone });
-  try {
-    if (cron.length > longestPattern) throw new Error(`is longer than ${longestPattern} characters`);
-    if (ticksOf(rule).next(Date.now()) !== undefined) return rule;
-    issues.push({ path: ["cron"], message: `${cron} is never due: there is no such day` });
-  } catch (cause) {
-    const isZone = cause instanceof RangeError && cause.message.includes("time zone");
-    issues.push(
-      isZone
-        ? {
-            path: ["tz"],
-            message: `${zone} is no time zone that this Node knows: use an IANA name such as Europe/Zurich`,
-          }
-        : {
-            path: ["cron"],
-            message: `${JSON.stringify(cron.slice(0, 80))} is no cron pattern: ${(cause as Error).message}`,
-          },
-    );
-  }
-  return undefined;
 }

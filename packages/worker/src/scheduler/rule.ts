@@ -36,7 +36,7 @@ class CronTicks implements Ticks {
   constructor(pattern: string, zone: string) {
     this.#cron = new Cron(pattern, { paused: true, utcOffset: 0 });
     const fields = this.#cron.getPattern()?.trim().split(/\s+/);
-    if (!fields) throw new Error("is a date"); // which the library takes too, as a pattern for that one moment
+    if (!fields) throw new Error("it is a date"); // which the library takes too, as a pattern for that one moment
     this.#isFixed = !fields.slice(0, fields.length - 3).some((field) => /[*?]/.test(field));
     this.#clock = new ZoneClock(zone);
   }
