@@ -91,7 +91,7 @@ export function settingsOf({ file, exports }: UserModule): Partial<WorkerOptions
     throw new UsageError(`The schedules that ${file} exports are no array of what schedule(job, when, options) makes.`);
   return {
     ...workerOptions,
-    ...(schedules !== undefined && { schedules: schedules as Schedule[] }),
+    ...(schedules !== undefined && { schedules }),
     ...(queues !== undefined && { queues: queues as Record<string, number> }),
   };
 }
