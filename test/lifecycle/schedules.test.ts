@@ -85,6 +85,32 @@ test("the same declaration again changes nothing: not the revision, not the next
   expect(await untilDeclared(db, queue)).toEqual({ ...before, revision: "2" }); // another job at the same times
 });
 
+test("a schedule that no worker declares any more rests, and goes on when one declares it again", async ({
+  db,
+  queue,
+}) => {
+  const job = defineJob("test.resting", { queue });
+  const resting = schedule(job, { every: "1s" }, { name: `${queue}-resting` });
+  const other = schedule(job, { every: "1s" }, { name: `${queue}-other` });
+  const untilFired = (name: string, more: number) =>
+    eventually(async () => (await firedTicks(db, name)).length >= more, {
+      withinMs: 20_000,
+      what: `${more} of ${name}`,
+    });
+  const both = startScheduler(db, [resting, other]);
+  await untilFired(resting.name, 1);
+  await both.stop();
+  const rested = (await firedTicks(db, resting.name)).length;
+
+  const one = startScheduler(db, [other]);
+  await untilFired(other.name, (await firedTicks(db, other.name)).length + 2);
+  expect(await firedTicks(db, resting.name)).toHaveLength(rested);
+  const again = startScheduler(db, [resting]);
+  await untilFired(resting.name, rested + 1);
+
+  await Promise.all([one.stop(), again.stop()]);
+});
+
 test("a schedule that was removed fires no more, and removing it again says that there is none", async ({
   db,
   queue,
