@@ -1,4 +1,4 @@
-import { defineJob, InvalidNameError, InvalidPayloadError } from "@hark/core";
+import { defineJob, InvalidNameError, InvalidPayloadError, UnknownJobTypeError } from "@hark/core";
 import { createWorker, implement, schedule } from "@hark/worker";
 import * as v from "valibot";
 import { describe, expect, test } from "vitest";
@@ -61,8 +61,12 @@ describe("is refused at once, with what is wrong:", () => {
     expect(() => schedule(slow, "0 9 * * 1", { payload: "x" })).toThrow(/asynchronous schema/);
   });
 
+  test("what is no job type", () => {
+    expect(() => schedule("mail.digest" as never, "0 9 * * 1", {} as never)).toThrow(UnknownJobTypeError);
+  });
+
   test("two of one name, by the worker", () => {
-    const twice = [schedule(plain, "0 9 * * 1", {}), schedule(plain, "0 9 * * 2", {})];
+    const twice = [schedule(plain, "0 9 * * 1"), schedule(plain, "0 9 * * 2")];
     const handlers = [implement(plain, () => {})];
     expect(() => createWorker({ connectionString: "postgres://nowhere", handlers, schedules: twice })).toThrow(
       /schedules: two schedules named test.plain/,

@@ -85,6 +85,25 @@ test("the same declaration again changes nothing: not the revision, not the next
   expect(await untilDeclared(db, queue)).toEqual({ ...before, revision: "2" }); // another job at the same times
 });
 
+test("nobody fires a tick before its time by the database's clock, nor by a declaration that has changed", async ({
+  db,
+  queue,
+}) => {
+  const scheduler = startScheduler(db, [schedule(defineJob("test.early"), yearly, { name: queue, queue })]);
+  const { next_at: ahead } = await untilDeclared(db, queue);
+  await scheduler.stop();
+  const fire = (dueAtMs: number, revision: string) =>
+    statements.fireSchedule(db, { name: queue, revision, dueAtMs, tickMs: [dueAtMs], nextAtMs: dueAtMs + 60_000 });
+
+  expect(await fire(ahead.getTime(), "1")).toEqual([{ enqueued: undefined }]);
+  const dueAtMs = (await databaseNow(db)) - 1;
+  await setNextTick(db, queue, dueAtMs);
+  expect(await fire(dueAtMs, "2")).toEqual([{ enqueued: undefined }]);
+  expect(await ticksOfJobs(db, queue)).toEqual([]);
+
+  expect(await fire(dueAtMs, "1")).toEqual([{ enqueued: 1 }]);
+});
+
 test("a schedule that no worker declares any more rests, and goes on when one declares it again", async ({
   db,
   queue,

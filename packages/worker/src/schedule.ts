@@ -10,6 +10,7 @@ import {
   parsePayload,
   payloadJson,
   type statements,
+  UnknownJobTypeError,
 } from "@hark/core";
 import { parseRule } from "./scheduler/parse-rule.ts";
 import type { ScheduleRule } from "./scheduler/rule.ts";
@@ -40,13 +41,16 @@ const known = new Set(["name", "tz", "payload", "missed", "priority", "queue", "
  * Says that a job is to be enqueued again and again: by a cron pattern of five fields, or six that begin with seconds, or
  * `{ every: "5m" }`, from one second on. Writes nothing: a worker that is given it declares it when it starts.
  * @throws InvalidOptionsError with everything that is wrong with the rule and the options
- * @throws InvalidPayloadError, PayloadTooLargeError, InvalidNameError
+ * @throws UnknownJobTypeError, InvalidPayloadError, PayloadTooLargeError, InvalidNameError
  */
 export function schedule<Job extends JobDefinition>(
   job: Job,
   when: string | { every: Duration },
-  options: ScheduleOptions<Job>,
+  ...[options = {} as ScheduleOptions<Job>]: unknown extends InputOf<Job>
+    ? [options?: ScheduleOptions<Job>]
+    : [options: ScheduleOptions<Job>]
 ): Schedule {
+  if (typeof job !== "object" || job === null || typeof job.type !== "string") throw new UnknownJobTypeError(job, []);
   const name = checkName("schedule", options.name ?? job.type);
   const issues: Issue[] = Object.keys(options)
     .filter((option) => !known.has(option))

@@ -36,7 +36,7 @@ export type WorkerState = "new" | "starting" | "running" | "draining" | "stopped
 
 export interface WorkerHealth {
   readonly state: WorkerState;
-  /** It claims jobs, its lease holds and notifications arrive. */
+  /** It claims jobs, its lease holds, notifications arrive, and its schedules are fired in time. */
   readonly isHealthy: boolean;
   /** What keeps it from being healthy, in words; empty if nothing does. */
   readonly reasons: readonly string[];

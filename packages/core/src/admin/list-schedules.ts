@@ -4,7 +4,7 @@ import type { Database } from "../database.ts";
 import { schedules, scheduleTicks } from "../schema/index.ts";
 
 export type StoredSchedule = Omit<typeof schedules.$inferSelect, "payload"> & {
-  /** The last tick that was fired; null if there was none, or if it was removed from the list of a day and none came since. */
+  /** The newest tick that was fired; null if none was. */
   lastTickAt: Date | null;
   /** How long `nextAt` is past, in ms by the database's clock; 0 while it is ahead, or if there is none. */
   lateMs: number;
