@@ -20,6 +20,9 @@ const longestRestMs = 60_000;
 /** A schedule that is late by more than this is a reason for ill health, in ms: the loop's rests after failures are shorter. */
 const lateMs = 10_000;
 
+/** Rest of who found all fired by others, in ms, before it looks when the next are due. */
+const lostRestMs = 5;
+
 export interface SchedulerParts {
   readonly db: Executor;
   readonly notifications: Notifications;
@@ -97,10 +100,7 @@ export class Scheduler implements Part {
     const [earliest] = waiting;
     this.#dueAt = earliest && { name: earliest.name, at: readAt + (earliest.nextAtMs - earliest.nowMs) };
     const due = waiting.filter(({ nextAtMs, nowMs }) => nextAtMs <= nowMs);
-    const failures: unknown[] = [];
-    for (const schedule of due) await this.#fire(schedule).catch((error: unknown) => failures.push(error));
-    if (failures.length > 0) throw failures[0]; // after the others: one that cannot be fired holds nobody up
-    if (due.length > 0) return "again"; // to see when the next are due, whoever fired these
+    if (due.length > 0) return (await this.#fireAll(due)) ? "again" : { restMs: lostRestMs };
     if (!earliest) return "rest";
     const untilDueMs = Math.max(Math.ceil(earliest.nextAtMs - earliest.nowMs), 1);
     return { restMs: Math.min(untilDueMs, jitter(longestRestMs)) };
@@ -125,16 +125,31 @@ export class Scheduler implements Part {
     if (changed.length > 0) logger.info({ schedules: changed.map(({ name }) => name) }, "schedules declared");
   }
 
-  async #fire(schedule: statements.WaitingSchedule): Promise<void> {
+  /** Answers whether any of them was ours to fire. Throws after the last: one that cannot be fired holds no other up. */
+  async #fireAll(due: readonly statements.WaitingSchedule[]): Promise<boolean> {
+    let isAnyOurs = false;
+    const failures: unknown[] = [];
+    for (const schedule of due) {
+      await this.#fire(schedule).then(
+        (isOurs) => (isAnyOurs ||= isOurs),
+        (error: unknown) => failures.push(error),
+      );
+    }
+    if (failures.length > 0) throw failures[0];
+    return isAnyOurs;
+  }
+
+  async #fire(schedule: statements.WaitingSchedule): Promise<boolean> {
     const { db, logger } = this.#parts;
     const { name, revision, missed, nextAtMs: dueAtMs, nowMs } = schedule;
     const { tickMs, nextAtMs } = dueTicks(this.#ticksOf(ruleOf(schedule)), missed, { dueAtMs, nowMs });
     const [answer] = await statements.fireSchedule(db, { name, revision, dueAtMs, tickMs, nextAtMs });
-    if (answer?.enqueued === undefined) return; // another scheduler was quicker
+    if (answer?.enqueued === undefined) return false; // another scheduler was quicker
     const lagMs = Math.round(nowMs - dueAtMs);
-    const facts = { schedule: name, ticks: tickMs.length, jobs: answer.enqueued, lagMs };
+    const facts = { schedule: name, missed, ticks: tickMs.length, jobs: answer.enqueued, lagMs };
     if (lagMs > lateMs) logger.warn(facts, "schedule fired late");
     else logger.debug(facts, "schedule fired");
+    return true;
   }
 
   /** Reading a pattern takes longer than asking it. */
