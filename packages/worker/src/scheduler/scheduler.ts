@@ -87,11 +87,12 @@ export class Scheduler implements Part {
   }
 
   async #step(signal: AbortSignal): Promise<Next> {
-    if (this.#isTold) {
+    const isTold = this.#isTold;
+    this.#isTold = false; // before the pause: what is heard during it asks for another look, and that one has to pause too
+    if (isTold) {
       await this.#alarms.pause(signal);
       this.#alarms.count(); // true ones are far between: declarations
     }
-    this.#isTold = false;
     const { db } = this.#parts;
     if (!this.#isDeclared) await this.#declare();
 
