@@ -26,7 +26,7 @@ test("after a database was away for more than five ticks, missed ones are fired 
     connectionString: server.url,
     logger: silentLogger,
     handlers: [implement(job, () => {})],
-    queues: Object.fromEntries(policies.map((missed) => [missed, 10])),
+    queues: { other: 1 }, // jobs stay as they were enqueued: one that the crash interrupts would be due at another time
     schedules: policies.map((missed) => schedule(job, { every: "1s" }, { name: missed, queue: missed, missed })),
   });
   const fewestFired = async () =>
