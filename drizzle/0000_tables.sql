@@ -105,6 +105,34 @@ CREATE TABLE "hark"."running_jobs" (
 	CONSTRAINT "running_jobs_attempts" CHECK (attempt between 1 and max_attempts)
 );
 --> statement-breakpoint
+CREATE TABLE "hark"."schedule_ticks" (
+	"schedule" text NOT NULL,
+	"tick" timestamp with time zone NOT NULL,
+	"fired_at" timestamp with time zone NOT NULL,
+	CONSTRAINT "schedule_ticks_schedule_tick_pk" PRIMARY KEY("schedule","tick")
+);
+--> statement-breakpoint
+CREATE TABLE "hark"."schedules" (
+	"name" text PRIMARY KEY NOT NULL,
+	"cron" text,
+	"zone" text,
+	"every_ms" bigint,
+	"missed" text NOT NULL,
+	"queue" text NOT NULL,
+	"type" text NOT NULL,
+	"payload" jsonb NOT NULL,
+	"priority" integer NOT NULL,
+	"max_attempts" smallint NOT NULL,
+	"key" text,
+	"unique_key" text,
+	"revision" bigint NOT NULL,
+	"next_at" timestamp with time zone,
+	"changed_at" timestamp with time zone NOT NULL,
+	CONSTRAINT "schedules_name" CHECK (octet_length(name) <= 63 and name ~ '^[a-z0-9][a-z0-9_.:-]*$'),
+	CONSTRAINT "schedules_rule" CHECK ((cron is null) = (zone is null) and (cron is null) = (every_ms is not null)),
+	CONSTRAINT "schedules_missed" CHECK (missed in ('none', 'once', 'all'))
+);
+--> statement-breakpoint
 CREATE TABLE "hark"."stats" (
 	"queue" text NOT NULL,
 	"completed" bigint DEFAULT 0 NOT NULL,

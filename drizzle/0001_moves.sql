@@ -22,6 +22,7 @@ ALTER TABLE hark.stats SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuu
 -- Updated in place all the time, few rows: room on the page keeps renewals heap-only.
 ALTER TABLE hark.workers SET (fillfactor = 50);--> statement-breakpoint
 ALTER TABLE hark.locks SET (fillfactor = 50);--> statement-breakpoint
+ALTER TABLE hark.schedules SET (fillfactor = 50);--> statement-breakpoint
 -- finished_jobs, attempts and dead_jobs stay as they come: rows are added, read and, for whole days, dropped. Autovacuum must stay
 -- on for the days: it is what summarises their BRIN index. Autosummarize alone does not keep up, since its queue holds 256 requests:
 -- of 800,000 rows added in a few seconds 562 of 820 ranges were refused, and are read by every look-up until the vacuum that a
@@ -294,6 +295,41 @@ LANGUAGE sql SECURITY DEFINER SET search_path = hark, pg_temp AS $$
     'type', type, 'queue', queue, 'run_at', run_at, 'delay_ms', extract(epoch FROM delay) * 1000, 'priority', priority,
     'key', key, 'unique_key', unique_key, 'max_attempts', max_attempts)) || jsonb_build_object('payload', payload)));
 $$;--> statement-breakpoint
+
+-- Fires a schedule: moves it from the tick that is due to the next, and enqueues a job for each of `ticks` that was not fired before,
+-- all in one transaction. Answers how many jobs; null if there was nothing to fire: another scheduler was quicker, the declaration
+-- changed, or by this server's clock it is not time yet. Who works out the ticks knows zones, and this is what makes any number of
+-- them right: `next_at` moves on from the value they read and from no other, and a tick has one row (docs/decisions/0019).
+-- A function, since whoever runs jobs may not call insert_jobs.
+CREATE FUNCTION hark.fire_schedule(
+  schedule text, read_revision bigint, due timestamptz, ticks timestamptz[], following timestamptz
+) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = hark, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+  called_at timestamptz := clock_timestamp();
+  fired schedules;
+  fresh timestamptz[];
+BEGIN
+  UPDATE schedules SET next_at = following
+   WHERE name = fire_schedule.schedule AND revision = read_revision AND next_at = due AND due <= called_at
+  RETURNING * INTO fired;
+  IF NOT FOUND THEN RETURN NULL; END IF;
+
+  WITH first AS (
+    INSERT INTO schedule_ticks (schedule, tick, fired_at)
+    SELECT fired.name, moment, called_at FROM unnest(ticks) moment ORDER BY moment ON CONFLICT DO NOTHING RETURNING tick)
+  SELECT array_agg(tick ORDER BY tick) INTO fresh FROM first;
+  DELETE FROM schedule_ticks old
+   WHERE old.schedule = fired.name AND tick < called_at - interval '1 day' AND fired_at < called_at - interval '1 day';
+
+  RETURN (SELECT count(*) FROM hark.insert_jobs((
+    SELECT coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+             'type', fired.type, 'queue', fired.queue, 'run_at', moment, 'priority', fired.priority,
+             'max_attempts', fired.max_attempts, 'key', fired.key, 'unique_key', fired.unique_key))
+           || jsonb_build_object('payload', fired.payload) ORDER BY moment), '[]')
+      FROM unnest(fresh) moment)) WHERE status = 'inserted');
+END $$;--> statement-breakpoint
 
 -- How many ready jobs wait in a queue, counted no further than `up_to`: for producers that stop when it is full. By the index,
 -- whatever stale statistics say, since it is asked again and again.

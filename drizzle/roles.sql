@@ -94,8 +94,10 @@ GRANT SELECT ON hark.migrations TO hark_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON hark.jobs, hark.running_jobs, hark.workers, hark.locks, hark.stats TO hark_worker;
 GRANT SELECT, INSERT ON hark.finished_jobs, hark.attempts TO hark_worker;
 GRANT INSERT ON hark.dead_jobs TO hark_worker;
+GRANT SELECT, INSERT, UPDATE ON hark.schedules TO hark_worker; -- fired through a function, which keeps its own ticks
 GRANT USAGE ON SEQUENCE hark.fence_numbers TO hark_worker;
-GRANT EXECUTE ON FUNCTION hark.create_partitions, hark.drop_partitions, hark.next_fence TO hark_worker;
+GRANT EXECUTE ON FUNCTION hark.create_partitions, hark.drop_partitions, hark.next_fence, hark.fire_schedule
+  TO hark_worker;
 
 -- Looks at everything but payloads, results and what proves ownership: tokens. Errors are shown: they are what one looks for.
 GRANT SELECT ON hark.migrations, hark.stats TO hark_reader;
@@ -110,11 +112,15 @@ GRANT SELECT (id, queue, type, priority, attempt, max_attempts, crash_count, key
 GRANT SELECT (job_id, queue, type, attempt, ending, error, worker, started_at, finished_at, retry_at) ON hark.attempts TO hark_reader;
 GRANT SELECT (id, name, hostname, pid, queues, started_at, expires_at, dead_at) ON hark.workers TO hark_reader;
 GRANT SELECT (key, owner, fence, acquired_at, expires_at) ON hark.locks TO hark_reader;
+GRANT SELECT (name, cron, zone, every_ms, missed, queue, type, priority, max_attempts, key, unique_key, revision, next_at, changed_at)
+  ON hark.schedules TO hark_reader;
+GRANT SELECT ON hark.schedule_ticks TO hark_reader;
 
--- Asks everything and acts: enqueue, cancel, requeue. It cannot pass for a worker: no registration, no claim, no lock.
+-- Asks everything and acts: enqueue, cancel, requeue, remove schedules. It cannot pass for a worker: no registration, no claim, no lock.
 GRANT SELECT ON ALL TABLES IN SCHEMA hark TO hark_admin;
 REVOKE ALL ON hark.job_owners FROM hark_admin;
 GRANT INSERT, UPDATE, DELETE ON hark.jobs, hark.dead_jobs TO hark_admin;
+GRANT DELETE ON hark.schedules, hark.schedule_ticks TO hark_admin;
 GRANT DELETE ON hark.running_jobs TO hark_admin;
 GRANT INSERT ON hark.finished_jobs, hark.attempts, hark.unique_keys, hark.stats TO hark_admin;
 GRANT EXECUTE ON FUNCTION hark.enqueue, hark.enqueue_many, hark.insert_jobs, hark.queue_depth, hark.job_result, hark.hand_off

@@ -4,7 +4,7 @@
  */
 import { defineJob, type InputOf, type PayloadOf, type ResultOf } from "@hark/core";
 import type { Producer } from "@hark/producer";
-import { implement, type JobContext, type WorkerOptions } from "@hark/worker";
+import { implement, type JobContext, schedule, type WorkerOptions } from "@hark/worker";
 import type { PoolClient } from "pg";
 import * as v from "valibot";
 import { expectTypeOf } from "vitest";
@@ -54,6 +54,24 @@ export async function enqueueing(producer: Producer, client: PoolClient): Promis
   ]);
   // @ts-expect-error a transaction is no string
   producer.in("begin");
+}
+
+export function scheduling(): unknown[] {
+  return [
+    schedule(plain, "0 3 * * *"),
+    schedule(plain, { every: "5m" }, { payload: { anything: ["goes"] }, missed: "all", priority: 1 }),
+    schedule(mail, "0 9 * * 1", { tz: "Europe/Zurich", payload: { to: "you" } }),
+    // @ts-expect-error the payload is missing
+    schedule(mail, "0 9 * * 1"),
+    // @ts-expect-error a field of the payload is missing
+    schedule(mail, "0 9 * * 1", { payload: {} }),
+    // @ts-expect-error no such rule for missed ticks
+    schedule(plain, "0 9 * * 1", { missed: "some" }),
+    // @ts-expect-error a delay belongs to one job, not to a schedule
+    schedule(plain, "0 9 * * 1", { delay: "5m" }),
+    // @ts-expect-error no such unit
+    schedule(plain, { every: "5 minutes" }),
+  ];
 }
 
 implement(mail, async (context) => {

@@ -76,6 +76,8 @@ test("a role with execute on hark.enqueue alone can enqueue, and can do nothing 
         "workers",
         "locks",
         "stats",
+        "schedules",
+        "schedule_ticks",
       ]) {
         await expect(client.query(`select from hark.${table}`)).rejects.toThrow(/permission denied for table/);
         await expect(client.query(`delete from hark.${table}`)).rejects.toThrow(/permission denied for table/);
@@ -86,6 +88,7 @@ test("a role with execute on hark.enqueue alone can enqueue, and can do nothing 
         "next_fence('page')",
         "create_partitions(1)",
         "drop_partitions(1)",
+        "fire_schedule('s', 1, now(), '{}', now())",
       ]) {
         await expect(client.query(`select hark.${call}`)).rejects.toThrow(/permission denied for function/);
       }

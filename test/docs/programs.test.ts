@@ -57,6 +57,14 @@ const outcomes: [holds: string, outcome: (output: string, pool: pg.Pool) => Prom
     },
   ],
   [
+    "schedules: [",
+    async (output, pool) => {
+      expect(output).toMatch(/^heartbeat 1000 null 20\S+Z\nmail\.digest 0 9 \* \* 1 Europe\/Zurich 20\S+Z\n$/);
+      const { rows } = await pool.query("select from hark.finished_jobs where type = 'shop.beat'");
+      expect(rows.length).toBeGreaterThan(0);
+    },
+  ],
+  [
     "completeIn(",
     async (_output, pool) => {
       const { rows: charged } = await pool.query(

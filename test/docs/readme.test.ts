@@ -132,6 +132,10 @@ const facts: [pattern: string, fact: (ran: Ran) => Promise<void>][] = [
     },
   ],
   [
+    "run hark schedule next",
+    async ({ output }) => expect(output.match(/ GMT-0[45]\S* +\d{4}-\S+T0[67]:[03]0:00\.000Z$/gm)).toHaveLength(5),
+  ],
+  [
     "hark.enqueue(",
     () => counts("select count(*) from hark.finished_jobs where state = 'completed'", 2, "the job enqueued by SQL"),
   ],

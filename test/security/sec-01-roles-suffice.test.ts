@@ -7,8 +7,10 @@ import {
   getJob,
   getStats,
   listDeadJobs,
+  listSchedules,
   migrate,
   openDatabase,
+  removeSchedule,
   requeueDeadJob,
   roleNames,
   schemaVersion,
@@ -16,7 +18,7 @@ import {
 } from "@hark/core";
 import { createProducer } from "@hark/producer";
 import { startServer } from "@hark/server";
-import { implement } from "@hark/worker";
+import { implement, schedule } from "@hark/worker";
 import { describe, expect } from "vitest";
 import { run } from "../docs/terminal.ts";
 import { untilState } from "../support/jobs.ts";
@@ -170,6 +172,32 @@ test("jobs are enqueued as hark_producer, run as hark_worker, and looked after a
   }
 });
 
+test("a worker under hark_worker declares and fires a schedule, hark_reader lists it, and hark_admin removes it", async ({
+  logIn,
+  startWorker,
+  queue,
+}) => {
+  const [crew, reader, boss] = [await logIn("hark_worker"), await logIn("hark_reader"), await logIn("hark_admin")];
+  const readerDb = openDatabase({ connectionString: reader.url });
+  const bossDb = openDatabase({ connectionString: boss.url });
+  try {
+    const ran = Promise.withResolvers<unknown>();
+    const schedules = [schedule(order, { every: "1s" }, { name: queue, queue, payload: { number: 8 } })];
+    const handlers = [implement(order, ({ payload }) => ran.resolve(payload))];
+    await startWorker(handlers, { connectionString: crew.url, queues: { [queue]: 1 }, schedules });
+
+    expect(await ran.promise).toEqual({ number: 8 });
+    const listed = (await listSchedules(readerDb)).find(({ name }) => name === queue);
+    expect(listed).toMatchObject({ everyMs: 1_000, type: "shop.order", missed: "once" });
+    expect(listed!.lastTickAt!.getTime() % 1_000).toBe(0);
+    expect(await removeSchedule(bossDb, queue)).toBe(true);
+    expect(await removeSchedule(bossDb, queue)).toBe(false);
+  } finally {
+    await readerDb.close();
+    await bossDb.close();
+  }
+});
+
 test("a worker under hark_worker rescues the jobs of one that died", async ({
   logIn,
   startWorker,
@@ -263,6 +291,7 @@ describe("as hark_reader", () => {
       "select token from hark.running_jobs",
       "select token from hark.locks",
       "select token from hark.attempts",
+      "select payload from hark.schedules",
       "select * from hark.jobs",
       "select to_jsonb(jobs) from hark.jobs",
       "select owner from hark.job_owners",
@@ -306,6 +335,8 @@ describe("no role has what another is for", () => {
       "update hark.migrations set version = 0",
       "select owner from hark.job_owners",
       "select * from hark.job_result(1)",
+      "insert into hark.schedule_ticks values ('s', now(), now())",
+      "delete from hark.schedules",
       "create table hark.x ()",
     ],
     hark_admin: [
@@ -321,6 +352,8 @@ describe("no role has what another is for", () => {
       "update hark.attempts set error = null",
       "select hark.drop_partitions(7)",
       "select hark.next_fence('k')",
+      "insert into hark.schedules select * from hark.schedules where false",
+      "select hark.fire_schedule('s', 1, now(), '{}', now())",
       "select owner from hark.job_owners",
       "update hark.migrations set version = 0",
     ],

@@ -15,6 +15,7 @@ const expected: Record<string, string[]> = {
   drop_partitions: ["hark_worker"],
   next_fence: ["hark_worker"],
   hand_off: ["hark_admin"],
+  fire_schedule: ["hark_worker"],
 };
 
 test("a role without grants can execute none of our functions, and each role those that it is for", async ({

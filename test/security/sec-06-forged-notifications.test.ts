@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { cancelJob, createLocks, defineJob } from "@hark/core";
-import { implement } from "@hark/worker";
+import { implement, schedule } from "@hark/worker";
 import pg from "pg";
 import { expect, vi } from "vitest";
 import { test as base } from "../support/fixtures.ts";
@@ -68,6 +68,7 @@ const floods: [what: string, channel: string, payload: (queue: string) => string
   ["moments that are none", "job_scheduled", () => `'NaN' || i`],
   ["cancelled jobs", "job_cancelled", () => `i::text`],
   ["cancelled jobs with ids that are none", "job_cancelled", () => `repeat('9', 20) || i`],
+  ["changed schedules", "schedule_changed", (queue) => `'${queue}'`],
   ["released locks", "lock_released", () => `i::text`],
   ["heartbeats of listeners", "hark_heartbeat", () => `i::text`],
   ["a channel of nobody", "hark", () => `i::text`],
@@ -78,7 +79,8 @@ test.for(floods)(
   { timeout: 60_000 },
   async ([, channel, payload], { queue, startWorker, flood, producer, db }) => {
     const logger = recordingLogger();
-    const worker = await startWorker([implement(job, () => ({}))], { queues: { [queue]: 5 }, logger });
+    const schedules = [schedule(job, "0 0 1 1 *", { name: queue })];
+    const worker = await startWorker([implement(job, () => ({}))], { queues: { [queue]: 5 }, schedules, logger });
     const { id: first } = await producer.enqueue(job, {}, { queue });
     await untilState(db, first, "completed");
 

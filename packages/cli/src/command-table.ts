@@ -27,6 +27,18 @@ export const commandTable: Readonly<Record<string, TableEntry>> = {
     summary: "count jobs by queue and state",
     load: async () => (await import("./commands/stats.ts")).statsCommand,
   },
+  "schedule list": {
+    summary: "list recurring schedules",
+    load: async () => (await import("./commands/schedule-list.ts")).scheduleListCommand,
+  },
+  "schedule next": {
+    summary: "show when a schedule or a cron pattern is due next",
+    load: async () => (await import("./commands/schedule-next.ts")).scheduleNextCommand,
+  },
+  "schedule remove": {
+    summary: "remove a schedule",
+    load: async () => (await import("./commands/schedule-remove.ts")).scheduleRemoveCommand,
+  },
   "dead list": {
     summary: "list dead letters, oldest first",
     load: async () => (await import("./commands/dead-list.ts")).deadListCommand,

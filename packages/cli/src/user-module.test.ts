@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { defineJob } from "@hark/core";
-import { implement } from "@hark/worker";
+import { implement, schedule } from "@hark/worker";
 import { afterAll, expect, test } from "vitest";
 import { findJob, handlersOf, loadModule, settingsOf } from "./user-module.ts";
 
@@ -49,6 +49,15 @@ test.for([
   [{ handlers: [handler, () => {}] }, /handlers\[1\] of jobs\.ts was not made by implement/],
 ] as const)("%j has no handlers to work with", ([exports, said]) => {
   expect(() => handlersOf(moduleOf(exports))).toThrow(said);
+});
+
+test("schedules are taken if they were made by schedule()", () => {
+  const schedules = [schedule(first, "0 9 * * 1", {})];
+  expect(settingsOf(moduleOf({ schedules }))).toEqual({ schedules });
+  for (const wrong of [schedules[0], ["0 9 * * 1"], [first]])
+    expect(() => settingsOf(moduleOf({ schedules: wrong }))).toThrow(
+      /The schedules that jobs\.ts exports are no array/,
+    );
 });
 
 test("queues stand beside workerOptions, and win over theirs", () => {

@@ -2,7 +2,7 @@ import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type JobDefinition, UnknownJobTypeError } from "@hark/core";
-import type { Handler, WorkerOptions } from "@hark/worker";
+import type { Handler, Schedule, WorkerOptions } from "@hark/worker";
 import { isAtLeast, leastNodeForTypeScript } from "./node-version.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -80,14 +80,20 @@ export function handlersOf({ file, exports }: UserModule): readonly Handler[] {
   return handlers as Handler[];
 }
 
-/** The `queues` and `workerOptions` that a module may export beside its handlers; what they hold is checked by createWorker. */
+/** The `queues`, `schedules` and `workerOptions` that a module may export too; what they hold is checked by createWorker. */
 export function settingsOf({ file, exports }: UserModule): Partial<WorkerOptions> {
-  const { queues, workerOptions = {} } = exports;
+  const { queues, schedules, workerOptions = {} } = exports;
   if (!isObject(workerOptions)) throw new UsageError(`The workerOptions that ${file} exports are no object.`);
   if (queues !== undefined && typeof queues !== "number" && !isObject(queues)) {
     throw new UsageError(`The queues that ${file} exports are neither a number nor an object such as { email: 10 }.`);
   }
-  return { ...workerOptions, ...(queues !== undefined && { queues: queues as Record<string, number> }) };
+  if (schedules !== undefined && !(Array.isArray(schedules) && schedules.every(isSchedule)))
+    throw new UsageError(`The schedules that ${file} exports are no array of what schedule(job, when, options) makes.`);
+  return {
+    ...workerOptions,
+    ...(schedules !== undefined && { schedules }),
+    ...(queues !== undefined && { queues: queues as Record<string, number> }),
+  };
 }
 
 /** The job type named `type` among a module's exports: definitions, lists of them, and its handlers' job types. */
@@ -123,4 +129,8 @@ function isJob(value: unknown): value is JobDefinition {
 
 function isHandler(value: unknown): value is Handler {
   return isObject(value) && typeof value.run === "function" && isJob(value.job);
+}
+
+function isSchedule(value: unknown): value is Schedule {
+  return isObject(value) && typeof value.name === "string" && isObject(value.rule) && isObject(value.job);
 }

@@ -60,6 +60,7 @@ export { createLogger, type Logger, redactingLogger, silentLogger } from "./log.
 export { migrate, type MigrateOptions } from "./migrate.ts";
 export { type Migration, readMigrations } from "./migrations.ts";
 export { checkName } from "./names.ts";
+export { type JobSettings, newJob } from "./new-job.ts";
 export {
   type Channel,
   channels,
@@ -80,11 +81,14 @@ export {
   type JobDetails,
   listDeadJobs,
   listOldSnapshots,
+  listSchedules,
   loadQuestions,
   type OldSnapshot,
+  removeSchedule,
   requeueDeadJob,
   type StateCounts,
   type Stats,
+  type StoredSchedule,
 } from "./admin/index.ts";
 export {
   type CipherOptions,

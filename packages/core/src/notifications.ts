@@ -14,6 +14,8 @@ export const channels = {
   jobCancelled: "job_cancelled",
   /** Payload: the hash of a lock's key (see lockHash in locks.ts). Sent by release. */
   lockReleased: "lock_released",
+  /** Payload: the name of a schedule whose declaration was changed or removed. */
+  scheduleChanged: "schedule_changed",
 } as const;
 
 /**

@@ -1,8 +1,5 @@
 import {
   borrowPool,
-  checkMaxAttempts,
-  checkName,
-  checkPriority,
   type Database,
   type Duration,
   type Executor,
@@ -11,8 +8,9 @@ import {
   InvalidOptionsError,
   type Issue,
   type JobDefinition,
-  limits,
+  type JobSettings,
   longestDelayMs,
+  newJob,
   openDatabase,
   orLate,
   parseDuration,
@@ -28,20 +26,11 @@ import { Coalescer, insert } from "./coalescer.ts";
 import { DepthLimit, type MaxDepth } from "./depth-limit.ts";
 import { type EnqueuedFrom, enqueueFrom, type EnqueueFromOptions } from "./enqueue-from.ts";
 
-export interface EnqueueOptions {
+export interface EnqueueOptions extends JobSettings {
   /** Wait this long before the first attempt; not with `runAt`. */
   delay?: Duration;
   /** Earliest start; a moment in the past means now. Not with `delay`. */
   runAt?: Date;
-  /** Higher runs first; the job type's own if not given. */
-  priority?: number;
-  /** The job type's own if not given. */
-  queue?: string;
-  maxAttempts?: number;
-  /** Jobs of one queue with the same key never run at the same time; the job type's own if not given. */
-  key?: string;
-  /** At most one unfinished job of a queue has this key; the job type's own if not given. */
-  uniqueKey?: string;
 }
 
 export interface EnqueuedJob {
@@ -211,17 +200,8 @@ async function checkJob(
   const json = payloadJson(job.type, payload);
   const parsed: unknown = await parsePayload(job, payload);
   checkKnownOptions(options);
-  const queue = options.queue === undefined ? job.queue : checkName("queue", options.queue);
-  return {
-    type: job.type,
-    queue,
-    payloadJson: cipher ? cipher.seal(json, { type: job.type, queue }) : json,
-    priority: options.priority === undefined ? job.priority : checkPriority(options.priority),
-    maxAttempts: options.maxAttempts === undefined ? job.maxAttempts : checkMaxAttempts(options.maxAttempts),
-    key: checkKey("key", options.key ?? job.key?.(parsed)),
-    uniqueKey: checkKey("uniqueKey", options.uniqueKey ?? job.uniqueKey?.(parsed)),
-    ...checkStart(options),
-  };
+  const wanted = newJob(job, { json, parsed }, options);
+  return { ...wanted, payloadJson: cipher ? cipher.seal(json, wanted) : json, ...checkStart(options) };
 }
 
 const knownOptions = new Set(["delay", "runAt", "priority", "queue", "maxAttempts", "key", "uniqueKey"]);
@@ -235,20 +215,6 @@ function checkKnownOptions(options: EnqueueOptions): void {
         message: `is no option of enqueue: known are ${[...knownOptions].join(", ")}`,
       })),
     );
-}
-
-function checkKey(field: string, key: unknown): string | undefined {
-  if (key === undefined) return undefined;
-  if (
-    typeof key === "string" &&
-    key !== "" &&
-    Buffer.byteLength(key) <= limits.keyBytes &&
-    !key.includes("\0") &&
-    key.isWellFormed()
-  ) {
-    return key;
-  }
-  return refuse([{ path: [field], message: `must be text of 1 to ${limits.keyBytes} bytes, without NUL` }]);
 }
 
 /** The last moment that both JavaScript and PostgreSQL print with a year of four digits, in epoch ms. */

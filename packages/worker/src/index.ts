@@ -7,6 +7,10 @@ export { type LeaseNews, type LeaseRenewalParts, renewForEver } from "./lease-re
 export { Listener, type ListenerOptions, type ListenerState } from "./listener.ts";
 export type { WorkerOptions } from "./options.ts";
 export type { LeaseThread, Outside } from "./outside.ts";
+export { type Schedule, schedule, type ScheduleOptions } from "./schedule.ts";
+export { parseRule } from "./scheduler/parse-rule.ts";
+export { type ScheduleRule, type Ticks, ticksOf } from "./scheduler/rule.ts";
+export { Scheduler, type SchedulerParts } from "./scheduler/scheduler.ts";
 export { runUntilSignalled, type Stoppable } from "./runtime/shutdown.ts";
 export { createWorker, Worker, type WorkerHealth, type WorkerState } from "./worker.ts";
 export { FrozenListenerWatch } from "./upkeep/frozen-listeners.ts";

@@ -59,12 +59,13 @@ export interface ListenerCounts {
   readonly leftovers: number;
 }
 
-/** What the senders in core write: a queue with what readJobReady reads, a moment in epoch ms, a job's id, a lock's hash. */
+/** What the senders in core write: a queue with what readJobReady reads, a moment in epoch ms, a job's id, a lock's hash, a name. */
 const payloadShapes: Record<Channel, RegExp> = {
   [channels.jobReady]: /^[a-z0-9][a-z0-9_.:-]{0,62}( [!-~]{1,20}){0,4}$/,
   [channels.jobScheduled]: /^-?\d{1,19}$/,
   [channels.jobCancelled]: /^\d{1,19}$/,
   [channels.lockReleased]: /^-?\d{1,19}$/,
+  [channels.scheduleChanged]: /^[a-z0-9][a-z0-9_.:-]{0,62}$/,
 };
 
 /** An outage this old is no blip: its attempts become rare. In ms. */

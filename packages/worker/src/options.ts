@@ -11,6 +11,7 @@ import {
   redactingLogger,
 } from "@hark/core";
 import type { Handler } from "./implement.ts";
+import type { Schedule } from "./schedule.ts";
 
 export interface WorkerOptions {
   connectionString: string;
@@ -25,6 +26,11 @@ export interface WorkerOptions {
    * named are worked, unless "*" stands for the others. 10 for every queue if not given.
    */
   queues?: number | Record<string, number>;
+  /**
+   * Recurring jobs, made by schedule(). Declared when the worker starts, which changes those of the same name; fired, once for all
+   * workers, as long as one that declares them runs.
+   */
+  schedules?: readonly Schedule[];
   /** A label for people; host and process id if not given. */
   name?: string;
   logger?: Logger;
@@ -52,6 +58,7 @@ export interface WorkerSettings {
   readonly isPooled: boolean;
   readonly handlers: ReadonlyMap<string, Handler>;
   readonly concurrency: ReadonlyMap<string, number>;
+  readonly schedules: readonly Schedule[];
   readonly name: string;
   readonly logger: Logger;
   readonly leaseMs: number;
@@ -95,6 +102,10 @@ export function parseOptions(options: WorkerOptions): WorkerSettings {
   }
   if (handlers.size === 0)
     issues.push({ path: ["handlers"], message: "is empty: a worker without handlers would run nothing" });
+  const { schedules = [] } = options;
+  const names = schedules.map(({ name }) => name);
+  for (const name of new Set(names.filter((each, place) => names.indexOf(each) !== place)))
+    issues.push({ path: ["schedules"], message: `two schedules named ${name}: give them names` });
   if (!options.connectionString) issues.push({ path: ["connectionString"], message: "is missing" });
   const { keepDays = 7 } = options;
   if (!Number.isInteger(keepDays) || keepDays < 1 || keepDays > mostKeepDays)
@@ -106,6 +117,7 @@ export function parseOptions(options: WorkerOptions): WorkerSettings {
     isPooled: options.isPooled ?? (options.listenUrl !== undefined && options.listenUrl !== options.connectionString),
     handlers,
     concurrency: concurrencyByQueue(handlers, options.queues ?? 10, issues),
+    schedules,
     name: options.name ?? `${hostname()}:${process.pid}`,
     logger: redactingLogger(options.logger ?? createLogger()),
     leaseMs: duration("lease", options.lease, 10_000, leastLeaseMs),

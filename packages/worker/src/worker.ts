@@ -22,6 +22,7 @@ import { type Outside, realOutside } from "./outside.ts";
 import type { Part } from "./runtime/part.ts";
 import { runUntilSignalled, type Stoppable } from "./runtime/shutdown.ts";
 import { Promoter } from "./scheduler/promoter.ts";
+import { Scheduler } from "./scheduler/scheduler.ts";
 import { Settler } from "./settler.ts";
 import { Sleeper } from "./sleeper.ts";
 import { FrozenListenerWatch } from "./upkeep/frozen-listeners.ts";
@@ -37,7 +38,7 @@ export type WorkerState = "new" | "starting" | "running" | "draining" | "stopped
 
 export interface WorkerHealth {
   readonly state: WorkerState;
-  /** It claims jobs, its lease holds and notifications arrive. */
+  /** It claims jobs, its lease holds, notifications arrive, and its schedules are fired in time. */
   readonly isHealthy: boolean;
   /** What keeps it from being healthy, in words; empty if nothing does. */
   readonly reasons: readonly string[];
@@ -72,6 +73,8 @@ export class Worker implements Stoppable, AsyncDisposable {
   readonly #claimers: readonly Claimer[];
   /** Works as long as jobs run. */
   readonly #cancellations: Cancellations;
+  /** Only with schedules to declare: a worker without any asks for none. */
+  readonly #scheduler: Scheduler | undefined;
   /** What finds or makes work: stops first. */
   readonly #sources: readonly Part[];
   #state: WorkerState = "new";
@@ -164,6 +167,10 @@ export class Worker implements Stoppable, AsyncDisposable {
         }),
     );
     this.#cancellations = new Cancellations({ db, notifications, executor, logger });
+    const { schedules, cipher } = settings;
+    const scheduler =
+      schedules.length > 0 ? new Scheduler({ db, notifications, schedules, cipher, logger }) : undefined;
+    this.#scheduler = scheduler;
     this.#sources = [
       ...this.#claimers,
       new Promoter({ db, notifications, pollMs: settings.promoteMs, logger }),
@@ -175,6 +182,7 @@ export class Worker implements Stoppable, AsyncDisposable {
         leaseMs,
         logger,
       }),
+      ...(scheduler ? [scheduler] : []),
       partitionUpkeep({ db, keepDays: settings.keepDays, logger }),
       statisticsUpkeep({ db, logger }),
       new OldSnapshotWatch({ db, identity: () => lease.identity, logger }).loop,
@@ -230,6 +238,7 @@ export class Worker implements Stoppable, AsyncDisposable {
     for (const { queue, loop } of this.#claimers) {
       if (loop.failures > 0) reasons.push(`claiming from ${queue} failed ${loop.failures} times in a row`);
     }
+    if (this.#scheduler?.trouble !== undefined) reasons.push(this.#scheduler.trouble);
     return {
       state: this.#state,
       isHealthy: reasons.length === 0,

@@ -19,6 +19,7 @@ leaves. A second signal aborts them, a third ends the process at once. The modul
 
   export const handlers = [implement(job, async ({ payload }) => { ... })];
   export const queues = { email: 10 };              // if wanted: how many jobs of a queue may run at once
+  export const schedules = [schedule(job, "0 9 * * 1", { tz: "Europe/Zurich" })];    // if wanted: recurring jobs
   export const workerOptions = { lease: "30s" };    // if wanted: as for createWorker
 
 TypeScript runs as it is from Node 22.18 on. Logs go to stderr: lines at a terminal, else JSON; LOG_LEVEL sets how many.`,

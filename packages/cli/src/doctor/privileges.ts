@@ -16,10 +16,11 @@ const workerTables: Readonly<Record<string, readonly string[]>> = {
   attempts: ["select", "insert"],
   workers: write,
   locks: write,
+  schedules: ["select", "insert", "update"],
   stats: write,
 };
 
-const workerFunctions = ["create_partitions", "drop_partitions", "next_fence"];
+const workerFunctions = ["create_partitions", "drop_partitions", "next_fence", "fire_schedule"];
 
 /** Two roles: one that enqueues, and one that works. Either alone is a way to live; neither is none. */
 export const privilegesCheck: Check = {

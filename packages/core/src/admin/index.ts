@@ -27,9 +27,14 @@ export const deadJobIdsAfter: Questions["deadJobIdsAfter"] = async (...asked) =>
 export const countLiveWorkers: Questions["countLiveWorkers"] = async (...asked) =>
   (await questions()).countLiveWorkers(...asked);
 
+export const listSchedules: Questions["listSchedules"] = async (...asked) =>
+  (await questions()).listSchedules(...asked);
+
 export { cancelJob } from "./cancel-job.ts";
 export { listOldSnapshots, type OldSnapshot } from "./old-snapshots.ts";
 export { requeueDeadJob } from "./requeue-dead-job.ts";
+export { removeSchedule } from "./remove-schedule.ts";
 export type { DeadJob } from "./dead-jobs.ts";
 export type { JobDetails } from "./get-job.ts";
+export type { StoredSchedule } from "./list-schedules.ts";
 export type { StateCounts, Stats } from "./get-stats.ts";

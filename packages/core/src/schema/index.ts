@@ -7,4 +7,5 @@ export { attempts } from "./attempts.ts";
 export { uniqueKeys } from "./unique-keys.ts";
 export { workers } from "./workers.ts";
 export { locks } from "./locks.ts";
+export { schedules, scheduleTicks } from "./schedules.ts";
 export { stats } from "./stats.ts";

@@ -2,6 +2,18 @@ export type { Statement } from "./statement.ts";
 export { insertJobs, type InsertedJob, jobsJson, type NewJob } from "./insert-jobs.ts";
 export { queueDepth } from "./queue-depth.ts";
 export { listDue, promoteJobs, type Promotion, type PromotionRequest } from "./promote-jobs.ts";
+export {
+  databaseTime,
+  type DeclaredSchedule,
+  declareSchedules,
+  fireSchedule,
+  type Firing,
+  type MissedTicks,
+  removeSchedule,
+  schedulesJson,
+  waitingSchedules,
+  type WaitingSchedule,
+} from "./schedules.ts";
 export { armGate, disarmGate, openWriters } from "./gate.ts";
 export { isAnyReady, probeJobs } from "./probe-jobs.ts";
 export {

@@ -1,0 +1,62 @@
+import { type Database, listSchedules } from "@hark/core";
+import { parseRule, type ScheduleRule, ticksOf } from "@hark/worker";
+import { command } from "../command.ts";
+import { findConnection, withDatabase } from "../connection.ts";
+import { exitCodes } from "../exit-codes.ts";
+import { integerFlag } from "../integer-flag.ts";
+import { UsageError } from "../usage-error.ts";
+
+export const scheduleNextCommand = command({
+  examples: ["hark schedule next weekly-digest", `hark schedule next "30 2 * * *" --tz America/New_York --count 3`],
+  usage: "<name | pattern>",
+  about: `Shows when a schedule is due next, by the clock of its zone and in UTC. Give the name of one that is in the database, or a cron
+pattern, which needs none. Where the clock is turned, a fixed time in a gap is due at the end of it, one in an overlap at the first.`,
+  words: { least: 1, most: 1 },
+  flags: {
+    tz: { type: "string", value: "<zone>", help: "with a pattern: the zone it is about; UTC if not given" },
+    count: { type: "string", value: "<n>", help: "so many, 1 to 100; 5 if not given" },
+  },
+  async run({ values, words: [asked = ""], output }) {
+    const count = integerFlag("count", values.count, { least: 1, most: 100 }) ?? 5;
+    const isPattern = /[\s@]/.test(asked);
+    if (values.tz !== undefined && !isPattern)
+      throw new UsageError("--tz goes with a pattern: a schedule has its own.");
+    const { rule, fromMs } = isPattern
+      ? { rule: parseRule(asked, values.tz), fromMs: Date.now() }
+      : await withDatabase(await findConnection(values), (db) => stored(db, asked));
+
+    const ticks = ticksOf(rule);
+    const next: number[] = [];
+    for (let tick = ticks.next(fromMs); tick !== undefined && next.length < count; tick = ticks.next(tick))
+      next.push(tick);
+    const zone = rule.cron === undefined ? "UTC" : rule.zone;
+    output.table(
+      [`in ${zone}`, "UTC"],
+      next.map((tick) => [shownIn(zone, tick), new Date(tick).toISOString()]),
+    );
+    output.document({ rule, next: next.map((tick) => new Date(tick).toISOString()) });
+    return exitCodes.ok;
+  },
+});
+
+async function stored(db: Database, name: string): Promise<{ rule: ScheduleRule; fromMs: number }> {
+  const found = (await listSchedules(db)).find((schedule) => schedule.name === name);
+  if (!found) throw new UsageError(`There is no schedule "${name}"; "hark schedule list" shows them.`);
+  const { cron, zone, everyMs, nextAt } = found;
+  const rule = everyMs === null ? { cron: cron!, zone: zone! } : { everyMs };
+  return { rule, fromMs: nextAt === null ? Date.now() : nextAt.getTime() - 1 };
+}
+
+function shownIn(timeZone: string, instantMs: number): string {
+  return new Intl.DateTimeFormat("en-GB", {
+    timeZone,
+    weekday: "short",
+    year: "numeric",
+    month: "2-digit",
+    day: "2-digit",
+    hour: "2-digit",
+    minute: "2-digit",
+    second: "2-digit",
+    timeZoneName: "longOffset",
+  }).format(instantMs);
+}

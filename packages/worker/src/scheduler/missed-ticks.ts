@@ -1,0 +1,28 @@
+import type { statements } from "@hark/core";
+import { newestTicks, type Ticks } from "./rule.ts";
+
+/** Missed ticks that are made up for under "all", the newest: as many as Kubernetes' CronJob bears. */
+const mostMadeUp = 100;
+
+/** A newest tick that is not older than this is late and not missed, in ms: a deploy or a failover is over by then. */
+const lateMs = 60_000;
+
+export interface DueTicks {
+  /** The ticks to fire, in epoch ms, the oldest first. */
+  readonly tickMs: readonly number[];
+  /** The first tick that is not due yet; undefined if there is none. */
+  readonly nextAtMs: number | undefined;
+}
+
+/** What is to be fired of a schedule whose tick `dueAtMs` has come, by its rule for ticks that were missed. All in epoch ms. */
+export function dueTicks(
+  ticks: Ticks,
+  missed: statements.MissedTicks,
+  { dueAtMs, nowMs }: { dueAtMs: number; nowMs: number },
+): DueTicks {
+  const nextAtMs = ticks.next(nowMs);
+  const newest = newestTicks(ticks, dueAtMs, nowMs, missed === "all" ? mostMadeUp : 1);
+  const due = newest.length > 0 ? newest : [dueAtMs]; // other zone data than whoever worked it out had
+  const isMissed = missed === "none" && nowMs - due.at(-1)! > lateMs;
+  return { tickMs: isMissed ? [] : due, nextAtMs };
+}
