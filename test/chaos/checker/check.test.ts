@@ -220,10 +220,12 @@ const promises: Promises = {
   backoff: { baseMs: 200, factor: 2, capMs: 1_000, jitter: 0.1 },
   crashBudget: 3,
   finalWithinMs: 10_000,
+  slots: 8,
   rescueMs: 4_500,
   probeMs: 500,
   quietMs: 100,
   recoveryMs: new Proxy({} as Record<Disturbance, number>, { get: () => 1_000 }),
+  sessions: 3,
 };
 
 /** What a history breaks, by id. */
@@ -260,6 +262,14 @@ const bad: [id: string, what: string, spoil: (story: Story) => void][] = [
     "S5f",
     "a lower fence given later",
     (story) => story.say(3_500, 9, { event: "granted", key: "shelf", fence: "8", askedAt: 3_490 }),
+  ],
+  [
+    "S5f",
+    "a fence of the former timeline given after a promotion, though its number is higher",
+    (story) => {
+      story.say(3_100, 0, { event: "fault", kind: "promote", target: "server", from: 3_100, to: 3_200, proof: "" });
+      story.say(3_500, 9, { event: "granted", key: "shelf", fence: "11", askedAt: 3_490 });
+    },
   ],
   ["S6", "completed under a token that is not its last claim's", (story) => (story.jobOf("4").token = token("4", 1))],
   [
@@ -410,6 +420,38 @@ test("a probe is not late while its worker is disturbed, nor is a lease that a f
   story.final.workers[1]!.deadAt = 17_100;
   story.final.workers[1]!.expiresAt = 17_000;
   expect(broken(story)).toEqual([]);
+});
+
+test("what the machine takes for a session is added to what a worker may take, three times, and no more than that", () => {
+  const late = (paceMs: number) => {
+    const story = new Story();
+    story.say(14_000, 0, { event: "paced", ms: paceMs });
+    story.probe("110", 14_000, 14_900, "worker-2");
+    return broken(story).map(({ id }) => id);
+  };
+  expect(late(140)).toEqual([]);
+  expect(late(100)).toEqual(["L3"]);
+});
+
+test("who was cut off when its lease ran out may be declared dead much later, if nobody could before", () => {
+  const story = new Story();
+  story.say(13_500, 0, { event: "fault", kind: "hole", target: "worker-2", from: 13_500, to: 14_000, proof: "" });
+  Object.assign(story.final.workers[1]!, { expiresAt: 16_000, deadAt: 23_000 });
+  expect(broken(story)).toEqual([]);
+});
+
+test("a job that waits while others keep all slots busy is not late, one that waits for nothing is", () => {
+  const finished = (ms: number) => {
+    const story = new Story();
+    story.wish("30", 19_900, { does: "ignore", ms });
+    story.started("30", 1, 31_000, 2);
+    story.ended("30", 1, 31_100, 2, "returned");
+    story.job("30", "completed", { attempt: 1, startedAt: 30_990, finishedAt: 31_110, token: token("30", 1) });
+    story.final.stats.completed += 1;
+    return broken(story).map(({ id }) => id);
+  };
+  expect(finished(0)).toEqual(["L1"]);
+  expect(finished(20_000)).toEqual([]); // over sixteen slots: 1.25 s
 });
 
 test("a process that stood still between claim and start begins while another does the job of its key", () => {

@@ -10,9 +10,10 @@ export const livenessInvariants: Invariant[] = [
     says: "once everything is healed every job comes to its end in time",
     breaches(study) {
       const calmAt = study.momentOf("calm");
+      const withinMs = study.promises.finalWithinMs + workLeftMs(study, calmAt);
       return study.final.jobs.flatMap(({ id, state, createdAt, finishedAt }) => {
         if (finishedAt === null) return [`job ${id} is ${state} in the end`];
-        const lateMs = finishedAt - Math.max(calmAt, createdAt) - study.promises.finalWithinMs;
+        const lateMs = finishedAt - Math.max(calmAt, createdAt) - withinMs;
         return lateMs > 0 ? [`job ${id} became final ${Math.round(lateMs)} ms too late`] : [];
       });
     },
@@ -73,6 +74,20 @@ export const livenessInvariants: Invariant[] = [
   },
 ];
 
+/**
+ * What is left to do at a moment, in ms of all slots together: jobs that wait for others that take their time are not late. Whoever
+ * blocks the event loop holds every slot of its worker.
+ */
+function workLeftMs(study: Study, at: number): number {
+  const { slots } = study.promises;
+  const workers = new Set(study.of("probed").map(({ worker }) => worker)).size;
+  const left = study.final.jobs.reduce((sum, { ref, finishedAt }) => {
+    const wish = finishedAt !== null && finishedAt > at ? study.wishes.get(ref ?? "") : undefined;
+    return sum + (wish?.ms ?? 0) * (wish?.does === "block" ? slots : 1);
+  }, 0);
+  return left / (slots * Math.max(workers, 1));
+}
+
 /** How long a process that starts may wait for the database, or one that stops may take before it is killed, in ms. */
 const patienceMs = 20_000;
 
@@ -94,21 +109,30 @@ export function probesOf(study: Study): Probe[] {
   }));
 }
 
+/** What ended this long before is over whatever the machine takes, in ms. */
+const longestReachMs = 60_000;
+
 /** How long a probe waited that nothing kept from starting, and how long it may have. */
 export function waitOf(
   study: Study,
   { worker, dueAt, startedAt }: Probe,
 ): { waitedMs: number; allowedMs: number; after: Disturbance | undefined } {
-  const { probeMs, recoveryMs } = study.promises;
+  const { probeMs, recoveryMs, sessions } = study.promises;
   let from = dueAt;
-  let allowedMs = probeMs;
+  let disturbed = false;
+  let longestMs = 0;
   let after: Disturbance | undefined;
   for (const { kind, from: begin, to } of study.disturbancesOf(worker)) {
-    if (begin > startedAt || to + recoveryMs[kind] < dueAt) continue;
+    if (begin > startedAt || to + longestReachMs < dueAt) continue;
+    const recoversMs = recoveryMs[kind] + sessions * study.slowestSession(to, to + recoveryMs[kind]);
+    if (to + recoversMs < dueAt) continue;
     // It is disturbed until the last of them is over; what it may take then is what the slowest of them leaves behind.
     from = Math.max(from, Math.min(to, startedAt));
-    if (recoveryMs[kind] > allowedMs) [allowedMs, after] = [recoveryMs[kind], kind];
+    disturbed = true;
+    if (recoveryMs[kind] > longestMs) [longestMs, after] = [recoveryMs[kind], kind];
   }
+  const machineMs = sessions * study.slowestSession(from, startedAt);
+  const allowedMs = (disturbed ? longestMs : probeMs) + machineMs;
   return { waitedMs: startedAt - from, allowedMs, after };
 }
 

@@ -9,6 +9,8 @@ export interface Promises {
   crashBudget: number;
   /** From the calm until the last job is final. */
   finalWithinMs: number;
+  /** Jobs that one worker runs at once. */
+  slots: number;
   /** From a dead worker's end until its jobs are taken back. */
   rescueMs: number;
   /** From due to start, of a worker that nothing disturbs. */
@@ -17,6 +19,8 @@ export interface Promises {
   quietMs: number;
   /** From the end of a disturbance until its worker starts jobs again. */
   recoveryMs: Record<Disturbance, number>;
+  /** How many sessions a worker opens one after the other until it starts jobs again: what they take comes on top. */
+  sessions: number;
 }
 
 /** Why a worker may be late. "block": a job keeps its event loop busy. "down": its process is gone. "quarantine": it runs a suspect. */
@@ -51,6 +55,9 @@ export interface Claim {
 
 /** The database's clock is the machine's, but our entries are cut to whole ms. */
 export const clockMs = 2;
+
+/** A look at the machine's pace counts for this long, in ms. */
+const paceEveryMs = 1_000;
 
 /** A history with its indexes. */
 export class Study {
@@ -118,6 +125,12 @@ export class Study {
     return this.of("fault").filter(
       ({ target, kind }) => (target === name || target === "server") && kind !== "lock row",
     );
+  }
+
+  /** The longest that a fresh session took on this machine between two moments, or just before; 0 if nothing is known. */
+  slowestSession(from: number, to: number): number {
+    const near = this.of("paced").filter(({ at, ms }) => at <= to && at + ms + paceEveryMs >= from);
+    return Math.max(0, ...near.map(({ ms }) => ms));
   }
 
   /** All that may make a worker late, in the order of time. */
