@@ -17,7 +17,8 @@ const mostPrinted = 5;
 
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 
-process.once("disconnect", () => process.exit(1)); // one of several ends with whoever started them
+const orphaned = () => process.exit(1);
+process.once("disconnect", orphaned); // one of several ends with whoever started them
 const argv = process.argv.slice(2);
 let options: ChaosOptions;
 try {
@@ -27,6 +28,7 @@ try {
   process.exit(2);
 }
 process.exitCode = await run(options);
+process.off("disconnect", orphaned);
 if (process.connected) process.disconnect();
 
 async function run(given: ChaosOptions): Promise<number> {

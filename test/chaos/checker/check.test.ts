@@ -433,6 +433,24 @@ test("what the machine takes for a session is added to what a worker may take, t
   expect(late(100)).toEqual(["L3"]);
 });
 
+test("a worker that runs a suspect alone starts nothing else, also if it has stopped since and left no registration", () => {
+  const waits = (crashes: number) => {
+    const story = new Story();
+    story.wish("50", 3_000, { does: "sleep", ms: 2_000 });
+    for (let attempt = 1; attempt <= crashes; attempt += 1)
+      story.attempt("50", attempt, "crashed", 3_000 + attempt * 10, 3_005 + attempt * 10, 1);
+    story.started("50", 3, 14_000, 2);
+    story.ended("50", 3, 16_000, 2, "returned");
+    story.attempt("50", 3, "completed", 13_990, 16_010, 2);
+    story.rowOf("50", "completed").worker = "gone";
+    story.job("50", "completed", { attempt: 3, crashCount: crashes, startedAt: 13_990, finishedAt: 16_010 });
+    story.probe("110", 14_050, 16_050, "worker-2");
+    return broken(story).map(({ id }) => id);
+  };
+  expect(waits(2)).not.toContain("L3");
+  expect(waits(1)).toContain("L3");
+});
+
 test("who was cut off when its lease ran out may be declared dead much later, if nobody could before", () => {
   const story = new Story();
   story.say(13_500, 0, { event: "fault", kind: "hole", target: "worker-2", from: 13_500, to: 14_000, proof: "" });
@@ -441,17 +459,23 @@ test("who was cut off when its lease ran out may be declared dead much later, if
 });
 
 test("a job that waits while others keep all slots busy is not late, one that waits for nothing is", () => {
-  const finished = (ms: number) => {
+  const finished = (neighbours: number) => {
     const story = new Story();
-    story.wish("30", 19_900, { does: "ignore", ms });
-    story.started("30", 1, 31_000, 2);
-    story.ended("30", 1, 31_100, 2, "returned");
-    story.job("30", "completed", { attempt: 1, startedAt: 30_990, finishedAt: 31_110, token: token("30", 1) });
-    story.final.stats.completed += 1;
+    story.entries.find(({ event }) => event === "quiet")!.at = 31_200;
+    story.entries.find(({ event }) => event === "over")!.at = 32_000;
+    const run = (id: string, from: number, to: number) => {
+      story.wish(id, 19_900, { does: "ignore" });
+      story.started(id, 1, from, 2);
+      story.ended(id, 1, to - 10, 2, "returned");
+      story.job(id, "completed", { attempt: 1, startedAt: from - 10, finishedAt: to, token: token(id, 1) });
+      story.final.stats.completed += 1;
+    };
+    run("30", 31_000, 31_110);
+    for (let one = 0; one < neighbours; one += 1) run(String(40 + one), 20_100, 29_000);
     return broken(story).map(({ id }) => id);
   };
   expect(finished(0)).toEqual(["L1"]);
-  expect(finished(20_000)).toEqual([]); // over sixteen slots: 1.25 s
+  expect(finished(4)).toEqual([]); // four times 8.9 s over sixteen slots
 });
 
 test("a process that stood still between claim and start begins while another does the job of its key", () => {

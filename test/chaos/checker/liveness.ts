@@ -74,18 +74,35 @@ export const livenessInvariants: Invariant[] = [
   },
 ];
 
+/** What keeps all slots of a worker from other jobs. */
+const takesAll = new Set<Disturbance>(["quarantine", "block", "down", "stall"]);
+
 /**
- * What is left to do at a moment, in ms of all slots together: jobs that wait for others that take their time are not late. Whoever
- * blocks the event loop holds every slot of its worker.
+ * What was left to do when calm came, in ms of all workers together: jobs that wait for others that take their time are not late. A
+ * run takes one slot, and what keeps a worker from others takes all of them.
  */
-function workLeftMs(study: Study, at: number): number {
-  const { slots } = study.promises;
-  const workers = new Set(study.of("probed").map(({ worker }) => worker)).size;
-  const left = study.final.jobs.reduce((sum, { ref, finishedAt }) => {
-    const wish = finishedAt !== null && finishedAt > at ? study.wishes.get(ref ?? "") : undefined;
-    return sum + (wish?.ms ?? 0) * (wish?.does === "block" ? slots : 1);
-  }, 0);
-  return left / (slots * Math.max(workers, 1));
+function workLeftMs(study: Study, calmAt: number): number {
+  const workers = [...new Set(study.of("probed").map(({ worker }) => worker))];
+  const endsAt = Math.min(study.momentOf("quiet"), study.momentOf("over"));
+  const runs = study.of("started").map(({ id, token, at }) => ({
+    from: at,
+    to: study.ends.get(`${id} ${token}`)?.at ?? at,
+  }));
+  const runsMs = runs.reduce(
+    (sum, { from, to }) => sum + Math.max(0, Math.min(to, endsAt) - Math.max(from, calmAt)),
+    0,
+  );
+  let keptMs = 0;
+  for (const worker of workers) {
+    let until = calmAt;
+    for (const { kind, from, to } of study.disturbancesOf(worker)) {
+      if (!takesAll.has(kind)) continue;
+      const end = Math.min(to, endsAt);
+      keptMs += Math.max(0, end - Math.max(from, until));
+      until = Math.max(until, end);
+    }
+  }
+  return (runsMs / study.promises.slots + keptMs) / Math.max(workers.length, 1);
 }
 
 /** How long a process that starts may wait for the database, or one that stops may take before it is killed, in ms. */

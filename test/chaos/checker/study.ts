@@ -74,6 +74,8 @@ export class Study {
   /** By job. */
   readonly attempts: ReadonlyMap<string, FinalAttempt[]>;
   readonly #nameOfPid: ReadonlyMap<number, string>;
+  /** By registration. */
+  readonly #pidOfWorker: Map<string, number>;
   readonly #exits: ReadonlyMap<number, EntryOf<"exited">>;
   readonly #disturbances = new Map<string, Window[]>();
 
@@ -93,6 +95,14 @@ export class Study {
     this.#exits = new Map(this.of("exited").map((exit) => [exit.pid, exit]));
     this.attempts = Map.groupBy(history.final.attempts, ({ id }) => id);
     this.claims = claimsOf(history.final);
+    this.#pidOfWorker = new Map(history.final.workers.map(({ id, pid }) => [id, pid]));
+    // Who stopped in order took its registration along; its jobs tell who it was.
+    for (const [id, claims] of this.claims) {
+      for (const { worker, token } of claims) {
+        const start = this.starts.get(id)?.find((one) => one.token === token);
+        if (worker !== null && start) this.#pidOfWorker.set(worker, start.pid);
+      }
+    }
   }
 
   get promises(): Promises {
@@ -160,7 +170,7 @@ export class Study {
     for (const claims of this.claims.values()) {
       let crashes = 0;
       for (const { ending, worker, startedAt, endedAt } of claims) {
-        const pid = worker === null ? undefined : this.workers.get(worker)?.pid;
+        const pid = worker === null ? undefined : this.#pidOfWorker.get(worker);
         // A suspect first waits until all others have ended (docs/decisions/0007), and nothing is claimed meanwhile.
         if (crashes >= 2 && pid !== undefined && pids.has(pid))
           windows.push({ kind: "quarantine", from: startedAt, to: endedAt });
