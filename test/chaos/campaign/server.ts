@@ -164,7 +164,7 @@ export class CampaignServer implements AsyncDisposable {
     }
     await rm(join(to, "postmaster.pid"), { force: true });
     await writeOver(join(to, "standby.signal"), from, "");
-    const { username, password, port } = new URL(this.#primary.url);
+    const { username, password, port } = new URL(this.url);
     await appendFile(
       join(to, "postgresql.conf"),
       `primary_conninfo = 'host=127.0.0.1 port=${port} user=${username} password=${password} application_name=standby'\n`,

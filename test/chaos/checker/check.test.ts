@@ -451,6 +451,22 @@ test("a worker that runs a suspect alone starts nothing else, also if it has sto
   expect(waits(1)).toContain("L3");
 });
 
+test("a handler that returns after it was told to stop may have been given up on, one that had returned before may not", () => {
+  const verdict = (toldAt: number) => {
+    const story = new Story();
+    story.say(toldAt, 2, { event: "aborted", id: "5", token: token("5", 1), reason: "LEASE_LOST" });
+    story.rowOf("5", "error").ending = "interrupted";
+    story.entries.find((entry) => entry.event === "ended" && entry.id === "5")!.at = 9_020;
+    Object.assign(
+      story.entries.find((entry) => entry.event === "ended" && entry.id === "5")!,
+      { how: "returned" },
+    );
+    return broken(story).map(({ id }) => id);
+  };
+  expect(verdict(9_015)).not.toContain("S7");
+  expect(verdict(9_025)).toContain("S7");
+});
+
 test("who was cut off when its lease ran out may be declared dead much later, if nobody could before", () => {
   const story = new Story();
   story.say(13_500, 0, { event: "fault", kind: "hole", target: "worker-2", from: 13_500, to: 14_000, proof: "" });

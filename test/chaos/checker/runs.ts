@@ -175,12 +175,13 @@ function claimOf(study: Study, id: string, token: string): Claim | undefined {
 function unexplainedRuns(study: Study): string[] {
   const found: string[] = [];
   const asked = new Set(study.of("cancel asked").map(({ id }) => id));
-  const told = new Set(study.of("aborted").map(({ id, token }) => `${id} ${token}`));
+  const toldAt = new Map(study.of("aborted").map(({ id, token, at }) => [`${id} ${token}`, at]));
   const hasStarted = (id: string, token: string | null) => study.starts.get(id)?.some((start) => start.token === token);
   for (const [id, claims] of study.claims) {
     const does = study.wishes.get(study.jobs.get(id)?.[0]?.ref ?? "")?.does;
     for (const { token, ending, startedAt, endedAt, worker } of claims) {
       const end = study.ends.get(`${id} ${token}`);
+      const told = toldAt.get(`${id} ${token}`);
       const hasReturned = end?.how === "returned" && end.at < endedAt - clockMs;
       const owner = worker === null ? undefined : study.workers.get(worker);
       const isExplained = {
@@ -194,7 +195,8 @@ function unexplainedRuns(study: Study): string[] {
         snoozed: does === "snooze",
         cancelled: asked.has(id),
         // Handed back before it began, or while its handler was told to stop.
-        interrupted: !hasReturned && (told.has(`${id} ${token}`) || !hasStarted(id, token)),
+        // Who is told and does not mind is given up on, and may return long before that can be written.
+        interrupted: told === undefined ? !hasReturned && !hasStarted(id, token) : !hasReturned || end.at > told,
       }[ending];
       if (!isExplained) found.push(`job ${id}: its claim ${token} ended as ${ending}, and nothing explains that`);
     }
