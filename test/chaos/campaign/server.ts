@@ -42,7 +42,7 @@ export class CampaignServer implements AsyncDisposable {
   }
 
   /** Starts one; `fills`: its database lies on a small disk that can be full, if the system allows that. */
-  static async start({ fills }: { fills: boolean }): Promise<CampaignServer> {
+  static async start({ fills = false }: { fills?: boolean } = {}): Promise<CampaignServer> {
     const primary = await startEmbedded({ durable: true, settings });
     const server = new CampaignServer(primary, "chaos");
     try {
