@@ -17,8 +17,7 @@ const mostPrinted = 5;
 
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 
-const orphaned = () => process.exit(1);
-process.once("disconnect", orphaned); // one of several ends with whoever started them
+process.once("disconnect", () => process.exit(1)); // one of several ends with whoever started them
 const argv = process.argv.slice(2);
 let options: ChaosOptions;
 try {
@@ -27,9 +26,8 @@ try {
   process.stderr.write(`${(error as Error).message}\n${usage}\n`);
   process.exit(2);
 }
-process.exitCode = await run(options);
-process.off("disconnect", orphaned);
-if (process.connected) process.disconnect();
+// Not by leaving the loop to end: a socket that was reset in a fault may keep it alive, long after the verdict.
+process.exit(await run(options));
 
 async function run(given: ChaosOptions): Promise<number> {
   const [seed = 1, ...others] = given.seeds;
