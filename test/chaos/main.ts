@@ -1,7 +1,11 @@
-/** `pnpm chaos`: runs a fault campaign, says what came of it in a line, and ends with 1 if an invariant was broken. */
+/** `pnpm chaos`: runs fault campaigns, says what came of each in a line, and ends with 1 if an invariant was broken. */
+import { fork } from "node:child_process";
+import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
 import { runCampaign } from "./campaign/campaign.ts";
-import { type ChaosOptions, readOptions, replayOf, usage } from "./options.ts";
+import { type ChaosOptions, fileFor, readOptions, replayOf, usage } from "./options.ts";
 import { figuresOf, lineOf } from "./report/figures.ts";
 import { pageOf } from "./report/page.ts";
 import { builds, control } from "./sabotage/builds.ts";
@@ -13,15 +17,48 @@ const mostPrinted = 5;
 
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 
+process.once("disconnect", () => process.exit(1)); // one of several ends with whoever started them
+const argv = process.argv.slice(2);
 let options: ChaosOptions;
 try {
-  options = readOptions(process.argv.slice(2));
+  options = readOptions(argv);
 } catch (error) {
   process.stderr.write(`${(error as Error).message}\n${usage}\n`);
   process.exit(2);
 }
-process.exitCode =
-  options.sabotage === undefined ? await campaign(options) : await sabotage(options.sabotage, options.seed);
+// Not by leaving the loop to end: a socket that was reset in a fault may keep it alive, long after the verdict.
+process.exit(await run(options));
+
+async function run(given: ChaosOptions): Promise<number> {
+  const [seed = 1, ...others] = given.seeds;
+  if (given.sabotage !== undefined) return sabotage(given.sabotage, seed);
+  return others.length === 0 ? campaign(seed, given) : sideBySide(given);
+}
+
+/**
+ * Runs the campaigns of several seeds at once, each in a process of its own; answers 0 if every invariant of each was kept. Nearly
+ * all of a campaign is waiting, so they take as long as one of them.
+ */
+async function sideBySide({ seeds, report, json }: ChaosOptions): Promise<number> {
+  const codes = await Promise.all(
+    seeds.map(async (seed) => {
+      const own = ["--seed", `${seed}`];
+      if (report !== undefined) own.push("--report", fileFor(seed, report));
+      if (json !== undefined) own.push("--json", fileFor(seed, json));
+      const child = fork(fileURLToPath(import.meta.url), [...argv, ...own], {
+        stdio: ["ignore", "pipe", "pipe", "ipc"],
+      });
+      for (const stream of [child.stdout!, child.stderr!])
+        createInterface({ input: stream }).on("line", (line) => say(`[${seed}] ${line}`));
+      const [code] = (await once(child, "close")) as [number | null];
+      if (code !== 0 && code !== 1) say(`[${seed}] came to no verdict`);
+      return code;
+    }),
+  );
+  const kept = codes.filter((code) => code === 0).length;
+  say(`${kept} of ${seeds.length} campaigns kept every invariant`);
+  return kept === seeds.length ? 0 : 1;
+}
 
 /** Runs sabotaged builds, all or some by name; answers 0 if each was caught, and the build as it is was not. */
 async function sabotage(names: string, seed: number): Promise<number> {
@@ -42,10 +79,10 @@ async function sabotage(names: string, seed: number): Promise<number> {
   return failures === 0 ? 0 : 1;
 }
 
-async function campaign(given: ChaosOptions): Promise<number> {
-  const replay = replayOf(given);
+async function campaign(seed: number, given: ChaosOptions): Promise<number> {
+  const replay = replayOf(seed, given);
   say(replay);
-  const result = await runCampaign({ ...given, say });
+  const result = await runCampaign({ ...given, seed, say });
   if (given.report !== undefined) await writeFile(given.report, pageOf(result, replay));
   if (given.json !== undefined) await writeFile(given.json, JSON.stringify(result));
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { readOptions, replayOf } from "./options.ts";
+import { fileFor, readOptions, replayOf } from "./options.ts";
 
 test("the line that repeats a run gives its options again", () => {
   const given = [
@@ -7,16 +7,31 @@ test("the line that repeats a run gives its options again", () => {
     "7",
     "--minutes",
     "0.5",
-    "--promote",
     "--no-pooler",
+    "--no-disk",
     "--only",
     "cut at commit,kill",
     "--rate",
     "80",
   ];
-  const line = replayOf(readOptions(given));
-  expect(line).toBe('pnpm chaos --seed 7 --minutes 0.5 --rate 80 --only "cut at commit,kill" --promote --no-pooler');
-  expect(replayOf(readOptions([]))).toBe("pnpm chaos --seed 1 --minutes 1");
+  const line = replayOf(7, readOptions(given));
+  expect(line).toBe('pnpm chaos --seed 7 --minutes 0.5 --rate 80 --only "cut at commit,kill" --no-pooler --no-disk');
+  expect(replayOf(1, readOptions([]))).toBe("pnpm chaos --seed 1 --minutes 1");
+});
+
+test("a promotion is part of every campaign that does not leave it out", () => {
+  expect(readOptions([]).promotes).toBe(true);
+  expect(readOptions(["--only", "kill,promote"]).promotes).toBe(true);
+  expect(readOptions(["--only", "kill"]).promotes).toBe(false);
+  expect(replayOf(1, readOptions(["--no-promote"]))).toBe("pnpm chaos --seed 1 --minutes 1 --no-promote");
+});
+
+test("several seeds are several campaigns, each with files of its own", () => {
+  expect(readOptions(["--seed", "1..3"]).seeds).toEqual([1, 2, 3]);
+  expect(readOptions(["--seed", "7"]).seeds).toEqual([7]);
+  expect(fileFor(2, "reports/page.html")).toBe("reports/page-2.html");
+  for (const seed of ["3..1", "1..11", "1..", "..", "1..2..3"])
+    expect(() => readOptions(["--seed", seed]), seed).toThrow("--seed must be");
 });
 
 test("what makes no campaign is refused in words", () => {

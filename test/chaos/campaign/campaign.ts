@@ -13,7 +13,8 @@ import { Proxy } from "../network/proxy.ts";
 import { doFault, type Victims } from "./faults.ts";
 import { Member } from "./member.ts";
 import { Prober } from "./prober.ts";
-import { promisesFor } from "./promises.ts";
+import { watchPace } from "./pace.ts";
+import { promisesFor, slots } from "./promises.ts";
 import { type PlannedFault, type PlannedKind, planFaults } from "./schedule.ts";
 import { CampaignServer } from "./server.ts";
 import { canSkew, skewed } from "./skew.ts";
@@ -28,12 +29,14 @@ export interface CampaignOptions {
   leaseMs?: number;
   /** Only these faults; all if not given. */
   only?: readonly PlannedKind[] | undefined;
-  /** With a standby that is promoted in the middle of the storm. */
+  /** With a standby that is promoted in the middle of the storm; true if not given, and if `only` allows it. */
   promotes?: boolean;
   /** A second producer goes through PgBouncer in transaction mode; if not given, where it is installed. */
   pools?: boolean | undefined;
   /** A worker lives an hour ahead and a producer an hour behind; if not given, where libfaketime is installed. */
   skews?: boolean | undefined;
+  /** The database's disk is full now and then; if not given, where a small one can be mounted. */
+  fills?: boolean | undefined;
   say?: (line: string) => void;
 }
 
@@ -52,6 +55,8 @@ const clocks: Record<string, NodeJS.ProcessEnv> = { "worker-2": skewed(3_600), "
 
 /** How long a process may take to begin, in ms. */
 const beginMs = 60_000;
+/** What is left to do when calm comes may take this long on top, in ms; the checker counts what it should take. */
+const longestBacklogMs = 60_000;
 /** How long there are only probes in the end, in ms. */
 const quietMs = 4_000;
 /** Producers go on this long into the calm, in ms. */
@@ -62,7 +67,8 @@ const producersStayMs = 1_500;
  * has to come to its end; and the verdicts of the checker. Leaves nothing behind, but what it answers.
  */
 export async function runCampaign(options: CampaignOptions): Promise<CampaignResult> {
-  const { seed, minutes, workers = 2, jobsPerSecond = 25, leaseMs = 3_000, only, promotes = false } = options;
+  const { seed, minutes, workers = 2, jobsPerSecond = 25, leaseMs = 3_000, only } = options;
+  const { promotes = only?.includes("promote") ?? true, fills = only?.includes("disk full") ?? true } = options;
   const { pools = findPgBouncer() !== undefined, skews = canSkew(), say = () => {} } = options;
   const stormMs = minutes * 60_000;
   await using cleanup = new AsyncDisposableStack();
@@ -72,11 +78,12 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
   const ledger = new LedgerFile(folder, "campaign");
   cleanup.defer(() => ledger.close());
 
-  const server = cleanup.use(await CampaignServer.start());
+  const server = cleanup.use(await CampaignServer.start({ fills }));
   await migrate({ connectionString: server.url });
   await server.pool.query(applicationTables);
   if (promotes) await server.addStandby();
-  say(`PostgreSQL ${server.version}${promotes ? " with a synchronous standby" : ""}`);
+  const [standby, disk] = [promotes && " with a synchronous standby", server.hasSmallDisk && " on a small disk"];
+  say(`PostgreSQL ${server.version}${standby || ""}${disk || ""}`);
 
   const proxies = new Map<string, Proxy>();
   const proxyFor = async (name: string, target = () => server.address) => {
@@ -102,7 +109,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
   for (const name of workerNames) {
     const databaseUrl = await proxyFor(name);
     const pollMs = 10_000; // long, so that a lost wake-up shows
-    add(name, "worker-main.ts", () => ({ name, databaseUrl, ledger: folder, leaseMs, pollMs, concurrency: 8 }));
+    add(name, "worker-main.ts", () => ({ name, databaseUrl, ledger: folder, leaseMs, pollMs, concurrency: slots }));
     const random = randomFrom(seed * 31 + probers.size);
     probers.set(name, new Prober({ worker: name, pool: () => server.pool, ledger, random }));
   }
@@ -131,6 +138,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
   }
   await allReady(members);
   const stalls = cleanup.use(watchForStalls(ledger));
+  const pace = cleanup.use(watchPace(() => server.url, ledger));
   for (const prober of probers.values()) prober.start();
   say(`${members.size} processes are ready${skews ? ", one an hour ahead and one an hour behind" : ""}`);
 
@@ -142,6 +150,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
     others: [...producers, ...lockers, "api"],
     hasStandby: promotes,
     hasPooler: pooler !== undefined,
+    hasSmallDisk: server.hasSmallDisk,
     only,
   });
   const victims: Victims = { server, members, proxies, ledger, restartPooler: pooler?.restart };
@@ -155,7 +164,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
   await Promise.all([...producers, ...lockers].map((name) => members.get(name)!.end("stop")));
 
   const promises = promisesFor(leaseMs);
-  const unfinished = await untilFinal(server, promises.finalWithinMs);
+  const unfinished = await untilFinal(server, promises.finalWithinMs + longestBacklogMs);
   ledger.write({ event: "quiet" });
   say(
     unfinished === 0 ? "quiet: every job is final" : `quiet: ${unfinished} jobs are not final, though they should be`,
@@ -165,6 +174,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
   await server.pool.query("select 1"); // what the last of them wrote is there
   ledger.write({ event: "over" });
   stalls[Symbol.dispose]();
+  await pace[Symbol.asyncDispose]();
 
   await sleep(200);
   const state = await readFinalState(server.pool);

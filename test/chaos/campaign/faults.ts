@@ -93,6 +93,13 @@ async function act(fault: PlannedFault, victims: Victims): Promise<Done> {
       await server.promote();
       for (const proxy of victims.proxies.values()) proxy.resetAll(); // what moves an address cuts what stood there
       return done("the standby takes writes");
+    case "disk full": {
+      const errorsBefore = server.spaceErrors;
+      const makeRoom = await server.fillDisk();
+      await sleep(forMs);
+      await makeRoom();
+      return done(`${server.spaceErrors - errorsBefore} statements found no space`);
+    }
     case "pooler killed":
       await victims.restartPooler?.(forMs);
       return done("the pooler is back");

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { planFaults, type ScheduleOptions } from "./schedule.ts";
+import { type PlannedKind, planFaults, type ScheduleOptions } from "./schedule.ts";
 
 const options: ScheduleOptions = {
   seed: 1,
@@ -9,6 +9,7 @@ const options: ScheduleOptions = {
   others: ["producer-1", "locker-1", "api"],
   hasStandby: true,
   hasPooler: true,
+  hasSmallDisk: true,
 };
 
 test("one seed gives one schedule, another another", () => {
@@ -18,14 +19,15 @@ test("one seed gives one schedule, another another", () => {
 
 test("two minutes meet every kind, one promotion among them, and nothing after the storm", () => {
   const plan = planFaults(options);
-  expect(new Set(plan.map(({ kind }) => kind)).size).toBe(21);
+  expect(new Set(plan.map(({ kind }) => kind)).size).toBe(22);
   expect(plan.filter(({ kind }) => kind === "promote")).toHaveLength(1);
   expect(plan.every(({ atMs }) => atMs >= 0 && atMs < options.stormMs)).toBe(true);
 });
 
-test("without a standby nothing is promoted, without a pooler none is killed", () => {
-  const kinds = new Set(planFaults({ ...options, hasStandby: false, hasPooler: false }).map(({ kind }) => kind));
-  expect(kinds.has("promote") || kinds.has("pooler killed")).toBe(false);
+test("without a standby nothing is promoted, without a pooler none is killed, without a small disk none is full", () => {
+  const plan = planFaults({ ...options, hasStandby: false, hasPooler: false, hasSmallDisk: false });
+  const kinds = new Set(plan.map(({ kind }) => kind));
+  expect(["promote", "pooler killed", "disk full"].filter((kind) => kinds.has(kind as PlannedKind))).toEqual([]);
 });
 
 test("only what was asked for", () => {
@@ -36,7 +38,9 @@ test("only what was asked for", () => {
 test("the server is not taken down while it is down, nor a process hit twice at once", () => {
   for (let seed = 1; seed <= 20; seed += 1) {
     const plan = planFaults({ ...options, seed });
-    const ofServer = plan.filter(({ kind }) => kind === "crash" || kind === "restart" || kind === "promote");
+    const ofServer = plan.filter(
+      ({ kind }) => kind === "crash" || kind === "restart" || kind === "promote" || kind === "disk full",
+    );
     for (const [place, fault] of ofServer.entries()) {
       const next = ofServer[place + 1];
       if (next) expect(next.atMs - fault.atMs - fault.forMs).toBeGreaterThan(2_000);

@@ -26,6 +26,7 @@ export interface ScheduleOptions {
   others: readonly string[];
   hasStandby: boolean;
   hasPooler: boolean;
+  hasSmallDisk: boolean;
   /** Only these kinds; all if not given. */
   only?: readonly PlannedKind[] | undefined;
 }
@@ -51,6 +52,7 @@ const weights: Record<PlannedKind, number> = {
   restart: 1,
   promote: 0, // once, in the middle
   "pooler killed": 1,
+  "disk full": 1,
   poison: 1,
   block: 2,
 };
@@ -61,7 +63,7 @@ export const plannedKinds = Object.keys(weights) as PlannedKind[];
 const meanGapMs = 1_200;
 
 /** Kinds that concern everybody: while one lasts, and until its clients are back, there is no second. */
-const ofTheServer = new Set<PlannedKind>(["crash", "restart", "promote"]);
+const ofTheServer = new Set<PlannedKind>(["crash", "restart", "promote", "disk full"]);
 const serverRestMs = 4_000;
 
 /** What happens when, all of it from the seed: the same options give the same schedule. */
@@ -69,7 +71,10 @@ export function planFaults(options: ScheduleOptions): PlannedFault[] {
   const { seed, stormMs, only } = options;
   const random = randomFrom(seed);
   const allowed = (kind: PlannedKind) =>
-    (!only || only.includes(kind)) && (kind !== "pooler killed" || options.hasPooler) && kind !== "promote";
+    (!only || only.includes(kind)) &&
+    (kind !== "pooler killed" || options.hasPooler) &&
+    (kind !== "disk full" || options.hasSmallDisk) &&
+    kind !== "promote";
   const deck = Object.entries(weights).flatMap(([kind, weight]) =>
     allowed(kind as PlannedKind) ? Array.from({ length: weight }, () => kind as PlannedKind) : [],
   );
@@ -141,6 +146,8 @@ function draw(kind: PlannedKind, atMs: number, options: ScheduleOptions, random:
     case "restart":
     case "promote":
       return plan("server", 0);
+    case "disk full":
+      return plan("server", between(1_000, 3_000));
     case "pooler killed":
       return plan("pooler", between(0, 1_000));
     case "poison":

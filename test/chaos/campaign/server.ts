@@ -1,12 +1,13 @@
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { appendFile, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { appendFile, mkdir, readdir, rm, symlink, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { type PostgresServer, startEmbedded } from "@hark/test/database";
 import pg from "pg";
 import { eventually } from "../../support/eventually.ts";
 import type { Address } from "../network/proxy.ts";
+import { SmallDisk } from "./disk.ts";
 
 /** How long a standby may take to catch up, or to take over, in ms. */
 const standbyMs = 30_000;
@@ -20,13 +21,17 @@ const settings = {
   wal_retrieve_retry_interval: "200ms",
 };
 
-/** The PostgreSQL of a campaign: one server, and a synchronous standby where a promotion is due. */
+/** Where on its disk a server's tablespace lies. */
+const spaceOn = (disk: SmallDisk) => join(disk.directory, "space");
+
+/** The PostgreSQL of a campaign: one server, a synchronous standby where a promotion is due, small disks where one shall be full. */
 export class CampaignServer implements AsyncDisposable {
   readonly database: string;
   readonly #login: string;
   #primary: PostgresServer;
   #standby: PostgresServer | undefined;
   readonly #servers: PostgresServer[];
+  readonly #disks = new Map<PostgresServer, SmallDisk>();
   #pool: pg.Pool | undefined;
 
   private constructor(primary: PostgresServer, database: string) {
@@ -36,14 +41,42 @@ export class CampaignServer implements AsyncDisposable {
     this.database = database;
   }
 
-  static async start(): Promise<CampaignServer> {
+  /** Starts one; `fills`: its database lies on a small disk that can be full, if the system allows that. */
+  static async start({ fills = false }: { fills?: boolean } = {}): Promise<CampaignServer> {
     const primary = await startEmbedded({ durable: true, settings });
     const server = new CampaignServer(primary, "chaos");
-    const client = new pg.Client({ connectionString: primary.url });
+    try {
+      await server.#makeDatabase(fills);
+      return server;
+    } catch (error) {
+      await server[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async #makeDatabase(fills: boolean): Promise<void> {
+    const space = fills ? await this.#mountDisk(this.#primary) : undefined;
+    const client = new pg.Client({ connectionString: this.#login });
     await client.connect();
-    await client.query(`create database ${pg.escapeIdentifier(server.database)}`);
-    await client.end();
-    return server;
+    try {
+      const name = pg.escapeIdentifier(this.database);
+      if (space !== undefined) {
+        await client.query(`create tablespace small location ${pg.escapeLiteral(space)}`);
+        await client.query(`create database ${name} tablespace small`);
+      } else await client.query(`create database ${name}`);
+    } finally {
+      await client.end();
+    }
+  }
+
+  /** Answers where on a new disk of its own a server may keep a tablespace; undefined if there is no such disk to be had. */
+  async #mountDisk(owner: PostgresServer): Promise<string | undefined> {
+    const disk = await SmallDisk.mount(dirname(owner.directory));
+    if (!disk) return undefined;
+    this.#disks.set(owner, disk);
+    await mkdir(spaceOn(disk), { mode: 0o700 });
+    await giveTo(join(owner.directory, "data"), spaceOn(disk));
+    return spaceOn(disk);
   }
 
   get version(): string {
@@ -53,6 +86,18 @@ export class CampaignServer implements AsyncDisposable {
   /** Where the server is that takes writes, or will. */
   get address(): Address {
     return { host: "127.0.0.1", port: this.#primary.port };
+  }
+
+  /** Whether its disk can be full. */
+  get hasSmallDisk(): boolean {
+    return this.#disks.has(this.#primary);
+  }
+
+  /** Leaves no byte on the disk of the server that takes writes; answers how to make room again. */
+  async fillDisk(): Promise<() => Promise<void>> {
+    const disk = this.#disks.get(this.#primary);
+    if (!disk) throw new Error("the server has no small disk that could be full");
+    return disk.fill();
   }
 
   /** The campaign's database, straight. */
@@ -111,6 +156,7 @@ export class CampaignServer implements AsyncDisposable {
       await client.query("select pg_backup_start('chaos', true)");
       await rm(to, { recursive: true });
       await promisify(execFile)("cp", ["-a", from, to]);
+      await this.#copySpace(standby, to);
       const { rows } = await client.query<{ labelfile: string }>("select labelfile from pg_backup_stop(false)");
       await writeOver(join(to, "backup_label"), from, rows[0]!.labelfile);
     } finally {
@@ -134,6 +180,20 @@ export class CampaignServer implements AsyncDisposable {
     await eventually(isInStep, { withinMs: standbyMs, what: "the standby in step", everyMs: 50 });
   }
 
+  /** The copy's link to a tablespace leads to the primary's disk: gives the standby a copy on its own. */
+  async #copySpace(standby: PostgresServer, data: string): Promise<void> {
+    const disk = this.#disks.get(this.#primary);
+    if (!disk) return;
+    const space = await this.#mountDisk(standby);
+    if (space === undefined) throw new Error("a second small disk could not be mounted");
+    await promisify(execFile)("cp", ["-a", `${spaceOn(disk)}/.`, space]);
+    const links = join(data, "pg_tblspc");
+    for (const link of await readdir(links)) {
+      await rm(join(links, link));
+      await symlink(space, join(links, link));
+    }
+  }
+
   /** The primary dies, and the standby takes its place; answers when that takes writes. */
   async promote(): Promise<void> {
     const standby = this.#standby;
@@ -153,9 +213,15 @@ export class CampaignServer implements AsyncDisposable {
     return this.#servers.map(({ logFile }) => readFileSync(logFile, "utf8")).join("\n");
   }
 
+  /** How many statements have failed so far because the disk was full. */
+  get spaceErrors(): number {
+    return this.log.split("No space left on device").length - 1;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     void this.#pool?.end().catch(() => {});
     await Promise.all(this.#servers.map((server) => server.stop()));
+    for (const disk of this.#disks.values()) await disk[Symbol.asyncDispose]();
   }
 
   async #takesWrites(): Promise<void> {
@@ -170,5 +236,10 @@ export class CampaignServer implements AsyncDisposable {
 /** Writes a file as whoever owns the cluster may read it: with the owner of another. */
 async function writeOver(file: string, ownersFile: string, text: string): Promise<void> {
   await writeFile(file, text);
+  await giveTo(ownersFile, file);
+}
+
+/** Makes a file or folder belong to whom another belongs to. */
+async function giveTo(ownersFile: string, file: string): Promise<void> {
   await promisify(execFile)("chown", [`--reference=${ownersFile}`, file]);
 }

@@ -220,10 +220,12 @@ const promises: Promises = {
   backoff: { baseMs: 200, factor: 2, capMs: 1_000, jitter: 0.1 },
   crashBudget: 3,
   finalWithinMs: 10_000,
+  slots: 8,
   rescueMs: 4_500,
   probeMs: 500,
   quietMs: 100,
   recoveryMs: new Proxy({} as Record<Disturbance, number>, { get: () => 1_000 }),
+  sessions: 3,
 };
 
 /** What a history breaks, by id. */
@@ -260,6 +262,14 @@ const bad: [id: string, what: string, spoil: (story: Story) => void][] = [
     "S5f",
     "a lower fence given later",
     (story) => story.say(3_500, 9, { event: "granted", key: "shelf", fence: "8", askedAt: 3_490 }),
+  ],
+  [
+    "S5f",
+    "a fence of the former timeline given after a promotion, though its number is higher",
+    (story) => {
+      story.say(3_100, 0, { event: "fault", kind: "promote", target: "server", from: 3_100, to: 3_200, proof: "" });
+      story.say(3_500, 9, { event: "granted", key: "shelf", fence: "11", askedAt: 3_490 });
+    },
   ],
   ["S6", "completed under a token that is not its last claim's", (story) => (story.jobOf("4").token = token("4", 1))],
   [
@@ -410,6 +420,78 @@ test("a probe is not late while its worker is disturbed, nor is a lease that a f
   story.final.workers[1]!.deadAt = 17_100;
   story.final.workers[1]!.expiresAt = 17_000;
   expect(broken(story)).toEqual([]);
+});
+
+test("what the machine takes for a session is added to what a worker may take, three times, and no more than that", () => {
+  const late = (paceMs: number) => {
+    const story = new Story();
+    story.say(14_000, 0, { event: "paced", ms: paceMs });
+    story.probe("110", 14_000, 14_900, "worker-2");
+    return broken(story).map(({ id }) => id);
+  };
+  expect(late(140)).toEqual([]);
+  expect(late(100)).toEqual(["L3"]);
+});
+
+test("a worker that runs a suspect alone starts nothing else, also if it has stopped since and left no registration", () => {
+  const waits = (crashes: number) => {
+    const story = new Story();
+    story.wish("50", 3_000, { does: "sleep", ms: 2_000 });
+    for (let attempt = 1; attempt <= crashes; attempt += 1)
+      story.attempt("50", attempt, "crashed", 3_000 + attempt * 10, 3_005 + attempt * 10, 1);
+    story.started("50", 3, 14_000, 2);
+    story.ended("50", 3, 16_000, 2, "returned");
+    story.attempt("50", 3, "completed", 13_990, 16_010, 2);
+    story.rowOf("50", "completed").worker = "gone";
+    story.job("50", "completed", { attempt: 3, crashCount: crashes, startedAt: 13_990, finishedAt: 16_010 });
+    story.probe("110", 14_050, 16_050, "worker-2");
+    return broken(story).map(({ id }) => id);
+  };
+  expect(waits(2)).not.toContain("L3");
+  expect(waits(1)).toContain("L3");
+});
+
+test("a handler that returns after it was told to stop may have been given up on, one that had returned before may not", () => {
+  const verdict = (toldAt: number) => {
+    const story = new Story();
+    story.say(toldAt, 2, { event: "aborted", id: "5", token: token("5", 1), reason: "LEASE_LOST" });
+    story.rowOf("5", "error").ending = "interrupted";
+    story.entries.find((entry) => entry.event === "ended" && entry.id === "5")!.at = 9_020;
+    Object.assign(
+      story.entries.find((entry) => entry.event === "ended" && entry.id === "5")!,
+      { how: "returned" },
+    );
+    return broken(story).map(({ id }) => id);
+  };
+  expect(verdict(9_015)).not.toContain("S7");
+  expect(verdict(9_025)).toContain("S7");
+});
+
+test("who was cut off when its lease ran out may be declared dead much later, if nobody could before", () => {
+  const story = new Story();
+  story.say(13_500, 0, { event: "fault", kind: "hole", target: "worker-2", from: 13_500, to: 14_000, proof: "" });
+  Object.assign(story.final.workers[1]!, { expiresAt: 16_000, deadAt: 23_000 });
+  expect(broken(story)).toEqual([]);
+});
+
+test("a job that waits while others keep all slots busy is not late, one that waits for nothing is", () => {
+  const finished = (neighbours: number) => {
+    const story = new Story();
+    story.entries.find(({ event }) => event === "quiet")!.at = 31_200;
+    story.entries.find(({ event }) => event === "over")!.at = 32_000;
+    const run = (id: string, from: number, to: number) => {
+      story.wish(id, 19_900, { does: "ignore" });
+      story.started(id, 1, from, 2);
+      story.ended(id, 1, to - 10, 2, "returned");
+      story.job(id, "completed", { attempt: 1, startedAt: from - 10, finishedAt: to, token: token(id, 1) });
+      story.final.stats.completed += 1;
+    };
+    run("30", 31_000, 31_110);
+    for (let one = 0; one < neighbours; one += 1) run(String(40 + one), 20_100, 29_000);
+    return broken(story).map(({ id }) => id);
+  };
+  expect(finished(0)).toEqual(["L1"]);
+  expect(finished(4)).toEqual([]); // four times 8.9 s over sixteen slots
 });
 
 test("a process that stood still between claim and start begins while another does the job of its key", () => {

@@ -175,12 +175,13 @@ function claimOf(study: Study, id: string, token: string): Claim | undefined {
 function unexplainedRuns(study: Study): string[] {
   const found: string[] = [];
   const asked = new Set(study.of("cancel asked").map(({ id }) => id));
-  const told = new Set(study.of("aborted").map(({ id, token }) => `${id} ${token}`));
+  const toldAt = new Map(study.of("aborted").map(({ id, token, at }) => [`${id} ${token}`, at]));
   const hasStarted = (id: string, token: string | null) => study.starts.get(id)?.some((start) => start.token === token);
   for (const [id, claims] of study.claims) {
     const does = study.wishes.get(study.jobs.get(id)?.[0]?.ref ?? "")?.does;
     for (const { token, ending, startedAt, endedAt, worker } of claims) {
       const end = study.ends.get(`${id} ${token}`);
+      const told = toldAt.get(`${id} ${token}`);
       const hasReturned = end?.how === "returned" && end.at < endedAt - clockMs;
       const owner = worker === null ? undefined : study.workers.get(worker);
       const isExplained = {
@@ -194,7 +195,8 @@ function unexplainedRuns(study: Study): string[] {
         snoozed: does === "snooze",
         cancelled: asked.has(id),
         // Handed back before it began, or while its handler was told to stop.
-        interrupted: !hasReturned && (told.has(`${id} ${token}`) || !hasStarted(id, token)),
+        // Who is told and does not mind is given up on, and may return long before that can be written.
+        interrupted: told === undefined ? !hasReturned && !hasStarted(id, token) : !hasReturned || end.at > told,
       }[ending];
       if (!isExplained) found.push(`job ${id}: its claim ${token} ended as ${ending}, and nothing explains that`);
     }
@@ -214,13 +216,16 @@ function hasLeft(study: Study, startedAt: number, endedAt: number): boolean {
 function unexplainedDeaths(study: Study): string[] {
   const { leaseMs } = study.promises;
   const found: string[] = [];
-  for (const { id, pid, deadAt } of study.workers.values()) {
+  for (const { id, pid, deadAt, expiresAt } of study.workers.values()) {
     if (deadAt === null) continue;
     const name = study.nameOf(pid);
     const exit = study.exitOf(pid);
     if (exit && exit.at <= deadAt) continue;
-    const hit = study.faultsOn(name).some(({ from, to }) => from <= deadAt && to + 2 * leaseMs >= deadAt);
-    if (!hit) found.push(`worker ${id} (${name}) was declared dead, and nothing was done to it`);
+    // Who was to declare it may have been hit as well: what counts is when the lease ran out.
+    const hit = study.faultsOn(name).some(({ from, to }) => from <= expiresAt && to + 2 * leaseMs >= expiresAt);
+    // A renewal is given up after a third of the lease: a machine that takes longer for a session keeps nobody's.
+    const isSlow = study.slowestSession(expiresAt - leaseMs, expiresAt) * 3 > leaseMs;
+    if (!hit && !isSlow) found.push(`worker ${id} (${name}) was declared dead, and nothing was done to it`);
   }
   return found;
 }

@@ -9,6 +9,8 @@ export interface Promises {
   crashBudget: number;
   /** From the calm until the last job is final. */
   finalWithinMs: number;
+  /** Jobs that one worker runs at once. */
+  slots: number;
   /** From a dead worker's end until its jobs are taken back. */
   rescueMs: number;
   /** From due to start, of a worker that nothing disturbs. */
@@ -17,6 +19,8 @@ export interface Promises {
   quietMs: number;
   /** From the end of a disturbance until its worker starts jobs again. */
   recoveryMs: Record<Disturbance, number>;
+  /** How many sessions a worker opens one after the other until it starts jobs again: what they take comes on top. */
+  sessions: number;
 }
 
 /** Why a worker may be late. "block": a job keeps its event loop busy. "down": its process is gone. "quarantine": it runs a suspect. */
@@ -52,6 +56,9 @@ export interface Claim {
 /** The database's clock is the machine's, but our entries are cut to whole ms. */
 export const clockMs = 2;
 
+/** A look at the machine's pace counts for this long, in ms. */
+const paceEveryMs = 1_000;
+
 /** A history with its indexes. */
 export class Study {
   readonly history: History;
@@ -67,6 +74,8 @@ export class Study {
   /** By job. */
   readonly attempts: ReadonlyMap<string, FinalAttempt[]>;
   readonly #nameOfPid: ReadonlyMap<number, string>;
+  /** By registration. */
+  readonly #pidOfWorker: Map<string, number>;
   readonly #exits: ReadonlyMap<number, EntryOf<"exited">>;
   readonly #disturbances = new Map<string, Window[]>();
 
@@ -86,6 +95,14 @@ export class Study {
     this.#exits = new Map(this.of("exited").map((exit) => [exit.pid, exit]));
     this.attempts = Map.groupBy(history.final.attempts, ({ id }) => id);
     this.claims = claimsOf(history.final);
+    this.#pidOfWorker = new Map(history.final.workers.map(({ id, pid }) => [id, pid]));
+    // Who stopped in order took its registration along; its jobs tell who it was.
+    for (const [id, claims] of this.claims) {
+      for (const { worker, token } of claims) {
+        const start = this.starts.get(id)?.find((one) => one.token === token);
+        if (worker !== null && start) this.#pidOfWorker.set(worker, start.pid);
+      }
+    }
   }
 
   get promises(): Promises {
@@ -120,6 +137,12 @@ export class Study {
     );
   }
 
+  /** The longest that a fresh session took on this machine between two moments, or just before; 0 if nothing is known. */
+  slowestSession(from: number, to: number): number {
+    const near = this.of("paced").filter(({ at, ms }) => at <= to && at + ms + paceEveryMs >= from);
+    return Math.max(0, ...near.map(({ ms }) => ms));
+  }
+
   /** All that may make a worker late, in the order of time. */
   disturbancesOf(name: string): readonly Window[] {
     const known = this.#disturbances.get(name) ?? this.#findDisturbances(name);
@@ -147,7 +170,7 @@ export class Study {
     for (const claims of this.claims.values()) {
       let crashes = 0;
       for (const { ending, worker, startedAt, endedAt } of claims) {
-        const pid = worker === null ? undefined : this.workers.get(worker)?.pid;
+        const pid = worker === null ? undefined : this.#pidOfWorker.get(worker);
         // A suspect first waits until all others have ended (docs/decisions/0007), and nothing is claimed meanwhile.
         if (crashes >= 2 && pid !== undefined && pids.has(pid))
           windows.push({ kind: "quarantine", from: startedAt, to: endedAt });

@@ -56,6 +56,7 @@ export type FaultKind =
   | "restart"
   | "promote"
   | "pooler killed"
+  | "disk full"
   /** Not ours: the machine stood still for a while. */
   | "stall";
 
@@ -93,6 +94,8 @@ export type Event =
   | { event: "ready"; name: string }
   /** `by`: the fault that ended it, or a job that was told to; undefined if it ended by itself. */
   | { event: "exited"; name: string; code: number | string; by: string | undefined }
+  /** What a fresh session that listens took, whatever Hark does: what the machine itself takes at that moment, in ms. */
+  | { event: "paced"; ms: number }
   | { event: "probed"; id: string; worker: string; dueAt: number }
   /** Everything is healed: from now on nothing is done to anybody. */
   | { event: "calm" }

@@ -1,4 +1,5 @@
 import { probesOf, rescuesOf, waitOf } from "../checker/liveness.ts";
+import { timelineOf } from "../checker/fences.ts";
 import { percentile } from "../checker/percentile.ts";
 import { type History, Study } from "../checker/study.ts";
 
@@ -18,8 +19,11 @@ export interface Figures {
   worstRescueMs: number;
   /** From due to start, when there was nothing else to do. */
   quiet: { probes: number; p50Ms: number; p99Ms: number };
-  /** Grants of locks. */
+  /** Grants of locks, and on how many timelines: two if there was a promotion. */
   grants: number;
+  timelines: number;
+  /** What a fresh session took on this machine, whatever Hark does. */
+  session: { p50Ms: number; p99Ms: number };
 }
 
 export function figuresOf(history: History): Figures {
@@ -39,6 +43,7 @@ export function figuresOf(history: History): Figures {
   const waits = probes
     .filter(({ dueAt }) => dueAt >= quietAt)
     .map(({ dueAt, startedAt }) => Math.round(startedAt - dueAt));
+  const pace = study.of("paced").map(({ ms }) => ms);
   return {
     acknowledged: study.of("enqueued").filter(({ status }) => status === "inserted").length,
     unanswered: study.of("unknown").length,
@@ -49,6 +54,8 @@ export function figuresOf(history: History): Figures {
     worstRescueMs: Math.round(Math.max(0, ...rescuesOf(study).map(({ tookMs }) => tookMs))),
     quiet: { probes: waits.length, p50Ms: percentile(waits, 0.5), p99Ms: percentile(waits, 0.99) },
     grants: study.of("granted").length,
+    timelines: new Set(study.of("granted").map(({ fence }) => timelineOf(fence))).size,
+    session: { p50Ms: percentile(pace, 0.5), p99Ms: percentile(pace, 0.99) },
   };
 }
 
@@ -59,6 +66,7 @@ function countsOf(words: string[]): Record<string, number> {
 /** The figures in one line. */
 export function lineOf(figures: Figures): string {
   const { acknowledged, unanswered, runs, explained, faults, worstWaitMs, worstRescueMs, quiet, grants } = figures;
+  const { timelines, session } = figures;
   const list = (counts: Record<string, number>, unit = "") =>
     Object.entries(counts)
       .toSorted(([, one], [, other]) => other - one)
@@ -72,6 +80,7 @@ export function lineOf(figures: Figures): string {
     `worst wait after: ${list(worstWaitMs, " ms")}`,
     `worst rescue ${worstRescueMs} ms`,
     `wake-up p50 ${quiet.p50Ms} ms, p99 ${quiet.p99Ms} ms of ${quiet.probes}`,
-    `${grants} locks granted`,
+    `${grants} locks granted on ${timelines} timelines`,
+    `a session took p50 ${session.p50Ms} ms, p99 ${session.p99Ms} ms`,
   ].join("; ");
 }

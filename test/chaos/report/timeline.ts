@@ -21,7 +21,7 @@ const colours: Record<"network" | "process" | "server", string> = {
 
 function familyOf(kind: FaultKind): keyof typeof colours {
   if (kind === "kill" || kind === "stop" || kind === "terminate") return "process";
-  if (["crash", "restart", "promote", "backends", "lock row", "stall"].includes(kind)) return "server";
+  if (["crash", "restart", "promote", "backends", "lock row", "disk full", "stall"].includes(kind)) return "server";
   return "network";
 }
 

@@ -166,6 +166,19 @@ export const builds: readonly Build[] = [
     only: ["cut"],
   },
   {
+    name: "fence-of-one-timeline",
+    does: "gives fences that do not know of promotions",
+    edits: [
+      {
+        file: moves,
+        from: "(('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint << 40)",
+        to: "(1::bigint << 40)",
+      },
+    ],
+    breaks: ["S5f"],
+    only: ["promote"],
+  },
+  {
     name: "claim-keeps-rows",
     does: "leaves one claimed job in 500 among those that wait",
     edits: [
