@@ -1,4 +1,5 @@
-import { cancelJob, defineJob, getJob, getStats, JobCancelledError } from "@hark/core";
+import { cancelJob, type Database, defineJob, getJob, getStats, JobCancelledError } from "@hark/core";
+import type { Producer } from "@hark/producer";
 import { implement } from "@hark/worker";
 import { expect } from "vitest";
 import { eventually } from "../support/eventually.ts";
@@ -131,4 +132,64 @@ test("forged and garbled cancellations abort nobody", async ({ db, producer, que
   expect(isAborted).toBe(false);
   gate.resolve();
   await untilState(db, id, "completed");
+});
+
+/** Starts a job, takes its row as a cancellation does but tells nobody, and answers with what its handler is stopped. */
+async function cancelUntold({ db, producer, queue }: { db: Database; producer: Producer; queue: string }) {
+  const { id } = await producer.enqueue(untold(queue), {});
+  await untilState(db, id, "running");
+  await db.query({ text: "delete from hark.running_jobs where id = $1", values: [id] });
+}
+
+const untold = (queue: string) => defineJob("test.untold", { queue });
+
+/** Ends when it is stopped, and says why. */
+const untilStopped = (queue: string, stopped: (reason: unknown) => void) =>
+  implement(untold(queue), ({ signal }) => {
+    return new Promise<void>((resolve) => {
+      signal.addEventListener("abort", () => {
+        stopped(signal.reason);
+        resolve();
+      });
+    });
+  });
+
+test("a cancellation that no notification told of stops the handler within a lease", async ({
+  db,
+  producer,
+  queue,
+  startWorker,
+}) => {
+  const stopped = Promise.withResolvers<unknown>();
+  await startWorker([untilStopped(queue, stopped.resolve)], { lease: "2s" });
+
+  await cancelUntold({ db, producer, queue });
+
+  expect(await stopped.promise).toBeInstanceOf(JobCancelledError);
+});
+
+test("a handler that goes on after its completeIn() committed is not taken for cancelled", async ({
+  db,
+  producer,
+  queue,
+  startWorker,
+}) => {
+  const job = defineJob("test.goes-on", { queue });
+  const goOn = Promise.withResolvers<void>();
+  const stopped = Promise.withResolvers<unknown>();
+  const wasAborted = Promise.withResolvers<boolean>();
+  const goingOn = implement(job, async (context) => {
+    await db.transaction((tx) => context.completeIn(tx));
+    await goOn.promise;
+    wasAborted.resolve(context.signal.aborted);
+  });
+  await startWorker([goingOn, untilStopped(queue, stopped.resolve)], { lease: "2s" });
+  const { id } = await producer.enqueue(job, {});
+  await untilState(db, id, "completed");
+
+  await cancelUntold({ db, producer, queue });
+  await stopped.promise; // the look that found this one saw the other too
+  goOn.resolve();
+
+  expect(await wasAborted.promise).toBe(false);
 });

@@ -39,7 +39,7 @@ test("only the command line imports a file by name: the one that its user gave i
     linesWith(/\bnew (Worker|Thread)\(/)
       .filter((line) => !line.includes("import.meta.url"))
       .map((line) => line.split(":", 1)[0]),
-  ).toEqual(["worker/src/lease-keeper.ts", "worker/src/worker.ts"]);
+  ).toEqual(["worker/src/outside.ts", "worker/src/worker.ts"]);
 });
 
 test("nothing is deserialised but JSON", () => {

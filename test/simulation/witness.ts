@@ -14,6 +14,8 @@ export interface Run {
   readonly process: Process;
   readonly signal: AbortSignal;
   toldAt: number | undefined;
+  /** Its key is free from then on, and a word of it is on its way, which may be lost. */
+  isCancelled: boolean;
   end: RunEnd | undefined;
 }
 
@@ -49,14 +51,14 @@ export class Witness {
   }
 
   #began({ id, token, queue, key, signal }: JobContext, process: Process): Run {
-    const run: Run = { id, token, queue, key, process, signal, toldAt: undefined, end: undefined };
+    const run: Run = { id, token, queue, key, process, signal, toldAt: undefined, isCancelled: false, end: undefined };
     this.#world.tell(`${process.name} begins ${id} under ${token.slice(0, 4)}`);
     if (this.runs.has(token + id)) broken(`job ${id} began twice under one claim`);
     for (const other of this.runs.values()) {
       if (other.end !== undefined || signal.aborted) continue;
       const isOfKey = key !== undefined && other.key === key && other.queue === queue;
       if (other.id !== id && !isOfKey) continue;
-      if (other.signal.aborted || other.process.isCutOff) continue;
+      if (other.signal.aborted || other.isCancelled || other.process.isCutOff) continue;
       broken(
         `${process.name} runs job ${id} while ${other.process.name} runs job ${other.id} and was not told to stop`,
       );
@@ -122,6 +124,7 @@ export class Witness {
         break;
       }
       case "cancelled":
+        if (run) run.isCancelled = true;
         this.#counts(job.id);
         break;
       default:

@@ -13,6 +13,8 @@ export class Thread {
   /** Since when it is frozen, and for how long it has been in all, in ms. */
   frozenAt = 0;
   #frozenMs = 0;
+  /** Freezes that have not thawed: a process may be stopped while its event loop is blocked. */
+  #freezes = 0;
   /** Timers of the code under test that are set. */
   timers = 0;
   #held: Happening[] = [];
@@ -28,13 +30,15 @@ export class Thread {
 
   /** As by SIGSTOP, or by a handler that blocks the event loop: what happens to it waits. */
   freeze(): void {
+    this.#freezes += 1;
     if (this.state !== "running") return;
     this.state = "frozen";
     this.frozenAt = this.world.now;
   }
 
   thaw(): void {
-    if (this.state !== "frozen") return;
+    this.#freezes -= 1;
+    if (this.state !== "frozen" || this.#freezes > 0) return;
     this.#frozenMs = this.frozenMs;
     this.state = "running";
     for (const { what, act } of this.#held.splice(0)) this.world.in(0, what, act, this);

@@ -91,7 +91,7 @@ test("a worker that a newer schema shuts out while it runs claims nothing more, 
 
   const { theirs } = await migrateLater((ours) => ours + 1);
   const reason = () => worker.health().reasons.find((text) => text.includes("claims nothing any more"));
-  await eventually(reason, { withinMs: 30_000, what: "the worker's knowing of the newer schema", everyMs: 50 });
+  await eventually(reason, { withinMs: 60_000, what: "the worker's knowing of the newer schema", everyMs: 50 });
   const waiting = await producer.enqueue(job, {});
   ended.resolve();
 

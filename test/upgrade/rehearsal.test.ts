@@ -9,10 +9,7 @@ import { tell } from "../support/long.ts";
 import { task } from "../support/task.ts";
 import { startWorkerProcess, type WorkerProcess } from "../support/worker-process.ts";
 import { lintMigration } from "./migration-lint.ts";
-import { hasCommit, installRelease, type LaterMigration, type Release } from "./releases.ts";
-
-/** A release of the time before the first tag. Its tables are today's, and it refuses to start on any newer schema. */
-const formerCommit = "7c18156";
+import { commitOfThisSchema, installRelease, type LaterMigration, type Release } from "./releases.ts";
 
 /** Jobs a second, one insert each (the figure of FM-44). */
 const jobsPerSecond = 200;
@@ -227,15 +224,15 @@ async function workersSettled(db: ReturnType<typeof openDatabase>, queue: string
   await expect.poll(() => countJobs(db, queue), { timeout: 30_000 }).toEqual({ completed: jobs });
 }
 
-test("workers of a commit before this rule go on through the upgrade, beside new ones", async ({
+test("workers of the first commit with this schema go on through the upgrade, beside new ones", async ({
   upgradeUrl,
   queue,
   ledger,
   startRelease,
   load,
 }) => {
-  // A shallow clone has no history to take it from: today's code stands in then.
-  const commit = (await hasCommit(formerCommit)) ? formerCommit : undefined;
+  // Until there is a tag, it is the oldest code that wrote these tables. Without history today's code stands in for it.
+  const commit = await commitOfThisSchema();
   await using former = await installRelease({ commit });
   await using next = await installRelease({ later: expanding });
 

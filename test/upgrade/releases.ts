@@ -31,12 +31,18 @@ export interface Release extends AsyncDisposable {
   hark(args: readonly string[], databaseUrl: string): Promise<{ code: number; output: string }>;
 }
 
-/** Whether the clone's history has the commit: a shallow one has not. */
-export async function hasCommit(commit: string): Promise<boolean> {
-  return execute("git", ["cat-file", "-e", `${commit}^{commit}`], { cwd: root }).then(
-    () => true,
-    () => false,
-  );
+/**
+ * The oldest commit of the present migrations, as far back as code of another time with the same schema goes; undefined where there is
+ * no history to tell it, as in a shallow clone.
+ */
+export async function commitOfThisSchema(): Promise<string | undefined> {
+  const git = (...args: string[]) => execute("git", args, { cwd: root }).then(({ stdout }) => stdout.trim());
+  try {
+    if ((await git("rev-parse", "--is-shallow-repository")) === "true") return undefined;
+    return (await git("rev-list", "-1", "HEAD", "--", "drizzle")) || undefined;
+  } catch {
+    return undefined; // no git, or no repository
+  }
 }
 
 /** Installs the code of a commit, or today's, with later migrations behind its own. */

@@ -6,12 +6,12 @@ import type { Part } from "./runtime/part.ts";
 /** Claims looked up in one statement. */
 const batchSize = 500;
 
-/** Without a notification there is nothing to look up, in ms. */
+/** Without a word of any job there is nothing to look up, in ms. */
 const restMs = 60_000;
 
 /**
  * Aborts running jobs that were cancelled. A notification names the job, and anyone may send one (FM-45): only a claim that the
- * table no longer has is aborted.
+ * table no longer has is aborted. One that was lost is made up for by the rescuer, which sees once a lease what this process holds.
  */
 export class Cancellations implements Part {
   readonly #db: Database;
@@ -38,12 +38,16 @@ export class Cancellations implements Part {
   start(): void {
     this.#stopListening = this.#notifications.on(channels.jobCancelled, (payload) => {
       if (payload === undefined || !/^\d{1,19}$/.test(payload)) return;
-      const id = BigInt(payload);
-      if (this.#executor.claimsOf(id).length === 0) return;
-      this.#named.add(id);
-      this.#loop.wakeUp.ring();
+      this.suspect(BigInt(payload));
     });
     this.#loop.start();
+  }
+
+  /** A job that runs here may have been cancelled: looks, and aborts it if so. */
+  suspect(id: bigint): void {
+    if (this.#executor.claimsOf(id).length === 0) return;
+    this.#named.add(id);
+    this.#loop.wakeUp.ring();
   }
 
   async stop(): Promise<void> {

@@ -117,8 +117,8 @@ export class Claimer implements Part {
   async #step(signal: AbortSignal): Promise<Next> {
     const { rung } = this.loop.wakeUp;
     const isTold = this.#isTold;
+    this.#isTold = false; // before the pause: what is heard during it asks for another look, and that one has to pause too
     if (isTold) await this.#alarms.pause(signal);
-    this.#isTold = false;
     const sleepOn = await this.#sleeper.sleepOn({ rung, signal });
     if (isTold && sleepOn === "rest") this.#alarms.count();
     if (sleepOn) return sleepOn;

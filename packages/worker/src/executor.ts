@@ -147,11 +147,11 @@ export class Executor implements Part {
     return [...this.#attempts].flatMap(({ job }) => (job.id === id ? [{ id, token: job.token }] : []));
   }
 
-  /** Tells a running job that it was cancelled. */
+  /** Tells a running job that it was cancelled. One whose own transaction completed it may go on. */
   abortClaim({ id, token }: statements.Claim): void {
     for (const attempt of this.#attempts) {
-      const { job } = attempt;
-      if (job.id === id && job.token === token) attempt.abort(new JobCancelledError(job));
+      const { job, isCompletedInTransaction } = attempt;
+      if (job.id === id && job.token === token && !isCompletedInTransaction) attempt.abort(new JobCancelledError(job));
     }
   }
 

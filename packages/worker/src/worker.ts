@@ -179,6 +179,7 @@ export class Worker implements Stoppable, AsyncDisposable {
         lease,
         executor,
         isAwaited: (token) => this.#claimers.some((claimer) => claimer.isAwaited(token)),
+        onUnheld: (id) => this.#cancellations.suspect(id),
         leaseMs,
         logger,
       }),
@@ -328,6 +329,7 @@ export class Worker implements Stoppable, AsyncDisposable {
       if ((await orLate(drained, abortMs + flushDeadlineMs)) === "late") this.#settler.abandon();
     }
     await orLate(Promise.all([this.#settler.stop(), this.#cancellations.stop()]), flushDeadlineMs);
+    this.#settler.abandon(); // or what is still unwritten would be tried again for ever, and keep the process alive
     await this.#lease.stop();
     await this.#gate.close();
     await this.#listener.close();

@@ -229,8 +229,8 @@ export const builds: readonly Build[] = [
     edits: [
       {
         file: moves,
-        from: "ORDER BY priority DESC, id LIMIT 1 FOR UPDATE);",
-        to: "ORDER BY priority DESC, id LIMIT 0);",
+        from: "key = OLD.key AND state = 'parked'",
+        to: "key = OLD.key AND state = 'nowhere'",
       },
     ],
     breaks: ["L1"],

@@ -72,11 +72,12 @@ export class Promoter implements Part {
   }
 
   async #step(signal: AbortSignal): Promise<Next> {
-    if (this.#isTold) {
+    const isTold = this.#isTold;
+    this.#isTold = false; // before the pause: what is heard during it asks for another look, and that one has to pause too
+    if (isTold) {
       await this.#alarms.pause(signal);
       this.#alarms.count(); // true ones come far less often: one a statement that schedules something earlier
     }
-    this.#isTold = false;
     this.#armedForMs = Number.POSITIVE_INFINITY; // until the answer is known, every notification counts
     const isWhole = performance.now() >= this.#wholeLookAt;
     const { promoted, nextDueInMs, nextDueAtMs } = await this.#look(isWhole, signal);

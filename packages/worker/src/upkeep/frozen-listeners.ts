@@ -39,15 +39,19 @@ export class FrozenListenerWatch {
     });
   }
 
-  /** Looks once; `now` in ms of the process clock. */
+  /**
+   * Looks once; `now` in ms of the process clock. A listener that does not read holds up the queue's tail, so that an empty queue
+   * means that there is none.
+   */
   async look(now: number = performance.now()): Promise<void> {
+    const [{ usage } = { usage: 0 }] = await statements.notificationQueueUsage(this.#db, {});
+    if (usage === 0) return;
     for (const { pid, heldMs } of await statements.endFrozenListeners(this.#db, { olderThanMs: this.#frozenMs })) {
       this.#logger.warn(
         { pid, heldMs: Math.round(heldMs) },
         "ended the session of a listener that did not read any more",
       );
     }
-    const [{ usage } = { usage: 0 }] = await statements.notificationQueueUsage(this.#db, {});
     if (usage < muchUsage || now < this.#warnAt) return;
     this.#warnAt = now + silenceMs;
     this.#logger.warn(

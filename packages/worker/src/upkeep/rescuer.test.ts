@@ -23,6 +23,7 @@ function rescuerBeside(nextExpiriesMs: (number | null)[]) {
     lease: { identity: undefined } as unknown as LeaseKeeper,
     executor: { heldClaims: () => [] } as unknown as Executor,
     isAwaited: () => false,
+    onUnheld: () => {},
     leaseMs,
     logger: silentLogger,
   });

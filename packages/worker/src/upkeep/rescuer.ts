@@ -20,6 +20,8 @@ const lockedRestMs = 250;
 export class Rescuer implements Part {
   readonly #db: Database;
   readonly #lease: LeaseKeeper;
+  readonly #heldClaims: () => readonly statements.Claim[];
+  readonly #onUnheld: (id: bigint) => void;
   readonly #forgotten: ForgottenClaims;
   readonly #orphans: Orphans;
   readonly #leaseMs: number;
@@ -32,6 +34,8 @@ export class Rescuer implements Part {
     executor: Executor;
     /** Whether a claim under the token may still be answered. */
     isAwaited: (token: string) => boolean;
+    /** A job runs here that the database does not book to this process: it was just settled, or cancelled without our hearing it. */
+    onUnheld: (id: bigint) => void;
     leaseMs: number;
     logger: Logger;
   }) {
@@ -39,8 +43,9 @@ export class Rescuer implements Part {
     this.#lease = parts.lease;
     this.#leaseMs = parts.leaseMs;
     this.#logger = parts.logger;
-    const heldClaims = () => parts.executor.heldClaims();
+    const heldClaims = (this.#heldClaims = () => parts.executor.heldClaims());
     const { db, isAwaited, logger } = parts;
+    this.#onUnheld = parts.onUnheld;
     this.#forgotten = new ForgottenClaims({ db, heldClaims, isAwaited, logger });
     this.#orphans = new Orphans(parts);
     const step = (signal: AbortSignal) => this.#step(signal);
@@ -58,8 +63,11 @@ export class Rescuer implements Part {
   async #step(signal: AbortSignal): Promise<Next> {
     const identity = this.#lease.identity;
     // The nil identity owns nothing: without a lease of our own there is still the others' jobs to look after.
+    const held = this.#heldClaims();
     const asked = { worker: identity ?? nilIdentity, except: this.#orphans.refused };
     const survey = (await statements.surveyLeases(this.#db, asked))[0]!;
+    const mine = new Set(survey.mine.map(({ token, id }) => `${id} ${token}`));
+    for (const { id, token } of held) if (!mine.has(`${id} ${token}`)) this.#onUnheld(id);
     await this.#forgotten.release(survey.mine);
 
     if (survey.nextExpiryMs !== undefined && survey.nextExpiryMs <= 0) {

@@ -1,8 +1,8 @@
 import { type Database, type Logger, schemaVersionOn, SchemaVersionError } from "@hark/core";
 import { Loop } from "../runtime/loop.ts";
 
-/** How often to look, in ms: one small table. As long as a lease, for a like reason: so long may somebody be wrong about us. */
-const intervalMs = 10_000;
+/** How often to look, in ms: two statements on one small table, that an idle worker should hardly feel. */
+const intervalMs = 30_000;
 
 /**
  * Looks whether the schema still lets this code in, and tells once when it does not: a newer Hark may have taken away what this
