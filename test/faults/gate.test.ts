@@ -86,6 +86,40 @@ test("who enqueues notifies while somebody sleeps on the queue, and only then", 
   expect(rows).toHaveLength(0); // nothing of the trigger's look is left
 });
 
+test("a statement of several jobs notifies once for each queue that somebody sleeps on, and tells how many are ready", async ({
+  databaseUrl,
+  queue,
+  ears,
+  connect,
+}) => {
+  const producer = await connect();
+  await using gate = new Gate({ connectionString: databaseUrl, logger: silentLogger });
+  const [slept, awake] = [`${queue}.slept`, `${queue}.awake`];
+  const insert = (jobs: readonly { queue: string; delayMs?: number }[]) =>
+    producer.query("select hark.insert_jobs($1)", [
+      JSON.stringify(jobs.map(({ delayMs, ...job }) => ({ type: "test", ...job, delay_ms: delayMs }))),
+    ]);
+  await gate.arm(slept);
+
+  await insert([
+    { queue: slept, delayMs: 60_000 },
+    { queue: awake },
+    { queue: slept },
+    { queue: slept },
+    { queue: awake },
+  ]);
+  await insert([{ queue: awake }, { queue: awake }]);
+  await insert([
+    { queue: slept, delayMs: 60_000 },
+    { queue: slept, delayMs: 60_000 },
+  ]);
+  await flush(producer, ears.heard);
+  expect(heardOf(ears.heard, slept).map((payload) => payload!.split(" ")[1])).toEqual(["2"]);
+  expect(heardOf(ears.heard, awake)).toEqual([]);
+  const { rows } = await producer.query("select from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()");
+  expect(rows).toHaveLength(0);
+});
+
 test("arming answers the transactions that write, and no others, until they have ended", async ({
   databaseUrl,
   queue,
