@@ -189,7 +189,7 @@ test("a claim that nobody holds and no table takes keeps no other from being han
   await claim(db, { queue, worker, limit: 10 });
   await refuse(db, queue, "jobs", "dead_jobs");
   const logger = recordingLogger();
-  const forgotten = new ForgottenClaims({ db, heldClaims: () => [], logger });
+  const forgotten = new ForgottenClaims({ db, heldClaims: () => [], isAwaited: () => false, logger });
   const look = async () => forgotten.release((await statements.surveyLeases(db, { worker }))[0]!.mine);
 
   for (let looks = 1; looks <= 4; looks += 1) await look();

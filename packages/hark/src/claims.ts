@@ -77,15 +77,9 @@ export class Claims {
 
   /** "again": what stood in the way is gone. "soon": a key is changing hands. */
   async #claim(worker: string): Promise<DequeuedJob | "none" | "again" | "soon"> {
-    const types = this.#jobs.map(({ type }) => type);
-    const {
-      jobs: [row],
-      blockedKeys: keys,
-    } = await statements.claimJobs(this.#db, { queue, limit: 1, worker, token: randomUUID(), types });
-    const isParked = await statements.parkBlocked(this.#db, { queue, keys });
-    if (!row && keys.length > 0) return isParked ? "again" : "soon";
-    if (!row) return "none";
-    const { job, controller } = this.#held.add(row);
+    const taken = await this.#take(worker);
+    if (typeof taken === "string") return taken;
+    const { job, controller } = taken;
     try {
       const payload = await parsePayload(
         this.#jobs.find(({ type }) => type === job.type)!,
@@ -99,6 +93,24 @@ export class Claims {
       this.#logger.error({ jobId: job.id, type: job.type, error: (error as Error).message }, "job is a dead letter");
       await this.#settlement.fail(job, { kind: "fatal", reason, error });
       return "again";
+    }
+  }
+
+  async #take(worker: string): Promise<ReturnType<HeldJobs["add"]> | "none" | "again" | "soon"> {
+    const types = this.#jobs.map(({ type }) => type);
+    const token = randomUUID();
+    this.#held.awaited.add(token);
+    try {
+      const {
+        jobs: [row],
+        blockedKeys: keys,
+      } = await statements.claimJobs(this.#db, { queue, limit: 1, worker, token, types });
+      const isParked = await statements.parkBlocked(this.#db, { queue, keys });
+      if (row) return this.#held.add(row);
+      if (keys.length === 0) return "none";
+      return isParked ? "again" : "soon";
+    } finally {
+      this.#held.awaited.delete(token); // not before its job is in hand
     }
   }
 }

@@ -29,6 +29,8 @@ interface Held {
 
 /** The jobs that were dequeued here and not settled yet, by claim. */
 export class HeldJobs {
+  /** Tokens of claims that may still be answered. */
+  readonly awaited = new Set<string>();
   readonly #held = new Map<string, Held>();
 
   add(job: statements.ClaimedJob): Held {

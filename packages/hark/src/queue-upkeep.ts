@@ -26,8 +26,13 @@ export class QueueUpkeep {
     this.#db = parts.db;
     this.#due = new DueJobs(parts);
     this.#orphans = new Orphans(parts);
-    const heldClaims = () => parts.held.all();
-    this.#forgotten = new ForgottenClaims({ db: parts.db, heldClaims, logger: parts.logger });
+    const { db, held, logger } = parts;
+    this.#forgotten = new ForgottenClaims({
+      db,
+      heldClaims: () => held.all(),
+      isAwaited: (token) => held.awaited.has(token),
+      logger,
+    });
     this.#leaseMs = parts.leaseMs;
   }
 

@@ -18,13 +18,13 @@ export class ForgottenClaims {
   constructor(parts: {
     db: Database;
     heldClaims: () => readonly statements.Claim[];
-    /** Whether a claim under the token may still be answered. If not given, none is by the second look. */
-    isAwaited?: (token: string) => boolean;
+    /** Whether a claim under the token may still be answered. */
+    isAwaited: (token: string) => boolean;
     logger: Logger;
   }) {
     this.#db = parts.db;
     this.#heldClaims = parts.heldClaims;
-    this.#isAwaited = parts.isAwaited ?? (() => false);
+    this.#isAwaited = parts.isAwaited;
     this.#logger = parts.logger;
   }
 
