@@ -61,7 +61,7 @@ test("under an old snapshot, delayed jobs start on time beside a producer that n
   await using _ = keepBusy(producer, busy, () => handled);
   for (let n = 0; n < 10; n += 1) {
     const { id } = await producer.enqueue(delayed, {}, { delay: 300 });
-    // Within a second on a machine at rest; behind the mark for good, it would wait for a rest that never comes.
+    // Within 2 s on a machine at rest, see claimer.ts; behind the mark for good, it would wait for a rest that never comes.
     await eventually(() => started.has(id), { withinMs: 15_000, what: `delayed job ${n} starting` });
   }
 });
