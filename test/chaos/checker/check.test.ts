@@ -223,6 +223,7 @@ const promises: Promises = {
   slots: 8,
   rescueMs: 4_500,
   probeMs: 500,
+  stragglers: { share: 0.01, byMs: 5_000 },
   quietMs: 100,
   recoveryMs: new Proxy({} as Record<Disturbance, number>, { get: () => 1_000 }),
   sessions: 3,
@@ -420,6 +421,21 @@ test("a probe is not late while its worker is disturbed, nor is a lease that a f
   story.final.workers[1]!.deadAt = 17_100;
   story.final.workers[1]!.expiresAt = 17_000;
   expect(broken(story)).toEqual([]);
+});
+
+test("one probe of a hundred may be late, by no more than the longest rest of a loop", () => {
+  const verdict = (probes: number, lateMs: number, late = 1) => {
+    const story = new Story();
+    for (let probe = 0; probe < probes; probe += 1) {
+      const dueAt = 10_000 + probe * 20;
+      story.probe(`${200 + probe}`, dueAt, dueAt + (probe < late ? lateMs : 10), "worker-2");
+    }
+    return broken(story).map(({ id }) => id);
+  };
+  expect(verdict(150, 900)).toEqual([]);
+  expect(verdict(150, 5_600)).toEqual(["L3"]);
+  expect(verdict(150, 900, 2)).toEqual(["L3"]);
+  expect(verdict(50, 900)).toEqual(["L3"]);
 });
 
 test("what the machine takes for a session is added to what a worker may take, three times, and no more than that", () => {

@@ -19,6 +19,8 @@ export interface Promises {
   quietMs: number;
   /** From the end of a disturbance until its worker starts jobs again. */
   recoveryMs: Record<Disturbance, number>;
+  /** This share of all probes may be later than that, by so many ms more at most. */
+  stragglers: { share: number; byMs: number };
   /** How many sessions a worker opens one after the other until it starts jobs again: what they take comes on top. */
   sessions: number;
 }
