@@ -77,7 +77,7 @@ test("whatever the order of claim, renewal, end of the lease, certificate, rescu
   expect(waits).toBeGreaterThan(0);
 });
 
-const twins: [name: string, cut: Cut, found: string][] = [
+const twins: [name: string, cut: Cut, found: string | RegExp][] = [
   [
     "a claim that does not lock its worker's row",
     { statement: "claim-jobs", guard: "for key share" },
@@ -96,7 +96,7 @@ const twins: [name: string, cut: Cut, found: string][] = [
   [
     "a certificate that does not lock first",
     { statement: "certify-deaths", guard: "order by id for update" },
-    "both renewed and certified dead",
+    /both renewed and certified dead|left with the dead/, // whichever of the orders comes first
   ],
   [
     "a rescue that takes the certified for living",
@@ -111,7 +111,7 @@ const twins: [name: string, cut: Cut, found: string][] = [
 ];
 
 test.for(twins)("%s is found", async ([, cut, found], { explore }) => {
-  expect((await explore(leases, { cuts: [cut] })).broken).toContain(found);
+  expect((await explore(leases, { cuts: [cut] })).broken).toMatch(found);
 });
 
 interface Stale {
