@@ -139,6 +139,7 @@ export class Worker implements Stoppable, AsyncDisposable {
       concurrency,
       settler,
       events,
+      isLeaseHeld: (nowMs) => this.#lease.isHeld(nowMs),
       graceMs: settings.abortMs,
       cipher: settings.cipher,
       logger,
