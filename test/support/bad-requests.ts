@@ -5,6 +5,7 @@ import { createProducer } from "@hark/producer";
 import { missionJobs, startServer } from "@hark/server";
 import { expect } from "vitest";
 import { test as base } from "../setup/fixtures.ts";
+import { registerWorker } from "./jobs.ts";
 
 /*
  * Requests that are wrong in one way each, written to the socket byte by byte: fetch would mend or refuse many of them.
@@ -27,18 +28,10 @@ export const test = base
 /** Two dead letters and a waiting job: something to lose. */
 async function fillTables(database: Database): Promise<void> {
   const producer = createProducer({ database });
-  const worker = randomUUID();
+  const worker = await registerWorker(database);
   const claim = randomUUID();
   for (const page of ["1", "2"])
     await producer.enqueue(missionJobs[2], { target_url: `https://shop.example/${page}`, metadata: {} });
-  await statements.registerWorker(database, {
-    id: worker,
-    name: "doomed",
-    hostname: "here",
-    pid: 1,
-    queues: "{}",
-    leaseMs: 60_000,
-  });
   const { jobs } = await statements.claimJobs(database, {
     queue: "default",
     limit: 2,

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type Database, statements } from "@hark/core";
 import { expect } from "vitest";
+import { registerWorker } from "./jobs.ts";
 import { type StartServer, test as base } from "./servers.ts";
 
 /** The token of the servers that {@link test} starts. */
@@ -51,19 +52,11 @@ export async function makeDeadLetter(database: Database, doomed: Doomed = {}): P
     error = "Error: no",
   } = doomed;
   const queue = `q-${randomUUID()}`;
-  const worker = randomUUID();
+  const worker = await registerWorker(database);
   const token = randomUUID();
   const job = { type, queue, payloadJson: JSON.stringify(payload), priority: doomed.priority ?? 0, maxAttempts: 3 };
   const rest = { key: undefined, uniqueKey: doomed.uniqueKey, runAt: undefined, delayMs: undefined };
   const [inserted] = await statements.insertJobs(database, { jobs: statements.jobsJson([{ ...job, ...rest }]) });
-  await statements.registerWorker(database, {
-    id: worker,
-    name: "doomed",
-    hostname: "here",
-    pid: 1,
-    queues: "{}",
-    leaseMs: 60_000,
-  });
   await statements.claimJobs(database, { queue, limit: 1, worker, token, types: [type] });
   const buried = { id: inserted!.id, token, ending: "error", reason: "attempts_exhausted", error } as const;
   expect(await statements.buryJobs(database, statements.buriedOf([buried]))).toHaveLength(1);
