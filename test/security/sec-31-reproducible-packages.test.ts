@@ -70,7 +70,7 @@ test("each published package, packed twice, is the same to the byte", async () =
 
 test("the files of the published packages are those of the list", async () => {
   const listed = `${(await unpacked()).join("\n")}\n`;
-  // `vitest run -u <this file>` writes the list anew: look at what its diff lets in.
+  // `vitest run <this file> -u`, in this order, writes the list anew: look at what its diff lets in.
   await expect(listed).toMatchFileSnapshot("published-files.txt");
 });
 

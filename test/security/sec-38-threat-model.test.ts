@@ -35,6 +35,11 @@ function tableOf(head: string): Record<string, string>[] {
 
 const isHead = ([first = ""]: string[]) => ["table", "function", "channel", "route", "between"].includes(first);
 
+async function serverMajor(pool: pg.Pool): Promise<number> {
+  const { rows } = await pool.query<{ server_version_num: string }>("show server_version_num");
+  return Math.floor(Number(rows[0]!.server_version_num) / 10_000);
+}
+
 describe("by the database", () => {
   roleTest("the rights to tables are those of the document", async ({ logIn, pool }) => {
     await logIn("hark_producer"); // the roles are made
@@ -49,8 +54,11 @@ describe("by the database", () => {
                 case when has_any_column_privilege(role, c.oid, 'insert') then 'add' end,
                 case when has_any_column_privilege(role, c.oid, 'update') then 'change' end,
                 case when has_table_privilege(role, c.oid, 'delete') then 'remove' end,
-                case when has_table_privilege(role, c.oid, 'truncate, trigger')
-                       or has_any_column_privilege(role, c.oid, 'references') then 'more' end) as rights
+                case when current_setting('server_version_num')::int >= 170000
+                     then case when has_table_privilege(role, c.oid, 'maintain') then 'maintain' end end,
+                (select 'also ' || string_agg(distinct privilege_type, ', ') from aclexplode(relacl)
+                  where grantee = role::regrole
+                    and privilege_type not in ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'MAINTAIN'))) as rights
          from pg_class c, unnest($1::text[]) as role
         where relnamespace = 'hark'::regnamespace and relkind in ('r', 'p', 'v', 'm', 'f') and not relispartition
         order by relname`,
@@ -58,7 +66,11 @@ describe("by the database", () => {
     );
     const granted: Record<string, Record<string, string>> = {};
     for (const { table, role, rights } of rows) (granted[table] ??= { table })[role] = rights || "nothing";
-    expect(tableOf("table")).toEqual(Object.values(granted));
+    const documented = tableOf("table");
+    if ((await serverMajor(pool)) < 17)
+      for (const row of documented)
+        for (const role of roleNames) row[role] = row[role]!.replace(/,? ?maintain$/, "") || "nothing";
+    expect(documented).toEqual(Object.values(granted));
   });
 
   roleTest(
