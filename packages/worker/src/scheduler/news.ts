@@ -16,11 +16,14 @@ export class News {
     if (payload === undefined) loop.retry(); // the listener is back, and so is the database
   }
 
-  /** To be called first in every step: waits while too many of them were asked for. */
+  /** Whether anything was heard since the last pause. */
+  get isAny(): boolean {
+    return this.#isAny;
+  }
+
+  /** Before a step that was asked for: waits while too many were. */
   async pause(signal: AbortSignal): Promise<void> {
-    const isAny = this.#isAny;
     this.#isAny = false; // before the pause: what is heard during it asks for another look, and that one has to pause too
-    if (!isAny) return;
     await this.#alarms.pause(signal);
     this.#alarms.count();
   }

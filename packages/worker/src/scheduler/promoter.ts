@@ -69,7 +69,7 @@ export class Promoter implements Part {
   }
 
   async #step(signal: AbortSignal): Promise<Next> {
-    await this.#news.pause(signal);
+    if (this.#news.isAny) await this.#news.pause(signal);
     this.#armedForMs = Number.POSITIVE_INFINITY; // until the answer is known, every notification counts
     const isWhole = performance.now() >= this.#wholeLookAt;
     const { promoted, nextDueInMs, nextDueAtMs } = await this.#look(isWhole, signal);

@@ -84,7 +84,7 @@ export class Scheduler implements Part {
   }
 
   async #step(signal: AbortSignal): Promise<Next> {
-    await this.#news.pause(signal);
+    if (this.#news.isAny) await this.#news.pause(signal);
     const { db } = this.#parts;
     if (!this.#isDeclared) await this.#declare();
 
