@@ -1,150 +1,25 @@
-import { randomUUID } from "node:crypto";
-import { connect } from "node:net";
-import { gzipSync } from "node:zlib";
-import { borrowPool, type Database, silentLogger, statements } from "@hark/core";
-import { createProducer } from "@hark/producer";
-import { missionJobs, startServer } from "@hark/server";
 import { describe, expect } from "vitest";
-import { test as base } from "../setup/fixtures.ts";
-
-/*
- * Requests that are wrong in one way each, written to the socket byte by byte: fetch would mend or refuse many of them. Each
- * gets its 4xx with a code, and the tables are the same before and after.
- */
-
-const token = "an-operator's-token";
-
-const test = base
-  .extend("database", { scope: "file" }, async ({ pool }) => {
-    const database = borrowPool(pool);
-    await fillTables(database);
-    return database;
-  })
-  .extend("port", { scope: "file" }, async ({ database }, { onCleanup }) => {
-    const server = await startServer({ database, port: 0, token, logger: silentLogger });
-    onCleanup(() => server.close());
-    return server.port;
-  });
-
-/** Two dead letters and a waiting job: something to lose. */
-async function fillTables(database: Database): Promise<void> {
-  const producer = createProducer({ database });
-  const worker = randomUUID();
-  const claim = randomUUID();
-  for (const page of ["1", "2"])
-    await producer.enqueue(missionJobs[2], { target_url: `https://shop.example/${page}`, metadata: {} });
-  await statements.registerWorker(database, {
-    id: worker,
-    name: "doomed",
-    hostname: "here",
-    pid: 1,
-    queues: "{}",
-    leaseMs: 60_000,
-  });
-  const { jobs } = await statements.claimJobs(database, {
-    queue: "default",
-    limit: 2,
-    worker,
-    token: claim,
-    types: ["product"],
-  });
-  const buried = jobs.map(
-    ({ id }) => ({ id, token: claim, ending: "error", reason: "attempts_exhausted", error: "Error: no" }) as const,
-  );
-  await statements.buryJobs(database, statements.buriedOf(buried));
-  await producer.enqueue(missionJobs[0], { target_url: "https://shop.example/", metadata: {} });
-}
-
-async function tables(database: Database): Promise<{ jobs: unknown[]; dead: unknown[]; others: unknown }> {
-  const [jobs, dead, others] = await Promise.all([
-    database.pool.query("select * from hark.jobs order by id"),
-    database.pool.query("select * from hark.dead_jobs order by id"),
-    database.pool.query(
-      `select (select count(*)::int from hark.running_jobs) running, (select count(*)::int from hark.finished_jobs) finished,
-              (select count(*)::int from hark.unique_keys) keys, (select count(*)::int from hark.attempts) attempts`,
-    ),
-  ]);
-  return { jobs: jobs.rows, dead: dead.rows, others: others.rows };
-}
-
-interface Answer {
-  status: number;
-  headers: string;
-  body: any;
-}
-
-/** Stands for the end of what the client sends. Without it the client waits for the answer with its side open. */
-const hangUp: unique symbol = Symbol("hang up");
-type Part = string | Buffer | typeof hangUp;
-
-/** Writes the bytes, and reads the first answer to its end. */
-function send(port: number, parts: readonly Part[]): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const received: Buffer[] = [];
-    const socket = connect(port, "127.0.0.1");
-    socket.setTimeout(20_000, () => socket.destroy(new Error("no answer")));
-    socket.on("data", (chunk: Buffer) => received.push(chunk));
-    let failure: Error | undefined;
-    socket.on("error", (error) => (failure = error)); // the server may hang up on what it refuses to read
-    socket.on("close", () => {
-      const text = Buffer.concat(received).toString();
-      const head = text.slice(0, text.indexOf("\r\n\r\n"));
-      const length = Number(/^content-length: (\d+)$/im.exec(head)?.[1]);
-      if (!head || Number.isNaN(length)) return reject(failure ?? new Error(`no answer but ${JSON.stringify(text)}`));
-      const bodyText = Buffer.from(text.slice(head.length + 4))
-        .subarray(0, length)
-        .toString();
-      return resolve({ status: Number(head.split(" ")[1]), headers: head, body: bodyText && JSON.parse(bodyText) });
-    });
-    for (const part of parts) {
-      if (part === hangUp) socket.end();
-      else socket.write(part);
-    }
-  });
-}
-
-type Headers = Record<string, string | undefined>;
-type Request = (port: number) => Part[];
-
-/** A request as any client would send it, except for the headers given; undefined leaves one out. */
-function ask(method: string, path: string, headers: Headers = {}, body: string | Buffer = ""): Request {
-  return (port) => {
-    const all: Headers = {
-      Host: `127.0.0.1:${port}`,
-      Authorization: `Bearer ${token}`,
-      Connection: "close",
-      ...(method === "POST" && {
-        "Content-Type": "application/json",
-        "Content-Length": String(Buffer.byteLength(body)),
-      }),
-      ...headers,
-    };
-    const lines = Object.entries(all).flatMap(([name, value]) =>
-      value === undefined ? [] : [`${name}: ${value.replaceAll("PORT", String(port))}`],
-    );
-    return [`${method} ${path.replaceAll("PORT", String(port))} HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n`, body];
-  };
-}
-
-const goodJob = { type: "product", target_url: "https://shop.example/new" };
-const goodText = JSON.stringify(goodJob);
-const jobText = (text: string | Buffer, headers?: Headers) => ask("POST", "/api/queue/jobs", headers, text);
-const job = (fields: object) => jobText(JSON.stringify({ ...goodJob, ...fields }));
-/** A good job but for one field, written as JSON that JavaScript could not make. */
-const jobWith = (field: string, json: string) =>
-  jobText(`{"type":"product","target_url":"https://shop.example/new","${field}":${json}}`);
-const list = (query: string) => ask("GET", `/api/queue/dead-letter${query}`);
-const requeue = (choice: unknown) => ask("POST", "/api/queue/dead-letter/requeue", {}, JSON.stringify(choice));
-const withHeaders = (headers: Headers) => jobText(goodText, headers);
+import {
+  ask,
+  chunked,
+  goodText,
+  job,
+  jobText,
+  jobWith,
+  list,
+  isRefused,
+  type Request,
+  requeue,
+  type Row,
+  send,
+  tables,
+  test,
+  token,
+  withHeaders,
+} from "../support/bad-requests.ts";
 
 const deep = (levels: number) => "[".repeat(levels) + "]".repeat(levels);
 const manyKeys = JSON.stringify(Object.fromEntries(Array.from({ length: 10_001 }, (_, index) => [`k${index}`, 0])));
-const chunked = (port: number, chunks: Part[]): Part[] => {
-  const [head] = jobText("", { "Content-Length": undefined, "Transfer-Encoding": "chunked" })(port);
-  return [head!, ...chunks];
-};
-
-type Row = [what: string, request: Request, status: number, code: string];
 
 const malformedJson: Row[] = [
   ["no body", jobText(""), 400, "MALFORMED_JSON"],
@@ -288,170 +163,15 @@ const wrongChoices: Row[] = [
   ["an id that nobody has", requeue({ id: "9223372036854775807" }), 404, "DEAD_LETTER_NOT_FOUND"],
 ];
 
-const wrongPlaces: Row[] = [
-  ...["PUT", "GET", "DELETE", "PATCH", "OPTIONS", "TRACE"].map((method): Row => [
-    `${method} jobs`,
-    ask(method, "/api/queue/jobs"),
-    405,
-    "METHOD_NOT_ALLOWED",
-  ]),
-  ["POST stats", ask("POST", "/api/queue/stats", {}, "{}"), 405, "METHOD_NOT_ALLOWED"],
-  ["POST dead-letter", ask("POST", "/api/queue/dead-letter", {}, "{}"), 405, "METHOD_NOT_ALLOWED"],
-  ["GET requeue", ask("GET", "/api/queue/dead-letter/requeue"), 405, "METHOD_NOT_ALLOWED"],
-  ["POST livez", ask("POST", "/livez", {}, "{}"), 405, "METHOD_NOT_ALLOWED"],
-  ...[
-    "/",
-    "/api/queue",
-    "/api/queue/",
-    "/api/queue/job",
-    "/api/queue/jobs/",
-    "/api/queue/jobs/1",
-    "/API/queue/jobs",
-    "//api/queue/jobs",
-  ].map((path): Row => [`POST ${path}`, ask("POST", path, {}, goodText), 404, "NOT_FOUND"]),
-  ["a method that is none", ask("ENQUEUE", "/api/queue/jobs"), 400, "MALFORMED_REQUEST"],
-  ["a method in lower case", ask("post", "/api/queue/jobs"), 400, "MALFORMED_REQUEST"],
-];
-
-const strangers: Row[] = [
-  ["no token", withHeaders({ Authorization: undefined }), 401, "UNAUTHORIZED"],
-  ["a wrong token", withHeaders({ Authorization: "Bearer wrong" }), 401, "UNAUTHORIZED"],
-  ["the start of the token", withHeaders({ Authorization: `Bearer ${token.slice(0, -1)}` }), 401, "UNAUTHORIZED"],
-  ["the token and more", withHeaders({ Authorization: `Bearer ${token}x` }), 401, "UNAUTHORIZED"],
-  ["the token in capitals", withHeaders({ Authorization: `Bearer ${token.toUpperCase()}` }), 401, "UNAUTHORIZED"],
-  ["the token without a scheme", withHeaders({ Authorization: token }), 401, "UNAUTHORIZED"],
-  ["no token after the scheme", withHeaders({ Authorization: "Bearer" }), 401, "UNAUTHORIZED"],
-  [
-    "another scheme",
-    withHeaders({ Authorization: `Basic ${Buffer.from(`:${token}`).toString("base64")}` }),
-    401,
-    "UNAUTHORIZED",
-  ],
-  ["two tokens", withHeaders({ Authorization: `Bearer ${token} ${token}` }), 401, "UNAUTHORIZED"],
-  [
-    "the token in the query",
-    ask("POST", `/api/queue/jobs?token=${token}`, { Authorization: undefined }, goodText),
-    401,
-    "UNAUTHORIZED",
-  ],
-  ["no token for stats", ask("GET", "/api/queue/stats", { Authorization: undefined }), 401, "UNAUTHORIZED"],
-  [
-    "no token for dead letters",
-    ask("GET", "/api/queue/dead-letter", { Authorization: undefined }),
-    401,
-    "UNAUTHORIZED",
-  ],
-  ["no token for nothing", ask("GET", "/nowhere", { Authorization: undefined }), 401, "UNAUTHORIZED"],
-  ["a re-bound host", withHeaders({ Host: "evil.example" }), 421, "HOST_NOT_ALLOWED"],
-  ["a re-bound host with our port", withHeaders({ Host: "evil.example:PORT" }), 421, "HOST_NOT_ALLOWED"],
-  ["a host that starts like ours", withHeaders({ Host: "localhost.evil.example:PORT" }), 421, "HOST_NOT_ALLOWED"],
-  ["another port of ours", withHeaders({ Host: "localhost:1" }), 421, "HOST_NOT_ALLOWED"],
-  ["no port", withHeaders({ Host: "localhost" }), 421, "HOST_NOT_ALLOWED"],
-  ["a re-bound host for livez", ask("GET", "/livez", { Host: "evil.example" }), 421, "HOST_NOT_ALLOWED"],
-  [
-    "another host in the request line",
-    ask("POST", "http://evil.example/api/queue/jobs", {}, goodText),
-    421,
-    "HOST_NOT_ALLOWED",
-  ],
-  [
-    "another host in the header",
-    ask("POST", "http://127.0.0.1:PORT/api/queue/jobs", { Host: "evil.example" }, goodText),
-    421,
-    "HOST_NOT_ALLOWED",
-  ],
-  ["an empty host", withHeaders({ Host: "" }), 400, "MALFORMED_REQUEST"],
-  ["a host that is none", withHeaders({ Host: "127.0.0.1:PORT/x?" }), 400, "MALFORMED_REQUEST"],
-  ["no host", withHeaders({ Host: undefined }), 400, "MALFORMED_REQUEST"],
-  ["another site's page", withHeaders({ "Sec-Fetch-Site": "cross-site" }), 403, "CROSS_SITE"],
-  ["a sibling site's page", withHeaders({ "Sec-Fetch-Site": "same-site" }), 403, "CROSS_SITE"],
-  ["another site's page in an old browser", withHeaders({ Origin: "https://evil.example" }), 403, "CROSS_SITE"],
-  ["another port's page in an old browser", withHeaders({ Origin: "http://127.0.0.1:1" }), 403, "CROSS_SITE"],
-  ["a sandboxed page in an old browser", withHeaders({ Origin: "null" }), 403, "CROSS_SITE"],
-  [
-    "another site's form",
-    ask(
-      "POST",
-      "/api/queue/dead-letter/requeue",
-      { "Sec-Fetch-Site": "cross-site", "Content-Type": "text/plain" },
-      `{"index":0}`,
-    ),
-    403,
-    "CROSS_SITE",
-  ],
-];
-
-const bomb = gzipSync(Buffer.alloc(10_000_000));
-const wrongBytes: Row[] = [
-  ...[
-    undefined,
-    "text/plain",
-    "application/x-www-form-urlencoded",
-    "multipart/form-data; boundary=x",
-    "application/jsonp",
-    "application/json; charset=utf-16",
-    "application/json, text/plain",
-  ].map((type): Row => [`Content-Type ${type}`, withHeaders({ "Content-Type": type }), 415, "UNSUPPORTED_MEDIA_TYPE"]),
-  ["a gzip bomb", jobText(bomb, { "Content-Encoding": "gzip" }), 415, "UNSUPPORTED_MEDIA_TYPE"],
-  ["600,000 bytes", jobText(`"${"x".repeat(600_000)}"`), 413, "BODY_TOO_LARGE"],
-  [
-    "10 MB in chunks",
-    (port) => chunked(port, Array(160).fill(`10000\r\n${"x".repeat(65_536)}\r\n`)),
-    413,
-    "BODY_TOO_LARGE",
-  ],
-  ["10 MB announced", withHeaders({ "Content-Length": "10000000" }), 413, "BODY_TOO_LARGE"],
-  [
-    "more announced than sent",
-    (port) => [...withHeaders({ "Content-Length": String(goodText.length + 10) })(port), hangUp],
-    400,
-    "MALFORMED_REQUEST",
-  ],
-  ["less announced than sent", withHeaders({ "Content-Length": "10" }), 400, "MALFORMED_JSON"],
-  ["a length that is none", withHeaders({ "Content-Length": "ten" }), 400, "MALFORMED_REQUEST"],
-  ["a negative length", withHeaders({ "Content-Length": "-1" }), 400, "MALFORMED_REQUEST"],
-  [
-    "two lengths",
-    withHeaders({ "Content-Length": `${goodText.length}\r\nContent-Length: 1` }),
-    400,
-    "MALFORMED_REQUEST",
-  ],
-  ["a length and chunks", withHeaders({ "Transfer-Encoding": "chunked" }), 400, "MALFORMED_REQUEST"],
-  ["chunks that are none", (port) => chunked(port, [goodText]), 400, "MALFORMED_REQUEST"],
-  ["chunks without an end", (port) => chunked(port, ['5\r\n{"typ\r\n', hangUp]), 400, "MALFORMED_REQUEST"],
-  ["headers of 20,000 bytes", withHeaders({ "X-Long": "x".repeat(20_000) }), 431, "HEADERS_TOO_LARGE"],
-  ["a header without a name", withHeaders({ "": "x" }), 400, "MALFORMED_REQUEST"],
-  ["a NUL in a header", withHeaders({ "X-Note": "a\0b" }), 400, "MALFORMED_REQUEST"],
-  ["a path that is none", ask("POST", "api/queue/jobs", {}, goodText), 400, "MALFORMED_REQUEST"],
-  ["a backslash in the path", ask("POST", "/api\\queue\\jobs", {}, goodText), 400, "MALFORMED_REQUEST"],
-  ["half a request", () => ["POST /api/queue/jobs HTT", hangUp], 400, "MALFORMED_REQUEST"],
-  ["no HTTP at all", () => ["\x16\x03\x01\x02\x00\x01\x00"], 400, "MALFORMED_REQUEST"],
-];
-
 const groups: Record<string, Row[]> = {
   "a body that is no object": malformedJson,
   "a job that is none": wrongJobs,
   "a list that nobody can have": wrongLists,
   "a choice of no dead letter": wrongChoices,
-  "a place or method that is none": wrongPlaces,
-  "a caller without the right": strangers,
-  "bytes that are no request": wrongBytes,
 };
 
 describe.for(Object.entries(groups))("%s", ([, rows]) => {
-  test.for(rows)("%s", async ([, request, status, code], { port, database }) => {
-    const before = await tables(database);
-
-    const answer = await send(port, request(port));
-
-    expect(answer).toMatchObject({ status, body: { success: false, error: { code, message: expect.any(String) } } });
-    expect(Object.keys(answer.body)).toEqual(["success", "error"]);
-    expect(answer.headers).toMatch(/^content-type: application\/json/im);
-    expect(JSON.stringify(answer.body).length).toBeLessThan(3_000);
-    if (status === 401) expect(answer.headers).toMatch(/^www-authenticate: Bearer/im);
-    if (status === 405) expect(answer.headers).toMatch(/^allow: [A-Z, ]+$/im);
-    expect(await tables(database)).toEqual(before);
-  });
+  test.for(rows)("%s", isRefused);
 });
 
 test("the table's requests are good but for what is wrong with them", async ({ port, database }) => {

@@ -16,7 +16,7 @@ test("every rule has one row, or is among those that nothing is there for yet", 
   const absent = /^Not built.*?\n\n/ms.exec(proseOf(document))?.[0] ?? "";
   const accounted = new Set([...listed, ...rulesOf(absent)]);
   expect(numbers.filter((number) => !accounted.has(number))).toEqual([]);
-  expect(listed.length).toBeGreaterThanOrEqual(36);
+  expect(listed.length).toBeGreaterThanOrEqual(37);
 });
 
 test("every row says what holds, and names tests that are there", () => {
@@ -24,13 +24,13 @@ test("every row says what holds, and names tests that are there", () => {
     expect(holds, rule).toMatch(/\w/);
     const cited = citationsIn(shown, document);
     expect(cited.map(flawOf).filter((flaw) => flaw !== undefined)).toEqual([]);
-    expect(cited.length > 0 || shown === "`SECURITY.md`", `${rule}: ${shown}`).toBe(true);
+    expect(cited.length, `${rule}: ${shown}`).toBeGreaterThan(0);
   }
 });
 
 test("every file of test/security stands in the rows of the rules that its name says", () => {
   const files = readdirSync(`${root}test/security`).filter((file) => file.endsWith(".test.ts"));
-  expect(files.length).toBeGreaterThanOrEqual(27);
+  expect(files.length).toBeGreaterThanOrEqual(30);
   for (const file of files) {
     const own = /^sec-((?:\d{2}-)+)/.exec(file)?.[1]?.match(/\d{2}/g) ?? [];
     expect(own.length, file).toBeGreaterThan(0);

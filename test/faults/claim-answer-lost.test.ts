@@ -4,7 +4,6 @@ import { expect } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { test } from "../support/fixtures.ts";
 import { untilState } from "../support/jobs.ts";
-import { startProxy } from "../support/proxy.ts";
 
 /** Bytes take this long each way, so that an answer can be cut off when its statement has already been committed. */
 const delayMs = 250;
@@ -12,11 +11,11 @@ const delayMs = 250;
 test("a job whose claim was committed but never answered is handed back and runs, its attempt not burnt", async ({
   db,
   databaseUrl,
+  proxy,
   producer,
   queue,
   startWorker,
 }) => {
-  await using proxy = await startProxy(databaseUrl);
   const job = defineJob("test.unanswered", { queue, retry: { attempts: 1 } });
   const starts: number[] = [];
   const handler = implement(job, ({ attempt }) => void starts.push(attempt));
@@ -46,11 +45,11 @@ test("a job whose claim was committed but never answered is handed back and runs
 test("an outcome that was committed but never answered is written once, and its slot comes free", async ({
   db,
   databaseUrl,
+  proxy,
   producer,
   queue,
   startWorker,
 }) => {
-  await using proxy = await startProxy(databaseUrl);
   const job = defineJob("test.unanswered", { queue });
   const gates = { succeed: Promise.withResolvers<void>(), fail: Promise.withResolvers<void>() };
   const handler = implement(job, async ({ payload }) => {

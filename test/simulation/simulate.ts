@@ -1,6 +1,6 @@
 import type * as Product from "@hark/worker";
 import fc, { type Scheduler } from "fast-check";
-import { type Job, Tables } from "./database.ts";
+import { type Job, Tables } from "./tables.ts";
 import { Network, noFaults, type Rates } from "./network.ts";
 import { graceMs, jobOf, type Kind, kinds, Process, queues } from "./process.ts";
 import { broken, Witness } from "./witness.ts";

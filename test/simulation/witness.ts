@@ -1,5 +1,5 @@
 import type { JobContext } from "@hark/worker";
-import type { Move, Running, Tables } from "./database.ts";
+import type { Move, Running, Tables } from "./tables.ts";
 import type { Process } from "./process.ts";
 import type { World } from "./world.ts";
 

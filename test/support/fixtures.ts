@@ -5,6 +5,7 @@ import { createWorker, type Handler, type Worker, type WorkerOptions } from "@ha
 import { vi } from "vitest";
 import { test as base } from "../setup/fixtures.ts";
 import { Ledger } from "./ledger.ts";
+import { startProxy } from "./proxy.ts";
 import { startWorkerProcess, type WorkerProcess, type WorkerProcessOptions } from "./worker-process.ts";
 
 // Starting a process may take long on a busy machine. Every fact that a test waits for has a deadline of its own.
@@ -44,6 +45,12 @@ export const test = base
       await worker.whenListening(AbortSignal.timeout(60_000));
       return worker;
     };
+  })
+  /** Before the file's database, for whoever is given its url. */
+  .extend("proxy", async ({ databaseUrl }, { onCleanup }) => {
+    const proxy = await startProxy(databaseUrl);
+    onCleanup(() => proxy[Symbol.asyncDispose]());
+    return proxy;
   })
   .extend("ledger", async ({ queue }, { onCleanup }) => {
     const ledger = await Ledger.create(queue);

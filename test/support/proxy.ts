@@ -1,7 +1,6 @@
-import { randomInt } from "node:crypto";
-import { once } from "node:events";
-import { createServer, type Server, Socket } from "node:net";
+import { type Server, Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { listenOnOwnPort } from "./listen-on-own-port.ts";
 
 /**
  * ok: bytes pass. refuse: nobody listens, and who was connected is cut off. cut: connections are reset, new ones on arrival.
@@ -24,7 +23,8 @@ export class Proxy implements AsyncDisposable {
   readonly #host: string;
   readonly #hostPort: number;
   readonly #links = new Set<Link>();
-  #port = 0;
+  /** From the first time it listened: it comes back where clients look for it. */
+  #port: number | undefined;
   #server: Server | undefined;
   #mode: ProxyMode = "ok";
   #accepted = 0;
@@ -36,7 +36,7 @@ export class Proxy implements AsyncDisposable {
   }
 
   get port(): number {
-    return this.#port;
+    return this.#port!; // it listened before anybody was given it
   }
 
   /** The database's url, by way of this proxy. */
@@ -72,19 +72,9 @@ export class Proxy implements AsyncDisposable {
   }
 
   async #listen(): Promise<void> {
-    for (;;) {
-      // Below the range that outgoing connections get: whoever redials a free port there may connect to itself.
-      const port = this.#port || randomInt(20_000, 32_000);
-      const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => this.#accept(client));
-      try {
-        await once(server.listen({ port, host: "127.0.0.1", exclusive: true }), "listening");
-        this.#server = server;
-        this.#port = port;
-        return;
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE" || this.#port) throw error;
-      }
-    }
+    const { server, port } = await listenOnOwnPort((client) => this.#accept(client), this.#port);
+    this.#server = server;
+    this.#port = port;
   }
 
   #stopListening(): void {

@@ -1,7 +1,6 @@
-import { randomInt } from "node:crypto";
-import { once } from "node:events";
-import { createServer, type Server, Socket } from "node:net";
+import { type Server, Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { listenOnOwnPort } from "../../support/listen-on-own-port.ts";
 import type { Random } from "../../support/random.ts";
 import { Conversation } from "./wire.ts";
 
@@ -52,7 +51,8 @@ export class Proxy implements AsyncDisposable {
   readonly #random: Random;
   readonly #links = new Set<Link>();
   #server: Server | undefined;
-  #port = 0;
+  /** From the first time it listened: it comes back where clients look for it. */
+  #port: number | undefined;
   #trouble: Trouble | undefined;
 
   private constructor(target: () => Address, random: Random) {
@@ -68,7 +68,7 @@ export class Proxy implements AsyncDisposable {
   }
 
   get port(): number {
-    return this.#port;
+    return this.#port!; // it listened before anybody was given it
   }
 
   get trouble(): Trouble | undefined {
@@ -111,19 +111,9 @@ export class Proxy implements AsyncDisposable {
   }
 
   async #listen(): Promise<void> {
-    for (;;) {
-      // Below the range that outgoing connections get: whoever redials a free port there may connect to itself.
-      const port = this.#port || randomInt(20_000, 32_000);
-      const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => this.#accept(client));
-      try {
-        await once(server.listen({ port, host: "127.0.0.1", exclusive: true }), "listening");
-        this.#server = server;
-        this.#port = port;
-        return;
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE" || this.#port) throw error;
-      }
-    }
+    const { server, port } = await listenOnOwnPort((client) => this.#accept(client), this.#port);
+    this.#server = server;
+    this.#port = port;
   }
 
   #accept(client: Socket): void {

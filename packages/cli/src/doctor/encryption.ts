@@ -8,7 +8,7 @@ export const encryptionCheck: Check = {
     const parsed = new URL(url.replace("@/", "@localhost/"));
     const host = parsed.searchParams.get("host") ?? decodeURIComponent(parsed.hostname);
     if (host === "" || host.startsWith("/")) return ok("a local socket needs none");
-    if (host === "localhost" || host === "[::1]" || host.startsWith("127."))
+    if (host === "localhost" || host === "[::1]" || /^127(\.\d{1,3}){3}$/.test(host))
       return ok("this machine itself needs none");
 
     const mode =

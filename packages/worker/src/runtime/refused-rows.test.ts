@@ -1,8 +1,9 @@
+import { silentLogger } from "@hark/core";
 import { expect, test } from "vitest";
 import { RefusedRows } from "./refused-rows.ts";
 
 test("a row that is refused again and again is left alone for longer each time, ten minutes at most", () => {
-  const refused = new RefusedRows();
+  const refused = new RefusedRows(silentLogger);
   let now = 0;
   const triedAt: number[] = [];
   while (now < 3_600_000) {
@@ -17,7 +18,7 @@ test("a row that is refused again and again is left alone for longer each time, 
 });
 
 test("a row that is not refused again is forgotten, and starts anew if it comes back", () => {
-  const refused = new RefusedRows();
+  const refused = new RefusedRows(silentLogger);
   refused.add(1n, 0);
   refused.add(1n, 10_000);
   expect(refused.ids(10_000_000)).toEqual([]);

@@ -1,3 +1,5 @@
+import type { Logger } from "@hark/core";
+
 /** How long a row is left alone once the database has refused it, in ms; doubles with every refusal up to the longest. */
 const firstSilenceMs = 10_000;
 const longestSilenceMs = 600_000;
@@ -8,7 +10,12 @@ const longestSilenceMs = 600_000;
  * gone. Kept in memory: another process finds out by itself (docs/decisions/0018).
  */
 export class RefusedRows {
+  readonly #logger: Logger;
   readonly #rows = new Map<bigint, { silenceMs: number; againAt: number }>();
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+  }
 
   /** Those to leave out now, by `now` in ms of the process clock. */
   ids(now: number = performance.now()): bigint[] {
@@ -18,6 +25,11 @@ export class RefusedRows {
       else if (now >= againAt + longestSilenceMs) this.#rows.delete(id); // not refused since: it has moved
     }
     return ids;
+  }
+
+  /** Leaves a job alone from now on for a while, and logs why: `message` says what becomes of it. */
+  leaveAlone(id: bigint, error: unknown, message: string): void {
+    this.#logger.error({ jobId: id, error, againInMs: this.add(id) }, message);
   }
 
   /** Remembers that a row was refused, and answers for how long it is left alone, in ms. */

@@ -10,12 +10,11 @@ type Look = Pick<statements.PromotionRequest, "limit" | "afterMs">;
  */
 export class DueJobs {
   readonly #db: Database;
-  readonly #logger: Logger;
-  readonly #refused = new RefusedRows();
+  readonly #refused: RefusedRows;
 
   constructor({ db, logger }: { db: Database; logger: Logger }) {
     this.#db = db;
-    this.#logger = logger;
+    this.#refused = new RefusedRows(logger);
   }
 
   /** Promotes up to `limit` of what is due from a moment on, and answers what is left as promoteJobs() does. */
@@ -38,10 +37,8 @@ export class DueJobs {
           const ids = jobs.map(({ id }) => id);
           await statements.promoteJobs(on, { ...request, ids });
         },
-        alone: ({ id }, error) => {
-          const againInMs = this.#refused.add(id);
-          this.#logger.error({ jobId: id, error, againInMs }, "a due job cannot be made ready: it stays scheduled");
-        },
+        alone: ({ id }, error) =>
+          this.#refused.leaveAlone(id, error, "a due job cannot be made ready: it stays scheduled"),
         signal,
       }),
     );

@@ -1,7 +1,6 @@
 import {
   channels,
   type Database,
-  FalseAlarms,
   jitter,
   type Logger,
   longestPromoteMs,
@@ -11,6 +10,7 @@ import {
 import { Loop, type Next } from "../runtime/loop.ts";
 import type { Part } from "../runtime/part.ts";
 import { DueJobs } from "./due-jobs.ts";
+import { News } from "./news.ts";
 
 /** Due jobs promoted in one statement. */
 const batchSize = 1_000;
@@ -43,8 +43,7 @@ export class Promoter implements Part {
   #markMs = Number.NEGATIVE_INFINITY;
   /** When all scheduled jobs are looked at again though there is a mark, in ms of the process clock. */
   #wholeLookAt = 0;
-  readonly #alarms = new FalseAlarms();
-  #isTold = false;
+  readonly #news = new News();
   #stopListening: (() => void) | undefined;
 
   constructor(parts: { db: Database; notifications: Notifications; pollMs: number; logger: Logger }) {
@@ -59,9 +58,7 @@ export class Promoter implements Part {
       // Forged or garbled payloads are no number, and wake it once too often at worst.
       if (dueAtMs === undefined || !(Number(dueAtMs) >= this.#markMs)) this.#wholeLookAt = 0; // committed late, or missed
       if (dueAtMs !== undefined && Number(dueAtMs) >= this.#armedForMs) return;
-      this.#isTold = true;
-      this.#loop.wakeUp.ring();
-      if (dueAtMs === undefined) this.#loop.retry(); // the listener is back, and so is the database
+      this.#news.heard(dueAtMs, this.#loop);
     });
     this.#loop.start();
   }
@@ -72,12 +69,7 @@ export class Promoter implements Part {
   }
 
   async #step(signal: AbortSignal): Promise<Next> {
-    const isTold = this.#isTold;
-    this.#isTold = false; // before the pause: what is heard during it asks for another look, and that one has to pause too
-    if (isTold) {
-      await this.#alarms.pause(signal);
-      this.#alarms.count(); // true ones come far less often: one a statement that schedules something earlier
-    }
+    if (this.#news.isAny) await this.#news.pause(signal);
     this.#armedForMs = Number.POSITIVE_INFINITY; // until the answer is known, every notification counts
     const isWhole = performance.now() >= this.#wholeLookAt;
     const { promoted, nextDueInMs, nextDueAtMs } = await this.#look(isWhole, signal);

@@ -1,7 +1,6 @@
 import {
   channels,
   type Executor,
-  FalseAlarms,
   jitter,
   type Logger,
   type Notifications,
@@ -12,6 +11,7 @@ import { Loop, type Next } from "../runtime/loop.ts";
 import type { Part } from "../runtime/part.ts";
 import type { Schedule } from "../schedule.ts";
 import { dueTicks } from "./missed-ticks.ts";
+import { News } from "./news.ts";
 import { type ScheduleRule, type Ticks, ticksOf } from "./rule.ts";
 
 /** Longest sleep, in ms: what a lost notification of a changed declaration costs at most, or a clock that was set. */
@@ -41,10 +41,9 @@ export class Scheduler implements Part {
   readonly #parts: SchedulerParts;
   readonly #names: readonly string[];
   readonly #loop: Loop;
-  readonly #alarms = new FalseAlarms();
+  readonly #news = new News();
   readonly #ticks = new Map<string, Ticks>();
   #isDeclared = false;
-  #isTold = false;
   /** The earliest tick that was not fired yet as far as is known, in ms of the process clock. */
   #dueAt: { name: string; at: number } | undefined;
   #stopListening: (() => void) | undefined;
@@ -74,9 +73,7 @@ export class Scheduler implements Part {
     logger.info({ schedules: this.#names, zoneData: process.versions.tz }, "schedules follow this zone data");
     this.#stopListening = notifications.on(channels.scheduleChanged, (name) => {
       if (name !== undefined && !this.#names.includes(name)) return;
-      this.#isTold = true;
-      this.#loop.wakeUp.ring();
-      if (name === undefined) this.#loop.retry(); // the listener is back, and so is the database
+      this.#news.heard(name, this.#loop);
     });
     this.#loop.start();
   }
@@ -87,12 +84,7 @@ export class Scheduler implements Part {
   }
 
   async #step(signal: AbortSignal): Promise<Next> {
-    const isTold = this.#isTold;
-    this.#isTold = false; // before the pause: what is heard during it asks for another look, and that one has to pause too
-    if (isTold) {
-      await this.#alarms.pause(signal);
-      this.#alarms.count(); // true ones are far between: declarations
-    }
+    if (this.#news.isAny) await this.#news.pause(signal);
     const { db } = this.#parts;
     if (!this.#isDeclared) await this.#declare();
 

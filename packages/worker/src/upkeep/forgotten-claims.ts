@@ -12,7 +12,7 @@ export class ForgottenClaims {
   readonly #heldClaims: () => readonly statements.Claim[];
   readonly #isAwaited: (token: string) => boolean;
   readonly #logger: Logger;
-  readonly #refused = new RefusedRows();
+  readonly #refused: RefusedRows;
   #suspects = new Set<string>();
 
   constructor(parts: {
@@ -26,6 +26,7 @@ export class ForgottenClaims {
     this.#heldClaims = parts.heldClaims;
     this.#isAwaited = parts.isAwaited;
     this.#logger = parts.logger;
+    this.#refused = new RefusedRows(parts.logger);
   }
 
   /** Call it with every survey's claims of this process. */
@@ -47,10 +48,8 @@ export class ForgottenClaims {
         move: async (jobs) => {
           released += (await statements.retryJobs(on, statements.retriedOf(jobs))).length;
         },
-        alone: ({ id }, error) => {
-          const againInMs = this.#refused.add(id);
-          this.#logger.error({ jobId: id, error, againInMs }, "a job whose claim was lost cannot be handed back");
-        },
+        alone: ({ id }, error) =>
+          this.#refused.leaveAlone(id, error, "a job whose claim was lost cannot be handed back"),
       }),
     );
     if (released > 0) this.#logger.warn({ released }, "handed back jobs whose claim was never answered");

@@ -12,11 +12,12 @@ const batchSize = 1_000;
 export class Orphans {
   readonly #db: Database;
   readonly #logger: Logger;
-  readonly #refused = new RefusedRows();
+  readonly #refused: RefusedRows;
 
   constructor({ db, logger }: { db: Database; logger: Logger }) {
     this.#db = db;
     this.#logger = logger;
+    this.#refused = new RefusedRows(logger);
   }
 
   /** Those that are left alone at the moment: not worth a rescue. */
@@ -78,9 +79,9 @@ export class Orphans {
   }
 
   #leaveAlone({ id }: statements.Claim, error: unknown): void {
-    const againInMs = this.#refused.add(id);
-    this.#logger.error(
-      { jobId: id, error, againInMs },
+    this.#refused.leaveAlone(
+      id,
+      error,
       "a dead worker's job can neither be tried again nor buried: it stays where it is until what refuses it is mended",
     );
   }

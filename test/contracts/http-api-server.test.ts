@@ -1,0 +1,137 @@
+import { once } from "node:events";
+import { connect } from "node:net";
+import { defineJob, silentLogger } from "@hark/core";
+import { createServer, missionJobs } from "@hark/server";
+import { describe, expect } from "vitest";
+import { bearer, test } from "../support/mission-api.ts";
+
+/** As they are before any server is made. */
+const globals = [globalThis.Request, globalThis.Response];
+
+describe("around the calls", () => {
+  test("health is open to all and says nothing but yes, no and why", async ({ start }) => {
+    const { url } = await start();
+
+    const live = await fetch(`${url}/livez`);
+    const ready = await fetch(`${url}/readyz`);
+    expect([live.status, await live.json()]).toEqual([200, { isAlive: true, reasons: [] }]);
+    expect([ready.status, await ready.json()]).toEqual([200, { isReady: true, reasons: [] }]);
+  });
+
+  test("every answer carries the safe headers, and none opens it to other origins", async ({ start }) => {
+    const { url } = await start();
+
+    for (const path of ["/livez", "/api/queue/stats", "/nowhere"]) {
+      for (const authorization of ["", `Bearer ${bearer}`]) {
+        const { headers } = await fetch(url + path, { headers: { authorization, origin: "https://evil.example" } });
+        expect(Object.fromEntries(headers), path).toMatchObject({
+          "cache-control": "no-store",
+          "content-security-policy": expect.stringContaining("default-src 'none'"),
+          "content-type": expect.stringContaining("application/json"),
+          "referrer-policy": "no-referrer",
+          "x-content-type-options": "nosniff",
+        });
+        expect([...headers.keys()].filter((name) => name.startsWith("access-control-"))).toEqual([]);
+      }
+    }
+  });
+
+  test("it answers a Request without any socket, so that it mounts in any framework", async ({ database }) => {
+    const server = createServer({
+      database,
+      authorize: ({ headers }) => headers.get("x-user") === "root",
+      logger: silentLogger,
+    });
+    const request = (user: string) =>
+      new Request("https://app.example/api/queue/stats", { headers: { "x-user": user } });
+
+    expect((await server.fetch(request("root"))).status).toBe(200);
+    expect((await server.fetch(request("guest"))).status).toBe(401);
+  });
+
+  test("the application's global objects stay its own", async ({ start }) => {
+    await start();
+    expect([globalThis.Request, globalThis.Response]).toEqual(globals);
+  });
+
+  test("a job type that JobManager defines keeps the mission's payload", () => {
+    expect(missionJobs.map(({ type }) => type)).toEqual(["navigation", "category", "product"]);
+    expect(missionJobs[0].key?.({ target_url: "https://shop.example/", metadata: {} })).toBe("https://shop.example/");
+  });
+});
+
+describe("starting and closing", () => {
+  test("without a token it binds to loopback only", async ({ start }) => {
+    for (const host of ["0.0.0.0", "::", "192.0.2.1"]) {
+      await expect(start({ token: undefined, host }), host).rejects.toMatchObject({
+        code: "OPEN_SERVER",
+        facts: { host },
+      });
+    }
+    for (const host of [undefined, "localhost", "127.0.0.1", "::1"]) {
+      const server = await start({ token: undefined, ...(host && { host }) });
+      expect(["127.0.0.1", "::1"]).toContain(server.host);
+      expect((await fetch(`${server.url}/api/queue/stats`)).status).toBe(200);
+    }
+    const open = await start({ host: "0.0.0.0" });
+    expect((await fetch(`http://127.0.0.1:${open.port}/api/queue/stats`)).status).toBe(401);
+  });
+
+  test("what cannot be a token, a port or a set of jobs is refused, and nothing listens", async ({ start }) => {
+    await expect(start({ token: "" })).rejects.toMatchObject({ code: "INVALID_OPTIONS" });
+    await expect(start({ token: "two words" })).rejects.toMatchObject({ code: "INVALID_OPTIONS" });
+    await expect(start({ authorize: () => true })).rejects.toMatchObject({ code: "INVALID_OPTIONS" });
+    await expect(start({ port: 70_000 })).rejects.toMatchObject({ code: "INVALID_OPTIONS" });
+    await expect(start({ jobs: [defineJob("twice"), defineJob("twice")] })).rejects.toMatchObject({
+      code: "INVALID_OPTIONS",
+    });
+
+    const { port } = await start();
+    await expect(start({ port })).rejects.toMatchObject({ code: "CANNOT_LISTEN" });
+  });
+
+  test("close answers what came in, drops idle connections at once, and frees the port", async ({ start }) => {
+    let letIn: (isLetIn: boolean) => void = () => {};
+    const asked = Promise.withResolvers<void>();
+    const slow = await start({
+      token: undefined,
+      authorize: () => {
+        asked.resolve();
+        return new Promise<boolean>((resolve) => (letIn = resolve));
+      },
+    });
+    const silent = connect(slow.port, "127.0.0.1").on("error", () => {});
+    await once(silent, "connect");
+    const answer = fetch(`${slow.url}/api/queue/stats`);
+    await asked.promise;
+
+    const closed = slow.close();
+    await once(silent, "close");
+    letIn(true);
+
+    expect((await answer).status).toBe(200);
+    await closed;
+    await expect(fetch(`${slow.url}/livez`)).rejects.toThrow();
+    await start({ port: slow.port });
+  });
+
+  test("close cuts a request that outlasts the deadline", async ({ start }) => {
+    const asked = Promise.withResolvers<void>();
+    const stuck = await start({
+      drainTimeout: 200,
+      token: undefined,
+      authorize: () => {
+        asked.resolve();
+        return new Promise<boolean>(() => {});
+      },
+    });
+    const answer = fetch(`${stuck.url}/api/queue/stats`).then(
+      () => "answered",
+      () => "cut",
+    );
+    await asked.promise;
+
+    await stuck.close();
+    expect(await answer).toBe("cut");
+  });
+});

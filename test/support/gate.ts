@@ -1,0 +1,59 @@
+import type { Database } from "@hark/core";
+import pg from "pg";
+import { eventually } from "./eventually.ts";
+import { test as base } from "./fixtures.ts";
+import { registerWorker } from "./jobs.ts";
+import { listening } from "./listening.ts";
+import { Sleeper, type SleeperOptions } from "./sleeper.ts";
+
+/** Within which what a test of the gate waits for has to come, in ms. */
+export const withinMs = 30_000;
+/** The marks of sleepers, to be selected from. Of this database: tests of other files use the server too. */
+export const marks = `from pg_locks where locktype = 'advisory' and classid = 1751216747
+  and database = (select oid from pg_database where datname = current_database())`;
+
+/** A test with a listener (`ears`), sleepers that hear by it, and sessions of producers. */
+export const test = base
+  .extend("ears", { scope: "file" }, async ({ databaseUrl }, { onCleanup }) => {
+    const ears = listening(databaseUrl);
+    onCleanup(() => ears[Symbol.asyncDispose]());
+    await ears.listener.whenListening(AbortSignal.timeout(60_000));
+    return ears;
+  })
+  .extend("startSleeper", ({ db, databaseUrl, queue, ears }, { onCleanup }) => {
+    const sleepers: Sleeper[] = [];
+    onCleanup(async () => void (await Promise.all(sleepers.map((sleeper) => sleeper.stop()))));
+    return async (options: Partial<SleeperOptions> = {}) => {
+      const worker = await registerWorker(db);
+      const { listener } = ears;
+      const sleeper = new Sleeper({ db, connectionString: databaseUrl, listener, queue, worker, ...options });
+      sleepers.push(sleeper);
+      return sleeper;
+    };
+  })
+  /** Opens sessions of a producer's own. */
+  .extend("connect", ({ databaseUrl }, { onCleanup }) => {
+    const clients: pg.Client[] = [];
+    onCleanup(async () => void (await Promise.all(clients.map((client) => client.end()))));
+    return async () => {
+      const client = new pg.Client({ connectionString: databaseUrl });
+      client.on("error", () => {});
+      clients.push(client);
+      await client.connect();
+      return client;
+    };
+  });
+
+/** Waits until everything that was sent before has been heard. */
+export async function flush(client: pg.Client, heard: readonly (string | undefined)[]): Promise<void> {
+  const last = `flush-${crypto.randomUUID().slice(0, 8)}`;
+  await client.query("select pg_notify('job_ready', $1)", [last]);
+  await eventually(() => heard.includes(last), { withinMs, what: "the last notification" });
+}
+
+/** Ends the sessions with marks in this database. */
+export const endMarks = (db: Database) => db.pool.query(`select pg_terminate_backend(pid) ${marks}`);
+
+/** Of what was heard, what was about the queue. */
+export const heardOf = (heard: readonly (string | undefined)[], queue: string) =>
+  heard.filter((payload) => payload?.split(" ")[0] === queue);
