@@ -7,16 +7,18 @@
 --   ready jobs then read 78 pages rather than 4 to pass 15,000 that had gone (PostgreSQL 18.4);
 -- * never give the end of the file back: that takes an ACCESS EXCLUSIVE lock, which a standby replays on its readers, for space
 --   that the next burst needs again. `vacuum (truncate on) hark.jobs` gives it back in a quiet hour.
+-- * vacuum without rests: 60,000 jobs/s leave 20 MB of dead rows and index entries a second, and a vacuum at the usual pace did not
+--   come to their end: in five minutes running_jobs grew to 2.7 GB for a thousand rows (docs/decisions/0023).
 -- No fillfactor: they are never updated in place but by promoting and parking, which change what indexes hold.
-ALTER TABLE hark.jobs SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, vacuum_index_cleanup = on,
-  vacuum_truncate = off, toast.autovacuum_vacuum_scale_factor = 0, toast.autovacuum_vacuum_threshold = 5000,
-  toast.vacuum_truncate = off);--> statement-breakpoint
+ALTER TABLE hark.jobs SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
+  autovacuum_vacuum_cost_delay = 0, vacuum_index_cleanup = on, vacuum_truncate = off,
+  toast.autovacuum_vacuum_scale_factor = 0, toast.autovacuum_vacuum_threshold = 5000, toast.vacuum_truncate = off);--> statement-breakpoint
 ALTER TABLE hark.running_jobs SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
-  vacuum_index_cleanup = on, vacuum_truncate = off, toast.autovacuum_vacuum_scale_factor = 0,
-  toast.autovacuum_vacuum_threshold = 5000, toast.vacuum_truncate = off);--> statement-breakpoint
+  autovacuum_vacuum_cost_delay = 0, vacuum_index_cleanup = on, vacuum_truncate = off,
+  toast.autovacuum_vacuum_scale_factor = 0, toast.autovacuum_vacuum_threshold = 5000, toast.vacuum_truncate = off);--> statement-breakpoint
 -- Come and go with jobs, a row each or one a batch; read by key, and stats whole by every question for them.
 ALTER TABLE hark.unique_keys SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
-  vacuum_truncate = off);--> statement-breakpoint
+  autovacuum_vacuum_cost_delay = 0, vacuum_truncate = off);--> statement-breakpoint
 ALTER TABLE hark.stats SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000,
   vacuum_truncate = off);--> statement-breakpoint
 -- Updated in place all the time, few rows: room on the page keeps renewals heap-only.

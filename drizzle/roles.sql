@@ -98,6 +98,13 @@ GRANT SELECT, INSERT, UPDATE ON hark.schedules TO hark_worker; -- fired through 
 GRANT USAGE ON SEQUENCE hark.fence_numbers TO hark_worker;
 GRANT EXECUTE ON FUNCTION hark.create_partitions, hark.drop_partitions, hark.next_fence, hark.fire_schedule
   TO hark_worker;
+-- Vacuums what moved jobs leave behind, where PostgreSQL can grant that (17); before, autovacuum alone does.
+DO $$
+BEGIN
+  IF current_setting('server_version_num')::integer >= 170000 THEN
+    EXECUTE 'GRANT MAINTAIN ON hark.jobs, hark.running_jobs, hark.unique_keys TO hark_worker';
+  END IF;
+END $$;
 
 -- Looks at everything but payloads, results and what proves ownership: tokens. Errors are shown: they are what one looks for.
 GRANT SELECT ON hark.migrations, hark.stats TO hark_reader;

@@ -20,6 +20,8 @@ test("a renewal that has no answer when the lease is about to run out is not wai
       const told: { kind: string; at: number }[] = [];
       let asked = 0;
       let expiresAt = 0;
+      /** Until when each registration said that it holds. */
+      const held: number[] = [];
       /** Takes effect and answers within 20 ms so often; then each statement is lost until its deadline. */
       const query = () => {
         const { promise, resolve, reject } = Promise.withResolvers<{ rows: Record<string, unknown>[] }>();
@@ -36,7 +38,15 @@ test("a renewal that has no answer when the lease is about to run out is not wai
             hostname: "",
             queues: "{}",
             leaseMs,
-            tell: ({ kind }) => void told.push({ kind, at: world.now }),
+            tell: ({ kind }) => {
+              if (kind === "registered") expect(held[1]).toBeGreaterThan(world.now);
+              if (kind === "lost") expect(held[1]).toBe(world.now);
+              told.push({ kind, at: world.now });
+            },
+            hold: (registration, forMs) => {
+              held[registration] = world.now + forMs;
+              expect(held[registration]).toBeLessThan(expiresAt);
+            },
             connect: () => Promise.resolve({ query }),
             discard: () => {},
             isMainHung: () => false,

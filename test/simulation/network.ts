@@ -1,6 +1,6 @@
 import { EventEmitter } from "node:events";
 import type { Database } from "@hark/core";
-import type { LeaseRenewalParts, Outside } from "@hark/worker";
+import { LeaseHold, type LeaseRenewalParts, type Outside } from "@hark/worker";
 import type { Session, Tables } from "./database.ts";
 import type { Thread, World } from "./world.ts";
 
@@ -228,10 +228,12 @@ export class Network {
           renewal.end();
           say("exit");
         };
+        const hold = new LeaseHold(data.held);
         renewal.run(() => {
           void renewForEver({
             ...data,
             tell: (news) => say("message", news),
+            hold: (...words) => hold.set(...words),
             connect: () => Promise.resolve(db),
             discard: () => {},
             isMainHung: () => main.state === "frozen" && world.now - main.frozenAt >= 60_000,

@@ -59,7 +59,15 @@ export class Process {
 
   constructor(
     name: string,
-    parts: { world: World; network: Network; witness: Witness; product: typeof Product; settings: Settings },
+    parts: {
+      world: World;
+      network: Network;
+      witness: Witness;
+      product: typeof Product;
+      settings: Settings;
+      /** The process ended, since it found no database within its time: a supervisor starts another. */
+      onEndedAtStart: () => void;
+    },
   ) {
     const { world, network, product, settings } = parts;
     this.name = name;
@@ -91,9 +99,13 @@ export class Process {
           network.outsideOf(this.main, newRenewal, product.renewForEver),
         ),
     );
-    this.main.run(
-      () => void this.#worker.start().catch((error: unknown) => world.tell(`${name} did not start: ${String(error)}`)),
-    );
+    this.main.run(() => {
+      void this.#worker.start().catch((error: unknown) => {
+        world.tell(`${name} did not start: ${String(error)}`);
+        this.#stopped();
+        if (!this.#isAsked) parts.onEndedAtStart();
+      });
+    });
   }
 
   /** Nothing it does reaches anyone: it was killed, or its main thread stands still. */

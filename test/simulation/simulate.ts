@@ -117,7 +117,7 @@ export async function simulate(
   const witness = new Witness(world, () => tables, { graceMs });
   const processes: Process[] = [];
   const start = () => {
-    const parts = { world, network, witness, product, settings: plan };
+    const parts = { world, network, witness, product, settings: plan, onEndedAtStart: start };
     processes.push(new Process(`w${processes.length + 1}`, parts));
   };
   for (let count = 0; count < plan.workers; count += 1) start();

@@ -267,6 +267,7 @@ export function takeOver(): Disposable {
     return controller.signal;
   });
   replace(performance, "now", ({ world }) => world.now);
+  replace(process.hrtime, "bigint", ({ world }) => BigInt(Math.round(world.now * 1e6)));
   replace(Math, "random", ({ world }) => world.random());
   replace(crypto, "randomUUID", ({ world }) => world.uuid());
   syncBuiltinESMExports();

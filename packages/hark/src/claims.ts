@@ -106,6 +106,7 @@ export class Claims {
         blockedKeys: keys,
       } = await statements.claimJobs(this.#db, { queue, limit: 1, worker, token, types });
       const isParked = await statements.parkBlocked(this.#db, { queue, keys });
+      if (row && !(await this.#lease.holds(worker))) return "again"; // it is rescued, as all that the dead held
       if (row) return this.#held.add(row);
       if (keys.length === 0) return "none";
       return isParked ? "again" : "soon";

@@ -38,6 +38,12 @@ export class ProcessLease {
     );
   }
 
+  /** Whether what was claimed under the identity is still ours: a process that stood still may read of it too late. */
+  async holds(identity: string): Promise<boolean> {
+    const keeper = await this.#starting;
+    return keeper?.identity === identity && keeper.isHeld(performance.now());
+  }
+
   /** Ends the lease: call it when no job is held any more. */
   async stop(): Promise<void> {
     const [started] = await Promise.allSettled([this.#starting]);

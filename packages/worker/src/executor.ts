@@ -48,6 +48,7 @@ export class Executor implements Part {
   readonly #handlers: ReadonlyMap<string, Handler>;
   readonly #settler: Settler;
   readonly #events: WorkerEvents;
+  readonly #isLeaseHeld: (nowMs: number) => boolean;
   readonly #graceMs: number;
   readonly #cipher: PayloadCipher | undefined;
   readonly #logger: Logger;
@@ -65,6 +66,8 @@ export class Executor implements Part {
     concurrency: ReadonlyMap<string, number>;
     settler: Settler;
     events: WorkerEvents;
+    /** Whether what was claimed is still ours at `nowMs` of performance.now(). */
+    isLeaseHeld: (nowMs: number) => boolean;
     /** How long an aborted handler has to end, in ms. */
     graceMs: number;
     cipher: PayloadCipher | undefined;
@@ -73,6 +76,7 @@ export class Executor implements Part {
     this.#handlers = parts.handlers;
     this.#settler = parts.settler;
     this.#events = parts.events;
+    this.#isLeaseHeld = parts.isLeaseHeld;
     this.#graceMs = parts.graceMs;
     this.#cipher = parts.cipher;
     this.#logger = parts.logger;
@@ -180,8 +184,9 @@ export class Executor implements Part {
     try {
       ending = await limit(async () => {
         lane.left += 1;
-        this.#events.tell("started", attempt.job);
         const startedAt = performance.now();
+        if (!this.#isLeaseHeld(startedAt)) return { kind: "interrupted" }; // others may run it: nothing starts on a lost lease
+        this.#events.tell("started", attempt.job);
         const ended = await attempt.run();
         attempt.durationMs = performance.now() - startedAt;
         return ended;

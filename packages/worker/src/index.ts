@@ -2,6 +2,7 @@ export { type WorkerEventMap, WorkerEvents } from "./events.ts";
 export { fallAsleep } from "./fall-asleep.ts";
 export { Gate, type GateOptions, type Writers } from "./gate.ts";
 export { type Handler, implement, type JobContext } from "./implement.ts";
+export { LeaseHold } from "./lease-hold.ts";
 export { LeaseKeeper, type LeaseKeeperOptions } from "./lease-keeper.ts";
 export { type LeaseNews, type LeaseRenewalParts, renewForEver } from "./lease-renewal.ts";
 export { Listener, type ListenerOptions, type ListenerState } from "./listener.ts";

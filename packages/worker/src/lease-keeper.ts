@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
 import { type Database, DatabaseUnreachableError, type Logger, orLate, statements } from "@hark/core";
+import { LeaseHold } from "./lease-hold.ts";
 import type { LeaseNews } from "./lease-renewal.ts";
 import { type LeaseThread, type Outside, realOutside } from "./outside.ts";
 import type { Part } from "./runtime/part.ts";
@@ -32,6 +33,11 @@ export class LeaseKeeper implements Part {
   #thread: LeaseThread | undefined;
   #ticker: NodeJS.Timeout | undefined;
   #identity: string | undefined;
+  /** Of the thread that runs now, and which of its registrations is ours. */
+  #hold = new LeaseHold();
+  #registration = 0;
+  /** Until then the lease holds for sure, by performance.now(): no look at the shared memory for each job. */
+  #heldUntilMs = 0;
   #peers: Readonly<Record<string, readonly string[]>> = {};
   #registered = Promise.withResolvers<void>();
   #isStopping = false;
@@ -44,6 +50,17 @@ export class LeaseKeeper implements Part {
   /** Under which jobs are claimed; undefined while there is no lease. */
   get identity(): string | undefined {
     return this.#identity;
+  }
+
+  /**
+   * Whether the lease holds now, at `nowMs` of performance.now(): the last word on whether a job may start. It knows before the news of
+   * a loss are heard, as in a process that stood still.
+   */
+  isHeld(nowMs: number): boolean {
+    if (nowMs < this.#heldUntilMs) return true;
+    const leftMs = this.#identity === undefined ? 0 : this.#hold.leftMs(this.#registration);
+    this.#heldUntilMs = nowMs + leftMs;
+    return leftMs > 0;
   }
 
   /**
@@ -94,6 +111,7 @@ export class LeaseKeeper implements Part {
 
   #startThread(): void {
     const { connectionString, name, queues, leaseMs, startThread = realOutside.startLeaseThread } = this.#options;
+    this.#hold = new LeaseHold();
     const thread = startThread({
       connectionString,
       name,
@@ -101,6 +119,7 @@ export class LeaseKeeper implements Part {
       queues: JSON.stringify(queues),
       leaseMs,
       ticks: this.#ticks,
+      held: this.#hold.memory,
     });
     thread.on("message", (news: LeaseNews) => this.#hear(news));
     thread.on("error", (error) => this.#options.logger.error({ error }, "the lease thread failed, starting another"));
@@ -116,6 +135,8 @@ export class LeaseKeeper implements Part {
     switch (news.kind) {
       case "registered":
         this.#identity = news.identity;
+        this.#registration = news.registration;
+        this.#heldUntilMs = 0;
         this.#registered.resolve();
         this.#options.onRegistered?.();
         return;
@@ -140,6 +161,7 @@ export class LeaseKeeper implements Part {
   #lose(): void {
     if (this.#identity === undefined) return;
     this.#identity = undefined;
+    this.#heldUntilMs = 0;
     this.#options.logger.error(
       {},
       "lease lost: running jobs are aborted, and the process goes on under a new identity",

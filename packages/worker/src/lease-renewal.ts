@@ -6,7 +6,8 @@ import { jitter, orLate } from "@hark/core/clock";
 import { registerWorker, renewLease } from "@hark/core/statements";
 
 export type LeaseNews =
-  | { readonly kind: "registered"; readonly identity: string }
+  /** `registration` counts them from 1. */
+  | { readonly kind: "registered"; readonly identity: string; readonly registration: number }
   | { readonly kind: "lost" }
   /** Who else lives, by queue; told when it differs from what was told before. */
   | { readonly kind: "peers"; readonly peers: Readonly<Record<string, readonly string[]>> }
@@ -19,6 +20,8 @@ export interface LeaseRenewalParts {
   readonly queues: string;
   readonly leaseMs: number;
   readonly tell: (news: LeaseNews) => void;
+  /** Told before any news: the lease of a registration holds for so long from now, in ms; 0 once it is lost. */
+  readonly hold: (registration: number, forMs: number) => void;
   /** Answers the lease's own connection, a fresh one after {@link LeaseRenewalParts.discard}. Every answer on it has a deadline. */
   readonly connect: () => Promise<Executor>;
   /** Throws the connection away: what it was asked last has failed. */
@@ -29,17 +32,19 @@ export interface LeaseRenewalParts {
 
 /** Registers the process and renews its lease, and registers anew whenever that is lost. Runs in the lease thread, for ever. */
 export async function renewForEver(parts: LeaseRenewalParts): Promise<never> {
-  const { name, hostname, queues, leaseMs, tell, connect, discard, isMainHung } = parts;
+  const { name, hostname, queues, leaseMs, tell, hold, connect, discard, isMainHung } = parts;
   /** Renewals come every third of the lease, so that one may fail and be tried again. */
   const intervalMs = leaseMs / 3;
   /** Stop trusting the lease this much before it ends, by the monotonic clock counted from before the request (FM-23). */
   const marginMs = Math.min(1_000, leaseMs / 10);
   let toldPeers = "";
 
-  for (;;) {
+  for (let registration = 1; ; registration += 1) {
     const { identity, heldUntil } = await register();
-    tell({ kind: "registered", identity });
-    await keep(identity, heldUntil);
+    hold(registration, heldUntil - performance.now());
+    tell({ kind: "registered", identity, registration });
+    await keep(identity, heldUntil, registration);
+    hold(registration, 0);
     tell({ kind: "lost" }); // a dead identity never comes back: register under a new one
   }
 
@@ -57,7 +62,7 @@ export async function renewForEver(parts: LeaseRenewalParts): Promise<never> {
   }
 
   /** Renews until the lease is refused, or no answer came while it held. */
-  async function keep(identity: string, firstHeldUntil: number): Promise<void> {
+  async function keep(identity: string, firstHeldUntil: number, registration: number): Promise<void> {
     let heldUntil = firstHeldUntil;
     let pauseMs = intervalMs;
     for (;;) {
@@ -75,6 +80,7 @@ export async function renewForEver(parts: LeaseRenewalParts): Promise<never> {
         const [renewed] = answer;
         if (!renewed) return;
         heldUntil = askedAt + leaseMs - marginMs;
+        hold(registration, heldUntil - performance.now());
         pauseMs = intervalMs;
         const peers = JSON.stringify(renewed.peers);
         if (peers !== toldPeers) tell({ kind: "peers", peers: renewed.peers });

@@ -1,5 +1,6 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { Client } from "pg";
+import { LeaseHold } from "./lease-hold.ts";
 import { type LeaseNews, renewForEver } from "./lease-renewal.ts";
 
 /** What the lease keeper hands to its thread. */
@@ -11,12 +12,15 @@ export interface LeaseThreadData {
   readonly leaseMs: number;
   /** [0] counts the main thread's ticks, one a second; [1] is 1 if a process whose main thread hangs shall end. */
   readonly ticks: Int32Array;
+  /** The memory of a {@link LeaseHold}. */
+  readonly held: SharedArrayBuffer;
 }
 
 /** Seconds without a tick after which the main thread is taken to hang: the lease is left to expire (FM-18). */
 const mostSilentChecks = 60;
 
-const { connectionString, ticks, ...registration } = workerData as LeaseThreadData;
+const { connectionString, ticks, held, ...registration } = workerData as LeaseThreadData;
+const leaseHold = new LeaseHold(held);
 const port = parentPort!;
 
 /** For a connection, and for each answer, in ms: no longer than from one renewal to the next. */
@@ -40,6 +44,7 @@ port.once("message", () => void (client?.end() ?? Promise.resolve()).catch(() =>
 await renewForEver({
   ...registration,
   tell: (news: LeaseNews) => port.postMessage(news),
+  hold: (...words) => leaseHold.set(...words),
   connect,
   discard,
   isMainHung: () => silentChecks >= mostSilentChecks,

@@ -51,6 +51,7 @@ const afterFailure = { baseMs: 100, factor: 2, capMs: 5_000, jitter: 0.5 };
 export class Settler implements Part {
   readonly #db: Database;
   readonly #logger: Logger;
+  readonly #onMoved: (jobs: number) => void;
   readonly #giveUp = new AbortController();
   #waiting: Entry[] = [];
   #flushing: Promise<void> | undefined;
@@ -59,9 +60,11 @@ export class Settler implements Part {
   #claims = 0;
   #noClaims = Promise.withResolvers<void>();
 
-  constructor({ db, logger }: { db: Database; logger: Logger }) {
+  /** `onMoved` hears how many jobs each statement moved. */
+  constructor({ db, logger, onMoved }: { db: Database; logger: Logger; onMoved: (jobs: number) => void }) {
     this.#db = db;
     this.#logger = logger;
+    this.#onMoved = onMoved;
   }
 
   /** Outcomes not written yet: while the database is slow, claiming more would only lengthen the list. */
@@ -103,7 +106,7 @@ export class Settler implements Part {
       completions: completionsOf(entries),
       written: (ids) => {
         answered();
-        tell(entries, ids);
+        this.#tell(entries, ids);
       },
       failed: (error) => {
         answered();
@@ -154,7 +157,7 @@ export class Settler implements Part {
   async #write(entries: Entry[]): Promise<void> {
     for (let failures = 1; !this.#giveUp.signal.aborted; failures += 1) {
       try {
-        tell(entries, new Set((await writeOutcomes(this.#db, entries)).map(({ id }) => id)));
+        this.#tell(entries, new Set((await writeOutcomes(this.#db, entries)).map(({ id }) => id)));
         return;
       } catch (error) {
         if (isRejection(error)) return this.#writeInHalves(entries, error);
@@ -167,6 +170,11 @@ export class Settler implements Part {
       }
     }
     for (const { done } of entries) done("refused");
+  }
+
+  #tell(entries: readonly Entry[], moved: ReadonlySet<bigint>): void {
+    this.#onMoved(moved.size);
+    for (const { claim, done, isDoubtful } of entries) done(moved.has(claim.id) || isDoubtful ? "settled" : "refused");
   }
 
   async #writeInHalves(entries: Entry[], rejection: unknown): Promise<void> {
@@ -189,10 +197,6 @@ export class Settler implements Part {
 }
 
 const endOfTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
-
-function tell(entries: readonly Entry[], moved: ReadonlySet<bigint>): void {
-  for (const { claim, done, isDoubtful } of entries) done(moved.has(claim.id) || isDoubtful ? "settled" : "refused");
-}
 
 function completionsOf(entries: readonly Entry[]): statements.Completions {
   return statements.completionsOf(

@@ -33,6 +33,7 @@ import { Rescuer } from "./upkeep/rescuer.ts";
 import { schemaWatch } from "./upkeep/schema-watch.ts";
 import { turnDelayMs } from "./turns.ts";
 import { statisticsUpkeep } from "./upkeep/statistics.ts";
+import { Vacuum } from "./upkeep/vacuum.ts";
 
 export type WorkerState = "new" | "starting" | "running" | "draining" | "stopped";
 
@@ -53,8 +54,11 @@ const flushDeadlineMs = 5_000;
 /** How long it waits for loops to end their step, in ms: above a query's own deadline, below a supervisor's patience. */
 const loopDeadlineMs = 11_000;
 
-/** Connections for settles and upkeep; claims, the listener and the lease have their own. */
+/** Connections for settles and upkeep; claims, the listener, the lease and, while there is much to clear, vacuums have their own. */
 const maxConnections = 2;
+
+/** What a vacuum may take, in ms: a stop waits for it, and autovacuum does what takes longer. */
+const vacuumDeadlineMs = 5_000;
 
 /** Builds the parts of a worker process and starts and stops them in order. See createWorker(). */
 export class Worker implements Stoppable, AsyncDisposable {
@@ -65,6 +69,7 @@ export class Worker implements Stoppable, AsyncDisposable {
   readonly #outside: Outside;
   readonly #db: Database;
   readonly #claimDb: Database;
+  readonly #vacuumDb: Database;
   readonly #listener: Listener;
   readonly #gate: Gate;
   readonly #lease: LeaseKeeper;
@@ -106,6 +111,13 @@ export class Worker implements Stoppable, AsyncDisposable {
       plansByIndex: true,
       applicationName: "hark worker",
     }));
+    const vacuumDb = (this.#vacuumDb = outside.openDatabase({
+      connectionString,
+      isPooled,
+      maxConnections: 1,
+      deadlineMs: vacuumDeadlineMs,
+      applicationName: "hark worker",
+    }));
     const notifications = (this.#listener = new Listener({
       connectionString: listenUrl,
       logger,
@@ -120,12 +132,14 @@ export class Worker implements Stoppable, AsyncDisposable {
     }));
     const isListening = () => notifications.state === "listening";
     this.locks = createLocks({ db, notifications, owner: name });
-    const settler = (this.#settler = new Settler({ db, logger }));
+    const vacuum = new Vacuum({ db: vacuumDb, logger });
+    const settler = (this.#settler = new Settler({ db, logger, onMoved: (jobs) => vacuum.count(jobs) }));
     const executor = (this.#executor = new Executor({
       handlers,
       concurrency,
       settler,
       events,
+      isLeaseHeld: (nowMs) => this.#lease.isHeld(nowMs),
       graceMs: settings.abortMs,
       cipher: settings.cipher,
       logger,
@@ -186,6 +200,7 @@ export class Worker implements Stoppable, AsyncDisposable {
       ...(scheduler ? [scheduler] : []),
       partitionUpkeep({ db, keepDays: settings.keepDays, logger }),
       statisticsUpkeep({ db, logger }),
+      vacuum,
       new OldSnapshotWatch({ db, identity: () => lease.identity, logger }).loop,
       new FrozenListenerWatch({ db, logger }).loop,
       missingHandlerWatch({ db, queues: concurrency.keys(), types, logger }),
@@ -259,7 +274,7 @@ export class Worker implements Stoppable, AsyncDisposable {
   }
 
   async #closeDatabases(): Promise<void> {
-    await Promise.all([this.#db.close(), this.#claimDb.close()]);
+    await Promise.all([this.#db.close(), this.#claimDb.close(), this.#vacuumDb.close()]);
   }
 
   /** What runs goes on and is settled, if the schema lets it; a supervisor that asks for health brings newer code. */

@@ -59,8 +59,8 @@ export const builds: readonly Build[] = [
     edits: [
       {
         file: `${statements}/rescue-jobs.ts`,
-        from: "where not exists (select from hark.workers where workers.id = job.worker and dead_at is null)",
-        to: "where job.started_at < clock_timestamp() - interval '1 s'",
+        from: "not exists (select from hark.workers where workers.id = job.worker and dead_at is null)",
+        to: "job.started_at < clock_timestamp() - interval '1 s'",
       },
     ],
     breaks: ["S7"],

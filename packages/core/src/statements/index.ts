@@ -45,4 +45,4 @@ export {
 } from "./worker-leases.ts";
 export { type DeadRows, type HorizonHolder, horizonHolders, type HorizonRequest } from "./horizon-holders.ts";
 export { endFrozenListeners, type FrozenListener, listenerName, notificationQueueUsage } from "./frozen-listeners.ts";
-export { createPartitions, type DroppedHistory, dropPartitions, foldStats } from "./upkeep.ts";
+export { createPartitions, type DroppedHistory, dropPartitions, foldStats, vacuumPassedTables } from "./upkeep.ts";

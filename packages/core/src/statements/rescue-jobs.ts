@@ -2,9 +2,10 @@ import { crashBudget } from "../outcome.ts";
 import type { Claim } from "./complete-jobs.ts";
 import { asId, type RawRow, statement } from "./statement.ts";
 
-/** The running jobs whose owner is certified dead, or unknown. */
-export const orphanedRows = `hark.running_jobs job
-      where not exists (select from hark.workers where workers.id = job.worker and dead_at is null)`;
+/** Whether a running job's owner is certified dead, or unknown. */
+export const isOrphaned = `not exists (select from hark.workers where workers.id = job.worker and dead_at is null)`;
+
+const orphanedRows = `hark.running_jobs job where ${isOrphaned}`;
 
 const rescued = (row: RawRow) => ({ rescued: row.rescued as number });
 

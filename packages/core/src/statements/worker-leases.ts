@@ -1,5 +1,5 @@
 import type { Claim } from "./complete-jobs.ts";
-import { orphanedRows } from "./rescue-jobs.ts";
+import { isOrphaned } from "./rescue-jobs.ts";
 import { statement } from "./statement.ts";
 
 /** Registers a worker process under a new identity, with a lease of `leaseMs`. */
@@ -78,14 +78,20 @@ export interface SurveyRequest {
   readonly except?: readonly bigint[] | undefined;
 }
 
-/** All that a rescuer needs to know whether there is anything to do, in one statement, since it asks while all is well. */
+/**
+ * All that a rescuer needs to know whether there is anything to do, in one statement, since it asks while all is well, and in one look
+ * at what runs: a busy queue leaves many dead rows there.
+ */
 export const surveyLeases = statement<SurveyRequest, Survey>(
   "survey-leases",
   ["worker", "except"],
   `select (select extract(epoch from min(expires_at) - clock_timestamp())::float8 * 1000
              from hark.workers where dead_at is null and id <> $1) as next_expiry_ms,
-          exists (select from ${orphanedRows} and id not in (select unnest($2::bigint[]))) as has_orphans,
-          (select json_agg(json_build_array(id::text, token, attempt)) from hark.running_jobs where worker = $1) as mine`,
+          coalesce(bool_or(is_orphaned), false) as has_orphans,
+          json_agg(json_build_array(id::text, token, attempt)) filter (where worker = $1) as mine
+     from (select id, worker, token, attempt,
+                  ${isOrphaned} and id not in (select unnest($2::bigint[])) as is_orphaned
+             from hark.running_jobs job) running`,
   (row) => ({
     nextExpiryMs: row.next_expiry_ms === null ? undefined : Number(row.next_expiry_ms),
     hasOrphans: row.has_orphans as boolean,

@@ -1,0 +1,66 @@
+import { type Database, silentLogger } from "@hark/core";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { Vacuum } from "./vacuum.ts";
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+/** A vacuum part on a database where each vacuum takes so long, in ms, or fails after it. */
+async function vacuumTaking(...takes: { ms: number; fails?: true }[]) {
+  const startedAt = performance.now();
+  const at: number[] = [];
+  const query = async ({ text }: { text: string }) => {
+    expect(text).toMatch(/^vacuum /);
+    at.push(performance.now() - startedAt);
+    const { ms, fails } = takes.shift()!;
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    if (fails) throw new Error("canceling statement due to statement timeout");
+    return { rows: [] };
+  };
+  const vacuum = new Vacuum({ db: { query } as unknown as Database, logger: silentLogger });
+  vacuum.start();
+  await vi.advanceTimersByTimeAsync(0);
+  const stop = () => Promise.all([vacuum.stop(), vi.advanceTimersByTimeAsync(10_000)]);
+  return { vacuum, at, stop };
+}
+
+test("a vacuum starts with every 250,000th job that moves, however few move at once", async () => {
+  const { vacuum, at, stop } = await vacuumTaking({ ms: 0 }, { ms: 0 });
+  for (let jobs = 0; jobs < 249_000; jobs += 1_000) vacuum.count(1_000);
+  await vi.advanceTimersByTimeAsync(7_200_000);
+  expect(at).toEqual([]);
+
+  vacuum.count(1_000);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(at).toEqual([7_200_000]);
+  for (let jobs = 0; jobs < 250_000; jobs += 1_000) vacuum.count(1_000);
+  await vi.advanceTimersByTimeAsync(0);
+  expect(at).toEqual([7_200_000, 7_201_000]);
+  await stop();
+});
+
+test("vacuums take a twenty-first of the time at most, and jobs that moved meanwhile are not forgotten", async () => {
+  const { vacuum, at, stop } = await vacuumTaking({ ms: 2_000 }, { ms: 100 }, { ms: 0 });
+  vacuum.count(250_000);
+  await vi.advanceTimersByTimeAsync(1_000);
+  vacuum.count(250_000); // while the first is at it
+  await vi.advanceTimersByTimeAsync(40_999);
+  expect(at).toEqual([0]);
+  await vi.advanceTimersByTimeAsync(2);
+  vacuum.count(1_000_000);
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(at).toEqual([0, 42_000, 44_100]);
+  await stop();
+});
+
+test("a vacuum that is cut short by its deadline is not begun again at once", async () => {
+  const { vacuum, at, stop } = await vacuumTaking({ ms: 4_500, fails: true }, { ms: 0 });
+  vacuum.count(250_000);
+  await vi.advanceTimersByTimeAsync(4_500);
+  vacuum.count(250_000);
+  await vi.advanceTimersByTimeAsync(89_999);
+  expect(at).toEqual([0]);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(at).toEqual([0, 94_500]);
+  await stop();
+});
