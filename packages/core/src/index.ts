@@ -99,6 +99,7 @@ export {
   type SealedFor,
 } from "./payload-cipher.ts";
 export { hidden, loggable, maskPasswords, withoutRowText } from "./redact.ts";
+export { longestStretchMs, RetryBudget } from "./retry-budget.ts";
 export { createRoles, readRolesScript, roleNames } from "./roles.ts";
 export { checkSchema, ledgerStatements, type SchemaVersion, schemaVersion, schemaVersionOn } from "./schema-version.ts";
 export * as statements from "./statements/index.ts";

@@ -13,6 +13,7 @@ import {
   limits,
   type Outcome,
   RetryAfterError,
+  RetryBudget,
   SnoozeError,
   statements,
   UnrecoverableError,
@@ -32,6 +33,7 @@ export class Settlement {
   readonly #db: Database;
   readonly #held: HeldJobs;
   readonly #jobs: readonly MissionJobDefinition[];
+  readonly #retries = new RetryBudget();
 
   constructor(parts: { db: Database; held: HeldJobs; jobs: readonly MissionJobDefinition[] }) {
     this.#db = parts.db;
@@ -46,10 +48,10 @@ export class Settlement {
     );
   }
 
-  /** Decides as a worker does: the table of outcomes, with the job type's backoff. */
+  /** Decides as a worker does: the table of outcomes, with the job type's backoff and the queue's retries kept apart. */
   async fail(claim: statements.Claim, ending: Ending): Promise<FailedJob> {
     const tried = await this.#tried(claim);
-    const outcome = decideOutcome(tried, ending, this.#backoffOf(tried.type));
+    const outcome = this.#retries.spread(decideOutcome(tried, ending, this.#backoffOf(tried.type)));
     await this.#write(claim, () => this.#retryOrBury(claim, outcome));
     return outcome.state === "dead"
       ? { state: "dead", reason: outcome.reason }

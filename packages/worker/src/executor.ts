@@ -6,6 +6,7 @@ import {
   type Logger,
   type Outcome,
   type PayloadCipher,
+  RetryBudget,
   type statements,
   WorkerStoppingError,
 } from "@hark/core";
@@ -31,6 +32,7 @@ const overdue = { looks: 6, everyMs: 10 };
 interface Lane {
   readonly limit: LimitFunction;
   readonly appetite: Appetite;
+  readonly retries: RetryBudget;
   /** Jobs that were given to the limit, and those that wait there no more: they began, or were dropped. */
   given: number;
   left: number;
@@ -84,6 +86,7 @@ export class Executor implements Part {
         {
           limit: pLimit({ concurrency, rejectOnClear: true }),
           appetite: new Appetite(concurrency),
+          retries: new RetryBudget(),
           given: 0,
           left: 0,
           watch: undefined,
@@ -217,7 +220,7 @@ export class Executor implements Part {
   #end(attempt: Attempt, ending: Ending): void {
     const { job } = attempt;
     const handler = this.#handlers.get(job.type);
-    const outcome = decideOutcome(job, ending, handler!.job.backoff);
+    const outcome = this.#lanes.get(job.queue)!.retries.spread(decideOutcome(job, ending, handler!.job.backoff));
     this.#settler.settle(job, outcome, (settlement) => this.#settled(attempt, ending, outcome, settlement));
   }
 

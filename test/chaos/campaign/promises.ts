@@ -1,4 +1,4 @@
-import { crashBudget } from "@hark/core";
+import { crashBudget, longestStretchMs } from "@hark/core";
 import type { Disturbance, Promises } from "../checker/study.ts";
 import { attempts, backoff } from "../processes/jobs.ts";
 
@@ -54,6 +54,7 @@ export function promisesFor(leaseMs: number): Promises {
   return {
     leaseMs,
     backoff,
+    retryBudget: { free: 5, inMs: 250, stretchMs: longestStretchMs },
     crashBudget,
     slots,
     // The last job may crash as often as it is allowed, a lease each, wait as a suspect for the longest jobs of both workers, three

@@ -6,9 +6,11 @@ import { promisify } from "node:util";
 import { type PostgresServer, startEmbedded } from "@hark/test/database";
 import pg from "pg";
 import { eventually } from "../../support/eventually.ts";
+import { SmallDisk } from "../../support/small-disk.ts";
 import type { Address } from "../network/proxy.ts";
-import { SmallDisk } from "./disk.ts";
 
+/** Of one small disk. A campaign of 30 minutes writes a third of that. */
+const diskMb = 256;
 /** How long a standby may take to catch up, or to take over, in ms. */
 const standbyMs = 30_000;
 
@@ -71,7 +73,7 @@ export class CampaignServer implements AsyncDisposable {
 
   /** Answers where on a new disk of its own a server may keep a tablespace; undefined if there is no such disk to be had. */
   async #mountDisk(owner: PostgresServer): Promise<string | undefined> {
-    const disk = await SmallDisk.mount(dirname(owner.directory));
+    const disk = await SmallDisk.mount(dirname(owner.directory), { sizeMb: diskMb });
     if (!disk) return undefined;
     this.#disks.set(owner, disk);
     await mkdir(spaceOn(disk), { mode: 0o700 });

@@ -99,6 +99,21 @@ test("a job that waits while others keep all slots busy is not late, one that wa
   expect(finished(4)).toEqual([]); // four times 8.9 s over sixteen slots
 });
 
+test("a retry may wait longer while others of its process fill the time before it, and no longer than that", () => {
+  const waited = (others: number, ms: number) => {
+    const story = new Story();
+    for (let one = 0; one < others; one += 1) story.ended(String(60 + one), 1, 9_010, 2, "threw");
+    const failure = story.rowOf("5", "error");
+    failure.retryAt = failure.finishedAt + ms;
+    story.rowOf("5", "completed").startedAt = failure.retryAt + 20;
+    return broken(story).some(({ id }) => id === "S10");
+  };
+  expect(waited(4, 230)).toBe(true);
+  expect(waited(5, 230)).toBe(false);
+  expect(waited(5, 730)).toBe(true);
+  expect(waited(10, 730)).toBe(false);
+});
+
 test("a process that stood still between claim and start begins while another does the job of its key", () => {
   const story = new Story();
   story.wish("21", 4_000, { does: "ignore", key: "page" });

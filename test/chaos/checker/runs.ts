@@ -1,4 +1,5 @@
 import type { Does } from "../ledger/entries.ts";
+import type { FinalAttempt } from "../ledger/final-state.ts";
 import type { Invariant } from "./invariant.ts";
 import { type Claim, clockMs, type Disturbance, type Study } from "./study.ts";
 
@@ -84,8 +85,12 @@ export const runInvariants: Invariant[] = [
           if (row.ending !== "error") continue;
           const waitMs = row.retryAt - row.finishedAt;
           const wantedMs = Math.min(baseMs * factor ** (row.attempt - 1), capMs);
+          const longestMs = wantedMs * (1 + jitter) + clockMs;
           // The moment of the ending is taken last in its statement.
-          if (waitMs > wantedMs * (1 + jitter) + clockMs || waitMs < wantedMs * (1 - jitter) - statementMs)
+          if (
+            (waitMs > longestMs && waitMs > longestMs + stretchMs(study, row)) ||
+            waitMs < wantedMs * (1 - jitter) - statementMs
+          )
             found.push(`job ${job.id} waits ${Math.round(waitMs)} ms after attempt ${row.attempt}, not ${wantedMs}`);
         }
       }
@@ -141,6 +146,19 @@ export const runInvariants: Invariant[] = [
     },
   },
 ];
+
+/** How much longer than its backoff a retry may wait, in ms: as long as failures of its process fill the time before it. */
+function stretchMs(study: Study, { id, token }: FinalAttempt): number {
+  const { backoff, retryBudget } = study.promises;
+  const end = study.ends.get(`${id} ${token}`);
+  if (!end) return 0;
+  const since = end.at - backoff.capMs * (1 + backoff.jitter) - retryBudget.stretchMs; // what failed earlier is due already
+  const failures = study
+    .of("ended")
+    .filter(({ how, pid, at }) => how === "threw" && pid === end.pid && at >= since && at <= end.at);
+  const full = Math.floor((failures.length - 1) / retryBudget.free); // without itself
+  return full === 0 ? 0 : Math.min((full + 1) * retryBudget.inMs, retryBudget.stretchMs);
+}
 
 /** How long a statement that settles may take, in ms. */
 const statementMs = 150;

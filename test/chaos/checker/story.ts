@@ -218,6 +218,7 @@ const row = (id: string, attempt: number, ending: string, finishedAt: number): F
 const promises: Promises = {
   leaseMs: 3_000,
   backoff: { baseMs: 200, factor: 2, capMs: 1_000, jitter: 0.1 },
+  retryBudget: { free: 5, inMs: 250, stretchMs: 20_000 },
   crashBudget: 3,
   finalWithinMs: 10_000,
   slots: 8,

@@ -6,6 +6,8 @@ import type { FinalAttempt, FinalJob, FinalState, FinalWorker } from "../ledger/
 export interface Promises {
   leaseMs: number;
   backoff: Backoff;
+  /** How many retries of one process may be due in so many ms before it puts further ones off, and by how many ms at most. */
+  retryBudget: { free: number; inMs: number; stretchMs: number };
   crashBudget: number;
   /** From the calm until the last job is final. */
   finalWithinMs: number;
