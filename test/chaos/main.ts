@@ -14,6 +14,8 @@ import { writeTable } from "./sabotage/table.ts";
 
 /** Most breaches of one invariant that are printed. */
 const mostPrinted = 5;
+/** How long a process may take to end once it has said its verdict, in ms: above every deadline that only delays an end. */
+const endMs = 10_000;
 
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 
@@ -26,8 +28,19 @@ try {
   process.stderr.write(`${(error as Error).message}\n${usage}\n`);
   process.exit(2);
 }
-// Not by leaving the loop to end: a socket that was reset in a fault may keep it alive, long after the verdict.
-process.exit(await run(options));
+process.channel?.unref(); // whoever listens for a disconnect would be kept alive by it
+process.exitCode = await run(options);
+watchTheEnd();
+
+/** Nothing is left to do, so the process ends by itself; if not, says what keeps it, and ends it with 1 if all else was well. */
+function watchTheEnd(): void {
+  const watchdog = setTimeout(() => {
+    const kinds = Object.entries(Object.groupBy(process.getActiveResourcesInfo(), (kind) => kind));
+    say(`still open after ${endMs} ms: ${kinds.map(([kind, all]) => `${all!.length} ${kind}`).join(", ")}`);
+    process.exit(process.exitCode || 1);
+  }, endMs);
+  watchdog.unref();
+}
 
 async function run(given: ChaosOptions): Promise<number> {
   const [seed = 1, ...others] = given.seeds;

@@ -86,6 +86,9 @@ export type Event =
   | { event: "started"; id: string; ref: string; token: string; attempt: number; does: Does; key?: string | undefined }
   | { event: "aborted"; id: string; token: string; reason: string | undefined }
   | { event: "ended"; id: string; token: string; how: "returned" | "threw" }
+  // Of workers.
+  /** What a worker logged of itself; nothing is decided by it, but it tells what a late job waited for. */
+  | { event: "logged"; says: string; facts: Record<string, unknown> }
   // Of those who hold locks.
   | { event: "granted"; key: string; fence: string; askedAt: number }
   // Of the campaign.

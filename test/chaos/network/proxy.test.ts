@@ -1,9 +1,11 @@
+import { once } from "node:events";
+import { createServer, Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { expect } from "vitest";
 import { eventually } from "../../support/eventually.ts";
 import { test as base } from "../../setup/fixtures.ts";
-import { Proxy, type Trouble } from "./proxy.ts";
+import { Proxy, resetOrClose, type Trouble } from "./proxy.ts";
 
 const test = base
   .extend("proxy", async ({ databaseUrl }, { onCleanup }) => {
@@ -129,4 +131,25 @@ test("where it leads is asked anew for every connection", async ({ databaseUrl, 
   await expect(ask()).rejects.toThrow();
   target = real;
   expect(await ask()).toBe(1);
+});
+
+test("a connection that is reset while it says goodbye is closed, and keeps no process from ending", async ({
+  onTestFinished,
+}) => {
+  const server = createServer({ allowHalfOpen: true }, (peer) => void peer.on("error", () => {}).resume());
+  onTestFinished(() => void server.close());
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const { port } = server.address() as { port: number };
+  const socket = new Socket({ allowHalfOpen: true });
+  const errors: Error[] = [];
+  socket.on("error", (error) => errors.push(error));
+  socket.connect(port, "127.0.0.1");
+  await once(socket, "connect");
+
+  const closed = once(socket, "close", { signal: AbortSignal.timeout(2_000) });
+  socket.end();
+  resetOrClose(socket);
+
+  await closed;
+  expect(errors).toEqual([]);
 });

@@ -177,8 +177,8 @@ class Link {
   reset(): void {
     if (this.#client.destroyed && this.#server.destroyed) return;
     this.#around.counts.reset += 1;
-    this.#client.resetAndDestroy();
-    this.#server.resetAndDestroy();
+    resetOrClose(this.#client);
+    resetOrClose(this.#server);
     this.#server.destroy(); // one that never connected has nothing to reset
   }
 
@@ -206,7 +206,7 @@ class Link {
     from.on("error", () => {}); // "close" follows
     from.on("close", (hadError) => {
       if (this.#isInHole[way]) return;
-      if (hadError) to.resetAndDestroy();
+      if (hadError) resetOrClose(to);
       else void inTurn(() => void (to.destroyed || to.end()));
     });
   }
@@ -241,6 +241,15 @@ class Link {
     if (this.#isInHole[way]) this.#around.counts.swallowed += bytes.length;
     else if (!to.destroyed) to.write(bytes);
   }
+}
+
+/**
+ * Resets a connection, or closes one that is just being shut down: libuv refuses to reset that (EINVAL), and Node.js 24 then emits no
+ * "close" and never closes it, so that its process cannot end.
+ */
+export function resetOrClose(socket: Socket): void {
+  if (socket.writableEnded && !socket.writableFinished) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 const rest = (ms: number) => sleep(ms, undefined, { ref: false });

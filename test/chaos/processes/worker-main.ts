@@ -6,6 +6,7 @@ import * as v from "valibot";
 import { LedgerFile } from "../ledger/ledger.ts";
 import { page, probe, probeQueueOf, queue, type Task, taskSchema, work } from "./jobs.ts";
 import { leave, readOptions, tell } from "./tell.ts";
+import { witness } from "./witness.ts";
 
 export interface WorkerOptions {
   name: string;
@@ -23,7 +24,7 @@ const application = openDatabase({ connectionString: options.databaseUrl, applic
 const worker = createWorker({
   connectionString: options.databaseUrl,
   name: options.name,
-  logger: createLogger(process.env["CHAOS_LOG"] ?? "error"),
+  logger: witness(ledger, createLogger(process.env["CHAOS_LOG"] ?? "error")),
   queues: { [queue]: options.concurrency, [probeQueueOf(options.name)]: 2 },
   handlers: [
     implement(work, (job) => run(job, job.payload)),

@@ -106,3 +106,28 @@ test("a ring during a step is heard, and a hundred are one", async () => {
   expect(steps).toBe(2);
   await loop.stop();
 });
+
+test("a loop told that what failed it is mended rests briefly if it fails once more: the outage before does not count", async () => {
+  const startedAt: number[] = [];
+  const loop = new Loop({
+    name: "mended",
+    restMs: 1_000_000,
+    logger: silentLogger,
+    step: () => {
+      startedAt.push(performance.now());
+      return Promise.reject(new Error("no"));
+    },
+  });
+  loop.start();
+  await vi.advanceTimersByTimeAsync(60_000);
+  const before = startedAt.length;
+
+  loop.retry();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(startedAt).toHaveLength(before + 1);
+  await vi.advanceTimersByTimeAsync(151); // the first rest after a failure, 0.05 to 0.15 s
+
+  expect(startedAt).toHaveLength(before + 2);
+  expect(loop.failures).toBe(before + 2);
+  await loop.stop();
+});

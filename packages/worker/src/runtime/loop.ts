@@ -29,6 +29,8 @@ export class Loop implements Part {
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
   #failures = 0;
+  /** Of these, those since something was last said to be mended: the rest after a failure counts them alone. */
+  #failuresSinceMended = 0;
   #restarts = 0;
 
   constructor(options: LoopOptions) {
@@ -45,8 +47,12 @@ export class Loop implements Part {
     return this.#restarts;
   }
 
-  /** What failed the last step may be mended, as when the database is back: a rest after a failure ends at once. */
+  /**
+   * What failed the last step may be mended, as when the database is back: a rest after a failure ends at once, and the rests start
+   * anew. The next step may meet one more connection that died in the outage, and is not to rest for as long as the outage earned.
+   */
   retry(): void {
+    this.#failuresSinceMended = 0;
     this.#mended.ring();
   }
 
@@ -67,13 +73,14 @@ export class Loop implements Part {
       const mended = this.#mended.arm();
       try {
         const next = await this.#step();
-        this.#failures = 0;
+        this.#failures = this.#failuresSinceMended = 0;
         if (next === "again") continue;
         await sleep(next === "rest" ? jitter(restMs) : next.restMs, { signal: stopping, until: rung });
       } catch (error) {
         this.#failures += 1;
+        this.#failuresSinceMended += 1;
         logger.error({ loop: name, error, failures: this.#failures }, "step failed, will try again");
-        await sleep(backoffMs(afterFailure, this.#failures), { signal: stopping, until: mended });
+        await sleep(backoffMs(afterFailure, this.#failuresSinceMended), { signal: stopping, until: mended });
       }
     }
   }
