@@ -9,6 +9,7 @@ import { check, type Verdict } from "../checker/check.ts";
 import type { History } from "../checker/study.ts";
 import { applicationTables, readFinalState, serverErrorsOf } from "../ledger/final-state.ts";
 import { LedgerFile, readLedger } from "../ledger/ledger.ts";
+import { tellProcessesApart } from "../ledger/tell-processes-apart.ts";
 import { Proxy } from "../network/proxy.ts";
 import { doFault, type Victims } from "./faults.ts";
 import { Member } from "./member.ts";
@@ -180,9 +181,10 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
   const state = await readFinalState(server.pool);
   await Promise.all([...members].map(([name, member]) => member.end(name === "api" ? "stop" : "SIGTERM")));
 
+  const { entries, workers: registered } = tellProcessesApart(readLedger(folder), state.workers);
   const history: History = {
-    entries: readLedger(folder),
-    final: { ...state, serverErrors: serverErrorsOf(server.log) },
+    entries,
+    final: { ...state, workers: registered, serverErrors: serverErrorsOf(server.log) },
     promises,
   };
   const logs = Object.fromEntries([...members].map(([name, { log }]) => [name, log]));

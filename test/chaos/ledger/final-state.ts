@@ -106,9 +106,19 @@ export const applicationTables = `
   create table if not exists effects (id bigint not null, token uuid not null);
   create table if not exists shelf (number bigint generated always as identity, key text not null, fence bigint not null)`;
 
-/** Reads what the database holds. */
+/** Reads what the database holds, at one moment: a job that moves on meanwhile would stand in two tables, or in none. */
 export async function readFinalState(pool: pg.Pool): Promise<Omit<FinalState, "serverErrors">> {
-  const rows = async <Row extends pg.QueryResultRow>(text: string) => (await pool.query<Row>(text)).rows;
+  const client = await pool.connect();
+  try {
+    await client.query("begin isolation level repeatable read read only");
+    return await readIt(client);
+  } finally {
+    client.release(true); // with its transaction
+  }
+}
+
+async function readIt(client: pg.PoolClient): Promise<Omit<FinalState, "serverErrors">> {
+  const rows = async <Row extends pg.QueryResultRow>(text: string) => (await client.query<Row>(text)).rows;
   return {
     jobs: await rows<FinalJob>(jobs),
     attempts: await rows<FinalAttempt>(`

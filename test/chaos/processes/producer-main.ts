@@ -28,6 +28,13 @@ const producer = createProducer({ database: db });
 /** Calls at once at most: a database that does not answer is not asked ever more. */
 const mostCalls = 40;
 const calls = new Set<Promise<void>>();
+/**
+ * While so many jobs wait, none is added: half an hour of faults on a slow machine would leave more of them than the calm has time for.
+ */
+const mostWaiting = 400;
+/** From one look at how many wait to the next, in ms. */
+const lookMs = 500;
+let isFull = false;
 /** What may be cancelled: the latest that were acknowledged. */
 const latest: string[] = [];
 let wishes = 0;
@@ -35,18 +42,29 @@ let wishes = 0;
 const stopping = new AbortController();
 process.on("message", (word) => word === "stop" && stopping.abort());
 tell({ kind: "ready" });
+const looks = lookAtTheQueue();
 while (!stopping.signal.aborted) {
-  if (calls.size < mostCalls) {
+  if (calls.size < mostCalls && !isFull) {
     const call = makeCall().finally(() => calls.delete(call));
     calls.add(call);
   }
   await sleep((500 + random() * 1_000) / options.jobsPerSecond);
 }
-await Promise.race([Promise.all(calls), sleep(13_000)]); // longer than any of them may take
+await Promise.race([Promise.all([...calls, looks]), sleep(13_000)]); // longer than any of them may take
 await producer.close();
 await db.close();
 ledger.close();
 leave();
+
+/** Keeps `isFull`; what it was stays while the database does not answer. */
+async function lookAtTheQueue(): Promise<void> {
+  while (!stopping.signal.aborted) {
+    const text = `select count(*)::int as waiting from (select from hark.jobs limit ${mostWaiting}) waiting`;
+    const answer = await db.query({ text, values: [] }).catch(() => undefined);
+    if (answer) isFull = answer.rows[0]!["waiting"] === mostWaiting;
+    await sleep(lookMs, undefined, { signal: stopping.signal }).catch(() => {});
+  }
+}
 
 async function makeCall(): Promise<void> {
   const kind = random();
