@@ -33,7 +33,7 @@ export const twins: readonly Twin[] = [
         to: "if (handler) this.#take(job, handler);",
       },
     ],
-    says: /still holds/,
+    says: /still holds|and jobs are left/,
   },
   {
     name: "tells no handler that the lease is lost",
