@@ -39,6 +39,32 @@ test("the handler's row and the completion commit together", async ({ db, produc
   await eventually(() => worker.health().activeJobs === 0, { withinMs: 30_000, what: "the free slot" });
 });
 
+// The fault campaign found it: they counted as retries to come, and those of other jobs were spread behind them.
+test("jobs that were completed in a transaction delay no retry of another job", async ({
+  db,
+  producer,
+  queue,
+  startWorker,
+}) => {
+  const job = defineJob("test.book", { queue, retry: { attempts: 2, backoff: { base: 1_000 } } });
+  const completed = 100;
+  let done = 0;
+  const handler = implement(job, async (context) => {
+    if (context.payload === "fails") throw new Error("no");
+    await db.transaction((tx) => context.completeIn(tx));
+    done += 1;
+  });
+  await startWorker([handler]);
+  await producer.enqueueMany(Array.from({ length: completed }, () => ({ job, payload: "book" })));
+  await eventually(() => done === completed, { withinMs: 30_000, what: "the completions" });
+
+  const { id } = await producer.enqueue(job, "fails");
+  const { attempts } = await untilState(db, id, "scheduled");
+  const waitMs = Number(attempts[0]!.retryAt) - Number(attempts[0]!.finishedAt);
+  expect(waitMs).toBeGreaterThan(850);
+  expect(waitMs).toBeLessThan(1_150); // its own backoff, and its jitter
+});
+
 test("a Drizzle transaction completes a job as well", async ({ db, producer, queue, books, startWorker }) => {
   const job = defineJob("test.book", { queue });
   const handler = implement(job, (context) =>

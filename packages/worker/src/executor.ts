@@ -220,7 +220,9 @@ export class Executor implements Part {
   #end(attempt: Attempt, ending: Ending): void {
     const { job } = attempt;
     const handler = this.#handlers.get(job.type);
-    const outcome = this.#lanes.get(job.queue)!.retries.spread(decideOutcome(job, ending, handler!.job.backoff));
+    const decided = decideOutcome(job, ending, handler!.job.backoff);
+    // What was completed in a transaction has most likely gone: it is no retry to come, unless that was rolled back.
+    const outcome = attempt.isCompletedInTransaction ? decided : this.#lanes.get(job.queue)!.retries.spread(decided);
     this.#settler.settle(job, outcome, (settlement) => this.#settled(attempt, ending, outcome, settlement));
   }
 
