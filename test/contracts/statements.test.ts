@@ -58,6 +58,12 @@ test("claim, settle and promote go by their indexes, though the statistics say t
       /Index Scan using jobs_ready on jobs/,
     ],
     [
+      "claim-jobs-deferred",
+      `('${queue}', 10, '${worker}', '${uuid}', array['test.plain'], -2147483648, 0)`,
+      /Index Scan using jobs_ready on jobs/,
+    ],
+    ["confirm-claims", `('{1}', '{${uuid}}', '${worker}')`, /running_jobs_pkey[^]*jobs_pkey/],
+    [
       "settle-and-claim-jobs",
       `('${queue}', 10, '${worker}', '${uuid}', array['test.plain'], 0, 7, '{1}', '{${uuid}}', null)`,
       /Index Scan using jobs_ready on jobs[^]*running_jobs_pkey|running_jobs_pkey[^]*Index Scan using jobs_ready on jobs/,

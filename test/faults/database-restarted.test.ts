@@ -3,7 +3,7 @@ import { migrate, openDatabase } from "@hark/core";
 import { startEmbedded } from "@hark/test/database";
 import { expect, vi } from "vitest";
 import { eventually } from "../support/eventually.ts";
-import { lostOrDoubled, unexplainedStarts } from "../support/explain.ts";
+import { type Crash, lostOrDoubled, unexplainedStarts } from "../support/explain.ts";
 import { test } from "../support/fixtures.ts";
 import { countJobs, insertJob, insertJobs } from "../support/jobs.ts";
 import { monotonicUs } from "../support/ledger.ts";
@@ -31,8 +31,9 @@ test("a database that crashes and comes back under load loses no job, and the wo
       );
     }
     const ids: bigint[] = [];
+    const crashes: Crash[] = [];
 
-    for (let crashes = 1; crashes <= 2; crashes += 1) {
+    while (crashes.length < 2) {
       const before = ledger.of("ended").length;
       const jobs = Array.from({ length: 150 }, (_, place) => ({
         queue,
@@ -43,14 +44,16 @@ test("a database that crashes and comes back under load loses no job, and the wo
       }));
       ids.push(...(await insertJobs(db, jobs)));
       await eventually(() => ledger.of("ended").length > before + 10, { withinMs: 60_000, what: "some ends" });
+      const from = monotonicUs();
       await server.stopImmediately();
+      crashes.push({ from, to: monotonicUs() });
       await server.start();
     }
 
     await expect.poll(() => countJobs(db, queue).catch(() => {}), { timeout: 120_000 }).toEqual({ completed: 300 });
     expect(workers.map(({ isAlive }) => isAlive)).toEqual([true, true]);
     expect(await lostOrDoubled(db, ids)).toEqual([]);
-    expect(await unexplainedStarts(db, ledger)).toEqual([]);
+    expect(await unexplainedStarts(db, ledger, { crashes })).toEqual([]);
     for (const worker of workers) {
       await eventually(async () => (await worker.health()).isHealthy, { withinMs: 60_000, what: "good health" });
     }

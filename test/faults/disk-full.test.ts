@@ -9,9 +9,10 @@ import { startEmbedded } from "@hark/test/database";
 import { implement } from "@hark/worker";
 import { expect } from "vitest";
 import { eventually } from "../support/eventually.ts";
-import { lostOrDoubled, unexplainedStarts } from "../support/explain.ts";
+import { type Crash, lostOrDoubled, unexplainedStarts } from "../support/explain.ts";
 import { test } from "../support/fixtures.ts";
 import { countJobs, insertJob, insertJobs } from "../support/jobs.ts";
+import { monotonicUs } from "../support/ledger.ts";
 import { repeats, tell } from "../support/long.ts";
 import { recordingLogger } from "../support/recording-logger.ts";
 import { noSmallDisk, SmallDisk } from "../support/small-disk.ts";
@@ -208,9 +209,11 @@ test(`when the disk of the log of writes is full the server crashes: once there 
       workers.push(await startProcess({ databaseUrl: server.url, name, leaseMs: 3_000, pollMs: 1_000 }));
     const enqueued = enqueueAll(db, queue);
 
+    const crashes: Crash[] = [];
     for (let round = 0; round < rounds; round += 1) {
       const before = ledger.of("ended").length;
       await eventually(() => ledger.of("ended").length > before + 20, { withinMs: 60_000, what: "some ends" });
+      const from = monotonicUs();
       const makeRoom = await disk.fill();
       // The rest of the file at hand is enough for a while; who wants the next one finds no room for it.
       const isDown = async () => {
@@ -218,6 +221,7 @@ test(`when the disk of the log of writes is full the server crashes: once there 
         return server.pid === undefined;
       };
       await eventually(isDown, { withinMs: 60_000, what: "the end of the server", everyMs: 50 });
+      crashes.push({ from, to: monotonicUs() });
       expect(readFileSync(server.logFile, "utf8")).toMatch(/PANIC: .*pg_wal.*No space left on device/);
       await makeRoom();
       await server.start();
@@ -233,7 +237,7 @@ test(`when the disk of the log of writes is full the server crashes: once there 
     await eventually(isDone, { withinMs: 120_000, what: "the completion of all jobs", everyMs: 50 });
     expect(workers.map(({ isAlive }) => isAlive)).toEqual([true, true]);
     expect(await lostOrDoubled(db, enqueued.ids)).toEqual([]);
-    expect(await unexplainedStarts(db, ledger)).toEqual([]);
+    expect(await unexplainedStarts(db, ledger, { crashes })).toEqual([]);
   } finally {
     await db.close();
   }

@@ -4,7 +4,7 @@ import { expect, vi } from "vitest";
 import { CampaignServer } from "../chaos/campaign/server.ts";
 import { Proxy } from "../chaos/network/proxy.ts";
 import { eventually } from "../support/eventually.ts";
-import { lostOrDoubled, unexplainedStarts } from "../support/explain.ts";
+import { type Crash, lostOrDoubled, unexplainedStarts } from "../support/explain.ts";
 import { test } from "../support/fixtures.ts";
 import { countJobs, insertJob, insertJobs } from "../support/jobs.ts";
 import { monotonicUs } from "../support/ledger.ts";
@@ -31,6 +31,7 @@ test(`workers start the next job within 2 s after a standby was promoted, and go
       workers.push(await startProcess({ databaseUrl: url, name, pollMs: 60_000 })); // no poll finds it in time
     }
     const ids: bigint[] = [];
+    const crashes: Crash[] = [];
     for (let promotion = 1; promotion <= promotions; promotion += 1) {
       await server.addStandby();
       const before = ledger.of("ended").length;
@@ -43,8 +44,10 @@ test(`workers start the next job within 2 s after a standby was promoted, and go
       ids.push(...(await insertJobs(db, jobs)));
       await eventually(() => ledger.of("ended").length > before + 10, { withinMs: 60_000, what: "some ends" });
 
+      const from = monotonicUs();
       await server.promote(); // answers when it takes writes
       const promotedAt = monotonicUs();
+      crashes.push({ from, to: promotedAt });
       // One after the other, so that some find workers which have already looked in vain since the promotion.
       const inserted = new Map<bigint, number>();
       while (monotonicUs() < promotedAt + 3_000_000) {
@@ -65,7 +68,7 @@ test(`workers start the next job within 2 s after a standby was promoted, and go
     }
     expect(workers.map(({ isAlive }) => isAlive)).toEqual([true, true]);
     expect(await lostOrDoubled(db, ids)).toEqual([]);
-    expect(await unexplainedStarts(db, ledger)).toEqual([]);
+    expect(await unexplainedStarts(db, ledger, { crashes })).toEqual([]);
     tell(
       `${promotions} promotions of a standby; to the start of the next jobs, but for those inserted 1.5 s later and more`,
       times,

@@ -95,6 +95,23 @@ const statements: Record<string, StatementModel> = {
 
   "claim-jobs": claim,
 
+  // Nothing crashes here, so that nothing is ever undone: what this leaves to see is the question that follows, and its answer.
+  "claim-jobs-deferred": function (values, session) {
+    const rows = claim.call(this, values, session);
+    const mustWait = rows.some(({ id, key, max_attempts: most }) => id !== null && (key !== null || most === 1));
+    return mustWait ? rows : [...rows, { id: null, type: "deferred", payload: "off", key: null }];
+  },
+
+  "confirm-claims": function ([ids, tokens, worker]) {
+    if (!this.workers.has(worker)) return [];
+    return (ids as bigint[]).flatMap((id, place): Row[] => {
+      const token = (tokens as string[])[place];
+      const held = this.running.get(id);
+      if (held) return [{ id, token, is_held: held.token === token }];
+      return this.jobs.has(id) ? [{ id, token, is_held: false }] : [];
+    });
+  },
+
   "settle-and-claim-jobs": function (values, session) {
     // Both see the tables as they were: keys that come free by what is settled are claimed the next time.
     const [, , , , , , , ids, tokens] = values;

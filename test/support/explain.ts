@@ -1,21 +1,44 @@
 import type { Database } from "@hark/core";
-import type { Ledger } from "./ledger.ts";
+import type { Ledger, LedgerEntry } from "./ledger.ts";
+
+/** When the server crashed, somewhere between two moments of monotonicUs(). */
+export interface Crash {
+  from: number;
+  to: number;
+}
+
+/** PostgreSQL flushes what committed without waiting within three times its wal_writer_delay, which is 600 ms; in us, with some more. */
+const unflushedUs = 1_000_000;
+
+/** Tells whether a crash may have undone the claim that a run began under: only those of jobs without a key do not wait for the disk. */
+const mayBeUndone = (crashes: readonly Crash[], { at, key }: LedgerEntry) =>
+  key === undefined && crashes.some(({ from, to }) => at >= from - unflushedUs && at <= to);
 
 /**
  * Pairs of starts of one job without a reason between them. A second start is explained if the attempt before it has an
- * ending other than "completed" in the database's own ledger (reliability.md, section 5).
+ * ending other than "completed" in the database's own ledger (reliability.md, section 5), or if a crash of the server undid its claim
+ * (docs/decisions/0024): then the database knows nothing of it.
  */
-export async function unexplainedStarts({ pool }: Database, ledger: Ledger): Promise<string[]> {
+export async function unexplainedStarts(
+  { pool }: Database,
+  ledger: Ledger,
+  { crashes = [] }: { crashes?: readonly Crash[] } = {},
+): Promise<string[]> {
   const { rows } = await pool.query<{ attempt: string; ending: string }>(
     "select job_id || ' ' || token as attempt, ending from hark.attempts where token is not null", // jobs of one claim share its token
   );
   const endings = new Map(rows.map(({ attempt, ending }) => [attempt, ending]));
+  const completed = await pool.query<{ attempt: string }>(
+    "select id || ' ' || token as attempt from hark.finished_jobs",
+  );
+  const known = new Set([...endings.keys(), ...completed.rows.map(({ attempt }) => attempt)]);
   const starts = Map.groupBy(ledger.of("started"), ({ id }) => id);
   const unexplained: string[] = [];
   for (const [id, entries] of starts) {
     for (const [place, entry] of entries.entries()) {
       const ending = endings.get(`${id} ${entry.token}`) ?? "completed";
-      if (place < entries.length - 1 && ending === "completed") {
+      const isUndone = !known.has(`${id} ${entry.token}`) && mayBeUndone(crashes, entry);
+      if (place < entries.length - 1 && ending === "completed" && !isUndone) {
         unexplained.push(`job ${id} started ${entries.length} times, though ${entry.token} has no other ending`);
       }
     }

@@ -99,13 +99,21 @@ export class NotATransactionError extends HarkError {
   }
 }
 
+/** The job is not this worker's any more. "claim in doubt": it was hardly claimed when the server crashed, or the connection broke. */
 export class LeaseLostError extends HarkError {
-  constructor(job: { id: bigint; type: string; attempt: number; maxAttempts: number }) {
+  constructor(
+    job: { id: bigint; type: string; attempt: number; maxAttempts: number },
+    why: "outlived" | "claim in doubt" = "outlived",
+  ) {
+    const what = `Job ${job.id} (${job.type}, attempt ${job.attempt} of ${job.maxAttempts})`;
     super(
       "LEASE_LOST",
       { jobId: job.id, type: job.type, attempt: job.attempt },
-      `Job ${job.id} (${job.type}, attempt ${job.attempt} of ${job.maxAttempts}) outlived its lease: its outcome was not ` +
-        `written, and another worker may run it again. Keep the event loop free, or raise leaseMs.`,
+      why === "outlived"
+        ? `${what} outlived its lease: its outcome was not written, and another worker may run it again. ` +
+            `Keep the event loop free, or raise leaseMs.`
+        : `${what} was told to stop: the database crashed or could not be asked just after it was claimed, so the claim may never ` +
+            `have been written down. The attempt does not count, and the job runs again. Give it a key if no two runs may overlap then.`,
     );
   }
 }

@@ -62,6 +62,16 @@ export class Attempt {
     return this.#isCompletedInTransaction;
   }
 
+  /** Its handler has returned or never ran, or was left behind: only the outcome is still on the way. */
+  get hasEnded(): boolean {
+    return this.#ended.isOver;
+  }
+
+  /** How it ended is decided. */
+  end(): void {
+    this.#ended.end();
+  }
+
   get signal(): AbortSignal {
     return (this.#controller ??= new AbortController()).signal;
   }

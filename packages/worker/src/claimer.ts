@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { backoffMs, type Database, FalseAlarms, type Logger, statements } from "@hark/core";
+import type { Confirmer } from "./confirmer.ts";
 import type { Executor } from "./executor.ts";
 import type { LeaseKeeper } from "./lease-keeper.ts";
 import { Loop, type Next } from "./runtime/loop.ts";
@@ -42,10 +43,11 @@ export class Claimer implements Part {
   readonly loop: Loop;
   /** For claims that settle along. */
   readonly #db: Database;
-  /** For claims alone, so that they wait for no settle. Durable too: a job whose claim is lost in a crash would run twice. */
+  /** For claims alone, so that they wait for no settle. */
   readonly #claimDb: Database;
   readonly #executor: Executor;
   readonly #settler: Settler;
+  readonly #confirmer: Confirmer;
   readonly #lease: LeaseKeeper;
   readonly #types: readonly string[];
   readonly #sleeper: Sleeper;
@@ -66,6 +68,7 @@ export class Claimer implements Part {
     claimDb: Database;
     executor: Executor;
     settler: Settler;
+    confirmer: Confirmer;
     lease: LeaseKeeper;
     types: readonly string[];
     sleeper: Sleeper;
@@ -77,6 +80,7 @@ export class Claimer implements Part {
     this.#claimDb = parts.claimDb;
     this.#executor = parts.executor;
     this.#settler = parts.settler;
+    this.#confirmer = parts.confirmer;
     this.#lease = parts.lease;
     this.#types = parts.types;
     this.#sleeper = parts.sleeper;
@@ -153,12 +157,13 @@ export class Claimer implements Part {
     const token = randomUUID();
     this.#awaited.add(token);
     try {
-      const { jobs, blockedKeys } = await this.#claim({ worker, token, limit, after });
+      const { jobs, blockedKeys, isDeferred } = await this.#claim({ worker, token, limit, after });
       for (const job of jobs) {
         // Stopped meanwhile, or given up on by the watchdog; or the lease it was claimed under is lost, and its news have gone out.
         if (signal.aborted || this.#lease.identity !== worker) this.#executor.handBack(job);
         else this.#executor.submit(job);
       }
+      if (isDeferred) this.#confirmer.add(jobs);
       return { found: jobs.length, isAll: jobs.length < limit && after === undefined, blockedKeys };
     } finally {
       this.#awaited.delete(token); // not before its jobs are in hand
@@ -174,7 +179,7 @@ export class Claimer implements Part {
     const askedAt = performance.now();
     const answer = companions
       ? await this.#settleAndClaim(request, companions)
-      : await statements.claimJobs(this.#claimDb, request);
+      : await statements.claimJobs(this.#claimDb, { ...request, mayDefer: true });
     const tookMs = performance.now() - askedAt;
 
     const last = answer.jobs.at(-1);

@@ -154,6 +154,18 @@ export class Executor implements Part {
     return [...this.#attempts].flatMap(({ job }) => (job.id === id ? [{ id, token: job.token }] : []));
   }
 
+  /** Those of these claims whose job waits for its slot or runs here; not if its own transaction has completed it. */
+  unfinished(claims: readonly statements.Claim[]): statements.Claim[] {
+    return this.#unfinishedAttempts(claims).map(({ job: { id, token } }) => ({ id, token }));
+  }
+
+  /** Tells the jobs of these claims that they may not be ours, and answers the ids of those that there were to be told. */
+  abortLost(claims: readonly statements.Claim[]): bigint[] {
+    const attempts = this.#unfinishedAttempts(claims);
+    for (const attempt of attempts) attempt.abort(new LeaseLostError(attempt.job, "claim in doubt"));
+    return attempts.map(({ job }) => job.id);
+  }
+
   /** Tells a running job that it was cancelled. One whose own transaction completed it may go on. */
   abortClaim({ id, token }: statements.Claim): void {
     for (const attempt of this.#attempts) {
@@ -168,6 +180,15 @@ export class Executor implements Part {
     for (const attempt of this.#attempts) {
       attempt.abort(why === "stopping" ? new WorkerStoppingError(attempt.job) : new LeaseLostError(attempt.job));
     }
+  }
+
+  #unfinishedAttempts(claims: readonly statements.Claim[]): Attempt[] {
+    if (claims.length === 0 || this.#attempts.size === 0) return [];
+    const wanted = new Set(claims.map(({ id, token }) => `${id} ${token}`));
+    return [...this.#attempts].filter(
+      ({ job: { id, token }, hasEnded, isCompletedInTransaction }) =>
+        !hasEnded && !isCompletedInTransaction && wanted.has(`${id} ${token}`),
+    );
   }
 
   #take(job: statements.ClaimedJob, handler: Handler): Attempt {
@@ -219,6 +240,7 @@ export class Executor implements Part {
 
   #end(attempt: Attempt, ending: Ending): void {
     const { job } = attempt;
+    attempt.end();
     const handler = this.#handlers.get(job.type);
     const decided = decideOutcome(job, ending, handler!.job.backoff);
     // What was completed in a transaction has most likely gone: it is no retry to come, unless that was rolled back.

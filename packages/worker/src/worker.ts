@@ -12,6 +12,7 @@ import {
 } from "@hark/core";
 import { Cancellations } from "./cancellations.ts";
 import { Claimer } from "./claimer.ts";
+import { Confirmer } from "./confirmer.ts";
 import { WorkerEvents } from "./events.ts";
 import { Executor } from "./executor.ts";
 import { Gate } from "./gate.ts";
@@ -75,6 +76,7 @@ export class Worker implements Stoppable, AsyncDisposable {
   readonly #lease: LeaseKeeper;
   readonly #settler: Settler;
   readonly #executor: Executor;
+  readonly #confirmer: Confirmer;
   readonly #claimers: readonly Claimer[];
   /** Works as long as jobs run. */
   readonly #cancellations: Cancellations;
@@ -158,6 +160,14 @@ export class Worker implements Stoppable, AsyncDisposable {
       onRegistered: () => this.#wakeClaimers(),
       startThread: outside.startLeaseThread,
     }));
+    const cancellations = (this.#cancellations = new Cancellations({ db, notifications, executor, logger }));
+    const confirmer = (this.#confirmer = new Confirmer({
+      db,
+      executor,
+      identity: () => lease.identity,
+      onGone: (id) => cancellations.suspect(id),
+      logger,
+    }));
     this.#claimers = [...concurrency.keys()].map(
       (queue) =>
         new Claimer({
@@ -166,6 +176,7 @@ export class Worker implements Stoppable, AsyncDisposable {
           claimDb,
           executor,
           settler,
+          confirmer,
           lease,
           types,
           sleeper: new Sleeper({
@@ -180,7 +191,6 @@ export class Worker implements Stoppable, AsyncDisposable {
           logger,
         }),
     );
-    this.#cancellations = new Cancellations({ db, notifications, executor, logger });
     const { schedules, cipher } = settings;
     const scheduler =
       schedules.length > 0 ? new Scheduler({ db, notifications, schedules, cipher, logger }) : undefined;
@@ -193,7 +203,7 @@ export class Worker implements Stoppable, AsyncDisposable {
         lease,
         executor,
         isAwaited: (token) => this.#claimers.some((claimer) => claimer.isAwaited(token)),
-        onUnheld: (id) => this.#cancellations.suspect(id),
+        onUnheld: (id) => cancellations.suspect(id),
         leaseMs,
         logger,
       }),
@@ -343,7 +353,10 @@ export class Worker implements Stoppable, AsyncDisposable {
       // A handler that ignores its signal is given up on by its attempt; the settler then has all there is to write.
       if ((await orLate(drained, abortMs + flushDeadlineMs)) === "late") this.#settler.abandon();
     }
-    await orLate(Promise.all([this.#settler.stop(), this.#cancellations.stop()]), flushDeadlineMs);
+    await orLate(
+      Promise.all([this.#settler.stop(), this.#cancellations.stop(), this.#confirmer.stop()]),
+      flushDeadlineMs,
+    );
     this.#settler.abandon(); // or what is still unwritten would be tried again for ever, and keep the process alive
     await this.#lease.stop();
     await this.#gate.close();

@@ -15,6 +15,11 @@ export interface ClaimRequest {
    * dead asks for. Without them it looks at the whole queue.
    */
   readonly after?: { readonly id: bigint; readonly priority: number } | undefined;
+  /**
+   * Do not wait for the disk where that may be made up for. Whoever asks for it has to confirm what the answer calls deferred, see
+   * confirm-claims.ts; a claim that settles along waits in any case.
+   */
+  readonly mayDefer?: boolean;
 }
 
 /** A job in a worker's hands. */
@@ -39,6 +44,8 @@ export interface ClaimAnswer {
   readonly blockedKeys: string[];
   /** Ids that a claim which settles along has moved. */
   readonly settled: ReadonlySet<bigint>;
+  /** The claim is committed, but not on the server's disk yet: a crash of the server in the next moment undoes it. */
+  readonly isDeferred: boolean;
 }
 
 const runningColumns = `id, queue, type, payload, priority, attempt, max_attempts, crash_count, key, unique_key,
@@ -106,6 +113,23 @@ export const claimReadyJobs = statement<ClaimParameters, RawRow>(
   (row) => row,
 );
 
+/**
+ * The same without waiting for the disk, unless one of the jobs must not start on a claim that a crash may undo: one with a key,
+ * since another of its key would start beside it, and one that may be tried only once.
+ */
+export const claimReadyJobsDeferred = statement<ClaimParameters, RawRow>(
+  "claim-jobs-deferred",
+  parameters,
+  `with ${claimedCtes},
+   deferred as materialized (
+     select set_config('synchronous_commit', 'off', true) as setting
+      where not exists (select from claimed where key is not null or max_attempts = 1))
+   ${claimedRows}
+   union all
+   select null, 'deferred', to_jsonb(setting), null, null, null, null, null from deferred`,
+  (row) => row,
+);
+
 /** Settles and claims with one commit, where both are due: 1.3 times the throughput of two (storage.md, section 3). */
 export const settleAndClaimReadyJobs = statement<ClaimParameters & Completions, RawRow>(
   "settle-and-claim-jobs",
@@ -122,25 +146,27 @@ const anyPriority = -2_147_483_648;
 /** Claims ready jobs of a queue, under one new token. With `completions` it settles those jobs in the same commit. */
 export async function claimJobs(
   db: Parameters<typeof claimReadyJobs>[0],
-  { after, ...request }: ClaimRequest,
+  { after, mayDefer = false, ...request }: ClaimRequest,
   completions?: Completions,
 ): Promise<ClaimAnswer> {
   const claim = { ...request, leastPriority: after?.priority ?? anyPriority, afterId: after?.id ?? 0n };
   const rows = completions
     ? await settleAndClaimReadyJobs(db, { ...claim, ...completions })
-    : await claimReadyJobs(db, claim);
+    : await (mayDefer ? claimReadyJobsDeferred : claimReadyJobs)(db, claim);
 
   const jobs: ClaimedJob[] = [];
   const blockedKeys: string[] = [];
   let settled: ReadonlySet<bigint> = new Set();
+  let isDeferred = false;
   for (const row of rows) {
     if (row.id !== null) jobs.push(claimedJob(row, request));
     else if (row.type === "settled") settled = new Set(((row.payload ?? []) as string[]).map(BigInt));
+    else if (row.type === "deferred") isDeferred = true;
     else blockedKeys.push(row.key as string);
   }
   // The database inserts and answers in the order of keys.
   jobs.sort((one, other) => other.priority - one.priority || (one.id < other.id ? -1 : 1));
-  return { jobs, blockedKeys, settled };
+  return { jobs, blockedKeys, settled, isDeferred };
 }
 
 function claimedJob(row: RawRow, { queue, token }: Pick<ClaimRequest, "queue" | "token">): ClaimedJob {

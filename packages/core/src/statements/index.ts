@@ -21,6 +21,7 @@ export {
   type ClaimedJob,
   claimJobs,
   claimReadyJobs,
+  claimReadyJobsDeferred,
   type ClaimRequest,
   settleAndClaimReadyJobs,
 } from "./claim-jobs.ts";
@@ -29,6 +30,7 @@ export { type Claim, completeJobs, type Completions, completionsOf } from "./com
 export { type RetriedJob, retriedOf, retryJobs } from "./retry-jobs.ts";
 export { buriedOf, type BuriedJob, buryJobs } from "./bury-jobs.ts";
 export { cancelJob } from "./cancel-job.ts";
+export { confirmClaims, type ConfirmedClaim } from "./confirm-claims.ts";
 export { heldClaims } from "./held-claims.ts";
 export { listOrphans, rescueJobs, rescueJobsById } from "./rescue-jobs.ts";
 export { unparkJobs } from "./unpark-jobs.ts";
