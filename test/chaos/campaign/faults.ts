@@ -19,7 +19,7 @@ export interface Victims {
 }
 
 /** What a fault came to. */
-type Done = Pick<Fault, "from" | "to" | "proof">;
+type Done = Pick<Fault, "from" | "to" | "goneAt" | "proof">;
 
 let jobs = 0;
 
@@ -81,18 +81,23 @@ async function act(fault: PlannedFault, victims: Victims): Promise<Done> {
     case "lock row": {
       return done(await lockRow(victims, target, forMs).catch((error: unknown) => `none: ${String(error)}`));
     }
-    case "crash":
+    case "crash": {
       await server.crash();
+      const goneAt = now();
       await sleep(forMs);
       await server.comeBack();
-      return done("recovered and takes writes");
+      return { ...done("recovered and takes writes"), goneAt };
+    }
     case "restart":
       await server.restart();
       return done("restarted and takes writes");
-    case "promote":
+    case "promote": {
+      await server.crash();
+      const goneAt = now();
       await server.promote();
       for (const proxy of victims.proxies.values()) proxy.resetAll(); // what moves an address cuts what stood there
-      return done("the standby takes writes");
+      return { ...done("the standby takes writes"), goneAt };
+    }
     case "disk full": {
       const errorsBefore = server.spaceErrors;
       const makeRoom = await server.fillDisk();

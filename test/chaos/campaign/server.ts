@@ -196,11 +196,10 @@ export class CampaignServer implements AsyncDisposable {
     }
   }
 
-  /** The primary dies, and the standby takes its place; answers when that takes writes. */
+  /** The standby takes the place of the primary, which has crashed; answers when that takes writes. */
   async promote(): Promise<void> {
     const standby = this.#standby;
     if (!standby) throw new Error("there is no standby to promote");
-    await this.#primary.stopImmediately();
     this.#primary = standby;
     this.#standby = undefined;
     const former = this.#pool;

@@ -2,6 +2,7 @@ import type { EntryOf } from "../ledger/entries.ts";
 import { percentile } from "./percentile.ts";
 import type { Invariant } from "./invariant.ts";
 import { clockMs, type Disturbance, type Study } from "./study.ts";
+import { undoneRuns } from "./undone.ts";
 
 /** That things go on: soon, once nothing stands in the way. */
 export const livenessInvariants: Invariant[] = [
@@ -127,11 +128,12 @@ export interface Probe {
 
 export function probesOf(study: Study): Probe[] {
   const overAt = study.momentOf("over");
+  const undone = undoneRuns(study); // has to start again
   return study.of("probed").map(({ id, worker, dueAt }) => ({
     id,
     worker,
     dueAt,
-    startedAt: study.starts.get(id)?.[0]?.at ?? overAt,
+    startedAt: study.starts.get(id)?.find((start) => !undone.has(start))?.at ?? overAt,
   }));
 }
 

@@ -1,7 +1,9 @@
-import type { Does } from "../ledger/entries.ts";
+import type { Does, EntryOf } from "../ledger/entries.ts";
 import type { FinalAttempt } from "../ledger/final-state.ts";
+import { graceEnd } from "./grace.ts";
 import type { Invariant } from "./invariant.ts";
-import { type Claim, clockMs, type Disturbance, type Study } from "./study.ts";
+import { type Claim, clockMs, type Study } from "./study.ts";
+import { undoneGraceEnd, undoneRuns } from "./undone.ts";
 
 /** That a running job has one owner, and that every second run has its reason. */
 export const runInvariants: Invariant[] = [
@@ -48,15 +50,18 @@ export const runInvariants: Invariant[] = [
   },
   {
     id: "S8",
-    says: "no run begins under a claim that the database does not know, or long after it was lost",
+    says: "no run begins under a claim that the database does not know and no crash undid, or long after it was lost",
     breaches(study) {
       const found: string[] = [];
+      const undone = undoneRuns(study);
       for (const [id, starts] of study.starts) {
         const claims = new Map((study.claims.get(id) ?? []).map((claim) => [claim.token, claim]));
-        for (const { token, at, pid } of starts) {
+        for (const start of starts) {
+          const { token, at, pid } = start;
           const claim = claims.get(token);
-          if (!claim) found.push(`job ${id} started under ${token}, which the database does not know`);
-          else if (at > graceEnd(study, claim.endedAt, pid))
+          if (!claim) {
+            if (!undone.has(start)) found.push(`job ${id} started under ${token}, which the database does not know`);
+          } else if (at > graceEnd(study, claim.endedAt, pid))
             found.push(
               `job ${id} started ${Math.round(at - claim.endedAt)} ms after its claim ended (${claim.ending})`,
             );
@@ -125,25 +130,7 @@ export const runInvariants: Invariant[] = [
   {
     id: "A1",
     says: "a handler whose claim is lost is told so",
-    breaches(study) {
-      const told = new Set(study.of("aborted").map(({ id, token }) => `${id} ${token}`));
-      const overAt = study.momentOf("over");
-      const found: string[] = [];
-      for (const { id, token, at, pid, does } of study.of("started")) {
-        const claim = claimOf(study, id, token);
-        if (claim?.ending !== "crashed" || told.has(`${id} ${token}`) || does === "block") continue;
-        const deadlineAt = graceEnd(study, claim.endedAt, pid);
-        const goneAt = Math.min(
-          study.ends.get(`${id} ${token}`)?.at ?? Number.POSITIVE_INFINITY,
-          study.exitOf(pid)?.at ?? Number.POSITIVE_INFINITY,
-        );
-        if (at < claim.endedAt && deadlineAt < Math.min(goneAt, overAt))
-          found.push(
-            `job ${id} ran on under ${token}, ${Math.round(goneAt - claim.endedAt)} ms after it was taken back`,
-          );
-      }
-      return found;
-    },
+    breaches: (study) => [...untoldOfRescues(study), ...untoldOfCrashes(study)],
   },
 ];
 
@@ -163,21 +150,6 @@ function stretchMs(study: Study, { id, token }: FinalAttempt): number {
 /** How long a statement that settles may take, in ms. */
 const statementMs = 150;
 
-/** How long the news of a lost claim may take to a process that nothing holds up, in ms. */
-const newsMs = 1_500;
-
-/** What keeps a process itself from hearing of anything, in contrast to what keeps it from the database. */
-const standstills = new Set<Disturbance>(["stop", "block", "stall"]);
-
-/** Until when a process may still act on a claim that ended: until the news of it, once nothing holds the process up. */
-function graceEnd(study: Study, endedAt: number, pid: number): number {
-  let until = endedAt + newsMs;
-  for (const { kind, from, to } of study.disturbancesOf(study.nameOf(pid))) {
-    if (standstills.has(kind) && from <= until && to + newsMs > until) until = to + newsMs;
-  }
-  return until;
-}
-
 /**
  * Whether a claim was lost before another began. What completes in its handler's own transaction has given its key back before the
  * handler returns.
@@ -188,6 +160,45 @@ function hasEnded(claim: Claim, does: Does, other: Claim): boolean {
 
 function claimOf(study: Study, id: string, token: string): Claim | undefined {
   return study.claims.get(id)?.find((claim) => claim.token === token);
+}
+
+/** Until when a run went on: until its handler ended, or its process. */
+function goesOnUntil(study: Study, { id, token, pid }: EntryOf<"started">): number {
+  const { at = Number.POSITIVE_INFINITY } = study.ends.get(`${id} ${token}`) ?? {};
+  return Math.min(at, study.exitOf(pid)?.at ?? Number.POSITIVE_INFINITY);
+}
+
+function untoldOfRescues(study: Study): string[] {
+  const told = new Set(study.of("aborted").map(({ id, token }) => `${id} ${token}`));
+  const overAt = study.momentOf("over");
+  const found: string[] = [];
+  for (const start of study.of("started")) {
+    const { id, token, at, pid, does } = start;
+    const claim = claimOf(study, id, token);
+    if (claim?.ending !== "crashed" || told.has(`${id} ${token}`) || does === "block") continue;
+    const deadlineAt = graceEnd(study, claim.endedAt, pid);
+    const goneAt = goesOnUntil(study, start);
+    if (at < claim.endedAt && deadlineAt < Math.min(goneAt, overAt))
+      found.push(`job ${id} ran on under ${token}, ${Math.round(goneAt - claim.endedAt)} ms after it was taken back`);
+  }
+  return found;
+}
+
+/** Nobody takes back what a crash undid: the worker has to find out by itself. */
+function untoldOfCrashes(study: Study): string[] {
+  const toldAt = new Map(study.of("aborted").map(({ id, token, at }) => [`${id} ${token}`, at]));
+  const overAt = study.momentOf("over");
+  const found: string[] = [];
+  for (const [start, crash] of undoneRuns(study)) {
+    const { id, token, does } = start;
+    if (does === "block") continue;
+    const until = Math.min(goesOnUntil(study, start), toldAt.get(`${id} ${token}`) ?? Number.POSITIVE_INFINITY);
+    if (undoneGraceEnd(study, crash, start) < Math.min(until, overAt))
+      found.push(
+        `job ${id} ran on under ${token}, ${Math.round(until - crash.goneAt)} ms after a crash undid its claim`,
+      );
+  }
+  return found;
 }
 
 function unexplainedRuns(study: Study): string[] {

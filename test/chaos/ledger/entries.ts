@@ -69,6 +69,8 @@ export interface Fault {
   from: number;
   /** When it was healed. */
   to: number;
+  /** Of a server that crashed, alone or to be replaced by its standby: by then it was gone, with what it had not written. */
+  goneAt?: number;
   proof: string;
 }
 

@@ -2,6 +2,7 @@ import { probesOf, rescuesOf, waitOf } from "../checker/liveness.ts";
 import { timelineOf } from "../checker/fences.ts";
 import { percentile } from "../checker/percentile.ts";
 import { type History, Study } from "../checker/study.ts";
+import { undoneRuns } from "../checker/undone.ts";
 
 /** A campaign in numbers. Times in ms. */
 export interface Figures {
@@ -10,7 +11,7 @@ export interface Figures {
   /** Enqueues without an answer: each may be there or not. */
   unanswered: number;
   runs: number;
-  /** Runs of a job beyond its first, each with its reason in the database. */
+  /** Runs of a job beyond its first, by what became of the one before: the ending in the database, or "undone" by a crash. */
   explained: Record<string, number>;
   faults: Record<string, number>;
   /** The longest that a due job waited for a worker, by what had disturbed the worker last; "nothing" of undisturbed ones. */
@@ -33,6 +34,8 @@ export function figuresOf(history: History): Figures {
   for (const claims of study.claims.values()) {
     for (const { ending } of claims.slice(0, -1)) explained[ending] = (explained[ending] ?? 0) + 1;
   }
+  const undone = undoneRuns(study).size;
+  if (undone > 0) explained["undone"] = undone;
   const probes = probesOf(study);
   const worstWaitMs: Record<string, number> = {};
   for (const probe of probes) {
