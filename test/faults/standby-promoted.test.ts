@@ -45,6 +45,7 @@ test(`workers start the next job within 2 s after a standby was promoted, and go
       await eventually(() => ledger.of("ended").length > before + 10, { withinMs: 60_000, what: "some ends" });
 
       const from = monotonicUs();
+      await server.crash();
       await server.promote(); // answers when it takes writes
       const promotedAt = monotonicUs();
       crashes.push({ from, to: promotedAt });
