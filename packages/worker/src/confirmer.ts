@@ -75,13 +75,12 @@ export class Confirmer implements Part {
     const stands = new Map(answers.map(({ id, token, isHeld }) => [`${id} ${token}`, isHeld]));
     const withAnswer = (answer: boolean | undefined) =>
       claims.filter(({ id, token }) => stands.get(`${id} ${token}`) === answer);
-    this.#lose(withAnswer(false), "the database does not know them");
+    this.#lose(withAnswer(false), "the database does not know it");
     for (const { id } of this.#executor.unfinished(withAnswer(undefined))) this.#onGone(id);
   }
 
   #lose(claims: readonly statements.Claim[], why: string): void {
-    const lost = this.#executor.abortLost(claims);
-    if (lost.length === 0) return;
-    this.#logger.warn({ jobIds: lost, why }, "claims that were just made are in doubt: their jobs are aborted");
+    for (const jobId of this.#executor.abortLost(claims))
+      this.#logger.warn({ jobId, why }, "a job that was just claimed is told to stop: its claim is in doubt");
   }
 }

@@ -23,6 +23,9 @@ export interface MemberOptions {
   env?: NodeJS.ProcessEnv;
 }
 
+/** Of what a process logged before it ended by itself, in characters. */
+const mostWords = 3_000;
+
 /** How long a process may take to end after it was told to, in ms. */
 const stopMs = 20_000;
 
@@ -102,6 +105,9 @@ export class Member {
     child.once("exit", (code, signal) => {
       const by = this.#endedBy ?? (wasTold(folder, `${this.name}.${pid}`) ? "job" : undefined);
       ledger.write({ event: "exited", name: this.name, code: signal ?? code ?? "unknown", by, pid });
+      // What it wrote last may be read only now.
+      if (by === undefined)
+        child.once("close", () => ledger.write({ event: "last words", words: this.#log.slice(-mostWords), pid }));
       if (this.#isReady) this.#ready = Promise.withResolvers(); // else whoever waits goes on waiting for the next start
       this.#isReady = false;
       if (!this.#staysDown)

@@ -75,7 +75,10 @@ export const livenessInvariants: Invariant[] = [
           .faultsOn(name)
           .some(({ kind, from, to }) => kind !== "terminate" && from < at && to + patienceMs > at);
         // Who cannot reach the database when it starts says so and ends, and is started anew; who has started stays.
-        if (by === undefined && !(isDisturbed && !hasStarted)) return [`${name} (${pid}) ended by itself: ${code}`];
+        if (by === undefined && !(isDisturbed && !hasStarted)) {
+          const words = study.of("last words").find((last) => last.pid === pid)?.words;
+          return [`${name} (${pid}) ended by itself: ${code}${words ? `. It had said:\n${words}` : ""}`];
+        }
         // Who is told to stop while it starts has no handler for that yet; who is cut off meanwhile may take longer than we wait.
         if (by === "SIGTERM" && code !== 0 && hasStarted && !isDisturbed)
           return [`${name} (${pid}) was told to stop, and ended with ${code}`];

@@ -99,6 +99,8 @@ export type Event =
   | { event: "ready"; name: string }
   /** `by`: the fault that ended it, or a job that was told to; undefined if it ended by itself. */
   | { event: "exited"; name: string; code: number | string; by: string | undefined }
+  /** The end of what a process logged that ended by itself. */
+  | { event: "last words"; words: string }
   /** What a fresh session that listens took, whatever Hark does: what the machine itself takes at that moment, in ms. */
   | { event: "paced"; ms: number }
   | { event: "probed"; id: string; worker: string; dueAt: number }
