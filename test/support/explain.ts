@@ -10,9 +10,12 @@ export interface Crash {
 /** PostgreSQL flushes what committed without waiting within three times its wal_writer_delay, which is 600 ms; in us, with some more. */
 const unflushedUs = 1_000_000;
 
-/** Tells whether a crash may have undone the claim that a run began under: only those of jobs without a key do not wait for the disk. */
-const mayBeUndone = (crashes: readonly Crash[], { at, key }: LedgerEntry) =>
-  key === undefined && crashes.some(({ from, to }) => at >= from - unflushedUs && at <= to);
+/**
+ * Tells whether a crash may have undone the claim that a run began under: only those of jobs without a key do not wait for the disk, and
+ * the next run is the same attempt, since the database never counted it.
+ */
+const mayBeUndone = (crashes: readonly Crash[], { at, key, attempt }: LedgerEntry, next: LedgerEntry) =>
+  key === undefined && next.attempt === attempt && crashes.some(({ from, to }) => at >= from - unflushedUs && at <= to);
 
 /**
  * Pairs of starts of one job without a reason between them. A second start is explained if the attempt before it has an
@@ -33,7 +36,8 @@ export async function unexplainedStarts(
   for (const [id, entries] of starts) {
     for (const [place, entry] of entries.entries()) {
       const ending = endings.get(`${id} ${entry.token}`) ?? "completed";
-      if (place < entries.length - 1 && ending === "completed" && !mayBeUndone(crashes, entry)) {
+      const next = entries[place + 1];
+      if (next && ending === "completed" && !mayBeUndone(crashes, entry, next)) {
         unexplained.push(`job ${id} started ${entries.length} times, though ${entry.token} has no other ending`);
       }
     }
