@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { backoffMs, type Database, FalseAlarms, type Logger, statements } from "@hark/core";
+import { backoffMs, type Database, FalseAlarms, isRejection, type Logger, statements } from "@hark/core";
 import type { Confirmer } from "./confirmer.ts";
 import type { Executor } from "./executor.ts";
 import type { LeaseKeeper } from "./lease-keeper.ts";
@@ -51,6 +51,7 @@ export class Claimer implements Part {
   readonly #lease: LeaseKeeper;
   readonly #types: readonly string[];
   readonly #sleeper: Sleeper;
+  readonly #onUnanswered: () => void;
   readonly #alarms = new FalseAlarms();
   /** Tokens of claims that are still to be answered: more than one only if a step was given up meanwhile. */
   readonly #awaited = new Set<string>();
@@ -72,6 +73,8 @@ export class Claimer implements Part {
     lease: LeaseKeeper;
     types: readonly string[];
     sleeper: Sleeper;
+    /** A claim failed, and may be committed all the same: its jobs are nowhere in hand. */
+    onUnanswered: () => void;
     pollMs: number;
     logger: Logger;
   }) {
@@ -84,6 +87,7 @@ export class Claimer implements Part {
     this.#lease = parts.lease;
     this.#types = parts.types;
     this.#sleeper = parts.sleeper;
+    this.#onUnanswered = parts.onUnanswered;
     this.loop = new Loop({
       name: `claim ${parts.queue}`,
       restMs: parts.pollMs,
@@ -165,6 +169,9 @@ export class Claimer implements Part {
       }
       if (isDeferred) this.#confirmer.add(jobs);
       return { found: jobs.length, isAll: jobs.length < limit && after === undefined, blockedKeys };
+    } catch (error) {
+      if (!isRejection(error)) this.#onUnanswered();
+      throw error;
     } finally {
       this.#awaited.delete(token); // not before its jobs are in hand
     }

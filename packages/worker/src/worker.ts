@@ -168,6 +168,15 @@ export class Worker implements Stoppable, AsyncDisposable {
       onGone: (id) => cancellations.suspect(id),
       logger,
     }));
+    const rescuer = new Rescuer({
+      db,
+      lease,
+      executor,
+      isAwaited: (token) => this.#claimers.some((claimer) => claimer.isAwaited(token)),
+      onUnheld: (id) => cancellations.suspect(id),
+      leaseMs,
+      logger,
+    });
     this.#claimers = [...concurrency.keys()].map(
       (queue) =>
         new Claimer({
@@ -187,6 +196,7 @@ export class Worker implements Stoppable, AsyncDisposable {
             pollMs,
             logger,
           }),
+          onUnanswered: () => rescuer.claimUnanswered(),
           pollMs,
           logger,
         }),
@@ -198,15 +208,7 @@ export class Worker implements Stoppable, AsyncDisposable {
     this.#sources = [
       ...this.#claimers,
       new Promoter({ db, notifications, pollMs: settings.promoteMs, logger }),
-      new Rescuer({
-        db,
-        lease,
-        executor,
-        isAwaited: (token) => this.#claimers.some((claimer) => claimer.isAwaited(token)),
-        onUnheld: (id) => cancellations.suspect(id),
-        leaseMs,
-        logger,
-      }),
+      rescuer,
       ...(scheduler ? [scheduler] : []),
       partitionUpkeep({ db, keepDays: settings.keepDays, logger }),
       statisticsUpkeep({ db, logger }),

@@ -54,3 +54,14 @@ test("a lease that has run out is certified at once, and looked at again soon wh
     ["survey-leases", 40],
   ]);
 });
+
+test("after a claim that was not answered a rescuer looks at once and twice more, and then once a lease again", async () => {
+  const { rescuer, askedAt } = rescuerBeside([]);
+  rescuer.start();
+  await vi.advanceTimersByTimeAsync(1_000);
+  rescuer.claimUnanswered();
+  await vi.advanceTimersByTimeAsync(leaseMs + 501);
+  await Promise.all([rescuer.stop(), vi.advanceTimersByTimeAsync(1)]);
+
+  expect(askedAt.map(([, at]) => at)).toEqual([0, 1_000, 1_250, 1_500, 11_500]);
+});

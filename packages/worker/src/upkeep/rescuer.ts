@@ -13,8 +13,14 @@ const afterExpiryMs = 20;
 const lockedRestMs = 250;
 
 /**
+ * After a claim that was not answered: so many looks so long apart, in ms. Two find what it left, see {@link ForgottenClaims}; the first
+ * may have been under way already.
+ */
+const unanswered = { looks: 3, restMs: 250 };
+
+/**
  * Takes jobs back from workers that died, and from claims of this worker whose answer was lost on the way. Sleeps until the
- * earliest lease of another would run out, so it asks the database once a lease while all is well. Every worker has one: row
+ * earliest lease of another would run out, so it asks the database once a lease while all is well and every claim is answered. Every worker has one: row
  * locks decide, not a leader.
  */
 export class Rescuer implements Part {
@@ -27,6 +33,8 @@ export class Rescuer implements Part {
   readonly #leaseMs: number;
   readonly #logger: Logger;
   readonly #loop: Loop;
+  /** Looks that are to come in short order. */
+  #looksSoon = 0;
 
   constructor(parts: {
     db: Database;
@@ -60,6 +68,12 @@ export class Rescuer implements Part {
     return this.#loop.stop();
   }
 
+  /** What a claim took may be booked to this process and in nobody's hands: looks for it now, and not once a lease. */
+  claimUnanswered(): void {
+    this.#looksSoon = unanswered.looks;
+    this.#loop.wakeUp.ring();
+  }
+
   async #step(signal: AbortSignal): Promise<Next> {
     const identity = this.#lease.identity;
     // The nil identity owns nothing: without a lease of our own there is still the others' jobs to look after.
@@ -69,6 +83,7 @@ export class Rescuer implements Part {
     const mine = new Set(survey.mine.map(({ token, id }) => `${id} ${token}`));
     for (const { id, token } of held) if (!mine.has(`${id} ${token}`)) this.#onUnheld(id);
     await this.#forgotten.release(survey.mine);
+    if (this.#looksSoon > 0) this.#looksSoon -= 1; // a look that failed was none
 
     if (survey.nextExpiryMs !== undefined && survey.nextExpiryMs <= 0) {
       const died = await statements.certifyDeaths(this.#db, {});
@@ -77,7 +92,8 @@ export class Rescuer implements Part {
       if (died.length > 0) return this.#rescue(signal);
     }
     if (survey.hasOrphans) return this.#rescue(signal);
-    return { restMs: Math.min(Math.max(survey.nextExpiryMs ?? this.#leaseMs, 0) + afterExpiryMs, this.#leaseMs) };
+    const restMs = Math.max(survey.nextExpiryMs ?? this.#leaseMs, 0) + afterExpiryMs;
+    return { restMs: Math.min(restMs, this.#looksSoon > 0 ? unanswered.restMs : this.#leaseMs) };
   }
 
   async #rescue(signal: AbortSignal): Promise<Next> {
