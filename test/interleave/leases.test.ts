@@ -225,7 +225,8 @@ const lateMoves: Record<
   "settle along with a claim": {
     send: async (on, held) => {
       const request = { queue, worker: randomUUID(), token: randomUUID(), limit: 1, types: ["test.plain"] };
-      return [...(await statements.claimJobs(on, request, completed(held))).settled];
+      const { refused } = await statements.claimJobs(on, request, completed(held));
+      return refused.has(held.id) ? [] : [held.id];
     },
     to: "completed",
     cut: {

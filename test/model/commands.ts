@@ -106,13 +106,13 @@ const settleAndClaim = fc.tuple(some, fc.array(some, { minLength: 1, maxLength: 
     `settleAndClaim(worker ${place}, grants ${places.join()})`,
     async (model, { on }) => {
       const grants = anyGrants(model, places);
-      const held = grants.filter((grant) => model.heldBy(grant));
+      const lost = grants.filter((grant) => !model.heldBy(grant));
       const request = { queue, types, limit: 2, worker: anyWorker(model, place), token: randomUUID() };
       const answer = await statements.claimJobs(on, request, completionsOf(grants));
       const { claimed } = model.claim(request.worker, request.token, 2);
       model.settle(grants, { kind: "completed" });
       expect(answer.jobs.map(({ id }) => id)).toEqual(claimed);
-      expect([...answer.settled].toSorted(ascending)).toEqual(ids(held));
+      expect([...answer.refused].toSorted(ascending)).toEqual(ids(lost));
     },
     (model) => hasWorkers(model) && hasGrants(model),
   ),

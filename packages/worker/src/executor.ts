@@ -36,6 +36,8 @@ interface Lane {
   /** Jobs that were given to the limit, and those that wait there no more: they began, or were dropped. */
   given: number;
   left: number;
+  /** Jobs that claims under way have asked for. */
+  expected: number;
   watch: NodeJS.Timeout | undefined;
   onHungry: () => void;
 }
@@ -89,6 +91,7 @@ export class Executor implements Part {
           retries: new RetryBudget(),
           given: 0,
           left: 0,
+          expected: 0,
           watch: undefined,
           onHungry: () => {},
         },
@@ -113,12 +116,28 @@ export class Executor implements Part {
     return this.#attempts.size;
   }
 
-  /** How many more jobs of a queue to claim now; 0 while it has enough. */
+  /** Whether the queue's jobs run one after the other. */
+  isSerial(queue: string): boolean {
+    return this.#lanes.get(queue)?.limit.concurrency === 1;
+  }
+
+  /** How many more jobs of a queue to claim now; 0 while it has enough, with those that are expected. */
   wanted(queue: string): number {
     const lane = this.#lanes.get(queue);
     this.#isPaused = this.#settler.backlog > mostBacklog;
     if (!lane || this.#isPaused || this.#quarantine.isTaken) return 0;
-    return lane.appetite.wanted(lane.limit.activeCount + lane.limit.pendingCount);
+    return lane.appetite.wanted(lane.limit.activeCount + lane.limit.pendingCount + lane.expected);
+  }
+
+  /** A claim asks for so many jobs: they count as there until the answer, called once it has come or will not, says otherwise. */
+  expect(queue: string, jobs: number): () => void {
+    const lane = this.#lanes.get(queue);
+    let expected = jobs;
+    if (lane) lane.expected += expected;
+    return () => {
+      if (lane) lane.expected -= expected;
+      expected = 0;
+    };
   }
 
   /** Calls `onHungry` whenever the queue wants jobs. */

@@ -28,8 +28,8 @@ interface Entry {
 /** Successes that a claim settles in its own commit; one of the two methods is called once it is answered. */
 export interface Companions {
   readonly completions: statements.Completions;
-  /** The claim committed, and moved these ids. */
-  written(ids: ReadonlySet<bigint>): void;
+  /** The claim committed, and moved all but these ids. */
+  written(refused: ReadonlySet<bigint>): void;
   /** The claim failed: they are written without one. */
   failed(error: unknown): void;
 }
@@ -104,9 +104,9 @@ export class Settler implements Part {
     };
     return {
       completions: completionsOf(entries),
-      written: (ids) => {
+      written: (refused) => {
         answered();
-        this.#tell(entries, ids);
+        this.#tell(entries, refused);
       },
       failed: (error) => {
         answered();
@@ -157,7 +157,8 @@ export class Settler implements Part {
   async #write(entries: Entry[]): Promise<void> {
     for (let failures = 1; !this.#giveUp.signal.aborted; failures += 1) {
       try {
-        this.#tell(entries, new Set((await writeOutcomes(this.#db, entries)).map(({ id }) => id)));
+        const moved = new Set((await writeOutcomes(this.#db, entries)).map(({ id }) => id));
+        this.#tell(entries, new Set(entries.map(({ claim }) => claim.id).filter((id) => !moved.has(id))));
         return;
       } catch (error) {
         if (isRejection(error)) return this.#writeInHalves(entries, error);
@@ -172,9 +173,10 @@ export class Settler implements Part {
     for (const { done } of entries) done("refused");
   }
 
-  #tell(entries: readonly Entry[], moved: ReadonlySet<bigint>): void {
-    this.#onMoved(moved.size);
-    for (const { claim, done, isDoubtful } of entries) done(moved.has(claim.id) || isDoubtful ? "settled" : "refused");
+  #tell(entries: readonly Entry[], refused: ReadonlySet<bigint>): void {
+    this.#onMoved(entries.length - refused.size);
+    for (const { claim, done, isDoubtful } of entries)
+      done(refused.has(claim.id) && !isDoubtful ? "refused" : "settled");
   }
 
   async #writeInHalves(entries: Entry[], rejection: unknown): Promise<void> {

@@ -42,8 +42,8 @@ export interface ClaimAnswer {
   readonly jobs: ClaimedJob[];
   /** Keys that are running while ready jobs of theirs wait: they are to be parked, see park-jobs.ts. */
   readonly blockedKeys: string[];
-  /** Ids that a claim which settles along has moved. */
-  readonly settled: ReadonlySet<bigint>;
+  /** Of what a claim was to settle along: those whose own claim no longer held, so that nothing of them was touched. */
+  readonly refused: ReadonlySet<bigint>;
   /** The claim is committed, but not on the server's disk yet: a crash of the server in the next moment undoes it. */
   readonly isDeferred: boolean;
 }
@@ -71,7 +71,7 @@ const claimedCtes = `
      select id from hark.workers
       where id = $3 and dead_at is null and expires_at > clock_timestamp() for key share),
    next as materialized (
-     select id, queue, type, payload, priority, attempt, max_attempts, crash_count, key, unique_key, run_at, created_at
+     select id, priority, attempt, max_attempts, crash_count, run_at, created_at, key, queue, type, payload, unique_key
        from hark.jobs
       where queue = $1 and state = 'ready' and type = any ($5::text[]) and exists (select from alive)
         and priority >= $6 and id > $7
@@ -86,9 +86,11 @@ const claimedCtes = `
      returning ${claimedColumns}),
    unkeyed as (
      insert into hark.running_jobs (${runningColumns})
-     ${runningRows} where key is null
-     returning ${claimedColumns}),
-   claimed as (select * from keyed union all select * from unkeyed),
+     ${runningRows} where key is null),
+   claimed as not materialized (
+     select id, type, payload, priority, attempt + 1 as attempt, max_attempts, crash_count, key from next where key is null
+     union all
+     select ${claimedColumns} from keyed),
    gone as (delete from hark.jobs where id = any (array(select id from claimed))),
    blocked as (
      select key from next where key is not null and not exists (select from claimed where claimed.id = next.id)
@@ -130,13 +132,17 @@ export const claimReadyJobsDeferred = statement<ClaimParameters, RawRow>(
   (row) => row,
 );
 
-/** Settles and claims with one commit, where both are due: 1.3 times the throughput of two (storage.md, section 3). */
+/**
+ * Settles and claims with one commit, where both are due: 1.3 times the throughput of two (storage.md, section 3). It names what it
+ * settled only where that is not all.
+ */
 export const settleAndClaimReadyJobs = statement<ClaimParameters & Completions, RawRow>(
   "settle-and-claim-jobs",
   [...parameters, "ids", "tokens", "results"],
   `with ${settledCtes(8)}, ${claimedCtes} ${claimedRows}
    union all
-   select null, 'settled', to_jsonb(array_agg(id::text)), null, null, null, null, null from settled`,
+   select null, 'settled', to_jsonb(array(select id::text from settled)), null, null, null, null, null
+    where (select count(*) from settled) < cardinality($8::bigint[])`,
   (row) => row,
 );
 
@@ -156,17 +162,23 @@ export async function claimJobs(
 
   const jobs: ClaimedJob[] = [];
   const blockedKeys: string[] = [];
-  let settled: ReadonlySet<bigint> = new Set();
+  let refused: ReadonlySet<bigint> = new Set();
   let isDeferred = false;
   for (const row of rows) {
     if (row.id !== null) jobs.push(claimedJob(row, request));
-    else if (row.type === "settled") settled = new Set(((row.payload ?? []) as string[]).map(BigInt));
+    else if (row.type === "settled") refused = refusedOf(completions!, row.payload as string[]);
     else if (row.type === "deferred") isDeferred = true;
     else blockedKeys.push(row.key as string);
   }
   // The database inserts and answers in the order of keys.
   jobs.sort((one, other) => other.priority - one.priority || (one.id < other.id ? -1 : 1));
-  return { jobs, blockedKeys, settled, isDeferred };
+  return { jobs, blockedKeys, refused, isDeferred };
+}
+
+function refusedOf({ ids }: Completions, settled: readonly string[]): ReadonlySet<bigint> {
+  const moved = new Set(settled);
+  const asked = ids.slice(1, -1).split(","); // of an array literal
+  return new Set(asked.filter((id) => !moved.has(id)).map(BigInt));
 }
 
 function claimedJob(row: RawRow, { queue, token }: Pick<ClaimRequest, "queue" | "token">): ClaimedJob {

@@ -25,12 +25,14 @@ export const settledCtes = (first: number): string => `
    settled as (
      delete from hark.running_jobs
       where id = any ($${first}::bigint[]) and token = ($${first + 1}::uuid[])[width_bucket(id, $${first}::bigint[])]
-     returning *),
+     returning id, attempt, priority, max_attempts, crash_count, run_at, created_at, started_at, worker, token,
+               queue, type, payload, key, unique_key),
    finished as (
      insert into hark.finished_jobs (id, queue, type, payload, priority, attempt, max_attempts, crash_count, key, unique_key,
                                      run_at, created_at, state, result, started_at, finished_at, worker)
      select id, queue, type, payload, priority, attempt, max_attempts, crash_count, key, unique_key,
-            run_at, created_at, 'completed', $${first + 2}::jsonb -> id::text, started_at, clock_timestamp(), worker from settled),
+            run_at, created_at, 'completed', case when $${first + 2}::jsonb is not null then $${first + 2}::jsonb -> id::text end,
+            started_at, clock_timestamp(), worker from settled),
    ledger as (
      insert into hark.attempts (job_id, queue, type, attempt, ending, worker, token, started_at, finished_at)
      select id, queue, type, attempt, 'completed', worker, token, started_at, clock_timestamp()
