@@ -1,3 +1,5 @@
+import { defineJob } from "@hark/core";
+import { implement } from "@hark/worker";
 import { expect } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { lostOrDoubled, unexplainedStarts } from "../support/explain.ts";
@@ -47,4 +49,35 @@ test("every session of a live worker may be terminated, again and again", async 
       .map(({ name }) => name)
       .toSorted(),
   ).toEqual(["hark lease", "hark listener"]);
+});
+
+test("a lease is kept though its session is terminated: another one renews it", async ({ db, queue, startWorker }) => {
+  const handler = implement(defineJob("test.plain", { queue }), () => {});
+  const worker = await startWorker([handler], { lease: "4s", name: queue });
+  let losses = 0;
+  worker.events.on("leaseLost", () => (losses += 1));
+  const lease = async () => {
+    const { rows } = await db.pool.query<{ expiresAt: Date }>(
+      `select expires_at as "expiresAt" from hark.workers where name = $1`,
+      [queue],
+    );
+    return rows[0]!.expiresAt.getTime();
+  };
+
+  for (let round = 0; round < 3; round += 1) {
+    const ended = await eventually(
+      async () => {
+        const { rowCount } = await db.pool.query(
+          `select pg_terminate_backend(pid) from pg_stat_activity
+            where datname = current_database() and application_name = 'hark lease'`,
+        );
+        return rowCount === 1;
+      },
+      { withinMs: 30_000, what: "a session of the lease" },
+    );
+    expect(ended).toBe(true);
+    const before = await lease();
+    await eventually(async () => (await lease()) > before, { withinMs: 30_000, what: "a renewal" });
+  }
+  expect(losses).toBe(0);
 });

@@ -4,7 +4,7 @@ import { expect } from "vitest";
 import { test } from "../support/fixtures.ts";
 import { untilState } from "../support/jobs.ts";
 
-for (const start of [2n ** 31n - 3n, 2n ** 53n - 3n, 2n ** 63n - 20n]) {
+for (const start of [2n ** 31n - 3n, 2n ** 53n - 1n, 2n ** 63n - 20n]) {
   test(`jobs with ids from ${start} go every way`, async ({ db, producer, queue, startWorker }) => {
     await db.pool.query(`alter sequence hark.jobs_id_seq restart with ${start}`);
     const job = defineJob("test.big", { queue, retry: { backoff: { base: 1 } } });

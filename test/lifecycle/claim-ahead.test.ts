@@ -1,6 +1,7 @@
 import { defineJob, getJob } from "@hark/core";
 import { implement } from "@hark/worker";
-import { expect } from "vitest";
+import pg from "pg";
+import { expect, vi } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { test } from "../support/fixtures.ts";
 import { countJobs, untilState } from "../support/jobs.ts";
@@ -15,20 +16,30 @@ test("what a worker claimed ahead goes back when its slots stay taken, and anoth
   startWorker,
 }) => {
   const job = defineJob("test.mixed", { queue });
-  const gate = Promise.withResolvers<void>();
-  const ran = { one: 0, other: 0 };
-  const handlerOf = (name: keyof typeof ran) =>
+  let gate = Promise.withResolvers<void>();
+  const ran = { one: 0, other: 0, long: 0 };
+  const handlerOf = (name: "one" | "other") =>
     implement(job, async ({ payload }) => {
+      ran[payload === "long" ? "long" : name] += 1;
       if (payload === "long") await gate.promise;
-      ran[name] += 1;
     });
   await startWorker([handlerOf("one")], { queues: { [queue]: 2 }, ...never });
-  await producer.enqueueMany(Array.from({ length: 200 }, () => ({ job, payload: "short" })));
-  await eventually(() => ran.one === 200, { withinMs: 30_000, what: "jobs short enough to claim ahead" });
 
-  const payloads = ["long", "long", ...Array<string>(10).fill("short")];
-  const jobs = await producer.enqueueMany(payloads.map((payload) => ({ job, payload })));
-  const short = jobs.slice(2);
+  const payloads = [...Array<string>(40).fill("short"), "long", "long", ...Array<string>(10).fill("short")];
+  let waves = 0;
+  let short: { id: bigint }[];
+  for (;;) {
+    const jobs = await producer.enqueueMany(payloads.map((payload) => ({ job, payload })));
+    waves += 1;
+    short = jobs.slice(-10); // behind the long ones, and claimed with them at the rate of those before
+    await eventually(() => ran.long === 2 * waves, { withinMs: 30_000, what: "the long jobs" });
+    const { state, attempts } = (await getJob(db, short[9]!.id))!;
+    if (state === "running" || attempts.length > 0) break;
+    gate.resolve(); // the machine was too slow for a rate: once more
+    await expect.poll(() => countJobs(db, queue), { timeout: 30_000 }).toEqual({ completed: 52 * waves });
+    gate = Promise.withResolvers<void>();
+  }
+
   await expect
     .poll(async () => (await getJob(db, short[9]!.id))!.attempts, { timeout: 30_000 })
     .toMatchObject([
@@ -39,7 +50,7 @@ test("what a worker claimed ahead goes back when its slots stay taken, and anoth
   for (const { id } of short) expect(await untilState(db, id, "completed")).toMatchObject({ attempt: 1 });
   expect(ran.other).toBe(10);
   gate.resolve();
-  await expect.poll(() => countJobs(db, queue), { timeout: 30_000 }).toEqual({ completed: 212 });
+  await expect.poll(() => countJobs(db, queue), { timeout: 30_000 }).toEqual({ completed: 52 * waves });
 });
 
 test("a success is settled by the claim that fills its slot, in one commit", async ({
@@ -89,4 +100,37 @@ test("a success is written though the claim that took it along fails", async ({ 
     await db.pool.query("alter table hark.running_jobs drop constraint unclaimable");
   }
   await expect.poll(() => countJobs(db, queue), { timeout: 30_000 }).toEqual({ completed: 2 });
+});
+
+test("two claims of a deep queue are under way at once, and each of its jobs runs once", async ({
+  db,
+  producer,
+  queue,
+  startWorker,
+}) => {
+  const claims = { underWay: 0, most: 0 };
+  // oxlint-disable-next-line typescript/unbound-method -- it is called with its own `this`
+  const query = pg.Client.prototype.query;
+  using _ = vi.spyOn(pg.Client.prototype, "query").mockImplementation(function (this: pg.Client, ...args: unknown[]) {
+    const heard = args.at(-1);
+    if (typeof heard === "function" && /claim-jobs/.test((args[0] as { name?: string }).name ?? "")) {
+      claims.most = Math.max(claims.most, (claims.underWay += 1));
+      args[args.length - 1] = (...answer: unknown[]) => {
+        claims.underWay -= 1;
+        (heard as (...answer: unknown[]) => void)(...answer);
+      };
+    }
+    return query.apply(this, args as never) as never;
+  });
+  const job = defineJob("test.deep", { queue });
+  const jobs = 10_000;
+  for (let sent = 0; sent < jobs; sent += 1_000)
+    await producer.enqueueMany(Array.from({ length: 1_000 }, (_, n) => ({ job, payload: sent + n })));
+  const starts = new Uint8Array(jobs);
+
+  await startWorker([implement(job, ({ payload }) => void (starts[payload as number]! += 1))], never);
+
+  await expect.poll(() => countJobs(db, queue), { timeout: 30_000 }).toEqual({ completed: jobs });
+  expect(claims.most).toBe(2);
+  expect(starts.every((count) => count === 1)).toBe(true);
 });

@@ -32,6 +32,18 @@ test("a job type's own priority counts where none is given", async ({ producer, 
   expect(order).toEqual(["plain, raised", "urgent", "plain", "urgent, lowered"]);
 });
 
+test("a worker of one slot starts the jobs of a deep queue in order", async ({ producer, queue, startWorker }) => {
+  const job = defineJob("test.order", { queue });
+  const places = Array.from({ length: 4_000 }, (_, place) => place);
+  await producer.enqueueMany(places.map((payload) => ({ job, payload })));
+  const order: unknown[] = [];
+
+  await startWorker([implement(job, ({ payload }) => void order.push(payload))], { queues: { [queue]: 1 } });
+
+  await eventually(() => order.length === places.length, { withinMs: 30_000, what: "all starts" });
+  expect(order).toEqual(places);
+});
+
 test("a full queue keeps no other queue waiting", async ({ producer, queue, startWorker }) => {
   const slow = defineJob("test.slow", { queue });
   const quick = defineJob("test.quick", { queue: `${queue}.quick` });
