@@ -1,7 +1,7 @@
 import { defineJob, getJob } from "@hark/core";
 import { implement } from "@hark/worker";
 import pg from "pg";
-import { expect, vi } from "vitest";
+import { expect, onTestFinished, vi } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { test } from "../support/fixtures.ts";
 import { countJobs, untilState } from "../support/jobs.ts";
@@ -111,7 +111,7 @@ test("two claims of a deep queue are under way at once, and each of its jobs run
   const claims = { underWay: 0, most: 0 };
   // oxlint-disable-next-line typescript/unbound-method -- it is called with its own `this`
   const query = pg.Client.prototype.query;
-  using _ = vi.spyOn(pg.Client.prototype, "query").mockImplementation(function (this: pg.Client, ...args: unknown[]) {
+  const spy = vi.spyOn(pg.Client.prototype, "query").mockImplementation(function (this: pg.Client, ...args: unknown[]) {
     const heard = args.at(-1);
     if (typeof heard === "function" && /claim-jobs/.test((args[0] as { name?: string }).name ?? "")) {
       claims.most = Math.max(claims.most, (claims.underWay += 1));
@@ -122,6 +122,7 @@ test("two claims of a deep queue are under way at once, and each of its jobs run
     }
     return query.apply(this, args as never) as never;
   });
+  onTestFinished(() => spy.mockRestore());
   const job = defineJob("test.deep", { queue });
   const jobs = 10_000;
   for (let sent = 0; sent < jobs; sent += 1_000)
