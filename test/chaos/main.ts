@@ -80,7 +80,11 @@ async function sabotage(names: string, seed: number): Promise<number> {
   if (chosen.length === 0) throw new Error(`there is no build ${names}: ${builds.map(({ name }) => name).join(", ")}`);
   let failures = 0;
   for (const build of chosen) {
-    const result = await runBuild(build, seed, say);
+    const result = await runBuild(build, seed, say).catch((error: unknown) => {
+      failures += 1; // the others are still to be seen
+      say(`WRONG ${build.name}, seed ${seed}: ${error instanceof Error ? error.message : String(error)}`);
+    });
+    if (!result) continue;
     const { broken, caughtBy, seconds } = result;
     const isRight = build === control ? broken.length === 0 : caughtBy.length > 0;
     if (!isRight) failures += 1;
