@@ -19,7 +19,8 @@ export interface Completions {
  * The part of a statement that settles jobs which succeeded, as CTEs; `settled` holds what it moved. Its parameters are those of
  * {@link Completions}, from `$first` on. Names only id and token of a running job, or the planner takes a wrong index, and joins
  * nothing: planned while the table was empty, a join with the list read the whole list for every row (52 to 85 ms a batch, not 5).
- * width_bucket finds a row's place in the ordered ids, by halves. A success after failed tries goes into the ledger beside them.
+ * width_bucket finds a row's place in the ordered ids, by halves. What it returns has the fields of one length first, for those who
+ * ask for the attempt alone. A success after failed tries goes into the ledger beside them.
  */
 export const settledCtes = (first: number): string => `
    settled as (
