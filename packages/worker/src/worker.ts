@@ -55,7 +55,10 @@ const flushDeadlineMs = 5_000;
 /** How long it waits for loops to end their step, in ms: above a query's own deadline, below a supervisor's patience. */
 const loopDeadlineMs = 11_000;
 
-/** Connections for settles, of which claims take two along at once, and for upkeep; claims alone, the listener, the lease and, while there is much to clear, vacuums have their own. */
+/**
+ * Connections for settles, of which claims take two along at once, and for upkeep. Claims alone, the listener, the lease and, while
+ * there is much to clear, vacuums have their own.
+ */
 const maxConnections = 3;
 
 /** What a vacuum may take, in ms: a stop waits for it, and autovacuum does what takes longer. */

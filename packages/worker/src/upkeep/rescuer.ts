@@ -20,8 +20,8 @@ const unanswered = { looks: 3, restMs: 250 };
 
 /**
  * Takes jobs back from workers that died, and from claims of this worker whose answer was lost on the way. Sleeps until the
- * earliest lease of another would run out, so it asks the database once a lease while all is well and every claim is answered. Every worker has one: row
- * locks decide, not a leader.
+ * earliest lease of another would run out, so it asks the database once a lease while all is well and every claim is answered.
+ * Every worker has one: row locks decide, not a leader.
  */
 export class Rescuer implements Part {
   readonly #db: Database;
