@@ -70,6 +70,8 @@ export class Claimer implements Part {
   #looksForKeys = 0;
   /** Where the last claim ended, while claims of the whole queue are slow. */
   #mark: statements.ClaimRequest["after"];
+  /** The last look at the whole queue was slow. */
+  #isSlow = false;
   #wholeQueueDueAt = 0;
 
   constructor(parts: {
@@ -169,6 +171,7 @@ export class Claimer implements Part {
   /** What it finds wrong (a sleeping database, keys in the way) the first loop finds too. */
   async #stepBeside(signal: AbortSignal): Promise<Next> {
     if (!this.#isDeep || this.#executor.wanted(this.queue) < besideFrom) return "rest"; // a hungry slot rings
+    if (this.#isSlow && !this.#mark) return "rest"; // the first loop looks at the whole queue: two at once would take twice as long
     const look = await this.#look(signal);
     return look !== "nothing wanted" && this.#isDeep ? "again" : "rest";
   }
@@ -220,7 +223,8 @@ export class Claimer implements Part {
     const last = answer.jobs.at(-1);
     if (!last || answer.jobs.length < limit) this.#mark = undefined;
     else if (after === undefined) {
-      this.#mark = tookMs >= slowClaimMs ? last : undefined;
+      this.#isSlow = tookMs >= slowClaimMs;
+      this.#mark = this.#isSlow ? last : undefined;
       this.#wholeQueueDueAt = askedAt + wholeQueueEveryMs(tookMs);
     } else this.#mark = performance.now() < this.#wholeQueueDueAt ? last : undefined;
     return answer;
