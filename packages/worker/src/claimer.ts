@@ -20,6 +20,12 @@ const batchSize = 1_000;
 const besideFrom = 100;
 
 /**
+ * From a look at the whole queue that took this long, in ms, on there is one claim at a time: it steps over rows that cannot be
+ * cleared away, as under an old snapshot, and a second would step over them once more.
+ */
+const aloneFromMs = 100;
+
+/**
  * Before looking again when a key is about to come free, in ms: about a commit at first, then longer, since the transaction that
  * completes its job may be one of the application's.
  */
@@ -70,8 +76,8 @@ export class Claimer implements Part {
   #looksForKeys = 0;
   /** Where the last claim ended, while claims of the whole queue are slow. */
   #mark: statements.ClaimRequest["after"];
-  /** The last look at the whole queue was slow. */
-  #isSlow = false;
+  /** The last look at the whole queue took so long that a second claim would only be in its way. */
+  #isAlone = false;
   #wholeQueueDueAt = 0;
 
   constructor(parts: {
@@ -170,10 +176,13 @@ export class Claimer implements Part {
 
   /** What it finds wrong (a sleeping database, keys in the way) the first loop finds too. */
   async #stepBeside(signal: AbortSignal): Promise<Next> {
-    if (!this.#isDeep || this.#executor.wanted(this.queue) < besideFrom) return "rest"; // a hungry slot rings
-    if (this.#isSlow && !this.#mark) return "rest"; // the first loop looks at the whole queue: two at once would take twice as long
-    const look = await this.#look(signal);
-    return look !== "nothing wanted" && this.#isDeep ? "again" : "rest";
+    if (!this.#isDeep || this.#isAlone || this.#executor.wanted(this.queue) < besideFrom) return "rest"; // a hungry slot rings
+    try {
+      const look = await this.#look(signal);
+      return look !== "nothing wanted" && this.#isDeep ? "again" : "rest";
+    } finally {
+      this.loop.wakeUp.ring(); // it may rest for what was expected here and did not come: nothing else would tell it
+    }
   }
 
   /** Claims once; `isAll` if no other job was there to be claimed. */
@@ -223,8 +232,8 @@ export class Claimer implements Part {
     const last = answer.jobs.at(-1);
     if (!last || answer.jobs.length < limit) this.#mark = undefined;
     else if (after === undefined) {
-      this.#isSlow = tookMs >= slowClaimMs;
-      this.#mark = this.#isSlow ? last : undefined;
+      this.#isAlone = tookMs >= aloneFromMs;
+      this.#mark = tookMs >= slowClaimMs ? last : undefined;
       this.#wholeQueueDueAt = askedAt + wholeQueueEveryMs(tookMs);
     } else this.#mark = performance.now() < this.#wholeQueueDueAt ? last : undefined;
     return answer;
