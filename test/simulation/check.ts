@@ -1,7 +1,7 @@
 import { schemaVersionOn } from "@hark/core";
 import fc from "fast-check";
 import type * as Product from "@hark/worker";
-import { plans, type Seen, simulate } from "./simulate.ts";
+import { type Plan, plans, type Seen, simulate } from "./simulate.ts";
 import { takeOver } from "./world.ts";
 
 export interface Verdict {
@@ -15,10 +15,16 @@ export interface Verdict {
 /** Lines of the story in a report: the end is what matters. */
 const storyLines = 60;
 
-/** Lives `runs` plans through; ends at the first that fails, shrunk if asked for. */
+/** Lives `runs` plans through, each as `bent` makes it; ends at the first that fails, shrunk if asked for. */
 export async function check(
   product: typeof Product,
-  { seed, path, runs, isShrunk }: { seed: number; path?: string | undefined; runs: number; isShrunk: boolean },
+  {
+    seed,
+    path,
+    runs,
+    isShrunk,
+    bent = (plan) => plan,
+  }: { seed: number; path?: string | undefined; runs: number; isShrunk: boolean; bent?: (plan: Plan) => Plan },
 ): Promise<Verdict> {
   const seen: Seen = { runs: 0, told: 0, rescued: 0, handedBack: 0, happenedMs: 0 };
   let story: string[] = [];
@@ -26,7 +32,7 @@ export async function check(
   await schemaVersionOn({ query: () => Promise.resolve({ rows: [] }) });
   using _ = takeOver();
   const details = await fc.check(
-    fc.asyncProperty(plans, fc.scheduler(), async (plan, order) => {
+    fc.asyncProperty(plans.map(bent), fc.scheduler(), async (plan, order) => {
       const told: string[] = [];
       try {
         const one = await simulate(plan, order, product, told);
