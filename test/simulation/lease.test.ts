@@ -61,3 +61,57 @@ test("a renewal that has no answer when the lease is about to run out is not wai
     { numRuns: 200 },
   );
 });
+
+// FM-19
+test("a renewal that failed is tried again at once and on a fresh connection, not a third of the lease later", async () => {
+  using _ = takeOver();
+  await fc.assert(
+    fc.asyncProperty(fc.nat(), fc.scheduler(), fc.constantFrom(3_000, 30_000), async (seed, order, leaseMs) => {
+      const world = new World(seed, order);
+      const thread = new Thread(world, "lease");
+      const happened: { what: "asked" | "failed" | "discarded"; at: number }[] = [];
+      const note = (what: (typeof happened)[number]["what"]) => void happened.push({ what, at: world.now });
+      /** Registers, fails each renewal after 20 ms but every third. */
+      const query = () => {
+        const { promise, resolve, reject } = Promise.withResolvers<{ rows: Record<string, unknown>[] }>();
+        note("asked");
+        const asked = happened.filter(({ what }) => what === "asked").length;
+        const fail = () => {
+          note("failed");
+          reject(new Error("the connection broke"));
+        };
+        const succeed = () => resolve({ rows: asked === 1 ? [] : [{ peers: {} }] });
+        world.in(20, "answer", asked % 3 === 1 ? succeed : fail, thread);
+        return promise;
+      };
+      thread.run(
+        () =>
+          void renewForEver({
+            name: "",
+            hostname: "",
+            queues: "{}",
+            leaseMs,
+            tell: () => {},
+            hold: () => {},
+            connect: () => Promise.resolve({ query }),
+            discard: () => note("discarded"),
+            isMainHung: () => false,
+          }),
+      );
+      const failures = () => happened.filter(({ what }) => what === "failed").length;
+      await world.goOn({ at: 20 * leaseMs, isOver: () => failures() === 6, look: () => {} });
+      await world.goOn({ at: world.now + 1_000, look: () => {} });
+      thread.end();
+
+      expect(failures()).toBeGreaterThanOrEqual(6);
+      for (const [place, { what, at }] of happened.entries()) {
+        if (what !== "failed") continue;
+        const [discarded, asked] = happened.slice(place + 1, place + 3);
+        expect(discarded).toEqual({ what: "discarded", at });
+        expect(asked?.what).toBe("asked");
+        expect(asked?.at).toBeLessThanOrEqual(at + 300); // a rest with jitter, so that a thousand workers do not come at once
+      }
+    }),
+    { numRuns: 50 },
+  );
+});
