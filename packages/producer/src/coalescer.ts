@@ -22,6 +22,9 @@ interface Call {
  * own answer; a job that the database refuses fails alone. If the connection breaks or the answer is overdue, every call of that
  * insert fails, and its jobs are there all or none: they are not sent again, since the commit may have happened.
  *
+ * A second insert beside one of at most two jobs was tried, so that a call need not wait for the rest of another's commit first: the
+ * median start came later by it, at 500 calls/s after 6.0 and 9.4 ms instead of 4.7 to 5.4, at 2,000 after 10 and 14 instead of 4 to 7.
+ *
  * What waits is bounded by the callers, who await it. Jobs with a unique key go by themselves: their insert may have to wait for
  * the transaction of another job with that key, and nobody else should.
  */
