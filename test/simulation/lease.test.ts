@@ -1,4 +1,4 @@
-import { renewForEver } from "@hark/worker";
+import { type LeaseRenewalParts, renewForEver } from "@hark/worker";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { takeOver, Thread, World } from "./world.ts";
@@ -9,6 +9,20 @@ const runs = fc.record({
   answered: fc.integer({ min: 0, max: 5 }),
   refusedMs: fc.constantFrom(5, 100, 10_000),
 });
+
+/** Renews a lease on a thread of a world, and tells nobody what is not asked for. */
+function renew(
+  thread: Thread,
+  {
+    tell = () => {},
+    hold = () => {},
+    discard = () => {},
+    ...parts
+  }: Pick<LeaseRenewalParts, "leaseMs" | "connect"> & Partial<LeaseRenewalParts>,
+): void {
+  const silent = { name: "", hostname: "", queues: "{}", isMainHung: () => false };
+  thread.run(() => void renewForEver({ ...silent, ...parts, tell, hold, discard }));
+}
 
 // The simulation found it: the deadline of an answer, a third of the lease, was waited for though the lease ran out before.
 test("a renewal that has no answer when the lease is about to run out is not waited for, nor is a next try: the lease is lost in time", async () => {
@@ -31,27 +45,19 @@ test("a renewal that has no answer when the lease is about to run out is not wai
         } else world.in(Math.min(refusedMs, leaseMs / 3), "late", () => reject(new Error("late")), thread);
         return promise;
       };
-      thread.run(
-        () =>
-          void renewForEver({
-            name: "",
-            hostname: "",
-            queues: "{}",
-            leaseMs,
-            tell: ({ kind }) => {
-              if (kind === "registered") expect(held[1]).toBeGreaterThan(world.now);
-              if (kind === "lost") expect(held[1]).toBe(world.now);
-              told.push({ kind, at: world.now });
-            },
-            hold: (registration, forMs) => {
-              held[registration] = world.now + forMs;
-              expect(held[registration]).toBeLessThan(expiresAt);
-            },
-            connect: () => Promise.resolve({ query }),
-            discard: () => {},
-            isMainHung: () => false,
-          }),
-      );
+      renew(thread, {
+        leaseMs,
+        tell: ({ kind }) => {
+          if (kind === "registered") expect(held[1]).toBeGreaterThan(world.now);
+          if (kind === "lost") expect(held[1]).toBe(world.now);
+          told.push({ kind, at: world.now });
+        },
+        hold: (registration, forMs) => {
+          held[registration] = world.now + forMs;
+          expect(held[registration]).toBeLessThan(expiresAt);
+        },
+        connect: () => Promise.resolve({ query }),
+      });
       await world.goOn({ at: 60_000, isOver: () => told.some(({ kind }) => kind === "lost"), look: () => {} });
       thread.end();
 
@@ -84,20 +90,7 @@ test("a renewal that failed is tried again at once and on a fresh connection, no
         world.in(20, "answer", asked % 3 === 1 ? succeed : fail, thread);
         return promise;
       };
-      thread.run(
-        () =>
-          void renewForEver({
-            name: "",
-            hostname: "",
-            queues: "{}",
-            leaseMs,
-            tell: () => {},
-            hold: () => {},
-            connect: () => Promise.resolve({ query }),
-            discard: () => note("discarded"),
-            isMainHung: () => false,
-          }),
-      );
+      renew(thread, { leaseMs, connect: () => Promise.resolve({ query }), discard: () => note("discarded") });
       const failures = () => happened.filter(({ what }) => what === "failed").length;
       await world.goOn({ at: 20 * leaseMs, isOver: () => failures() === 6, look: () => {} });
       await world.goOn({ at: world.now + 1_000, look: () => {} });
