@@ -13,6 +13,7 @@ test("every test that a document names is there", () => {
 });
 
 test("a name that is gone, that two tests share, or whose test is skipped does not stand", () => {
+  // What testNames() reads, no tests of ours: the one that is skipped here must not be found.
   const source = `
     test("a job is kept", async () => {});
     test.for([["one", 1], ["other", 2]])("a job of %s is kept", () => {});

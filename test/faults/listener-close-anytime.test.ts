@@ -110,7 +110,7 @@ const program = `
     await sleep(500 + Math.random() * 500);
   });
   await wave(10, () => sleep(Math.random() * 300));
-  console.log("closed");
+  process.stdout.write("closed\\n");
 `;
 
 for (const mode of modes) {

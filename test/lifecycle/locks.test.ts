@@ -1,4 +1,11 @@
-import { createLocks, InvalidOptionsError, LockLostError, LockTimeoutError, silentLogger } from "@hark/core";
+import {
+  createLocks,
+  type Executor,
+  InvalidOptionsError,
+  LockLostError,
+  LockTimeoutError,
+  silentLogger,
+} from "@hark/core";
 import { Listener } from "@hark/worker";
 import { expect } from "vitest";
 import { eventually } from "../support/eventually.ts";
@@ -31,13 +38,23 @@ test("a lock is held by one, and only its token renews and releases it", async (
 });
 
 test("who waits is woken by the release, long before any interval", async ({ db, queue: key, listener }) => {
+  let answers = 0;
+  const counted: Executor = {
+    async query(statement) {
+      const answer = await db.query(statement);
+      answers += 1;
+      return answer;
+    },
+  };
   const locks = createLocks({ db, notifications: listener });
+  const waiters = createLocks({ db: counted, notifications: listener });
   const lock = await locks.acquire(key, { ttlMs: 600_000 });
   const times: number[] = [];
 
   for (let turn = 0, held = lock; turn < 5; turn += 1) {
-    const waiting = locks.acquire(key, { ttlMs: 600_000, waitMs: 60_000 });
-    await new Promise((resolve) => setTimeout(resolve, 100)); // it has had its no, and sleeps
+    const before = answers;
+    const waiting = waiters.acquire(key, { ttlMs: 600_000, waitMs: 60_000 });
+    await eventually(() => answers > before, { withinMs: 30_000, what: "its no, after which it sleeps" });
     const releasedAt = performance.now();
     await held.release();
     held = await waiting;

@@ -17,7 +17,7 @@ const application = `
   const [built] = process.argv.slice(1);
   const { startEmbedded } = await import(built);
   const server = await startEmbedded();
-  const say = (fact) => console.log(JSON.stringify(fact));
+  const say = (fact) => process.stdout.write(JSON.stringify(fact) + "\\n");
   process.on("SIGINT", async () => {
     say({ terminated: await server.terminateBackends() }); // proves that the database still answers
     await server.stop();

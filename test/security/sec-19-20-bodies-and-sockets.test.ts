@@ -1,5 +1,7 @@
+import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { orLate } from "@hark/core";
 import { expect } from "vitest";
 import { call } from "../support/http.ts";
 import { test } from "../support/servers.ts";
@@ -25,11 +27,11 @@ async function send(
   let sent = 0;
   socket.setEncoding("utf8").on("data", (text: string) => (state.received += text));
   socket.on("error", () => {});
-  const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
+  const over = Promise.race([once(socket, "data"), once(socket, "close")]).catch(() => {});
   socket.write(first);
   for (; sent < times && state.received === "" && !socket.destroyed; sent += 1) {
     if (!socket.write(chunk))
-      await Promise.race([new Promise((resolve) => socket.once("drain", resolve)), closed, sleep(200)]);
+      await orLate(Promise.race([new Promise((resolve) => socket.once("drain", resolve)), over]), 10_000);
     await new Promise((resolve) => setImmediate(resolve));
   }
   const endsAt = performance.now() + 10_000;

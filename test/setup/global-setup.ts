@@ -21,7 +21,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const server = await openTestDatabase({ binDirectory: installedOnRequest() });
   const roles = await rolesOn(server.url);
   try {
-    console.log(`Tests run on ${server.describe}.`);
+    process.stdout.write(`Tests run on ${server.describe}.\n`);
     const url = await server.createDatabase();
     await migrateTemplate(url);
 
