@@ -60,6 +60,8 @@ const beginMs = 60_000;
 const longestBacklogMs = 60_000;
 /** How long there are only probes in the end, in ms. */
 const quietMs = 4_000;
+/** How long the last probes may take to end before the tables are read, in ms. */
+const lastProbesMs = 2_000;
 /** Producers go on this long into the calm, in ms. */
 const producersStayMs = 1_500;
 
@@ -165,7 +167,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
   await Promise.all([...producers, ...lockers].map((name) => members.get(name)!.end("stop")));
 
   const promises = promisesFor(leaseMs);
-  const unfinished = await untilFinal(server, promises.finalWithinMs + longestBacklogMs);
+  const unfinished = await untilFinal(server, { withinMs: promises.finalWithinMs + longestBacklogMs, isProbe: false });
   ledger.write({ event: "quiet" });
   say(
     unfinished === 0 ? "quiet: every job is final" : `quiet: ${unfinished} jobs are not final, though they should be`,
@@ -177,7 +179,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
   stalls[Symbol.dispose]();
   await pace[Symbol.asyncDispose]();
 
-  await sleep(200);
+  await untilFinal(server, { withinMs: lastProbesMs, isProbe: true }); // those that nobody runs stay as they are, and show
   const state = await readFinalState(server.pool);
   await Promise.all([...members].map(([name, member]) => member.end(name === "api" ? "stop" : "SIGTERM")));
 
@@ -208,13 +210,17 @@ async function storm(plan: PlannedFault[], stormMs: number, victims: Victims, sa
   if (failure !== undefined) throw new Error("a fault could not be done, or not be healed", { cause: failure });
 }
 
-/** Waits until no job but the probes is unfinished; answers how many still are when the time is over. */
-async function untilFinal(server: CampaignServer, withinMs: number): Promise<number> {
+/** Waits until none of the probes, or of all other jobs, is unfinished; answers how many still are when the time is over. */
+async function untilFinal(
+  server: CampaignServer,
+  { withinMs, isProbe }: { withinMs: number; isProbe: boolean },
+): Promise<number> {
   const endsAt = performance.now() + withinMs;
   for (;;) {
     const { rows } = await server.pool.query<{ left: number }>(
-      `select (select count(*) from hark.jobs where type <> 'chaos.probe')::int
-            + (select count(*) from hark.running_jobs where type <> 'chaos.probe')::int as left`,
+      `select (select count(*) from hark.jobs where (type = 'chaos.probe') = $1)::int
+            + (select count(*) from hark.running_jobs where (type = 'chaos.probe') = $1)::int as left`,
+      [isProbe],
     );
     const left = rows[0]!.left;
     if (left === 0 || performance.now() > endsAt) return left;

@@ -165,7 +165,11 @@ async function lockRow({ server, ledger }: Victims, worker: string, forMs: numbe
   try {
     await client.query("begin");
     const { rowCount } = await client.query("select from hark.jobs where id = $1 for key share", [id]);
-    await sleep(350);
+    // Not before its time; how long that is, only the database knows.
+    await server.pool.query(
+      "select pg_sleep(greatest(extract(epoch from run_at - clock_timestamp()), 0)) from hark.jobs where id = $1",
+      [id],
+    );
     await server.pool.query("update hark.jobs set state = 'ready', priority = 100 where id = $1", [id]);
     await sleep(forMs);
     await client.query("rollback");
