@@ -1,4 +1,4 @@
-import type { Edit } from "../chaos/sabotage/builds.ts";
+import type { Edit } from "../chaos/sabotage/build.ts";
 import { noFaults } from "./network.ts";
 import type { Plan } from "./simulate.ts";
 

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Verdict } from "../checker/check.ts";
-import type { Build } from "./builds.ts";
+import type { Build } from "./build.ts";
 import { makeWorkspace } from "./workspace.ts";
 
 export interface BuildResult {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import type { Edit } from "./builds.ts";
+import type { Edit } from "./build.ts";
 
 export const root = fileURLToPath(new URL("../../../", import.meta.url));
 
