@@ -20,6 +20,8 @@ export interface Twin {
   readonly cuts?: readonly Cut[];
   /** Takes the guard out of the twin's database. */
   readonly wreck?: (db: Executor) => Promise<void>;
+  /** What it has to show. A guard that is missing may show in several ways, and chance decides which is met first. */
+  readonly shows?: string;
 }
 
 export type Explore = <World>(scenario: Scenario<World>, twin?: Twin) => Promise<Findings>;
@@ -34,15 +36,16 @@ export const test = base
     return async (scenario, twin) => {
       const seed = seedOfRun();
       if (!twin) return exploreIn(scenario, { connectionString, most: mostOrders, seed });
-      if (!twin.wreck) return exploreIn(scenario, { connectionString, most: mostOfTwin, seed, cuts: twin.cuts ?? [] });
+      const { wreck, ...given } = twin;
+      if (!wreck) return exploreIn(scenario, { connectionString, most: mostOfTwin, seed, ...given });
       const copy = await server.createDatabase(undefined, { template: inject("template") });
       const db = openDatabase({ connectionString: copy });
       try {
         await createClock(db);
-        await twin.wreck(db);
+        await wreck(db);
       } finally {
         await db.close();
       }
-      return exploreIn(scenario, { connectionString: copy, most: mostOfTwin, seed, cuts: twin.cuts ?? [] });
+      return exploreIn(scenario, { connectionString: copy, most: mostOfTwin, seed, ...given });
     };
   });

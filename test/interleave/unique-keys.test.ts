@@ -90,7 +90,8 @@ test("whatever the order of retry, claim, settle, insert and requeue, a unique k
 
 test("a requeue that does not ask for the key is found", async ({ explore }) => {
   const cuts = [{ statement: "requeue-jobs", guard: "where unique_key is null or id in (select job_id from keyed)" }];
-  expect((await explore(uniqueKeys, { cuts })).broken).toContain("unfinished jobs of one unique key");
+  const shows = "unfinished jobs of one unique key";
+  expect((await explore(uniqueKeys, { cuts, shows })).broken).toContain(shows);
 });
 
 const wrecks: [name: string, wreck: (db: Executor) => Promise<void>, found: RegExp][] = [
