@@ -1,7 +1,7 @@
 import { openDatabase, statements } from "@hark/core";
 import { expect } from "vitest";
 import { test as base } from "../support/fixtures.ts";
-import { registerWorker } from "../support/jobs.ts";
+import { insertJobs, registerWorker } from "../support/jobs.ts";
 
 type AnyStatement = { statementName: string; text: string };
 const all = Object.entries(statements).filter(
@@ -31,6 +31,21 @@ test("every statement prepares on the migrated database, under a name of its own
   } finally {
     client.release(true); // with what it prepared
   }
+});
+
+test("a job's settings are stored as they were given, also those that are left unsaid because they are the default", async ({
+  db,
+}) => {
+  const values = { queue: ["default", "other"], priority: [0, 1], maxAttempts: [3, 4] } as const;
+  const jobs = values.queue.flatMap((queue) =>
+    values.priority.flatMap((priority) => values.maxAttempts.map((maxAttempts) => ({ queue, priority, maxAttempts }))),
+  );
+  const ids = await insertJobs(db, jobs);
+  const { rows } = await db.pool.query<(typeof jobs)[number]>(
+    `select queue, priority, max_attempts as "maxAttempts" from hark.jobs where id = any ($1::bigint[]) order by id`,
+    [ids],
+  );
+  expect(rows).toEqual(jobs);
 });
 
 test("claim, settle and promote go by their indexes, though the statistics say that the tables are empty", async ({

@@ -26,7 +26,13 @@ export const insertJobs = statement<{ jobs: string }, InsertedJob>(
   (row) => ({ id: asId(row.id), status: row.status as InsertedJob["status"] }),
 );
 
-/** The request of {@link insertJobs}: one JSON array, each payload serialised once, when it was checked. */
+/** What hark.insert_jobs takes a job to have where it says nothing. */
+const defaults = { queue: "default", priority: 0, maxAttempts: 3 };
+
+/**
+ * The request of {@link insertJobs}: one JSON array, each payload serialised once, when it was checked. What is the default anyway
+ * is left out: to read it in again cost PostgreSQL a seventh of the time of a bulk insert.
+ */
 export function jobsJson(jobs: readonly NewJob[]): string {
   return `[${jobs.map(jobJson).join(",")}]`;
 }
@@ -34,9 +40,9 @@ export function jobsJson(jobs: readonly NewJob[]): string {
 function jobJson({ payloadJson, type, queue, priority, maxAttempts, key, uniqueKey, runAt, delayMs }: NewJob): string {
   const fields = JSON.stringify({
     type,
-    queue,
-    priority,
-    max_attempts: maxAttempts,
+    queue: queue === defaults.queue ? undefined : queue,
+    priority: priority === defaults.priority ? undefined : priority,
+    max_attempts: maxAttempts === defaults.maxAttempts ? undefined : maxAttempts,
     key,
     unique_key: uniqueKey,
     run_at: runAt,
