@@ -88,20 +88,20 @@ const claimedCtes = `
    unkeyed as (
      insert into hark.running_jobs (${runningColumns})
      ${runningRows} where key is null),
-   claimed as not materialized (
-     select id, type, payload, priority, attempt + 1 as attempt, max_attempts, crash_count, key from next where key is null
-     union all
-     select ${claimedColumns} from keyed),
-   gone as (delete from hark.jobs where id = any (array(select id from claimed))),
+   gone as (
+     delete from hark.jobs
+      where id = any (array(select id from next where key is null union all select id from keyed))),
    blocked as (
-     select key from next where key is not null and not exists (select from claimed where claimed.id = next.id)
+     select key from next where key is not null and not exists (select from keyed where keyed.id = next.id)
      union
      select held.key from hark.running_jobs held, lateral (
        select from hark.jobs where jobs.queue = held.queue and jobs.key = held.key and jobs.state = 'ready' limit 1) waiting
       where held.queue = $1 and held.key is not null)`;
 
 const claimedRows = `
-   select ${claimedColumns} from claimed
+   select id, type, payload, priority, attempt + 1 as attempt, max_attempts, crash_count, key from next where key is null
+   union all
+   select ${claimedColumns} from keyed
    union all
    select null, null, null, null, null, null, null, key from blocked`;
 
@@ -126,7 +126,7 @@ export const claimReadyJobsDeferred = statement<ClaimParameters, RawRow>(
   `with ${claimedCtes},
    deferred as materialized (
      select set_config('synchronous_commit', 'off', true) as setting
-      where not exists (select from claimed where key is not null or max_attempts = 1))
+      where not exists (select from next where key is not null or max_attempts = 1))
    ${claimedRows}
    union all
    select null, 'deferred', to_jsonb(setting), null, null, null, null, null from deferred`,
