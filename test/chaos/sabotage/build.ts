@@ -19,6 +19,7 @@ export interface Build {
   only?: PlannedKind[];
   minutes?: number;
   jobsPerSecond?: number;
+  leaseMs?: number;
 }
 
 /** Where much of what they change stands. */

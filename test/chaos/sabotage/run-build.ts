@@ -24,12 +24,13 @@ export async function runBuild(build: Build, seed: number, say: (line: string) =
   await using workspace = await makeWorkspace(build.edits);
   const json = join(workspace.folder, "result.json");
   const beganAt = performance.now();
-  const { minutes = 0.35, jobsPerSecond = 25, only } = build;
+  const { minutes = 0.35, jobsPerSecond = 25, leaseMs = 3_000, only } = build;
   const child = spawn(
     process.execPath,
     [
       join(workspace.folder, "test/chaos/main.ts"),
-      ...["--seed", `${seed}`, "--minutes", `${minutes}`, "--rate", `${jobsPerSecond}`, "--json", json],
+      ...["--seed", `${seed}`, "--minutes", `${minutes}`, "--rate", `${jobsPerSecond}`, "--lease", `${leaseMs}`],
+      ...["--json", json],
       ...(only ? ["--only", only.join(",")] : []),
     ],
     { cwd: workspace.folder, stdio: ["ignore", "pipe", "pipe"], timeout: longestMs, killSignal: "SIGKILL" },

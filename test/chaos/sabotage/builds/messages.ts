@@ -77,9 +77,11 @@ export const messageBuilds: readonly Build[] = [
   {
     name: "nobody-is-told",
     does: "never notifies a worker that sleeps",
-    edits: [{ file: moves, from: "ELSE true END;", to: "ELSE false END;" }],
+    edits: [
+      { file: moves, from: "ELSE true END) THEN", to: "ELSE false END) THEN" }, // one job
+      { file: moves, from: "ELSE true END;", to: "ELSE false END;" }, // many
+    ],
     breaks: ["L2", "L3"],
     only: ["cut"],
-    minutes: 1,
   },
 ];
