@@ -1,5 +1,5 @@
 import { silentLogger } from "@hark/core";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import type { Gate, Writers } from "./gate.ts";
 import { Sleeper } from "./sleeper.ts";
 
@@ -28,6 +28,12 @@ function sleeperAt(gate: StubGate, isAnyReady: () => Promise<boolean> = nothing)
     pollMs: 5_000,
     logger: silentLogger,
   });
+}
+
+/** From here on in this test the sleeper's clock goes on only as it is told, whatever the machine is at. */
+function takeOverTheClock(): void {
+  vi.useFakeTimers({ toFake: ["performance"] });
+  onTestFinished(() => void vi.useRealTimers());
 }
 
 test("a question that fails after a new mark is no reason to believe that all writers have ended", async () => {
@@ -118,20 +124,19 @@ test("who lets others go first sleeps on until its turn, and claims only if some
   const sleeper = sleeperAt(new StubGate(), async () => ((questions += 1), isReady));
   await sleeper.rest(0, until);
   questions = 0;
+  takeOverTheClock();
 
   sleeper.wake(30);
   sleeper.wake(60); // a later turn is no reason to wait longer
-  const next = (await sleeper.sleepOn(until)) as { restMs: number };
-  expect(next.restMs).toBeGreaterThan(10);
-  expect(next.restMs).toBeLessThanOrEqual(30);
+  expect(await sleeper.sleepOn(until)).toEqual({ restMs: 30 });
   expect([sleeper.isAsleep, questions]).toEqual([true, 0]);
-  await new Promise((resolve) => setTimeout(resolve, next.restMs + 1));
+  vi.advanceTimersByTime(30);
   expect(await sleeper.sleepOn(until)).toBe("rest"); // another took it
   expect([sleeper.isAsleep, questions]).toEqual([true, 1]);
 
   sleeper.wake(1);
   isReady = true;
-  await new Promise((resolve) => setTimeout(resolve, 5));
+  vi.advanceTimersByTime(1);
   expect(await sleeper.sleepOn(until)).toBeUndefined();
   expect(sleeper.isAsleep).toBe(false);
 
@@ -145,6 +150,7 @@ test("who lets others go first sleeps on until its turn, and claims only if some
 test("a turn that comes while it asks is not slept through", async () => {
   let sleeper!: Sleeper;
   let isFirst = true;
+  takeOverTheClock();
   sleeper = sleeperAt(new StubGate(), async () => {
     if (sleeper.isAsleep && isFirst) {
       isFirst = false;
@@ -154,7 +160,7 @@ test("a turn that comes while it asks is not slept through", async () => {
   });
   await sleeper.rest(0, until);
   expect(await sleeper.sleepOn(until)).toBe("rest"); // and its loop is rung
-  expect(await sleeper.sleepOn(until)).toHaveProperty("restMs");
+  expect(await sleeper.sleepOn(until)).toEqual({ restMs: 10 });
 });
 
 test("who is woken in vain again and again asks before it claims, and not often", async () => {
