@@ -100,10 +100,14 @@ export class PostgresServer implements AsyncDisposable {
     await this.#end("SIGQUIT");
   }
 
-  /** Lets the server end its sessions and write a checkpoint, then starts it again. */
-  async restart(): Promise<void> {
-    await this.#end("SIGINT");
+  /**
+   * Lets the server end its sessions and write a checkpoint, then starts it again. Answers false if it took too long for that and was
+   * made to end as in a crash.
+   */
+  async restart(): Promise<boolean> {
+    const ended = await this.#end("SIGINT");
     await this.start();
+    return ended === "SIGINT";
   }
 
   /** Stops the server for good and removes its directory. May be called again. */
@@ -163,16 +167,19 @@ export class PostgresServer implements AsyncDisposable {
     return Number(lines[0]) === child.pid && lines[7]?.trim() === "ready";
   }
 
-  /** Stops the process: first by the given signal, then harsher ones. */
-  async #end(first: "SIGINT" | "SIGQUIT"): Promise<void> {
+  /** Stops the process: first by the given signal, then harsher ones. Answers the one that did it, undefined if it did not run. */
+  async #end(first: "SIGINT" | "SIGQUIT"): Promise<NodeJS.Signals | undefined> {
+    let last: NodeJS.Signals | undefined;
     for (const signal of [first, "SIGQUIT", "SIGKILL"] as const) {
       const child = this.#process;
-      if (!child) return;
+      if (!child) break;
+      last = signal;
       const gone = once(child, "exit");
       child.ref(); // or our process could end while it waits
       child.kill(signal);
       await Promise.race([gone, sleep(stopMs, undefined, { ref: false })]);
     }
+    return last;
   }
 
   async #remove(): Promise<void> {

@@ -88,9 +88,11 @@ async function act(fault: PlannedFault, victims: Victims): Promise<Done> {
       await server.comeBack();
       return { ...done("recovered and takes writes"), goneAt };
     }
-    case "restart":
-      await server.restart();
-      return done("restarted and takes writes");
+    case "restart": {
+      const wasOrderly = await server.restart();
+      // What a server had in memory is lost only if it was made to end: nobody knows when within that.
+      return { ...done("restarted and takes writes"), ...(!wasOrderly && { goneAt: now() }) };
+    }
     case "promote": {
       await server.crash();
       const goneAt = now();

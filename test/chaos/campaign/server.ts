@@ -139,9 +139,11 @@ export class CampaignServer implements AsyncDisposable {
     await this.#takesWrites();
   }
 
-  async restart(): Promise<void> {
-    await this.#primary.restart();
+  /** Answers false if it came to a crash, as PostgresServer.restart() does. */
+  async restart(): Promise<boolean> {
+    const wasOrderly = await this.#primary.restart();
     await this.#takesWrites();
+    return wasOrderly;
   }
 
   /**
