@@ -91,7 +91,7 @@ export class PostgresServer implements AsyncDisposable {
       if (!passing.test(words) || Date.now() > deadline) {
         throw new Error(`PostgreSQL ${this.version} did not start in ${this.directory}. Its last words:\n${words}`);
       }
-      await sleep(100);
+      await sleep(100); // nobody tells when the port or the memory is given back: it is tried again
     }
   }
 

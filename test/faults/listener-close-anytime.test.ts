@@ -107,7 +107,7 @@ const program = `
   }));
   await wave(14, async (listener) => {
     await listener.whenListening(AbortSignal.timeout(5_000)).catch(() => {});
-    await sleep(500 + Math.random() * 500);
+    await sleep(500 + Math.random() * 500); // waits for nothing: the moment of the close is what is tried
   });
   await wave(10, () => sleep(Math.random() * 300));
   process.stdout.write("closed\\n");

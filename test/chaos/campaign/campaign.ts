@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { migrate, orLate } from "@hark/core";
+import { eventually } from "../../support/eventually.ts";
 import { findPgBouncer, type PgBouncer, startPgBouncer } from "../../support/pgbouncer.ts";
 import { randomFrom } from "../../support/random.ts";
 import { check, type Verdict } from "../checker/check.ts";
@@ -215,17 +216,20 @@ async function untilFinal(
   server: CampaignServer,
   { withinMs, isProbe }: { withinMs: number; isProbe: boolean },
 ): Promise<number> {
-  const endsAt = performance.now() + withinMs;
-  for (;;) {
+  let left: number | undefined;
+  const areFinal = async () => {
     const { rows } = await server.pool.query<{ left: number }>(
       `select (select count(*) from hark.jobs where (type = 'chaos.probe') = $1)::int
             + (select count(*) from hark.running_jobs where (type = 'chaos.probe') = $1)::int as left`,
       [isProbe],
     );
-    const left = rows[0]!.left;
-    if (left === 0 || performance.now() > endsAt) return left;
-    await sleep(100);
-  }
+    left = rows[0]!.left;
+    return left === 0;
+  };
+  await eventually(areFinal, { withinMs, what: "the end of every job", everyMs: 100 }).catch((error: unknown) => {
+    if (left === undefined) throw error; // it was never answered
+  });
+  return left!;
 }
 
 interface Pooler {

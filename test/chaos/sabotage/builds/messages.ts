@@ -15,7 +15,7 @@ export const messageBuilds: readonly Build[] = [
       return new Promise((resolve, reject) => {
         void db.transaction!(async (tx) => {
           resolve((await insert(tx, [job]))[0]!);
-          await new Promise((done) => setTimeout(done, 100));
+          await tx.query({ text: "select pg_sleep(0.1)", values: [] });
         }).catch(reject);
       });
     }
