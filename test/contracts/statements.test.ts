@@ -73,7 +73,7 @@ test("claim, settle and promote go by their indexes, though the statistics say t
       /Index Scan using jobs_ready on jobs/,
     ],
     [
-      "claim-jobs-deferred",
+      "claim-plain-jobs",
       `('${queue}', 10, '${worker}', '${uuid}', array['test.plain'], -2147483648, 0)`,
       /Index Scan using jobs_ready on jobs/,
     ],

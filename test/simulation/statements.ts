@@ -96,10 +96,11 @@ const statements: Record<string, StatementModel> = {
   "claim-jobs": claim,
 
   // Nothing crashes here, so that nothing is ever undone: what this leaves to see is the question that follows, and its answer.
-  "claim-jobs-deferred": function (values, session) {
-    const rows = claim.call(this, values, session);
-    const mustWait = rows.some(({ id, key, max_attempts: most }) => id !== null && (key !== null || most === 1));
-    return mustWait ? rows : [...rows, { id: null, type: "deferred", payload: "off", key: null }];
+  "claim-plain-jobs": function (values, session) {
+    const first = claimable(this, values).slice(0, values[1] as number);
+    const arePlain = first.every(({ key, maxAttempts }) => key === undefined && maxAttempts > 1);
+    if (!arePlain) return [{ id: null, type: "not plain", payload: null, key: null }];
+    return claim.call(this, values, session).filter(({ id }) => id !== null); // what is behind them may well be blocked
   },
 
   "confirm-claims": function ([ids, tokens, worker]) {
@@ -232,18 +233,25 @@ const statements: Record<string, StatementModel> = {
   "notification-queue-usage": () => [{ usage: 0 }],
 };
 
+/** Ready jobs that a claim may take, the most urgent first, whether their keys run or not. */
+function claimable(tables: Tables, [queue, , worker, , types, leastPriority, afterId]: Values): Job[] {
+  if (!tables.isAlive(worker)) return [];
+  return tables.waiting(({ queue: own, state, type, priority, id }) => {
+    const isAfter = priority >= (leastPriority as number) && id > (afterId as bigint);
+    return own === queue && state === "ready" && isAfter && (types as string[]).includes(type);
+  });
+}
+
 function claim(this: Tables, values: Values, _session: Session, settle?: () => Running[]): Row[] {
-  const [queue, limit, worker, token, types, leastPriority, afterId] = values;
+  const [queue, limit, worker, token] = values;
   const keyOf = ({ job }: Running) => (job.queue === queue && job.key !== undefined ? [job.key] : []);
   const runningKeys = new Set([...this.running.values()].flatMap(keyOf));
+  const isBlocked = ({ key }: Job) => key !== undefined && runningKeys.has(key);
   const ready = this.waiting((job) => job.queue === queue && job.state === "ready");
-  const blocked = new Set(ready.flatMap(({ key }) => (key !== undefined && runningKeys.has(key) ? [key] : [])));
-  const next = ready
-    .filter(({ type, priority, id, key }) => {
-      const isAfter = priority >= (leastPriority as number) && id > (afterId as bigint);
-      return isAfter && (types as string[]).includes(type) && (key === undefined || !runningKeys.has(key));
-    })
-    .slice(0, this.isAlive(worker) ? (limit as number) : 0);
+  const blocked = new Set(ready.filter(isBlocked).map(({ key }) => key));
+  const next = claimable(this, values)
+    .filter((job) => !isBlocked(job))
+    .slice(0, limit as number);
 
   const settled = settle?.();
   const rows: Row[] = [];

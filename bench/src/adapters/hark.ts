@@ -27,7 +27,7 @@ export const hark: Adapter = {
   },
   stageOf(statement) {
     if (statement.includes("hark.insert_jobs(")) return "enqueue";
-    const [doesSettle, doesClaim] = [statement.includes("settled as ("), statement.includes("unkeyed as (")];
+    const [doesSettle, doesClaim] = [statement.includes("settled as ("), statement.includes("next as materialized (")];
     if (doesSettle && doesClaim) return "settle and claim in one";
     return doesSettle ? "settle" : doesClaim ? "claim" : undefined;
   },

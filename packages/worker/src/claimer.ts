@@ -74,6 +74,8 @@ export class Claimer implements Part {
   #isTold = false;
   /** Claims in a row that found a key about to come free. */
   #looksForKeys = 0;
+  /** The last jobs found were plain: a claim for such alone is the quicker, but must be followed by another if there are others. */
+  #isPlain = true;
   /** Where the last claim ended, while claims of the whole queue are slow. */
   #mark: statements.ClaimRequest["after"];
   /** The last look at the whole queue took so long that a second claim would only be in its way. */
@@ -226,11 +228,15 @@ export class Claimer implements Part {
     const askedAt = performance.now();
     const answer = companions
       ? await this.#settleAndClaim(request, companions)
-      : await statements.claimJobs(this.#claimDb, { ...request, mayDefer: true });
+      : await statements.claimJobs(this.#claimDb, { ...request, mayDefer: this.#isPlain });
     const tookMs = performance.now() - askedAt;
 
-    const last = answer.jobs.at(-1);
-    if (!last || answer.jobs.length < limit) this.#mark = undefined;
+    const { jobs, blockedKeys } = answer;
+    if (jobs.length > 0 || blockedKeys.length > 0)
+      this.#isPlain = blockedKeys.length === 0 && jobs.every(statements.isPlain);
+
+    const last = jobs.at(-1);
+    if (!last || jobs.length < limit) this.#mark = undefined;
     else if (after === undefined) {
       this.#isAlone = tookMs >= aloneFromMs;
       this.#mark = tookMs >= slowClaimMs ? last : undefined;

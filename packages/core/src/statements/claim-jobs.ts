@@ -16,7 +16,7 @@ export interface ClaimRequest {
    */
   readonly after?: { readonly id: bigint; readonly priority: number } | undefined;
   /**
-   * Do not wait for the disk where that may be made up for. Whoever asks for it has to confirm what the answer calls deferred, see
+   * Do not wait for the disk if only plain jobs are found. Whoever asks for it has to confirm what the answer calls deferred, see
    * confirm-claims.ts; a claim that settles along waits in any case.
    */
   readonly mayDefer?: boolean;
@@ -37,6 +37,10 @@ export interface ClaimedJob {
   readonly token: string;
 }
 
+/** Whether a claim of this job may begin before the disk has it, see {@link claimPlainJobs}. */
+export const isPlain = ({ key, maxAttempts }: Pick<ClaimedJob, "key" | "maxAttempts">): boolean =>
+  key === undefined && maxAttempts > 1;
+
 export interface ClaimAnswer {
   /** The most urgent first. */
   readonly jobs: ClaimedJob[];
@@ -50,9 +54,26 @@ export interface ClaimAnswer {
 
 const runningColumns = `id, queue, type, payload, priority, attempt, max_attempts, crash_count, key, unique_key,
                              run_at, created_at, started_at, worker, token`;
-const runningRows = `select id, queue, type, payload, priority, attempt + 1, max_attempts, crash_count, key, unique_key,
-            run_at, created_at, clock_timestamp(), $3, $4::uuid from next`;
+const runningRowsFrom = (
+  rows: string,
+) => `select id, queue, type, payload, priority, attempt + 1, max_attempts, crash_count, key, unique_key,
+            run_at, created_at, clock_timestamp(), $3, $4::uuid from ${rows}`;
 const claimedColumns = "id, type, payload, priority, attempt, max_attempts, crash_count, key";
+
+/**
+ * The most urgent ready jobs of queue $1, locked: none if the claiming worker is dead. Its row is locked too, so that nobody certifies
+ * its death before the claim is committed.
+ */
+const nextCtes = (columns: string, condition = "") => `
+   alive as materialized (
+     select id from hark.workers
+      where id = $3 and dead_at is null and expires_at > clock_timestamp() for key share),
+   next as materialized (
+     select ${columns} from hark.jobs
+      where queue = $1 and state = 'ready' and type = any ($5::text[]) and exists (select from alive)
+        and priority >= $6 and id > $7${condition}
+      order by priority desc, id limit $2
+        for update skip locked)`;
 
 /**
  * The part of a statement that moves up to $2 of the most urgent ready jobs of queue $1 to worker $3, under token $4; higher
@@ -67,27 +88,20 @@ const claimedColumns = "id, type, payload, priority, attempt, max_attempts, cras
  * - In `next` the fields of one length come first, so that a condition on one of them need not step over the payload.
  * - Jobs are deleted by id, never by ctid: a row that moved since it was read would stay behind, in both tables.
  */
-const claimedCtes = `
-   alive as materialized (
-     select id from hark.workers
-      where id = $3 and dead_at is null and expires_at > clock_timestamp() for key share),
-   next as materialized (
-     select id, priority, attempt, max_attempts, crash_count, run_at, created_at, key, queue, type, payload, unique_key
-       from hark.jobs
-      where queue = $1 and state = 'ready' and type = any ($5::text[]) and exists (select from alive)
-        and priority >= $6 and id > $7
+const claimedCtes = `${nextCtes(
+  "id, priority, attempt, max_attempts, crash_count, run_at, created_at, key, queue, type, payload, unique_key",
+  `
         and (key is null or not exists (
-          select from hark.running_jobs held where held.queue = jobs.queue and held.key = jobs.key))
-      order by priority desc, id limit $2
-        for update skip locked),
+          select from hark.running_jobs held where held.queue = jobs.queue and held.key = jobs.key))`,
+)},
    keyed as (
      insert into hark.running_jobs (${runningColumns})
-     ${runningRows} where key is not null order by key, priority desc, id
+     ${runningRowsFrom("next")} where key is not null order by key, priority desc, id
      on conflict (queue, key) where key is not null do nothing
      returning ${claimedColumns}),
    unkeyed as (
      insert into hark.running_jobs (${runningColumns})
-     ${runningRows} where key is null),
+     ${runningRowsFrom("next")} where key is null),
    gone as (
      delete from hark.jobs
       where id = any (array(select id from next where key is null union all select id from keyed))),
@@ -117,19 +131,29 @@ export const claimReadyJobs = statement<ClaimParameters, RawRow>(
 );
 
 /**
- * The same without waiting for the disk, unless one of the jobs must not start on a claim that a crash may undo: one with a key,
- * since another of its key would start beside it, and one that may be tried only once.
+ * The same for plain jobs, without waiting for the disk. A job with a key must not start on a claim that a crash may undo, since
+ * another of its key would start beside it, nor one that may be tried only once: if one of them is among the most urgent, this
+ * takes nothing and answers so.
+ *
+ * Without the parts that keys need, and with each row copied once, from what is deleted, it has half the nodes of the other plan:
+ * a third less time, where that plan cost a claim of one job a tenth of its start latency.
  */
-export const claimReadyJobsDeferred = statement<ClaimParameters, RawRow>(
-  "claim-jobs-deferred",
+export const claimPlainJobs = statement<ClaimParameters, RawRow>(
+  "claim-plain-jobs",
   parameters,
-  `with ${claimedCtes},
-   deferred as materialized (
-     select set_config('synchronous_commit', 'off', true) as setting
-      where not exists (select from next where key is not null or max_attempts = 1))
-   ${claimedRows}
+  `with ${nextCtes("id, key, max_attempts")},
+   found as materialized (
+     select not exists (select from next where key is not null or max_attempts = 1) as are_plain,
+            set_config('synchronous_commit', 'off', true)),
+   gone as (
+     delete from hark.jobs where id = any (array(select id from next where (select are_plain from found)))
+     returning *),
+   moved as (
+     insert into hark.running_jobs (${runningColumns})
+     ${runningRowsFrom("gone")})
+   select id, type, payload, priority, attempt + 1 as attempt, max_attempts, crash_count, key from gone
    union all
-   select null, 'deferred', to_jsonb(setting), null, null, null, null, null from deferred`,
+   select null, 'not plain', null, null, null, null, null, null where not (select are_plain from found)`,
   (row) => row,
 );
 
@@ -157,23 +181,30 @@ export async function claimJobs(
   completions?: Completions,
 ): Promise<ClaimAnswer> {
   const claim = { ...request, leastPriority: after?.priority ?? anyPriority, afterId: after?.id ?? 0n };
+  if (mayDefer && !completions) {
+    const plain = await claimPlainJobs(db, claim);
+    if (plain[0]?.type !== "not plain")
+      return { jobs: inOrder(plain, request), blockedKeys: [], refused: new Set(), isDeferred: true };
+  }
   const rows = completions
     ? await settleAndClaimReadyJobs(db, { ...claim, ...completions })
-    : await (mayDefer ? claimReadyJobsDeferred : claimReadyJobs)(db, claim);
+    : await claimReadyJobs(db, claim);
 
-  const jobs: ClaimedJob[] = [];
+  const jobs: RawRow[] = [];
   const blockedKeys: string[] = [];
   let refused: ReadonlySet<bigint> = new Set();
-  let isDeferred = false;
   for (const row of rows) {
-    if (row.id !== null) jobs.push(claimedJob(row, request));
+    if (row.id !== null) jobs.push(row);
     else if (row.type === "settled") refused = refusedOf(completions!, row.payload as string[]);
-    else if (row.type === "deferred") isDeferred = true;
     else blockedKeys.push(row.key as string);
   }
-  // The database inserts and answers in the order of keys.
-  jobs.sort((one, other) => other.priority - one.priority || (one.id < other.id ? -1 : 1));
-  return { jobs, blockedKeys, refused, isDeferred };
+  return { jobs: inOrder(jobs, request), blockedKeys, refused, isDeferred: false };
+}
+
+/** The most urgent first: the database answers in the order in which it deleted them, or by keys. */
+function inOrder(rows: readonly RawRow[], request: Pick<ClaimRequest, "queue" | "token">): ClaimedJob[] {
+  const jobs = rows.map((row) => claimedJob(row, request));
+  return jobs.sort((one, other) => other.priority - one.priority || (one.id < other.id ? -1 : 1));
 }
 
 function refusedOf({ ids }: Completions, settled: readonly string[]): ReadonlySet<bigint> {

@@ -20,9 +20,10 @@ export {
   type ClaimAnswer,
   type ClaimedJob,
   claimJobs,
+  claimPlainJobs,
   claimReadyJobs,
-  claimReadyJobsDeferred,
   type ClaimRequest,
+  isPlain,
   settleAndClaimReadyJobs,
 } from "./claim-jobs.ts";
 export { parkBlocked, parkJobs } from "./park-jobs.ts";
