@@ -46,8 +46,8 @@ const slowClaimMs = 5;
 const wholeQueue = { share: 0.01, everyMs: 2_000, mostShare: 0.1 };
 
 /**
- * Claims ready jobs of one queue for its free slots, and settles along what has succeeded. Notifications, reconnects and, unless
- * it sleeps, hungry slots ring its wake-up; without them it looks every poll interval.
+ * Claims ready jobs of one queue for its free slots, and settles along what has succeeded while the queue is deep. Notifications,
+ * reconnects and, unless it sleeps, hungry slots ring its wake-up; without them it looks every poll interval.
  */
 export class Claimer implements Part {
   readonly queue: string;
@@ -224,7 +224,8 @@ export class Claimer implements Part {
   ): Promise<statements.ClaimAnswer> {
     const { limit, after } = claim;
     const request = { ...claim, queue: this.queue, types: this.#types };
-    const companions = this.#settler.takeAlong();
+    // Where jobs are many, to settle along saves a commit. Where they are few, the claim would wait for that commit, and its jobs with it.
+    const companions = this.#isDeep ? this.#settler.takeAlong() : undefined;
     const askedAt = performance.now();
     const answer = companions
       ? await this.#settleAndClaim(request, companions)

@@ -107,6 +107,27 @@ test("a ring during a step is heard, and a hundred are one", async () => {
   await loop.stop();
 });
 
+test("a ring ends a rest, but a deaf one takes its time", async () => {
+  const rests: Next[] = [{ restMs: 1_000 }, { restMs: 1_000, isDeaf: true }];
+  const startedAt: number[] = [];
+  const loop = new Loop({
+    name: "deaf",
+    restMs: 1_000_000,
+    logger: silentLogger,
+    step: () => (startedAt.push(Date.now()), Promise.resolve(rests.shift() ?? "rest")),
+  });
+  const beganAt = Date.now();
+  loop.start();
+  await vi.advanceTimersByTimeAsync(10);
+  loop.wakeUp.ring();
+  await vi.advanceTimersByTimeAsync(10);
+  loop.wakeUp.ring();
+  await vi.advanceTimersByTimeAsync(2_000);
+
+  expect(startedAt.map((at) => at - beganAt)).toEqual([0, 10, 1_010]);
+  await loop.stop();
+});
+
 test("a loop told that what failed it is mended rests briefly if it fails once more: the outage before does not count", async () => {
   const startedAt: number[] = [];
   const loop = new Loop({

@@ -3,8 +3,11 @@ import type { Part } from "./part.ts";
 import { sleep } from "./sleep.ts";
 import { WakeUp } from "./wake-up.ts";
 
-/** What a step says about the next: "again" at once, "rest" for the usual interval, or a rest of its own, in ms. */
-export type Next = "again" | "rest" | { readonly restMs: number };
+/**
+ * What a step says about the next: "again" at once, "rest" for the usual interval, or a rest of its own, in ms. A ring ends a rest, but
+ * not a deaf one: that is over soon, and what rings often would make one step after the other.
+ */
+export type Next = "again" | "rest" | { readonly restMs: number; readonly isDeaf?: true };
 
 export interface LoopOptions {
   name: string;
@@ -66,7 +69,8 @@ export class Loop implements Part {
   }
 
   async #run(): Promise<void> {
-    const { name, restMs, logger } = this.#options;
+    const { name, logger } = this.#options;
+    const usual = (): Exclude<Next, string> => ({ restMs: jitter(this.#options.restMs) });
     const stopping = this.#stopping.signal;
     while (!stopping.aborted) {
       const rung = this.wakeUp.arm(); // before the step, or a ring during it would be lost
@@ -75,7 +79,8 @@ export class Loop implements Part {
         const next = await this.#step();
         this.#failures = this.#failuresSinceMended = 0;
         if (next === "again") continue;
-        await sleep(next === "rest" ? jitter(restMs) : next.restMs, { signal: stopping, until: rung });
+        const { restMs, isDeaf = false } = next === "rest" ? usual() : next;
+        await sleep(restMs, isDeaf ? { signal: stopping } : { signal: stopping, until: rung });
       } catch (error) {
         this.#failures += 1;
         this.#failuresSinceMended += 1;
