@@ -113,7 +113,7 @@ test("two claims of a deep queue are under way at once, and each of its jobs run
   const query = pg.Client.prototype.query;
   const spy = vi.spyOn(pg.Client.prototype, "query").mockImplementation(function (this: pg.Client, ...args: unknown[]) {
     const heard = args.at(-1);
-    if (typeof heard === "function" && /claim-jobs/.test((args[0] as { name?: string }).name ?? "")) {
+    if (typeof heard === "function" && /claim-(plain-)?jobs/.test((args[0] as { name?: string }).name ?? "")) {
       claims.most = Math.max(claims.most, (claims.underWay += 1));
       args[args.length - 1] = (...answer: unknown[]) => {
         claims.underWay -= 1;

@@ -15,7 +15,7 @@ export interface Twin {
 }
 
 /** Or the question whether a claim stands would find most of what these do wrong, 2 ms later. */
-const confirmsNothing: Edit = { file: "claimer.ts", from: "mayDefer: true", to: "mayDefer: false" };
+const confirmsNothing: Edit = { file: "claimer.ts", from: "mayDefer: this.#isPlain", to: "mayDefer: false" };
 
 /** Processes stand still for longer than a lease, each time while the answer to a claim may be on its way to one. */
 const standStill = (plan: Plan): Plan => ({

@@ -13,6 +13,17 @@ export const moveBuilds: readonly Build[] = [
         to: `union all select id from keyed))
                and (id % 500 <> 7 or created_at < clock_timestamp() - interval '1 second')),`,
       },
+      {
+        file: `${statements}/claim-jobs.ts`,
+        from: `gone as (
+     delete from hark.jobs where id = any (array(select id from next where (select are_plain from found)))
+     returning *),`,
+        to: `gone as (
+     select * from hark.jobs where id = any (array(select id from next where (select are_plain from found)))),
+   deleted as (
+     delete from hark.jobs where id = any (array(select id from gone))
+        and (id % 500 <> 7 or created_at < clock_timestamp() - interval '1 second')),`,
+      },
     ],
     breaks: ["S3"],
     only: ["cut"],
@@ -20,7 +31,7 @@ export const moveBuilds: readonly Build[] = [
   {
     name: "claim-waits-for-locks",
     does: "claims without SKIP LOCKED",
-    edits: [{ file: `${statements}/claim-jobs.ts`, from: "for update skip locked),", to: "for update)," }],
+    edits: [{ file: `${statements}/claim-jobs.ts`, from: "for update skip locked)`;", to: "for update)`;" }],
     breaks: ["L3"],
     only: ["lock row"],
   },
