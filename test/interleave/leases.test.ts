@@ -16,10 +16,16 @@ interface Leases {
   ready: bigint;
 }
 
+/** The statement of a claim, by whether it is of plain jobs alone, which need not wait for the disk. */
+const claims = [
+  ["claim-jobs", { mayDefer: false }],
+  ["claim-plain-jobs", { mayDefer: true }],
+] as const;
+
 /** A worker that holds one job, claims another, renews and settles, while its lease runs out and another takes it for dead. */
-const leases: Scenario<Leases> = {
+const leases = (how: { mayDefer: boolean }): Scenario<Leases> => ({
   sessions: {
-    claimer: [begin("claim", (on, { worker }) => claim(on, { queue, worker })), commit],
+    claimer: [begin("claim", (on, { worker }) => claim(on, { queue, worker, ...how })), commit],
     keeper: [
       begin("renew", (on, { worker }) => statements.renewLease(on, { id: worker, leaseMs: 100 * minute })),
       commit,
@@ -67,27 +73,28 @@ const leases: Scenario<Leases> = {
     }
     return wrong;
   },
-};
+});
 
-test("whatever the order of claim, renewal, end of the lease, certificate, rescue and settle, the dead hold nothing and the living keep theirs", async ({
-  explore,
-}) => {
-  const { broken, waits } = await explore(leases);
-  expect(broken).toBeUndefined();
-  expect(waits).toBeGreaterThan(0);
+test.for(claims)(
+  "whatever the order of %s, renewal, end of the lease, certificate, rescue and settle, the dead hold nothing and the living keep theirs",
+  async ([, how], { explore }) => {
+    const { broken, waits } = await explore(leases(how));
+    expect(broken).toBeUndefined();
+    expect(waits).toBeGreaterThan(0);
+  },
+);
+
+test.for(claims)("%s that does not lock its worker's row is found", async ([statement, how], { explore }) => {
+  const cuts = [{ statement, guard: "for key share" }];
+  expect((await explore(leases(how), { cuts })).broken).toContain("left with the dead");
+});
+
+test.for(claims)("%s after the lease's end is found", async ([statement, how], { explore }) => {
+  const cuts = [{ statement, guard: "and expires_at > clock_timestamp()" }];
+  expect((await explore(leases(how), { cuts })).broken).toContain("claimed after the lease's end");
 });
 
 const twins: [name: string, cut: Cut, found: string | RegExp][] = [
-  [
-    "a claim that does not lock its worker's row",
-    { statement: "claim-jobs", guard: "for key share" },
-    "left with the dead",
-  ],
-  [
-    "a claim after the lease's end",
-    { statement: "claim-jobs", guard: "and expires_at > clock_timestamp()" },
-    "claimed after the lease's end",
-  ],
   [
     "a renewal of what has run out",
     { statement: "renew-lease", guard: "and dead_at is null and expires_at > clock_timestamp()" },
@@ -111,7 +118,7 @@ const twins: [name: string, cut: Cut, found: string | RegExp][] = [
 ];
 
 test.for(twins)("%s is found", async ([, cut, found], { explore }) => {
-  expect((await explore(leases, { cuts: [cut] })).broken).toMatch(found);
+  expect((await explore(leases({ mayDefer: true }), { cuts: [cut] })).broken).toMatch(found);
 });
 
 interface Stale {

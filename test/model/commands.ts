@@ -86,15 +86,17 @@ const arrive = fc.constant(
   ),
 );
 
-const claim = fc.tuple(some, fc.integer({ min: 1, max: 3 })).map(([place, limit]) =>
+const claim = fc.tuple(some, fc.integer({ min: 1, max: 3 }), fc.boolean()).map(([place, limit, mayDefer]) =>
   command(
-    `claim(worker ${place}, limit ${limit})`,
+    `claim(worker ${place}, limit ${limit}${mayDefer ? ", may defer" : ""})`,
     async (model, { on }) => {
       const request = { queue, types, limit, worker: anyWorker(model, place), token: randomUUID() };
-      const answer = await statements.claimJobs(on, request);
+      const answer = await statements.claimJobs(on, { ...request, mayDefer });
+      const isDeferred = mayDefer && model.isPlain(request.worker, limit);
       const { claimed, blockedKeys } = model.claim(request.worker, request.token, limit);
       expect(answer.jobs.map(({ id }) => id)).toEqual(claimed);
-      expect(answer.blockedKeys.toSorted()).toEqual(blockedKeys);
+      expect(answer.isDeferred).toBe(isDeferred);
+      expect(answer.blockedKeys.toSorted()).toEqual(isDeferred ? [] : blockedKeys);
     },
     hasWorkers,
   ),

@@ -64,6 +64,13 @@ export class QueueModel {
     return new Set(this.of("running").flatMap(({ key }) => key ?? []));
   }
 
+  /** Whether a claim is of jobs alone that have no key and may be tried again: blocked ones among the most urgent count too. */
+  isPlain(worker: string, limit: number): boolean {
+    if (this.workers.get(worker) !== "alive") return true;
+    const next = this.of("ready").toSorted(byUrgency).slice(0, limit);
+    return next.every(({ key, maxAttempts }) => key === undefined && maxAttempts > 1);
+  }
+
   /** The most urgent ready jobs whose key is free, of each key the first; and the keys for which ready ones have to wait. */
   claim(worker: string, token: string, limit: number): { claimed: bigint[]; blockedKeys: string[] } {
     const running = this.runningKeys;

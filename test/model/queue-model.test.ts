@@ -74,6 +74,26 @@ const twins: [name: string, twin: { cuts?: Cut[]; wreck?: Wreck }][] = [
     { cuts: [{ statement: "claim-jobs", guard: "and dead_at is null and expires_at > clock_timestamp()" }] },
   ],
   [
+    "claims plain jobs for the dead",
+    { cuts: [{ statement: "claim-plain-jobs", guard: "and dead_at is null and expires_at > clock_timestamp()" }] },
+  ],
+  [
+    "claims jobs with a key as if they were plain",
+    {
+      cuts: [
+        { statement: "claim-plain-jobs", guard: "key is not null or max_attempts = 1", instead: "max_attempts = 1" },
+      ],
+    },
+  ],
+  [
+    "claims jobs with a single attempt as if they were plain",
+    {
+      cuts: [
+        { statement: "claim-plain-jobs", guard: "key is not null or max_attempts = 1", instead: "key is not null" },
+      ],
+    },
+  ],
+  [
     "renews what has run out",
     { cuts: [{ statement: "renew-lease", guard: "and dead_at is null and expires_at > clock_timestamp()" }] },
   ],
