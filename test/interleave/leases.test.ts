@@ -129,14 +129,14 @@ interface Stale {
 }
 
 /** A job of a dead worker is rescued and claimed anew, while its former owner settles it after all and somebody cancels it. */
-const staleOwner: Scenario<Stale> = {
+const staleOwner = (how: { mayDefer: boolean }): Scenario<Stale> => ({
   sessions: {
     rescuer: [begin("rescue", (on) => statements.rescueJobs(on, { limit: 10 })), commit],
     stale: [begin("settle", (on, { held }) => statements.completeJobs(on, completed(held))), commit],
     canceller: [begin("cancel", (on, { held }) => statements.cancelJob(on, { id: held.id })), commit],
     other: [
       begin("claim", async (on, world) => {
-        world.again = await claim(on, { queue, worker: world.other, token: randomUUID() });
+        world.again = await claim(on, { queue, worker: world.other, token: randomUUID(), ...how });
         return world.again;
       }),
       commit,
@@ -146,7 +146,7 @@ const staleOwner: Scenario<Stale> = {
   },
   async prepare(db) {
     const worker = await registerWorker(db);
-    await insertJob(db, { queue, uniqueKey: "u", key: "k" });
+    await insertJob(db, { queue, uniqueKey: "u", key: how.mayDefer ? undefined : "k" });
     const [held] = await claim(db, { queue, worker });
     await statements.leaveWorkers(db, { id: worker });
     return { held: held!, other: await registerWorker(db), again: [] };
@@ -177,15 +177,16 @@ const staleOwner: Scenario<Stale> = {
     if (rows[0]!.ended !== ends) wrong.push(`${String(rows[0]!.ended)} counted of ${ends}`);
     return wrong;
   },
-};
-
-test("whatever the order of rescue, new claim, cancel and the former owner's settle, a job has one end and one place", async ({
-  explore,
-}) => {
-  const { broken, waits } = await explore(staleOwner);
-  expect(broken).toBeUndefined();
-  expect(waits).toBeGreaterThan(0);
 });
+
+test.for(claims)(
+  "whatever the order of rescue, %s, cancel and the former owner's settle, a job has one end and one place",
+  async ([, how], { explore }) => {
+    const { broken, waits } = await explore(staleOwner(how));
+    expect(broken).toBeUndefined();
+    expect(waits).toBeGreaterThan(0);
+  },
+);
 
 test("a settle that names no token is found", async ({ explore }) => {
   const cut = {
@@ -193,7 +194,8 @@ test("a settle that names no token is found", async ({ explore }) => {
     guard: "token = ($2::uuid[])[",
     instead: "null is distinct from ($2::uuid[])[",
   };
-  const uncancelled = { ...staleOwner, sessions: { ...staleOwner.sessions, canceller: [] } };
+  const whole = staleOwner({ mayDefer: true });
+  const uncancelled = { ...whole, sessions: { ...whole.sessions, canceller: [] } };
   expect((await explore(uncancelled, { cuts: [cut] })).broken).toContain("former owner");
 });
 
@@ -246,12 +248,13 @@ const lateMoves: Record<
 
 /** A job of a dead worker is rescued, claimed anew and settled, while its former owner sends its move after all. */
 function lateMove({ send, to }: (typeof lateMoves)[string]): Scenario<Stale> {
+  const whole = staleOwner({ mayDefer: false });
   return {
-    ...staleOwner,
+    ...whole,
     sessions: {
       rescuer: [begin("rescue", (on) => statements.rescueJobs(on, { limit: 10 })), commit],
       stale: [begin("move", (on, { held }) => send(on, held)), commit],
-      other: staleOwner.sessions["other"]!,
+      other: whole.sessions["other"]!,
     },
     async judge(db, { again }, run) {
       const wrong: string[] = [];
