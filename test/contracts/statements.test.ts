@@ -1,7 +1,7 @@
 import { openDatabase, statements } from "@hark/core";
 import { expect } from "vitest";
 import { test as base } from "../support/fixtures.ts";
-import { insertJobs, registerWorker } from "../support/jobs.ts";
+import { countJobs, insertJobs, registerWorker } from "../support/jobs.ts";
 
 type AnyStatement = { statementName: string; text: string };
 const all = Object.entries(statements).filter(
@@ -104,46 +104,88 @@ test("claim, settle and promote go by their indexes, though the statistics say t
   }
 });
 
-test("a claim never takes more than its limit, whatever plan it is given and however stale the statistics are", async ({
-  db,
-  queue,
-}) => {
-  const switches = ["material", "nestloop", "hashagg", "sort", "hashjoin", "mergejoin"];
-  const worker = await registerWorker(db);
-  await db.pool.query("alter table hark.jobs set (autovacuum_enabled = off)");
-  await db.pool.query("analyze hark.jobs");
-  await db.pool.query(
-    `select hark.enqueue('test.plain', '{}', queue => $1, key => case when n % 3 = 0 then 'key ' || n % 50 end)
+test.for([
+  ["claim", { mayDefer: false, keyOf: "case when n % 3 = 0 then 'key ' || n % 50 end" }],
+  ["claim of plain jobs", { mayDefer: true, keyOf: "null" }],
+] as const)(
+  "a %s never takes more than its limit, whatever plan it is given and however stale the statistics are",
+  async ([, { mayDefer, keyOf }], { db, queue }) => {
+    const switches = ["material", "nestloop", "hashagg", "sort", "hashjoin", "mergejoin"];
+    const worker = await registerWorker(db);
+    await db.pool.query("alter table hark.jobs set (autovacuum_enabled = off)");
+    await db.pool.query("analyze hark.jobs");
+    await db.pool.query(
+      `select hark.enqueue('test.plain', '{}', queue => $1, key => ${keyOf})
        from generate_series(1, 2000) n`,
-    [queue],
-  );
-  const client = await db.pool.connect();
-  try {
-    for (let combination = 0; combination < 2 ** switches.length; combination += 1) {
-      await client.query("begin");
-      for (const [place, name] of switches.entries()) {
-        await client.query(`set local enable_${name} = ${combination & (2 ** place) ? "on" : "off"}`);
-      }
-      const { jobs } = await statements.claimJobs(client, {
-        queue,
-        limit: 5,
-        worker,
-        token: crypto.randomUUID(),
-        types: ["test.plain"],
-      });
-      const { rows: counts } = await client.query(
-        `select (select count(*)::int from hark.jobs where queue = $1) as waiting,
+      [queue],
+    );
+    const client = await db.pool.connect();
+    try {
+      for (let combination = 0; combination < 2 ** switches.length; combination += 1) {
+        await client.query("begin");
+        for (const [place, name] of switches.entries()) {
+          await client.query(`set local enable_${name} = ${combination & (2 ** place) ? "on" : "off"}`);
+        }
+        const { jobs, isDeferred } = await statements.claimJobs(client, {
+          queue,
+          mayDefer,
+          limit: 5,
+          worker,
+          token: crypto.randomUUID(),
+          types: ["test.plain"],
+        });
+        const { rows: counts } = await client.query(
+          `select (select count(*)::int from hark.jobs where queue = $1) as waiting,
                 (select count(*)::int from hark.running_jobs where queue = $1) as running`,
-        [queue],
-      );
-      await client.query("rollback");
+          [queue],
+        );
+        await client.query("rollback");
 
-      const claimed = jobs.length;
-      expect(claimed, `combination ${combination}`).toBeGreaterThan(0);
-      expect(claimed, `combination ${combination}`).toBeLessThanOrEqual(5);
-      expect(counts, `combination ${combination}`).toEqual([{ waiting: 2_000 - claimed, running: claimed }]);
+        const claimed = jobs.length;
+        expect(isDeferred, `combination ${combination}`).toBe(mayDefer);
+        expect(claimed, `combination ${combination}`).toBeGreaterThan(0);
+        expect(claimed, `combination ${combination}`).toBeLessThanOrEqual(5);
+        expect(counts, `combination ${combination}`).toEqual([{ waiting: 2_000 - claimed, running: claimed }]);
+      }
+    } finally {
+      client.release();
     }
-  } finally {
-    client.release();
-  }
+  },
+);
+
+test.for([
+  ["a key", { key: "k" }],
+  ["a single attempt", { maxAttempts: 1 }],
+] as const)(
+  "of a job with %s among the next a claim of plain jobs takes nothing, and one that may defer takes all and waits",
+  async ([, special], { db, queue }) => {
+    const worker = await registerWorker(db);
+    const [last, third, first, second] = await insertJobs(db, [
+      { queue },
+      { queue, priority: 1, ...special },
+      { queue, priority: 2 },
+      { queue, priority: 2 },
+    ]);
+    const request = { queue, worker, token: crypto.randomUUID(), types: ["test.plain"] };
+
+    const plain = await statements.claimPlainJobs(db, { ...request, limit: 3, leastPriority: 0, afterId: 0n });
+    expect(plain).toMatchObject([{ id: null, type: "not plain" }]);
+    expect(await countJobs(db, queue)).toEqual({ ready: 4 });
+
+    const { jobs, isDeferred } = await statements.claimJobs(db, { ...request, limit: 4, mayDefer: true });
+    expect(jobs.map(({ id }) => id)).toEqual([first, second, third, last]);
+    expect(isDeferred).toBe(false);
+  },
+);
+
+test("a claim that may defer minds no job behind its limit", async ({ db, queue }) => {
+  const worker = await registerWorker(db);
+  const ids = await insertJobs(db, [{ queue }, { queue }, { queue, key: "k" }, { queue, maxAttempts: 1 }]);
+  const request = { queue, worker, token: crypto.randomUUID(), types: ["test.plain"], limit: 2, mayDefer: true };
+
+  const { jobs, isDeferred } = await statements.claimJobs(db, request);
+
+  expect(jobs.map(({ id }) => id)).toEqual(ids.slice(0, 2));
+  expect(isDeferred).toBe(true);
+  expect(await countJobs(db, queue)).toEqual({ ready: 2, running: 2 });
 });
