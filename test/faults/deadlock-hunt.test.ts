@@ -57,6 +57,7 @@ test(`in ${huntMs / 1_000} s of all moves at once, over the same jobs in random 
         limit: few(),
         token: randomUUID(),
         types: ["test.plain"],
+        mayDefer: random() < 0.5,
       });
       claimed.push(...jobs);
       await statements.parkJobs(many, { queue, keys: shuffled(blockedKeys), limit: 100 });

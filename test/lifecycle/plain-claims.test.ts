@@ -1,0 +1,43 @@
+import { defineJob } from "@hark/core";
+import { implement } from "@hark/worker";
+import pg from "pg";
+import { expect, onTestFinished, vi } from "vitest";
+import { test } from "../support/fixtures.ts";
+import { untilState } from "../support/jobs.ts";
+
+/** The names of the statements by which this process claims, from now on. */
+function claimsFromNow(): string[] {
+  const names: string[] = [];
+  // oxlint-disable-next-line typescript/unbound-method -- it is called with its own `this`
+  const query = pg.Client.prototype.query;
+  const spy = vi.spyOn(pg.Client.prototype, "query").mockImplementation(function (this: pg.Client, ...args: unknown[]) {
+    const { name = "" } = args[0] as { name?: string };
+    if (/claim-(plain-)?jobs$/.test(name)) names.push(name);
+    return query.apply(this, args as never) as never;
+  });
+  onTestFinished(() => spy.mockRestore());
+  return names;
+}
+
+test("a worker that last found a job with a key does not begin with a claim of plain jobs, until it finds plain ones again", async ({
+  db,
+  producer,
+  queue,
+  startWorker,
+}) => {
+  const job = defineJob("test.kinds", { queue });
+  await startWorker([implement(job, () => {})]);
+  const names = claimsFromNow();
+  const claimsOf = async (options: { key?: string }) => {
+    names.length = 0;
+    const { id } = await producer.enqueue(job, {}, options);
+    await untilState(db, id, "completed");
+    return new Set(names);
+  };
+
+  expect(await claimsOf({})).toEqual(new Set(["claim-plain-jobs"]));
+  expect(await claimsOf({ key: "k" })).toContain("claim-jobs");
+  expect(await claimsOf({ key: "k" })).toEqual(new Set(["claim-jobs"]));
+  expect(await claimsOf({})).toContain("claim-jobs");
+  expect(await claimsOf({})).toEqual(new Set(["claim-plain-jobs"]));
+});
