@@ -45,7 +45,7 @@ const afterFailure = { baseMs: 100, factor: 2, capMs: 5_000, jitter: 0.5 };
 
 /**
  * Writes outcomes, fenced by their tokens. Single-flight: flushes at once when idle and gathers while a flush runs, so that
- * batches grow by themselves under load; a claim that is due takes successes along. An outcome is kept until the database took
+ * batches grow by themselves under load; a claim of a deep queue takes successes along. An outcome is kept until the database took
  * or refused it; a batch that the database rejects is tried in halves, so that one bad row stops nobody (FM-16).
  */
 export class Settler implements Part {

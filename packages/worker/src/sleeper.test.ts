@@ -60,6 +60,17 @@ test("a question that fails after a new mark is no reason to believe that all wr
   expect(sleeper.isAsleep).toBe(true);
 });
 
+test("while jobs come fast it looks every ms, and no ring is to end such a rest", async () => {
+  takeOverTheClock();
+  const sleeper = sleeperAt(new StubGate());
+  let next: unknown;
+  for (let look = 0; look < 20; look += 1) {
+    await vi.advanceTimersByTimeAsync(1);
+    next = await sleeper.rest(2, until);
+  }
+  expect(next).toEqual({ restMs: 1, isDeaf: true });
+});
+
 test("while something is ready that no claim gets it rests, longer each time, and never sleeps", async () => {
   let isReady = true;
   const sleeper = sleeperAt(new StubGate(), async () => isReady);

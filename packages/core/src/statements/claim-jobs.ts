@@ -17,7 +17,7 @@ export interface ClaimRequest {
   readonly after?: { readonly id: bigint; readonly priority: number } | undefined;
   /**
    * Do not wait for the disk if only plain jobs are found. Whoever asks for it has to confirm what the answer calls deferred, see
-   * confirm-claims.ts; a claim that settles along waits in any case.
+   * confirm-claims.ts; a claim that settles along waits in any case. Not for a transaction of the caller's, which would not wait either.
    */
   readonly mayDefer?: boolean;
 }
