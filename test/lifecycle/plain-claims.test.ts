@@ -3,7 +3,7 @@ import { implement } from "@hark/worker";
 import pg from "pg";
 import { expect, onTestFinished, vi } from "vitest";
 import { test } from "../support/fixtures.ts";
-import { untilState } from "../support/jobs.ts";
+import { countJobs, untilState } from "../support/jobs.ts";
 
 /** The names of the statements by which this process claims, from now on. */
 function claimsFromNow(): string[] {
@@ -40,4 +40,21 @@ test("a worker that last found a job with a key does not begin with a claim of p
   expect(await claimsOf({ key: "k" })).toEqual(new Set(["claim-jobs"]));
   expect(await claimsOf({})).toContain("claim-jobs");
   expect(await claimsOf({})).toEqual(new Set(["claim-plain-jobs"]));
+});
+
+test("where jobs come fast but leave most slots free, claims settle nothing along", async ({
+  db,
+  producer,
+  queue,
+  startWorker,
+}) => {
+  const job = defineJob("test.stream", { queue });
+  const jobs = 600; // fewer than slots, so that no claim can get all that it asks for
+  await startWorker([implement(job, () => {})], { queues: { [queue]: 1_000 } });
+  const names = claimsFromNow();
+
+  for (let sent = 0; sent < jobs; sent += 1) await producer.enqueue(job, {});
+
+  await expect.poll(() => countJobs(db, queue), { timeout: 30_000 }).toEqual({ completed: jobs });
+  expect(new Set(names)).toEqual(new Set(["claim-plain-jobs"]));
 });

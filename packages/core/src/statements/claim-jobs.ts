@@ -204,7 +204,7 @@ export async function claimJobs(
 /** The most urgent first: the database answers in the order in which it deleted them, or by keys. */
 function inOrder(rows: readonly RawRow[], request: Pick<ClaimRequest, "queue" | "token">): ClaimedJob[] {
   const jobs = rows.map((row) => claimedJob(row, request));
-  return jobs.sort((one, other) => other.priority - one.priority || (one.id < other.id ? -1 : 1));
+  return jobs.toSorted((one, other) => other.priority - one.priority || (one.id < other.id ? -1 : 1));
 }
 
 function refusedOf({ ids }: Completions, settled: readonly string[]): ReadonlySet<bigint> {
