@@ -11,12 +11,16 @@ import {
 } from "@hark/core";
 import type { Part } from "./runtime/part.ts";
 import { sleep } from "./runtime/sleep.ts";
+import { WakeUp } from "./runtime/wake-up.ts";
 
 /** "settled": written. "refused": the claim no longer holds, so nothing was touched. */
 export type Settlement = "settled" | "refused";
 
+/** A claim whose job may hold up others of its key. */
+type KeyedClaim = statements.Claim & Partial<Pick<statements.ClaimedJob, "key">>;
+
 interface Entry {
-  readonly claim: statements.Claim;
+  readonly claim: KeyedClaim;
   outcome: Outcome;
   readonly done: (settlement: Settlement) => void;
   /** An earlier try ended without an answer, so it may have been written then. */
@@ -37,6 +41,12 @@ export interface Companions {
 /** Most outcomes in one statement, as many as in one claim, which takes them along. */
 const batchSize = 1_000;
 
+/**
+ * From one flush to the next while outcomes keep coming, in ms. Each flush is a durable commit that those of producers have to share
+ * the disk with (docs/decisions/0027). Nothing waits for it that others wait for.
+ */
+const gatherMs = 5;
+
 /** Longest wait for a claim that is under way and will soon take outcomes along, in ms. */
 const claimPatienceMs = 20;
 
@@ -44,7 +54,7 @@ const claimPatienceMs = 20;
 const afterFailure = { baseMs: 100, factor: 2, capMs: 5_000, jitter: 0.5 };
 
 /**
- * Writes outcomes, fenced by their tokens. Single-flight: flushes at once when idle and gathers while a flush runs, so that
+ * Writes outcomes, fenced by their tokens. Single-flight: flushes at once when idle and gathers for some ms when busy, so that
  * batches grow by themselves under load; a claim of a deep queue takes successes along. An outcome is kept until the database took
  * or refused it; a batch that the database rejects is tried in halves, so that one bad row stops nobody (FM-16).
  */
@@ -55,6 +65,8 @@ export class Settler implements Part {
   readonly #giveUp = new AbortController();
   #waiting: Entry[] = [];
   #flushing: Promise<void> | undefined;
+  #flushedAt = Number.NEGATIVE_INFINITY;
+  readonly #hurry = new WakeUp();
   #inFlight = 0;
   /** Claims under way that settle along, and what ends when there is none. */
   #claims = 0;
@@ -85,8 +97,10 @@ export class Settler implements Part {
   }
 
   /** Writes an outcome as soon as may be, and calls `done` when the database took or refused it. */
-  settle(claim: statements.Claim, outcome: Outcome, done: (settlement: Settlement) => void): void {
-    this.#waiting.push({ claim, outcome, done, isDoubtful: false, isLeftBehind: false });
+  settle(claim: KeyedClaim, outcome: Outcome, done: (settlement: Settlement) => void): void {
+    const entry = { claim, outcome, done, isDoubtful: false, isLeftBehind: false };
+    this.#waiting.push(entry);
+    if (isUrgent(entry) || this.#waiting.length >= batchSize) this.#hurry.ring();
     this.#flushing ??= this.#flush();
   }
 
@@ -141,7 +155,9 @@ export class Settler implements Part {
         await orLate(this.#noClaims.promise, claimPatienceMs);
         await endOfTurn();
       }
+      await this.#gather();
       const batch = this.#take(() => true);
+      if (batch.length > 0) this.#flushedAt = performance.now(); // else a claim took them along
       for (const state of ["completed", "scheduled", "dead"] as const) {
         const entries = batch.filter(({ outcome }) => outcome.state === state);
         if (entries.length > 0) await this.#write(entries);
@@ -152,6 +168,14 @@ export class Settler implements Part {
     }
     for (const { done } of this.#waiting.splice(0)) done("refused"); // only after abandon()
     this.#flushing = undefined; // in the same turn as the last look, or an outcome in between would wait for the next
+  }
+
+  /** Until the last flush is {@link gatherMs} ago, or there is something that cannot wait. */
+  async #gather(): Promise<void> {
+    const hurry = this.#hurry.arm();
+    const restMs = this.#flushedAt + gatherMs - performance.now();
+    if (restMs <= 0 || this.#waiting.length >= batchSize || this.#waiting.some(isUrgent)) return;
+    await sleep(restMs, { until: hurry, signal: this.#giveUp.signal });
   }
 
   async #write(entries: Entry[]): Promise<void> {
@@ -197,6 +221,9 @@ export class Settler implements Part {
     await this.#write([only]);
   }
 }
+
+/** The next of its key may be parked until this is written; and what has not succeeded is rare, and told to somebody. */
+const isUrgent = ({ claim, outcome }: Entry): boolean => claim.key !== undefined || outcome.state !== "completed";
 
 const endOfTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 

@@ -1,0 +1,66 @@
+import { type Database, type Outcome, silentLogger } from "@hark/core";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { Settler } from "./settler.ts";
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+const success: Outcome = { state: "completed", resultJson: null };
+const failure: Outcome = { state: "scheduled", ending: "error", attempt: 1, error: "no", delayMs: 1_000 };
+
+/** A settler whose database takes every outcome at once, and when it was asked to, in ms, with how many. */
+function settlerOnClock() {
+  const beganAt = performance.now();
+  const writes: [atMs: number, name: string, jobs: number][] = [];
+  const query = async ({ name, values }: { name: string; values: unknown[] }) => {
+    const ids = String(values[0]).match(/\d+/g)!; // an array, or its text
+    writes.push([performance.now() - beganAt, name, ids.length]);
+    return { rows: ids.map((id) => ({ id })) };
+  };
+  const settler = new Settler({ db: { query } as never as Database, logger: silentLogger, onMoved: () => {} });
+  let id = 0n;
+  const settle = (outcome: Outcome, key?: string) =>
+    new Promise<string>((done) => {
+      id += 1n;
+      settler.settle({ id, token: crypto.randomUUID(), key }, outcome, done);
+    });
+  return { settler, writes, settle };
+}
+
+test("a success is written at once, and those of a stream every 5 ms", async () => {
+  const { writes, settle } = settlerOnClock();
+  const settled: Promise<string>[] = [];
+  for (let ms = 0; ms < 20; ms += 1) {
+    settled.push(settle(success));
+    await vi.advanceTimersByTimeAsync(1);
+  }
+  await vi.advanceTimersByTimeAsync(10);
+
+  expect(new Set(await Promise.all(settled))).toEqual(new Set(["settled"]));
+  expect(writes[0]).toEqual([0, "complete-jobs", 1]);
+  expect(writes.length).toBeGreaterThanOrEqual(4);
+  const times = writes.map(([atMs]) => atMs);
+  for (const [place, atMs] of times.slice(1).entries()) expect(atMs - times[place]!).toBeGreaterThanOrEqual(5);
+});
+
+test("what others wait for is not gathered: the success of a job with a key, a failure, a batch that is full", async () => {
+  type Settle = ReturnType<typeof settlerOnClock>["settle"];
+  const urgents: ((settle: Settle) => unknown)[] = [
+    (settle) => settle(success, "k"),
+    (settle) => settle(failure),
+    (settle) => Array.from({ length: 1_000 }, () => settle(success)),
+  ];
+  for (const urgent of urgents) {
+    const { writes, settle } = settlerOnClock();
+    void settle(success);
+    await vi.advanceTimersByTimeAsync(1);
+    void settle(success); // gathers
+    await vi.advanceTimersByTimeAsync(1);
+    expect(writes).toHaveLength(1);
+
+    void urgent(settle);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(writes.reduce((sum, [, , jobs]) => sum + jobs, 0)).toBeGreaterThan(2);
+    expect(writes.at(-1)![0]).toBeLessThan(4);
+  }
+});
