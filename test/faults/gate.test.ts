@@ -63,8 +63,11 @@ test("a statement of several jobs notifies once for each queue that somebody sle
     { queue: slept, delayMs: 60_000 },
     { queue: slept, delayMs: 60_000 },
   ]);
+  await insert([{ queue: slept }]);
+  await insert([{ queue: slept }, { queue: slept }, { queue: slept }]);
+  await insert([{ queue: slept }, { queue: slept, delayMs: 60_000 }]);
   await flush(producer, ears.heard);
-  expect(heardOf(ears.heard, slept).map((payload) => payload!.split(" ")[1])).toEqual(["2"]);
+  expect(heardOf(ears.heard, slept).map((payload) => payload!.split(" ")[1])).toEqual(["2", "1", "3", "1"]);
   expect(heardOf(ears.heard, awake)).toEqual([]);
   const { rows } = await producer.query("select from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()");
   expect(rows).toHaveLength(0);

@@ -4,7 +4,7 @@ import type { Part } from "./runtime/part.ts";
 import { sleep } from "./runtime/sleep.ts";
 
 /**
- * From a claim to the question whether it stands, in ms. Most jobs are settled by then, and a settle is a flush too; in what is left, a
+ * From a claim to the question whether it stands, in ms. Most jobs have ended by then, and are not asked for; in what is left, a
  * crash of the server may undo a claim whose job already runs.
  */
 const patienceMs = 2;

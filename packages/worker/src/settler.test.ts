@@ -24,7 +24,7 @@ function settlerOnClock() {
       id += 1n;
       settler.settle({ id, token: crypto.randomUUID(), key }, outcome, done);
     });
-  return { settler, writes, settle };
+  return { writes, settle };
 }
 
 test("a success is written at once, and those of a stream every 5 ms", async () => {

@@ -17,7 +17,7 @@ import { WakeUp } from "./runtime/wake-up.ts";
 export type Settlement = "settled" | "refused";
 
 /** A claim whose job may hold up others of its key. */
-type KeyedClaim = statements.Claim & Partial<Pick<statements.ClaimedJob, "key">>;
+type KeyedClaim = Pick<statements.ClaimedJob, "id" | "token" | "key">;
 
 interface Entry {
   readonly claim: KeyedClaim;

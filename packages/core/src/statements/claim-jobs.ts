@@ -183,7 +183,8 @@ export async function claimJobs(
   const claim = { ...request, leastPriority: after?.priority ?? anyPriority, afterId: after?.id ?? 0n };
   if (mayDefer && !completions) {
     const plain = await claimPlainJobs(db, claim);
-    if (plain[0]?.type !== "not plain")
+    if (plain[0]?.id !== null)
+      // else it is the row that says "not plain"
       return { jobs: inOrder(plain, request), blockedKeys: [], refused: new Set(), isDeferred: true };
   }
   const rows = completions

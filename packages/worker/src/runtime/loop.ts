@@ -69,8 +69,7 @@ export class Loop implements Part {
   }
 
   async #run(): Promise<void> {
-    const { name, logger } = this.#options;
-    const usual = (): Exclude<Next, string> => ({ restMs: jitter(this.#options.restMs) });
+    const { name, restMs, logger } = this.#options;
     const stopping = this.#stopping.signal;
     while (!stopping.aborted) {
       const rung = this.wakeUp.arm(); // before the step, or a ring during it would be lost
@@ -79,8 +78,8 @@ export class Loop implements Part {
         const next = await this.#step();
         this.#failures = this.#failuresSinceMended = 0;
         if (next === "again") continue;
-        const { restMs, isDeaf = false } = next === "rest" ? usual() : next;
-        await sleep(restMs, isDeaf ? { signal: stopping } : { signal: stopping, until: rung });
+        const rest: Exclude<Next, string> = next === "rest" ? { restMs: jitter(restMs) } : next;
+        await sleep(rest.restMs, { signal: stopping, ...(!rest.isDeaf && { until: rung }) });
       } catch (error) {
         this.#failures += 1;
         this.#failuresSinceMended += 1;
