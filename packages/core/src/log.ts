@@ -1,6 +1,6 @@
 import { type Logger as PinoLogger, pino } from "pino";
 
-import { hidden, hiddenFacts, loggableFacts } from "./redact.ts";
+import { hidden, hiddenFacts, loggable, loggableFacts } from "./redact.ts";
 
 /** What Hark needs of a logger: a pino, or anything shaped like one. */
 export interface Logger {
@@ -30,21 +30,48 @@ export function createLogger(level: string = process.env.LOG_LEVEL ?? "info"): P
 const isRedacting = Symbol("redacting");
 
 /**
- * The same logger, but that no line has a payload, a result, a connection string or what an error of PostgreSQL's quotes (SEC-25).
+ * The same logger, but that no line has a payload, a result, a connection string or what an error of PostgreSQL's quotes (SEC-25), and
+ * that one which throws loses its line and nothing else: `process.emitWarning` tells of the first.
  * Everything of Hark's that is given a logger writes through this, the `log` of handlers too.
  */
 export function redactingLogger(logger: Logger): Logger {
-  if (isRedacting in logger) return logger;
-  const redacting: Logger & { [isRedacting]: true } = {
+  let hasWarned = false;
+  return isRedacting in logger ? logger : redacting(logger, warn);
+
+  function warn(error: unknown): void {
+    if (hasWarned) return;
+    hasWarned = true;
+    const { message = "it threw what is no Error" } = loggable(error) as { message?: string };
+    process.emitWarning(`The logger given to Hark threw (${message}). Lines are lost while it does; jobs are not.`, {
+      code: "HARK_LOGGER_THREW",
+    });
+  }
+}
+
+/** `warn` is called with what the logger throws. */
+function redacting(logger: Logger, warn: (error: unknown) => void): Logger {
+  function orElse<Answer>(answer: Answer, ask: () => Answer): Answer {
+    try {
+      return ask();
+    } catch (error) {
+      warn(error);
+      return answer;
+    }
+  }
+  const line =
+    (level: "debug" | "info" | "warn" | "error") =>
+    (facts: object, message: string): void =>
+      orElse(undefined, () => logger[level](loggableFacts(facts), message));
+  const same: Logger & { [isRedacting]: true } = {
     [isRedacting]: true,
-    debug: (facts, message) => logger.debug(loggableFacts(facts), message),
-    info: (facts, message) => logger.info(loggableFacts(facts), message),
-    warn: (facts, message) => logger.warn(loggableFacts(facts), message),
-    error: (facts, message) => logger.error(loggableFacts(facts), message),
-    child: (facts) => redactingLogger(logger.child(loggableFacts(facts))),
-    ...(logger.isLevelEnabled && { isLevelEnabled: (level) => logger.isLevelEnabled!(level) }),
+    debug: line("debug"),
+    info: line("info"),
+    warn: line("warn"),
+    error: line("error"),
+    child: (facts) => orElse(same, () => redacting(logger.child(loggableFacts(facts)), warn)),
+    ...(logger.isLevelEnabled && { isLevelEnabled: (level) => orElse(true, () => logger.isLevelEnabled!(level)) }),
   };
-  return redacting;
+  return same;
 }
 
 /** A logger that says nothing. */
