@@ -17,8 +17,20 @@ export default defineConfig({
         test: {
           name: "test",
           include: ["test/**/*.test.ts"],
+          exclude: ["test/proof/**"],
           globalSetup: ["test/setup/global-setup.ts"],
           // Processes, not threads: fault tests kill, and a thread shares its signals and memory with the others.
+          pool: "forks",
+          maxWorkers: 2,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: "proof",
+          include: ["test/proof/**/*.test.ts"],
+          globalSetup: ["test/setup/global-setup.ts"],
           pool: "forks",
           maxWorkers: 2,
           testTimeout: 60_000,

@@ -1,6 +1,6 @@
 import {
   createLocks,
-  type Executor,
+  type Queryable,
   InvalidOptionsError,
   LockLostError,
   LockTimeoutError,
@@ -39,7 +39,7 @@ test("a lock is held by one, and only its token renews and releases it", async (
 
 test("who waits is woken by the release, long before any interval", async ({ db, queue: key, listener }) => {
   let answers = 0;
-  const counted: Executor = {
+  const counted: Queryable = {
     async query(statement) {
       const answer = await db.query(statement);
       answers += 1;

@@ -1,15 +1,15 @@
 import { randomUUID } from "node:crypto";
-import { type Database, type Executor, getJob, type JobDetails, statements } from "@hark/core";
+import { type Database, type Queryable, getJob, type JobDetails, statements } from "@hark/core";
 import { eventually } from "./eventually.ts";
 
 /** Inserts a job as the producer does, with plain values for what is not given. Answers its id. */
-export async function insertJob(db: Executor, job: Partial<statements.NewJob> & { queue: string }): Promise<bigint> {
+export async function insertJob(db: Queryable, job: Partial<statements.NewJob> & { queue: string }): Promise<bigint> {
   const [inserted] = await insertJobs(db, [job]);
   return inserted as bigint;
 }
 
 export async function insertJobs(
-  db: Executor,
+  db: Queryable,
   jobs: readonly (Partial<statements.NewJob> & { queue: string })[],
 ): Promise<bigint[]> {
   const filled = jobs.map((job) => ({
@@ -28,7 +28,7 @@ export async function insertJobs(
 }
 
 /** Registers a worker that runs nowhere: an identity to claim under. */
-export async function registerWorker(db: Executor, { name = "test", leaseMs = 60_000 } = {}): Promise<string> {
+export async function registerWorker(db: Queryable, { name = "test", leaseMs = 60_000 } = {}): Promise<string> {
   const id = randomUUID();
   await statements.registerWorker(db, { id, name, hostname: "test", pid: 0, queues: "{}", leaseMs });
   return id;
@@ -36,7 +36,7 @@ export async function registerWorker(db: Executor, { name = "test", leaseMs = 60
 
 /** Claims jobs for a worker, and answers those it got. */
 export async function claim(
-  db: Executor,
+  db: Queryable,
   request: Partial<statements.ClaimRequest> & { queue: string; worker: string },
 ): Promise<statements.ClaimedJob[]> {
   const { jobs } = await statements.claimJobs(db, { limit: 1, token: randomUUID(), types: ["test.plain"], ...request });

@@ -1,4 +1,4 @@
-import type { Executor } from "@hark/core";
+import type { Queryable } from "@hark/core";
 
 /** A job in one of the tables; one that stands in two shows twice. */
 export interface Place {
@@ -17,7 +17,7 @@ export interface Place {
 }
 
 /** Every job of the database by id, in one look. */
-export async function placesOf(db: Executor): Promise<Place[]> {
+export async function placesOf(db: Queryable): Promise<Place[]> {
   const { rows } = await db.query({
     name: "places",
     text: `select place.id, state, attempt, "crashCount", key, "uniqueKey", worker, token, held.job_id as "keyHolder",
@@ -38,7 +38,7 @@ export async function placesOf(db: Executor): Promise<Place[]> {
 }
 
 /** Empties the tables, waiting jobs first: a running one that goes hands its key on. */
-export async function clearJobs(db: Executor): Promise<void> {
+export async function clearJobs(db: Queryable): Promise<void> {
   const tables = ["jobs", "running_jobs", "finished_jobs", "dead_jobs", "attempts", "unique_keys", "workers", "stats"];
   await db.query({
     text: [...tables, "locks"].map((table) => `delete from hark.${table}`).join("; "),

@@ -1,4 +1,4 @@
-import type { Executor } from "@hark/core";
+import type { Queryable } from "@hark/core";
 
 /** A guard to leave out of one statement of the product, by the statement's name. */
 export interface Cut {
@@ -9,7 +9,7 @@ export interface Cut {
 }
 
 /** Runs the product's statements without the guards: twins that a test must tell from the product. */
-export function sabotaged(on: Executor, cuts: readonly Cut[]): Executor {
+export function sabotaged(on: Queryable, cuts: readonly Cut[]): Queryable {
   if (cuts.length === 0) return on;
   return {
     query(asked) {
@@ -22,7 +22,7 @@ export function sabotaged(on: Executor, cuts: readonly Cut[]): Executor {
 }
 
 /** Takes a guard out of a function of the schema, in a database that nobody else relies on. */
-export async function sabotageFunction(db: Executor, name: string, guard: string, instead = ""): Promise<void> {
+export async function sabotageFunction(db: Queryable, name: string, guard: string, instead = ""): Promise<void> {
   const { rows } = await db.query({ text: "select pg_get_functiondef($1::regproc) as text", values: [name] });
   await db.query({ text: without(rows[0]!.text as string, guard, instead), values: [] });
 }

@@ -1,4 +1,4 @@
-import type { Database, Executor, Notifications } from "@hark/core";
+import type { Database, Queryable, Notifications } from "@hark/core";
 import { silentLogger } from "@hark/core";
 import { type Schedule, Scheduler } from "@hark/worker";
 import { eventually } from "./eventually.ts";
@@ -7,7 +7,7 @@ import { eventually } from "./eventually.ts";
 export const deaf: Notifications = { on: () => () => {} };
 
 /** Starts a scheduler without a worker. */
-export function startScheduler(db: Executor, schedules: readonly Schedule[], notifications = deaf): Scheduler {
+export function startScheduler(db: Queryable, schedules: readonly Schedule[], notifications = deaf): Scheduler {
   const scheduler = new Scheduler({ db, notifications, schedules, logger: silentLogger });
   scheduler.start();
   return scheduler;

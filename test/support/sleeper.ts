@@ -1,5 +1,5 @@
 import { channels, type Database, orLate, silentLogger, statements } from "@hark/core";
-import { fallAsleep, Gate, type Listener, type Writers } from "@hark/worker";
+import { fallAsleep, NotifyGate, type Listener, type Writers } from "@hark/worker";
 import { eventually } from "./eventually.ts";
 import { claim } from "./jobs.ts";
 
@@ -18,7 +18,7 @@ export interface SleeperOptions {
   isHasty?: boolean;
 }
 
-class HastyGate extends Gate {
+class HastyGate extends NotifyGate {
   override async arm(queue: string): Promise<Writers> {
     await super.arm(queue);
     return [];
@@ -26,9 +26,9 @@ class HastyGate extends Gate {
 }
 
 /** A worker reduced to its sleep: claims one queue, and without any poll sleeps until it is rung. */
-export class Sleeper implements AsyncDisposable {
+export class IdlePolicy implements AsyncDisposable {
   readonly claimed = new Set<bigint>();
-  readonly gate: Gate;
+  readonly gate: NotifyGate;
   /** Claims that found nothing. */
   emptyClaims = 0;
   readonly #options: SleeperOptions;
@@ -43,7 +43,7 @@ export class Sleeper implements AsyncDisposable {
     this.#options = options;
     const ring = () => this.#rung.resolve();
     const { connectionString, isHasty, listener, queue } = options;
-    this.gate = new (isHasty ? HastyGate : Gate)({ connectionString, logger: silentLogger, onLost: ring });
+    this.gate = new (isHasty ? HastyGate : NotifyGate)({ connectionString, logger: silentLogger, onLost: ring });
     this.#unsubscribe = listener.on(channels.jobReady, (payload) => {
       if (payload === undefined || payload.split(" ")[0] === queue) ring();
     });

@@ -14,7 +14,7 @@ test("every migration may be applied while workers of the release before it run"
 });
 
 const expands = "-- Oldest code: version 2\n";
-const outside = `${expands}-- Outside a transaction\n`;
+const outside = `${expands}-- Ports a transaction\n`;
 
 test.for([
   ["a column that must not be null", "adding-required-field", `ALTER TABLE hark.jobs ADD COLUMN tenant text NOT NULL;`],

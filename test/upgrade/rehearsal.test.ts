@@ -41,7 +41,7 @@ CREATE OR REPLACE TRIGGER jobs_tenant AFTER INSERT ON hark.jobs FOR EACH STATEME
   {
     name: "0003_tenants_index",
     text: `-- Oldest code: version 2
--- Outside a transaction
+-- Ports a transaction
 DROP INDEX CONCURRENTLY IF EXISTS hark.jobs_tenant;
 --> statement-breakpoint
 CREATE INDEX CONCURRENTLY IF NOT EXISTS jobs_tenant ON hark.jobs (tenant);

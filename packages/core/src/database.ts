@@ -4,12 +4,12 @@ import { DatabaseUnreachableError } from "./errors.ts";
 import { isDatabaseError } from "./redact.ts";
 
 /** Whatever runs a statement: a pool, a client, a {@link Database}, or a caller's transaction behind executor.ts. */
-export interface Executor {
+export interface Queryable {
   query(statement: { name?: string; text: string; values: unknown[] }): Promise<{ rows: Record<string, unknown>[] }>;
 }
 
 /** A pool with deadlines, whose broken clients never come back (FM-06, FM-07). */
-export interface Database extends Executor {
+export interface Database extends Queryable {
   readonly pool: Pool;
   /** Runs `work` between BEGIN and COMMIT on one client; rolls back and rethrows if it throws. */
   transaction<Answer>(work: (tx: PoolClient) => Promise<Answer>): Promise<Answer>;
@@ -17,7 +17,7 @@ export interface Database extends Executor {
    * Runs `work`, statement by statement, on one connection, which outlives statements that fail if `work` goes on. The pool closes a
    * connection with every failure, and the next statement may come before the server has let go of the rows that the last locked.
    */
-  onOneConnection<Answer>(work: (on: Executor) => Promise<Answer>): Promise<Answer>;
+  onOneConnection<Answer>(work: (on: Queryable) => Promise<Answer>): Promise<Answer>;
   close(): Promise<void>;
 }
 
@@ -122,7 +122,7 @@ function wrapPool(pool: Pool, { isOurs, isPooled }: { isOurs: boolean; isPooled:
     }
   };
 
-  const query = (on: Pool | PoolClient, { name, text, values }: Parameters<Executor["query"]>[0]) =>
+  const query = (on: Pool | PoolClient, { name, text, values }: Parameters<Queryable["query"]>[0]) =>
     on.query(isWithoutSession || name === undefined ? { text, values } : { name, text, values });
 
   const onClient = async <Answer>(work: (client: PoolClient) => Promise<Answer>): Promise<Answer> => {
@@ -175,7 +175,7 @@ export function describeUrl(connectionString: string): string {
 }
 
 /** Resolves once the database answers; throws {@link DatabaseUnreachableError} with the cause if it does not. */
-export async function checkConnection(db: Executor, where: string): Promise<void> {
+export async function checkConnection(db: Queryable, where: string): Promise<void> {
   try {
     await db.query({ text: "select 1", values: [] });
   } catch (error) {

@@ -6,7 +6,7 @@ export {
   type Database,
   type DatabaseOptions,
   describeUrl,
-  type Executor,
+  type Queryable,
   isRejection,
   mayBeOneRow,
   openDatabase,
@@ -41,7 +41,7 @@ export {
   WorkerStoppingError,
 } from "./errors.ts";
 export { FalseAlarms } from "./false-alarms.ts";
-export { type DrizzleTransaction, executorOf, type PgTransaction, type Transaction } from "./executor.ts";
+export { type DrizzleTransaction, queryableOf, type PgTransaction, type Transaction } from "./transaction.ts";
 export {
   checkMaxAttempts,
   checkPriority,

@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { jitter } from "./clock.ts";
-import type { Executor } from "./database.ts";
+import type { Queryable } from "./database.ts";
 import { InvalidOptionsError, LockLostError, LockTimeoutError } from "./errors.ts";
-import { executorOf, type Transaction } from "./executor.ts";
+import { queryableOf, type Transaction } from "./transaction.ts";
 import { FalseAlarms } from "./false-alarms.ts";
 import { limits } from "./json.ts";
 import { channels, type Notifications } from "./notifications.ts";
@@ -67,7 +67,7 @@ export function createLocks({
   notifications,
   owner = `${process.title}:${process.pid}`,
 }: {
-  db: Executor;
+  db: Queryable;
   notifications?: Notifications | undefined;
   /** A label for people who look at hark.locks. */
   owner?: string;
@@ -135,7 +135,7 @@ function heldLock({
   askedAt,
   release,
 }: {
-  db: Executor;
+  db: Queryable;
   key: string;
   token: string;
   fence: bigint;
@@ -180,7 +180,7 @@ function heldLock({
       return wasHeld;
     },
     async guard(tx) {
-      const [held] = await guardLock(executorOf(tx), { key, token });
+      const [held] = await guardLock(queryableOf(tx), { key, token });
       if (held) return;
       lose();
       throw new LockLostError(key, fence);

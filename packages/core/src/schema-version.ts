@@ -1,4 +1,4 @@
-import type { Executor } from "./database.ts";
+import type { Queryable } from "./database.ts";
 import { SchemaVersionError } from "./errors.ts";
 import { withClient } from "./migration-session.ts";
 import { type Migration, readMigrations } from "./migrations.ts";
@@ -41,7 +41,7 @@ export async function schemaVersion(connectionString: string): Promise<SchemaVer
 }
 
 /** The same over a connection that is there already. */
-export async function schemaVersionOn(db: Executor): Promise<SchemaVersion> {
+export async function schemaVersionOn(db: Queryable): Promise<SchemaVersion> {
   const migrations = await readMigrations();
   const ledger = await readLedger(db);
   return {
@@ -69,7 +69,7 @@ interface LedgerRow {
 }
 
 /** Answers what was applied, in order; nothing if there is no Hark schema. */
-export async function readLedger(db: Executor): Promise<LedgerRow[]> {
+export async function readLedger(db: Queryable): Promise<LedgerRow[]> {
   const tables = await db.query({ text: "select to_regclass('hark.migrations') as ledger", values: [] });
   if (!tables.rows[0]?.ledger) return [];
   const { rows } = await db.query({

@@ -19,7 +19,7 @@ import {
   readJobReady,
 } from "@hark/core";
 import { createProducer, type Producer } from "@hark/producer";
-import { fallAsleep, Gate, Listener } from "@hark/worker";
+import { fallAsleep, NotifyGate, Listener } from "@hark/worker";
 import { Bell } from "./bell.ts";
 import { Calls } from "./calls.ts";
 import { check } from "./check.ts";
@@ -73,7 +73,7 @@ export class PostgresQueue implements AsyncDisposable {
   readonly #db: Database;
   readonly #producer: Producer;
   readonly #listener: Listener;
-  readonly #gate: Gate;
+  readonly #gate: NotifyGate;
   readonly #lease: ProcessLease;
   readonly #held = new HeldJobs();
   readonly #claims: Claims;
@@ -110,7 +110,7 @@ export class PostgresQueue implements AsyncDisposable {
     }));
     this.#producer = createProducer({ database: db, cipher });
     this.#listener = new Listener({ connectionString: listenUrl, applicationName: "hark queue listener", logger });
-    this.#gate = new Gate({ connectionString: listenUrl, logger, onLost: () => this.#jobReady.ring() });
+    this.#gate = new NotifyGate({ connectionString: listenUrl, logger, onLost: () => this.#jobReady.ring() });
     const held = this.#held;
     this.#lease = new ProcessLease({
       connectionString,

@@ -1,11 +1,11 @@
-import { EnqueueTimeoutError, type Executor, type statements } from "@hark/core";
+import { EnqueueTimeoutError, type Queryable, type statements } from "@hark/core";
 import { afterEach, expect, test, vi } from "vitest";
 import { Coalescer } from "./coalescer.ts";
 
 afterEach(() => void vi.useRealTimers());
 
 /** A database that answers ids in order; `answer` sees the payloads of each insert, and may hold it up or refuse it. */
-function database(answer: (payloads: unknown[]) => void | Promise<void>): Executor & { inserts: unknown[][] } {
+function database(answer: (payloads: unknown[]) => void | Promise<void>): Queryable & { inserts: unknown[][] } {
   const inserts: unknown[][] = [];
   let lastId = 0n;
   return {

@@ -1,4 +1,4 @@
-import { EnqueueTimeoutError, type Executor, isRejection, orLate, statements } from "@hark/core";
+import { EnqueueTimeoutError, type Queryable, isRejection, orLate, statements } from "@hark/core";
 
 /** Most jobs in one insert, and most bytes of payload: beyond, a longer statement gains nothing and holds more memory. */
 const mostJobs = 1_000;
@@ -29,11 +29,11 @@ interface Call {
  * the transaction of another job with that key, and nobody else should.
  */
 export class Coalescer {
-  readonly #executor: Executor;
+  readonly #executor: Queryable;
   #waiting: Call[] = [];
   #isFlushing = false;
 
-  constructor(executor: Executor) {
+  constructor(executor: Queryable) {
     this.#executor = executor;
   }
 
@@ -88,6 +88,6 @@ function endOfTurn(): Promise<void> {
 }
 
 /** Inserts jobs in one statement, and answers in their order. */
-export function insert(executor: Executor, jobs: statements.NewJob[]): Promise<statements.InsertedJob[]> {
+export function insert(executor: Queryable, jobs: statements.NewJob[]): Promise<statements.InsertedJob[]> {
   return statements.insertJobs(executor, { jobs: statements.jobsJson(jobs) });
 }

@@ -1,4 +1,4 @@
-import { checkName, type Executor, InvalidOptionsError, QueueFullError, statements } from "@hark/core";
+import { checkName, type Queryable, InvalidOptionsError, QueueFullError, statements } from "@hark/core";
 
 /** Most ready jobs that may wait in a queue: one number for all of them, or by queue; queues without a number have no limit. */
 export type MaxDepth = number | Readonly<Record<string, number>>;
@@ -36,7 +36,7 @@ export class DepthLimit {
   }
 
   /** Throws QueueFullError if one of the queues has no room for its jobs; scheduled ones take no room yet. */
-  async admit(executor: Executor, jobs: readonly statements.NewJob[]): Promise<void> {
+  async admit(executor: Queryable, jobs: readonly statements.NewJob[]): Promise<void> {
     const wanted = new Map<string, number>();
     for (const { queue, runAt, delayMs } of jobs) {
       const isLater = (delayMs ?? 0) > 0 || (runAt !== undefined && runAt.getTime() > Date.now());
@@ -56,7 +56,7 @@ export class DepthLimit {
   }
 
   /** One count at a time for each queue, however many ask. */
-  async #count(executor: Executor, queue: string): Promise<Count> {
+  async #count(executor: Queryable, queue: string): Promise<Count> {
     const known = this.#counts.get(queue);
     const count = known && (await known.catch(() => undefined));
     if (count && performance.now() < count.goodUntil) return count;
@@ -67,7 +67,7 @@ export class DepthLimit {
     return asked;
   }
 
-  async #ask(executor: Executor, queue: string): Promise<Count> {
+  async #ask(executor: Queryable, queue: string): Promise<Count> {
     const askedAt = performance.now();
     const [found] = await statements.queueDepth(executor, { queue, upTo: this.#limitOf(queue)! });
     const now = performance.now();

@@ -2,8 +2,8 @@ import {
   borrowPool,
   type Database,
   type Duration,
-  type Executor,
-  executorOf,
+  type Queryable,
+  queryableOf,
   type InputOf,
   InvalidOptionsError,
   type Issue,
@@ -143,7 +143,7 @@ export function createProducer(options: ProducerOptions): Producer {
     enqueueFrom: (source, fromOptions) => tracked(() => own.enqueueFrom(source, fromOptions)),
     in(tx) {
       // At once: what a transaction wrote must be there when it goes on.
-      const executor = executorOf(tx);
+      const executor = queryableOf(tx);
       return enqueuerOn(
         executor,
         guards,
@@ -160,7 +160,7 @@ export function createProducer(options: ProducerOptions): Producer {
 const closeDeadlineMs = 10_000;
 
 function enqueuerOn(
-  executor: Executor,
+  executor: Queryable,
   { depthLimit, cipher }: { depthLimit: DepthLimit | undefined; cipher: PayloadCipher | undefined },
   insertOne: (job: statements.NewJob) => Promise<EnqueuedJob>,
   insertAll: (jobs: statements.NewJob[]) => Promise<EnqueuedJob[]>,

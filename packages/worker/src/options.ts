@@ -10,8 +10,8 @@ import {
   type PayloadCipher,
   redactingLogger,
 } from "@hark/core";
-import type { Handler } from "./implement.ts";
-import type { Schedule } from "./schedule.ts";
+import type { Handler } from "./run/implement.ts";
+import type { Schedule } from "./cron/schedule.ts";
 
 export interface WorkerOptions {
   connectionString: string;

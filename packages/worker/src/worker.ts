@@ -10,29 +10,29 @@ import {
   type SchemaVersionError,
   statements,
 } from "@hark/core";
-import { Cancellations } from "./cancellations.ts";
-import { Claimer } from "./claimer.ts";
-import { Confirmer } from "./confirmer.ts";
-import { WorkerEvents } from "./events.ts";
-import { Executor } from "./executor.ts";
-import { Gate } from "./gate.ts";
-import { LeaseKeeper } from "./lease-keeper.ts";
-import { Listener } from "./listener.ts";
+import { Cancellations } from "./run/cancellations.ts";
+import { Claimer } from "./claim/claimer.ts";
+import { ClaimConfirmer } from "./claim/claim-confirmer.ts";
+import { WorkerEvents } from "./run/events.ts";
+import { Executor } from "./run/executor.ts";
+import { NotifyGate } from "./wake/notify-gate.ts";
+import { LeaseKeeper } from "./lease/lease-keeper.ts";
+import { Listener } from "./wake/listener.ts";
 import { parseOptions, type WorkerOptions, type WorkerSettings } from "./options.ts";
-import { type Outside, realOutside } from "./outside.ts";
+import { type Ports, realPorts } from "./ports.ts";
 import type { Part } from "./runtime/part.ts";
 import { runUntilSignalled, type Stoppable } from "./runtime/shutdown.ts";
-import { Promoter } from "./scheduler/promoter.ts";
-import { Scheduler } from "./scheduler/scheduler.ts";
-import { Settler } from "./settler.ts";
-import { Sleeper } from "./sleeper.ts";
+import { Promoter } from "./promote/promoter.ts";
+import { Scheduler } from "./cron/scheduler.ts";
+import { Settler } from "./settle/settler.ts";
+import { IdlePolicy } from "./wake/idle-policy.ts";
 import { FrozenListenerWatch } from "./upkeep/frozen-listeners.ts";
 import { missingHandlerWatch } from "./upkeep/missing-handlers.ts";
 import { OldSnapshotWatch } from "./upkeep/old-snapshots.ts";
 import { partitionUpkeep } from "./upkeep/partitions.ts";
 import { Rescuer } from "./upkeep/rescuer.ts";
 import { schemaWatch } from "./upkeep/schema-watch.ts";
-import { turnDelayMs } from "./turns.ts";
+import { staggerMs } from "./wake/stagger.ts";
 import { statisticsUpkeep } from "./upkeep/statistics.ts";
 import { Vacuum } from "./upkeep/vacuum.ts";
 
@@ -70,16 +70,16 @@ export class Worker implements Stoppable, AsyncDisposable {
   /** Locks by key for application code; waiters wake by this worker's listener. */
   readonly locks: Locks;
   readonly #settings: WorkerSettings;
-  readonly #outside: Outside;
+  readonly #outside: Ports;
   readonly #db: Database;
   readonly #claimDb: Database;
   readonly #vacuumDb: Database;
   readonly #listener: Listener;
-  readonly #gate: Gate;
+  readonly #gate: NotifyGate;
   readonly #lease: LeaseKeeper;
   readonly #settler: Settler;
   readonly #executor: Executor;
-  readonly #confirmer: Confirmer;
+  readonly #confirmer: ClaimConfirmer;
   readonly #claimers: readonly Claimer[];
   /** Works as long as jobs run. */
   readonly #cancellations: Cancellations;
@@ -94,8 +94,8 @@ export class Worker implements Stoppable, AsyncDisposable {
   #shutOut: SchemaVersionError | undefined;
   readonly #hurry = Promise.withResolvers<void>();
 
-  /** `outside` is for simulations: see {@link Outside}. */
-  constructor(options: WorkerOptions, outside: Outside = realOutside) {
+  /** `outside` is for simulations: see {@link Ports}. */
+  constructor(options: WorkerOptions, outside: Ports = realPorts) {
     this.#outside = outside;
     const settings = (this.#settings = parseOptions(options));
     const { connectionString, listenUrl, isPooled, handlers, concurrency, name, logger, leaseMs, pollMs } = settings;
@@ -129,7 +129,7 @@ export class Worker implements Stoppable, AsyncDisposable {
       onListening: () => this.#wakeClaimers(),
       newSession: outside.newListenSession,
     }));
-    const gate = (this.#gate = new Gate({
+    const gate = (this.#gate = new NotifyGate({
       connectionString: listenUrl,
       logger,
       onLost: () => this.#wakeClaimers(),
@@ -164,7 +164,7 @@ export class Worker implements Stoppable, AsyncDisposable {
       startThread: outside.startLeaseThread,
     }));
     const cancellations = (this.#cancellations = new Cancellations({ db, notifications, executor, logger }));
-    const confirmer = (this.#confirmer = new Confirmer({
+    const confirmer = (this.#confirmer = new ClaimConfirmer({
       db,
       executor,
       identity: () => lease.identity,
@@ -191,7 +191,7 @@ export class Worker implements Stoppable, AsyncDisposable {
           confirmer,
           lease,
           types,
-          sleeper: new Sleeper({
+          sleeper: new IdlePolicy({
             queue,
             gate,
             isListening,
@@ -311,7 +311,7 @@ export class Worker implements Stoppable, AsyncDisposable {
       if (jobs === undefined || salt === undefined || me === undefined) claimer.wake();
       else {
         const wanted = Math.ceil(jobs / Math.max(this.#executor.wanted(queue), 1));
-        claimer.wake(turnDelayMs({ me, peers: this.#lease.peersOn(queue), salt, wanted }));
+        claimer.wake(staggerMs({ me, peers: this.#lease.peersOn(queue), salt, wanted }));
       }
     }
   }

@@ -1,4 +1,4 @@
-import type { Executor } from "../database.ts";
+import type { Queryable } from "../database.ts";
 import { type DeadRows, type HorizonHolder, horizonHolders } from "../statements/horizon-holders.ts";
 
 /** Age from which what holds vacuum back is worth a word, in ms: autovacuum comes once a minute (autovacuum_naptime). */
@@ -13,7 +13,7 @@ export interface OldSnapshot extends HorizonHolder {
  * most 100. What the server gives no age for is left out, but for a replication slot that nobody uses.
  */
 export async function listOldSnapshots(
-  db: Executor,
+  db: Queryable,
   { olderThanMs = oldMs }: { olderThanMs?: number } = {},
 ): Promise<OldSnapshot[]> {
   const holders = await horizonHolders(db, { olderThanMs });

@@ -1,10 +1,10 @@
-import type { Executor } from "../database.ts";
+import type { Queryable } from "../database.ts";
 import { removeSchedule as removeScheduleRow } from "../statements/schedules.ts";
 
 /**
  * Removes a schedule by its name, and answers whether there was one. Jobs that it enqueued stay. A worker that still declares it
  * fires it no more, and brings it back when it starts again: take it out of `createWorker({ schedules })` first.
  */
-export async function removeSchedule(db: Executor, name: string): Promise<boolean> {
+export async function removeSchedule(db: Queryable, name: string): Promise<boolean> {
   return (await removeScheduleRow(db, { name })).length > 0;
 }

@@ -1,4 +1,4 @@
-import type { Executor } from "../database.ts";
+import type { Queryable } from "../database.ts";
 import { statement } from "./statement.ts";
 
 /** Most jobs parked in one statement. */
@@ -28,7 +28,7 @@ export const parkJobs = statement<{ queue: string; keys: readonly string[]; limi
  * that its jobs stay ready: then look again soon, since nothing else may announce them.
  */
 export async function parkBlocked(
-  db: Executor,
+  db: Queryable,
   { queue, keys }: { queue: string; keys: readonly string[] },
 ): Promise<boolean> {
   if (keys.length === 0) return true;

@@ -1,4 +1,4 @@
-import type { Executor } from "../database.ts";
+import type { Queryable } from "../database.ts";
 import { statement } from "./statement.ts";
 
 /**
@@ -15,6 +15,9 @@ export const probeJobs = statement<{ queue: string; types: readonly string[] }, 
 );
 
 /** Whether a queue has ready jobs of these types, locked ones too. */
-export async function isAnyReady(db: Executor, request: { queue: string; types: readonly string[] }): Promise<boolean> {
+export async function isAnyReady(
+  db: Queryable,
+  request: { queue: string; types: readonly string[] },
+): Promise<boolean> {
   return (await probeJobs(db, request))[0]!.isAnyReady;
 }

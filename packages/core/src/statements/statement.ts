@@ -1,11 +1,11 @@
-import type { Executor } from "../database.ts";
+import type { Queryable } from "../database.ts";
 import { withoutRowText } from "../redact.ts";
 
 /** A row as drivers hand it over: names in snake_case, bigints perhaps still text. */
 export type RawRow = Record<string, unknown>;
 
 export interface Statement<Request, Row> {
-  (db: Executor, request: Request): Promise<Row[]>;
+  (db: Queryable, request: Request): Promise<Row[]>;
   /** For EXPLAIN, and for the test that prepares every statement against the migrated database. */
   readonly statementName: string;
   readonly text: string;
@@ -18,7 +18,7 @@ export function statement<Request extends object, Row>(
   text: string,
   decode: (row: RawRow) => Row,
 ): Statement<Request, Row> {
-  const run = async (db: Executor, request: Request): Promise<Row[]> => {
+  const run = async (db: Queryable, request: Request): Promise<Row[]> => {
     const values = parameters.map((parameter) => request[parameter]);
     let rows: RawRow[];
     try {

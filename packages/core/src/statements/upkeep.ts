@@ -1,4 +1,4 @@
-import type { Executor } from "../database.ts";
+import type { Queryable } from "../database.ts";
 import { statement } from "./statement.ts";
 
 /** Makes the history's partitions of today and the days after it that are missing; answers how many. */
@@ -43,7 +43,7 @@ export const foldStats = statement<{ limit: number }, { folded: number }>(
  * Clears the tables that jobs pass through of the rows that they left behind, but for those that another vacuum is at. PostgreSQL leaves
  * out what the role may not vacuum, without an error. No statement with a name: VACUUM cannot be prepared by PREPARE.
  */
-export async function vacuumPassedTables(db: Executor): Promise<void> {
+export async function vacuumPassedTables(db: Queryable): Promise<void> {
   const text = "vacuum (skip_locked, parallel 0) hark.jobs, hark.running_jobs, hark.unique_keys";
   await db.query({ text, values: [] });
 }

@@ -1,5 +1,5 @@
 import { type Database, type Logger, statements } from "@hark/core";
-import { inHalves } from "../runtime/in-halves.ts";
+import { bisect } from "../runtime/bisect.ts";
 import { RefusedRows } from "../runtime/refused-rows.ts";
 
 /**
@@ -44,7 +44,7 @@ export class ForgottenClaims {
     );
     let released = 0;
     await this.#db.onOneConnection((on) =>
-      inHalves(again, {
+      bisect(again, {
         move: async (jobs) => {
           released += (await statements.retryJobs(on, statements.retriedOf(jobs))).length;
         },

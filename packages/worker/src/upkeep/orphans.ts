@@ -1,5 +1,13 @@
-import { type Database, errorText, type Executor, isRejection, type Logger, mayBeOneRow, statements } from "@hark/core";
-import { inHalves } from "../runtime/in-halves.ts";
+import {
+  type Database,
+  errorText,
+  type Queryable,
+  isRejection,
+  type Logger,
+  mayBeOneRow,
+  statements,
+} from "@hark/core";
+import { bisect } from "../runtime/bisect.ts";
 import { RefusedRows } from "../runtime/refused-rows.ts";
 
 /** Jobs taken back in one statement. */
@@ -46,7 +54,7 @@ export class Orphans {
   #takeInHalves(except: readonly bigint[], signal: AbortSignal | undefined): Promise<number> {
     return this.#db.onOneConnection(async (on) => {
       let taken = 0;
-      await inHalves(await statements.listOrphans(on, { limit: batchSize, except }), {
+      await bisect(await statements.listOrphans(on, { limit: batchSize, except }), {
         move: async (claims) => {
           const ids = claims.map(({ id }) => id);
           taken += (await statements.rescueJobsById(on, { limit: ids.length, ids }))[0]!.rescued;
@@ -62,7 +70,7 @@ export class Orphans {
   }
 
   /** Fenced by the dead owner's token: whoever took the job meanwhile keeps it. Answers false if it is refused as a dead letter too. */
-  async #bury(on: Executor, claim: statements.Claim, rejection: unknown): Promise<boolean> {
+  async #bury(on: Queryable, claim: statements.Claim, rejection: unknown): Promise<boolean> {
     const error = `its worker died while it ran, and it could not be made ready again: ${errorText(rejection)}`;
     const dead = { ...claim, ending: "crashed", reason: "unrecoverable", error } as const;
     try {

@@ -1,7 +1,7 @@
 import { type Database, silentLogger } from "@hark/core";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import type { Executor } from "../executor.ts";
-import type { LeaseKeeper } from "../lease-keeper.ts";
+import type { Executor } from "../run/executor.ts";
+import type { LeaseKeeper } from "../lease/lease-keeper.ts";
 import { Rescuer } from "./rescuer.ts";
 
 beforeEach(() => void vi.useFakeTimers());

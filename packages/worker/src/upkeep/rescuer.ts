@@ -1,6 +1,6 @@
 import { type Database, type Logger, statements } from "@hark/core";
-import type { Executor } from "../executor.ts";
-import type { LeaseKeeper } from "../lease-keeper.ts";
+import type { Executor } from "../run/executor.ts";
+import type { LeaseKeeper } from "../lease/lease-keeper.ts";
 import { Loop, type Next } from "../runtime/loop.ts";
 import type { Part } from "../runtime/part.ts";
 import { ForgottenClaims } from "./forgotten-claims.ts";

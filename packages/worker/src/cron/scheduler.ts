@@ -1,0 +1,159 @@
+import {
+  channels,
+  type Queryable,
+  jitter,
+  type Logger,
+  type Notifications,
+  type PayloadCipher,
+  statements,
+} from "@hark/core";
+import { Loop, type Next } from "../runtime/loop.ts";
+import type { Part } from "../runtime/part.ts";
+import type { Schedule } from "./schedule.ts";
+import { dueTicks } from "./missed-ticks.ts";
+import { News } from "../wake/news.ts";
+import { type ScheduleRule, type Ticks, ticksOf } from "./rule.ts";
+
+/** Longest sleep, in ms: what a lost notification of a changed declaration costs at most, or a clock that was set. */
+const longestRestMs = 60_000;
+
+/** A schedule that is late by more than this is a reason for ill health, in ms: the loop's rests after failures are shorter. */
+const lateMs = 10_000;
+
+/** Rest of who found all fired by others, in ms, before it looks when the next are due. */
+const lostRestMs = 5;
+
+export interface SchedulerParts {
+  readonly db: Queryable;
+  readonly notifications: Notifications;
+  readonly schedules: readonly Schedule[];
+  readonly cipher?: PayloadCipher | undefined;
+  readonly logger: Logger;
+}
+
+/**
+ * Declares a worker's schedules, and fires them: each tick enqueues a job. Sleeps until the earliest is due, and is woken when a
+ * declaration changes. Fires by the rules as the database has them, so that the newest declaration holds for all. Any number of
+ * schedulers may have the same schedules, with clocks as wrong as may be: the database's decides, and one firing of a tick wins
+ * (FM-33). Schedules that nobody declares any more rest.
+ */
+export class Scheduler implements Part {
+  readonly #parts: SchedulerParts;
+  readonly #names: readonly string[];
+  readonly #loop: Loop;
+  readonly #news = new News();
+  readonly #ticks = new Map<string, Ticks>();
+  #isDeclared = false;
+  /** The earliest tick that was not fired yet as far as is known, in ms of the process clock. */
+  #dueAt: { name: string; at: number } | undefined;
+  #stopListening: (() => void) | undefined;
+
+  constructor(parts: SchedulerParts) {
+    this.#parts = parts;
+    this.#names = parts.schedules.map(({ name }) => name);
+    const { logger } = parts;
+    this.#loop = new Loop({ name: "schedules", restMs: longestRestMs, logger, step: (signal) => this.#step(signal) });
+  }
+
+  /** How late the earliest tick is, in ms; 0 while none is. */
+  get lagMs(): number {
+    return this.#dueAt ? Math.max(0, performance.now() - this.#dueAt.at) : 0;
+  }
+
+  /** What keeps schedules from being fired, in words; undefined if nothing does. */
+  get trouble(): string | undefined {
+    const { failures } = this.#loop;
+    if (!this.#isDeclared) return failures > 0 ? `declaring schedules failed ${failures} times in a row` : undefined;
+    if (this.lagMs <= lateMs) return undefined;
+    return `schedule ${this.#dueAt!.name} is ${Math.round(this.lagMs / 1_000)} s late`;
+  }
+
+  start(): void {
+    const { logger, notifications } = this.#parts;
+    logger.info({ schedules: this.#names, zoneData: process.versions.tz }, "schedules follow this zone data");
+    this.#stopListening = notifications.on(channels.scheduleChanged, (name) => {
+      if (name !== undefined && !this.#names.includes(name)) return;
+      this.#news.heard(name, this.#loop);
+    });
+    this.#loop.start();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopListening?.();
+    await this.#loop.stop();
+  }
+
+  async #step(signal: AbortSignal): Promise<Next> {
+    if (this.#news.isAny) await this.#news.pause(signal);
+    const { db } = this.#parts;
+    if (!this.#isDeclared) await this.#declare();
+
+    const waiting = await statements.waitingSchedules(db, { names: this.#names });
+    const readAt = performance.now();
+    const [earliest] = waiting;
+    this.#dueAt = earliest && { name: earliest.name, at: readAt + (earliest.nextAtMs - earliest.nowMs) };
+    const due = waiting.filter(({ nextAtMs, nowMs }) => nextAtMs <= nowMs);
+    if (due.length > 0) return (await this.#fireAll(due)) ? "again" : { restMs: lostRestMs };
+    if (!earliest) return "rest";
+    const untilDueMs = Math.max(Math.ceil(earliest.nextAtMs - earliest.nowMs), 1);
+    return { restMs: Math.min(untilDueMs, jitter(longestRestMs)) };
+  }
+
+  async #declare(): Promise<void> {
+    const { db, schedules, cipher, logger } = this.#parts;
+    const { nowMs } = (await statements.databaseTime(db, {}))[0]!;
+    const declarations = schedules.map(({ name, rule, missed, job }) => ({
+      name,
+      cron: rule.cron,
+      zone: rule.cron === undefined ? undefined : rule.zone,
+      everyMs: rule.everyMs,
+      missed,
+      ...job,
+      payloadJson: cipher ? cipher.seal(job.payloadJson, job) : job.payloadJson,
+      nextAtMs: this.#ticksOf(rule).next(nowMs),
+    }));
+    const request = { schedules: statements.schedulesJson(declarations) };
+    const changed = await statements.declareSchedules(db, request);
+    this.#isDeclared = true;
+    if (changed.length > 0) logger.info({ schedules: changed.map(({ name }) => name) }, "schedules declared");
+  }
+
+  /** Answers whether any of them was ours to fire. Throws after the last: one that cannot be fired holds no other up. */
+  async #fireAll(due: readonly statements.WaitingSchedule[]): Promise<boolean> {
+    let isAnyOurs = false;
+    const failures: unknown[] = [];
+    for (const schedule of due) {
+      await this.#fire(schedule).then(
+        (isOurs) => (isAnyOurs ||= isOurs),
+        (error: unknown) => failures.push(error),
+      );
+    }
+    if (failures.length > 0) throw failures[0];
+    return isAnyOurs;
+  }
+
+  async #fire(schedule: statements.WaitingSchedule): Promise<boolean> {
+    const { db, logger } = this.#parts;
+    const { name, revision, missed, nextAtMs: dueAtMs, nowMs } = schedule;
+    const { tickMs, nextAtMs } = dueTicks(this.#ticksOf(ruleOf(schedule)), missed, { dueAtMs, nowMs });
+    const [answer] = await statements.fireSchedule(db, { name, revision, dueAtMs, tickMs, nextAtMs });
+    if (answer?.enqueued === undefined) return false; // another scheduler was quicker
+    const lagMs = Math.round(nowMs - dueAtMs);
+    const facts = { schedule: name, missed, ticks: tickMs.length, jobs: answer.enqueued, lagMs };
+    if (lagMs > lateMs) logger.warn(facts, "schedule fired late");
+    else logger.debug(facts, "schedule fired");
+    return true;
+  }
+
+  /** Reading a pattern takes longer than asking it. */
+  #ticksOf(rule: ScheduleRule): Ticks {
+    const key = JSON.stringify(rule);
+    const ticks = this.#ticks.get(key) ?? ticksOf(rule);
+    this.#ticks.set(key, ticks);
+    return ticks;
+  }
+}
+
+function ruleOf({ cron, zone, everyMs }: statements.WaitingSchedule): ScheduleRule {
+  return everyMs === undefined ? { cron: cron!, zone: zone! } : { everyMs };
+}

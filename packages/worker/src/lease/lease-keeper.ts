@@ -1,0 +1,171 @@
+import { hostname } from "node:os";
+import { type Database, DatabaseUnreachableError, type Logger, orLate, statements } from "@hark/core";
+import { SharedDeadline } from "./shared-deadline.ts";
+import type { LeaseNews } from "./lease-renewal.ts";
+import { type LeaseThread, type Ports, realPorts } from "../ports.ts";
+import type { Part } from "../runtime/part.ts";
+
+export interface LeaseKeeperOptions {
+  connectionString: string;
+  db: Database;
+  name: string;
+  /** Concurrency by queue, for people who look at hark.workers. */
+  queues: Record<string, number>;
+  leaseMs: number;
+  logger: Logger;
+  /** The identity is gone: its jobs belong to others. */
+  onLost?: () => void;
+  /** A new identity is registered: claiming may go on. */
+  onRegistered?: () => void;
+  startThread?: Ports["startLeaseThread"];
+}
+
+/** How long start() waits for the first registration, in ms. */
+const startDeadlineMs = 15_000;
+
+/**
+ * Keeps the process's lease, and with it its right to all its jobs. The lease is renewed from a thread of its own on a
+ * connection of its own, so that neither a busy event loop nor an empty pool loses it (FM-18, FM-19).
+ */
+export class LeaseKeeper implements Part {
+  readonly #options: LeaseKeeperOptions;
+  readonly #ticks = new Int32Array(new SharedArrayBuffer(8));
+  #thread: LeaseThread | undefined;
+  #ticker: NodeJS.Timeout | undefined;
+  #identity: string | undefined;
+  /** Of the thread that runs now, and which of its registrations is ours. */
+  #hold = new SharedDeadline();
+  #registration = 0;
+  /** Until then the lease holds for sure, by performance.now(): no look at the shared memory for each job. */
+  #heldUntilMs = 0;
+  #peers: Readonly<Record<string, readonly string[]>> = {};
+  #registered = Promise.withResolvers<void>();
+  #isStopping = false;
+  #lastFailure = "";
+
+  constructor(options: LeaseKeeperOptions) {
+    this.#options = options;
+  }
+
+  /** Under which jobs are claimed; undefined while there is no lease. */
+  get identity(): string | undefined {
+    return this.#identity;
+  }
+
+  /**
+   * Whether the lease holds now, at `nowMs` of performance.now(): the last word on whether a job may start. It knows before the news of
+   * a loss are heard, as in a process that stood still.
+   */
+  isHeld(nowMs: number): boolean {
+    if (nowMs < this.#heldUntilMs) return true;
+    const leftMs = this.#identity === undefined ? 0 : this.#hold.leftMs(this.#registration);
+    this.#heldUntilMs = nowMs + leftMs;
+    return leftMs > 0;
+  }
+
+  /**
+   * Identities of the live processes with a worker on the queue, as of the last renewal: it may list some that are gone, and miss
+   * new ones, this one too. Empty until the first renewal.
+   */
+  peersOn(queue: string): readonly string[] {
+    return this.#peers[queue] ?? [];
+  }
+
+  /** Resolves once the lease holds; throws DatabaseUnreachableError if it does not within 15 s. */
+  async start(): Promise<void> {
+    this.#ticker = setInterval(() => Atomics.add(this.#ticks, 0, 1), 500);
+    this.#ticker.unref();
+    this.#startThread();
+    if ((await orLate(this.#registered.promise, startDeadlineMs)) === "late") {
+      await this.stop();
+      throw new DatabaseUnreachableError("the worker's lease connection", this.#lastFailure);
+    }
+  }
+
+  /** From now on the process is killed if its event loop hangs for a minute, so that a supervisor starts a fresh one. */
+  endProcessWhenHung(): void {
+    Atomics.store(this.#ticks, 1, 1);
+  }
+
+  /** Ends the lease: call it when no job is held any more. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    clearInterval(this.#ticker);
+    await this.#endThread();
+    const identity = this.#identity;
+    this.#identity = undefined;
+    if (identity === undefined) return;
+    await statements.leaveWorkers(this.#options.db, { id: identity }).catch((error: unknown) => {
+      this.#options.logger.debug({ error }, "could not end the registration: it will expire");
+    });
+  }
+
+  async #endThread(): Promise<void> {
+    const thread = this.#thread;
+    if (!thread) return;
+    const exited = new Promise<void>((resolve) => void thread.once("exit", () => resolve()));
+    thread.postMessage("stop");
+    if ((await orLate(exited, 1_000)) === "late") await thread.terminate();
+    this.#thread = undefined;
+  }
+
+  #startThread(): void {
+    const { connectionString, name, queues, leaseMs, startThread = realPorts.startLeaseThread } = this.#options;
+    this.#hold = new SharedDeadline();
+    const thread = startThread({
+      connectionString,
+      name,
+      hostname: hostname(),
+      queues: JSON.stringify(queues),
+      leaseMs,
+      ticks: this.#ticks,
+      held: this.#hold.memory,
+    });
+    thread.on("message", (news: LeaseNews) => this.#hear(news));
+    thread.on("error", (error) => this.#options.logger.error({ error }, "the lease thread failed, starting another"));
+    thread.on("exit", () => {
+      if (this.#isStopping) return;
+      this.#lose();
+      this.#startThread();
+    });
+    this.#thread = thread;
+  }
+
+  #hear(news: LeaseNews): void {
+    switch (news.kind) {
+      case "registered":
+        this.#identity = news.identity;
+        this.#registration = news.registration;
+        this.#heldUntilMs = 0;
+        this.#registered.resolve();
+        this.#options.onRegistered?.();
+        return;
+      case "lost":
+        this.#lose();
+        return;
+      case "peers":
+        this.#peers = news.peers;
+        return;
+      case "failed":
+        this.#lastFailure = news.message;
+        this.#options.logger.warn(
+          { error: news.message },
+          "the lease could not be renewed, trying again on a fresh connection",
+        );
+        return;
+      default:
+        news satisfies never;
+    }
+  }
+
+  #lose(): void {
+    if (this.#identity === undefined) return;
+    this.#identity = undefined;
+    this.#heldUntilMs = 0;
+    this.#options.logger.error(
+      {},
+      "lease lost: running jobs are aborted, and the process goes on under a new identity",
+    );
+    this.#options.onLost?.();
+  }
+}

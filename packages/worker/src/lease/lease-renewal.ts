@@ -1,0 +1,105 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as wait } from "node:timers/promises";
+import type { Queryable } from "@hark/core";
+// Not all of core: a thread that comes up in a tenth of the time is a lease that is renewed again so much sooner.
+import { jitter, orLate } from "@hark/core/clock";
+import { registerWorker, renewLease } from "@hark/core/statements";
+
+export type LeaseNews =
+  /** `registration` counts them from 1. */
+  | { readonly kind: "registered"; readonly identity: string; readonly registration: number }
+  | { readonly kind: "lost" }
+  /** Who else lives, by queue; told when it differs from what was told before. */
+  | { readonly kind: "peers"; readonly peers: Readonly<Record<string, readonly string[]>> }
+  | { readonly kind: "failed"; readonly message: string };
+
+export interface LeaseRenewalParts {
+  readonly name: string;
+  readonly hostname: string;
+  /** Concurrency by queue, as JSON. */
+  readonly queues: string;
+  readonly leaseMs: number;
+  readonly tell: (news: LeaseNews) => void;
+  /** Told before any news: the lease of a registration holds for so long from now, in ms; 0 once it is lost. */
+  readonly hold: (registration: number, forMs: number) => void;
+  /** Answers the lease's own connection, a fresh one after {@link LeaseRenewalParts.discard}. Every answer on it has a deadline. */
+  readonly connect: () => Promise<Queryable>;
+  /** Throws the connection away: what it was asked last has failed. */
+  readonly discard: () => void;
+  /** The main thread has not ticked for so long that it is taken to hang. */
+  readonly isMainHung: () => boolean;
+}
+
+/** Registers the process and renews its lease, and registers anew whenever that is lost. Runs in the lease thread, for ever. */
+export async function renewForEver(parts: LeaseRenewalParts): Promise<never> {
+  const { name, hostname, queues, leaseMs, tell, hold, connect, discard, isMainHung } = parts;
+  /** Renewals come every third of the lease, so that one may fail and be tried again. */
+  const intervalMs = leaseMs / 3;
+  /** Stop trusting the lease this much before it ends, by the monotonic clock counted from before the request (FM-23). */
+  const marginMs = Math.min(1_000, leaseMs / 10);
+  let toldPeers = "";
+
+  for (let registration = 1; ; registration += 1) {
+    const { identity, heldUntil } = await register();
+    hold(registration, heldUntil - performance.now());
+    tell({ kind: "registered", identity, registration });
+    await keep(identity, heldUntil, registration);
+    hold(registration, 0);
+    tell({ kind: "lost" }); // a dead identity never comes back: register under a new one
+  }
+
+  async function register(): Promise<{ identity: string; heldUntil: number }> {
+    for (;;) {
+      const identity = randomUUID();
+      const askedAt = performance.now();
+      try {
+        await registerWorker(await connect(), { id: identity, name, hostname, pid: process.pid, queues, leaseMs });
+        return { identity, heldUntil: askedAt + leaseMs - marginMs };
+      } catch (error) {
+        await startOver(error);
+      }
+    }
+  }
+
+  /** Renews until the lease is refused, or no answer came while it held. */
+  async function keep(identity: string, firstHeldUntil: number, registration: number): Promise<void> {
+    let heldUntil = firstHeldUntil;
+    let pauseMs = intervalMs;
+    for (;;) {
+      await wait(Math.max(Math.min(jitter(pauseMs), heldUntil - performance.now()), 0));
+      if (isMainHung()) {
+        // The main thread cannot run its jobs: let others have them.
+        if (performance.now() >= heldUntil) return;
+        continue;
+      }
+      const askedAt = performance.now();
+      if (askedAt >= heldUntil) return;
+      try {
+        const answer = await orLate(renew(identity), heldUntil - askedAt);
+        if (answer === "late") return discard(); // waited for any longer, it might come when others have our jobs
+        const [renewed] = answer;
+        if (!renewed) return;
+        heldUntil = askedAt + leaseMs - marginMs;
+        hold(registration, heldUntil - performance.now());
+        pauseMs = intervalMs;
+        const peers = JSON.stringify(renewed.peers);
+        if (peers !== toldPeers) tell({ kind: "peers", peers: renewed.peers });
+        toldPeers = peers;
+      } catch (error) {
+        pauseMs = 0; // at once, on a fresh socket, while the lease lives (FM-19)
+        await startOver(error, heldUntil);
+      }
+    }
+  }
+
+  async function renew(identity: string): ReturnType<typeof renewLease> {
+    return renewLease(await connect(), { id: identity, leaseMs });
+  }
+
+  /** Rests before the next try, and no longer than until `at`. */
+  async function startOver(error: unknown, at = Number.POSITIVE_INFINITY): Promise<void> {
+    discard();
+    tell({ kind: "failed", message: error instanceof Error ? error.message || error.name : String(error) });
+    await wait(Math.max(Math.min(jitter(150, 0.6), at - performance.now()), 0));
+  }
+}

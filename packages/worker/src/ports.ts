@@ -1,0 +1,36 @@
+import { Worker as Thread } from "node:worker_threads";
+import { checkSchema, type Database, type DatabaseOptions, openDatabase } from "@hark/core";
+import type { LeaseNews } from "./lease/lease-renewal.ts";
+import type { LeaseThreadData } from "./lease/lease-thread.ts";
+import { ListenSession, type SessionOptions } from "./wake/listen-session.ts";
+
+/** The lease thread, seen from the main one. */
+export interface LeaseThread {
+  on(event: "message", heard: (news: LeaseNews) => void): unknown;
+  on(event: "error", failed: (error: unknown) => void): unknown;
+  on(event: "exit", exited: () => void): unknown;
+  once(event: "exit", exited: () => void): unknown;
+  postMessage(word: "stop"): void;
+  terminate(): Promise<unknown>;
+}
+
+/** All that a worker reaches beyond its own thread; test/proof/simulation puts a world of its own in its place. */
+export interface Ports {
+  /** Throws SchemaVersionError or DatabaseUnreachableError. */
+  readonly checkSchema: (connectionString: string) => Promise<void>;
+  readonly openDatabase: (options: DatabaseOptions) => Database;
+  readonly newListenSession: (
+    options: SessionOptions,
+  ) => Pick<ListenSession, "open" | "ping" | "probe" | "beat" | "close" | "mayBeLeft">;
+  readonly startLeaseThread: (data: LeaseThreadData) => LeaseThread;
+}
+
+export const realPorts: Ports = {
+  checkSchema,
+  openDatabase,
+  newListenSession: (options) => new ListenSession(options),
+  startLeaseThread(data) {
+    const file = new URL(import.meta.url.endsWith(".ts") ? "./lease-thread.ts" : "./lease-thread.js", import.meta.url);
+    return new Thread(file, { workerData: data, name: "hark lease" });
+  },
+};

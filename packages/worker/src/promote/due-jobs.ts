@@ -1,0 +1,46 @@
+import { type Database, type Logger, mayBeOneRow, statements } from "@hark/core";
+import { bisect } from "../runtime/bisect.ts";
+import { RefusedRows } from "../runtime/refused-rows.ts";
+
+type Look = Pick<statements.PromotionRequest, "limit" | "afterMs">;
+
+/**
+ * Makes due jobs ready, all in one statement while the database takes them. If it refuses them for one of them, that one is found,
+ * and stays scheduled for a while; the others are not held up (FM-16).
+ */
+export class DueJobs {
+  readonly #db: Database;
+  readonly #refused: RefusedRows;
+
+  constructor({ db, logger }: { db: Database; logger: Logger }) {
+    this.#db = db;
+    this.#refused = new RefusedRows(logger);
+  }
+
+  /** Promotes up to `limit` of what is due from a moment on, and answers what is left as promoteJobs() does. */
+  async promote(request: Look, signal?: AbortSignal): Promise<statements.Promotion> {
+    const promote = async () =>
+      (await statements.promoteJobs(this.#db, { ...request, except: this.#refused.ids() }))[0]!;
+    try {
+      return await promote();
+    } catch (error) {
+      if (!mayBeOneRow(error)) throw error;
+    }
+    await this.#promoteInHalves(request, signal);
+    return promote();
+  }
+
+  #promoteInHalves(request: Look, signal: AbortSignal | undefined): Promise<void> {
+    return this.#db.onOneConnection(async (on) =>
+      bisect(await statements.listDue(on, { ...request, except: this.#refused.ids() }), {
+        move: async (jobs) => {
+          const ids = jobs.map(({ id }) => id);
+          await statements.promoteJobs(on, { ...request, ids });
+        },
+        alone: ({ id }, error) =>
+          this.#refused.leaveAlone(id, error, "a due job cannot be made ready: it stays scheduled"),
+        signal,
+      }),
+    );
+  }
+}

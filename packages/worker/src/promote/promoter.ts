@@ -1,0 +1,104 @@
+import {
+  channels,
+  type Database,
+  jitter,
+  type Logger,
+  longestPromoteMs,
+  type Notifications,
+  type statements,
+} from "@hark/core";
+import { Loop, type Next } from "../runtime/loop.ts";
+import type { Part } from "../runtime/part.ts";
+import { DueJobs } from "./due-jobs.ts";
+import { News } from "../wake/news.ts";
+
+/** Due jobs promoted in one statement. */
+const batchSize = 1_000;
+
+/** Least rest when something is due but locked, in ms: another promoter has it in hand. */
+const leastRestMs = 5;
+
+/**
+ * A look at all scheduled jobs that took this long, in ms, had many rows to promote, or to step over many that an old snapshot
+ * keeps. The next looks then start where it ended.
+ */
+const slowLookMs = 5;
+
+/** Share of the time that goes into looking at all of them meanwhile, for jobs that committed after their time. */
+const wholeLookShare = 0.1;
+
+/**
+ * Makes due jobs ready, by updating their run_at. Sleeps until the earliest is due, a few seconds at most, and is woken when an
+ * earlier one is scheduled that would be late by that. Every worker has one; they skip each other's rows, so any number is right
+ * and none is needed to lead.
+ */
+export class Promoter implements Part {
+  readonly #due: DueJobs;
+  readonly #notifications: Notifications;
+  readonly #loop: Loop;
+  readonly #pollMs: number;
+  /** When the sleep ends, in epoch ms by the database's clock; what is due later than that needs no waking. */
+  #armedForMs = Number.POSITIVE_INFINITY;
+  /** The last look left no job that was due before this moment, in epoch ms by the database's clock. */
+  #markMs = Number.NEGATIVE_INFINITY;
+  /** When all scheduled jobs are looked at again though there is a mark, in ms of the process clock. */
+  #wholeLookAt = 0;
+  readonly #news = new News();
+  #stopListening: (() => void) | undefined;
+
+  constructor(parts: { db: Database; notifications: Notifications; pollMs: number; logger: Logger }) {
+    this.#due = new DueJobs(parts);
+    this.#notifications = parts.notifications;
+    const restMs = (this.#pollMs = Math.min(parts.pollMs, longestPromoteMs)); // what is due later is not announced
+    this.#loop = new Loop({ name: "promote", restMs, logger: parts.logger, step: (signal) => this.#step(signal) });
+  }
+
+  start(): void {
+    this.#stopListening = this.#notifications.on(channels.jobScheduled, (dueAtMs) => {
+      // Forged or garbled payloads are no number, and wake it once too often at worst.
+      if (dueAtMs === undefined || !(Number(dueAtMs) >= this.#markMs)) this.#wholeLookAt = 0; // committed late, or missed
+      if (dueAtMs !== undefined && Number(dueAtMs) >= this.#armedForMs) return;
+      this.#news.heard(dueAtMs, this.#loop);
+    });
+    this.#loop.start();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopListening?.();
+    await this.#loop.stop();
+  }
+
+  async #step(signal: AbortSignal): Promise<Next> {
+    if (this.#news.isAny) await this.#news.pause(signal);
+    this.#armedForMs = Number.POSITIVE_INFINITY; // until the answer is known, every notification counts
+    const isWhole = performance.now() >= this.#wholeLookAt;
+    const { promoted, nextDueInMs, nextDueAtMs } = await this.#look(isWhole, signal);
+    if (promoted === batchSize) return "again";
+
+    let restMs = jitter(this.#pollMs);
+    if (nextDueInMs !== undefined && nextDueAtMs !== undefined) {
+      this.#armedForMs = nextDueAtMs;
+      const untilDueMs = nextDueInMs <= 0 && promoted === 0 ? leastRestMs : Math.max(Math.ceil(nextDueInMs), 1);
+      restMs = Math.min(restMs, untilDueMs);
+    }
+    // What the mark hides must not wait for the interval.
+    return { restMs: isWhole ? restMs : Math.min(restMs, Math.max(this.#wholeLookAt - performance.now(), 1)) };
+  }
+
+  /** Promotes one batch: of all that is due, or of what is due from the mark on. */
+  async #look(isWhole: boolean, signal: AbortSignal): Promise<statements.Promotion> {
+    const askedAt = performance.now();
+    if (isWhole) this.#wholeLookAt = Number.POSITIVE_INFINITY; // a notification during the look may ask for another
+    let isSlow = true;
+    try {
+      const afterMs = isWhole ? Number.NEGATIVE_INFINITY : this.#markMs;
+      const promotion = await this.#due.promote({ limit: batchSize, afterMs }, signal);
+      isSlow = performance.now() - askedAt >= slowLookMs;
+      this.#markMs = Math.min(promotion.lookedAtMs, promotion.nextDueAtMs ?? Number.POSITIVE_INFINITY);
+      return promotion;
+    } finally {
+      if (isWhole && this.#wholeLookAt > 0)
+        this.#wholeLookAt = isSlow ? askedAt + (performance.now() - askedAt) / wholeLookShare : 0;
+    }
+  }
+}

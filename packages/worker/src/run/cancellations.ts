@@ -1,0 +1,75 @@
+import { channels, type Database, FalseAlarms, type Logger, type Notifications, statements } from "@hark/core";
+import type { Executor } from "./executor.ts";
+import { Loop, type Next } from "../runtime/loop.ts";
+import type { Part } from "../runtime/part.ts";
+
+/** Claims looked up in one statement. */
+const batchSize = 500;
+
+/** Without a word of any job there is nothing to look up, in ms. */
+const restMs = 60_000;
+
+/**
+ * Aborts running jobs that were cancelled. A notification names the job, and anyone may send one (FM-45): only a claim that the
+ * table no longer has is aborted. One that was lost is made up for by the rescuer, which sees once a lease what this process holds.
+ */
+export class Cancellations implements Part {
+  readonly #db: Database;
+  readonly #notifications: Notifications;
+  readonly #executor: Executor;
+  readonly #loop: Loop;
+  readonly #alarms = new FalseAlarms();
+  /** Running jobs that are said to be cancelled: never more than run. */
+  readonly #named = new Set<bigint>();
+  #stopListening: (() => void) | undefined;
+
+  constructor(parts: { db: Database; notifications: Notifications; executor: Executor; logger: Logger }) {
+    this.#db = parts.db;
+    this.#notifications = parts.notifications;
+    this.#executor = parts.executor;
+    this.#loop = new Loop({
+      name: "cancellations",
+      restMs,
+      logger: parts.logger,
+      step: (signal) => this.#step(signal),
+    });
+  }
+
+  start(): void {
+    this.#stopListening = this.#notifications.on(channels.jobCancelled, (payload) => {
+      if (payload === undefined || !/^\d{1,19}$/.test(payload)) return;
+      this.suspect(BigInt(payload));
+    });
+    this.#loop.start();
+  }
+
+  /** A job that runs here may have been cancelled: looks, and aborts it if so. */
+  suspect(id: bigint): void {
+    if (this.#executor.claimsOf(id).length === 0) return;
+    this.#named.add(id);
+    this.#loop.wakeUp.ring();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopListening?.();
+    await this.#loop.stop();
+  }
+
+  async #step(signal: AbortSignal): Promise<Next> {
+    const ids = [...this.#named].slice(0, batchSize);
+    const claims = ids.flatMap((id) => this.#executor.claimsOf(id));
+    if (claims.length > 0) {
+      await this.#alarms.pause(signal);
+      const held = await statements.heldClaims(this.#db, {
+        ids: claims.map(({ id }) => id),
+        tokens: claims.map(({ token }) => token),
+      });
+      const isHeld = new Set(held.map(({ id, token }) => `${id} ${token}`));
+      const gone = claims.filter(({ id, token }) => !isHeld.has(`${id} ${token}`));
+      for (const claim of gone) this.#executor.abortClaim(claim);
+      if (gone.length === 0) this.#alarms.count();
+    }
+    for (const id of ids) this.#named.delete(id); // not before the answer: a step that fails is repeated
+    return this.#named.size > 0 ? "again" : "rest";
+  }
+}

@@ -1,0 +1,244 @@
+import { silentLogger } from "@hark/core";
+import { expect, onTestFinished, test, vi } from "vitest";
+import type { NotifyGate, Writers } from "./notify-gate.ts";
+import { IdlePolicy } from "./idle-policy.ts";
+
+/** A gate without a database: `writers` stay open, for as long as they stand here. */
+class StubGate {
+  writers: Writers = [];
+  isMarked = false;
+  arms = 0;
+  arm = async () => ((this.isMarked = true), (this.arms += 1), this.writers);
+  stillOpen = async (writers: Writers) => writers.filter((writer) => this.writers.includes(writer));
+  isArmed = () => this.isMarked;
+  armedForMs = () => 0;
+  disarm = () => void (this.isMarked = false);
+}
+
+const never = new Promise<void>(() => {});
+const until = { rung: never, signal: new AbortController().signal };
+const nothing = async () => false;
+
+function sleeperAt(gate: StubGate, isAnyReady: () => Promise<boolean> = nothing): IdlePolicy {
+  return new IdlePolicy({
+    queue: "q",
+    gate: gate as unknown as NotifyGate,
+    isListening: () => true,
+    isAnyReady,
+    pollMs: 5_000,
+    logger: silentLogger,
+  });
+}
+
+/** From here on in this test the sleeper's clock goes on only as it is told, whatever the machine is at. */
+function takeOverTheClock(): void {
+  vi.useFakeTimers({ toFake: ["performance"] });
+  onTestFinished(() => void vi.useRealTimers());
+}
+
+test("a question that fails after a new mark is no reason to believe that all writers have ended", async () => {
+  const gate = new StubGate();
+  let ask: () => Promise<boolean> = nothing;
+  const sleeper = sleeperAt(gate, () => ask());
+  await sleeper.rest(0, until);
+  expect(sleeper.isAsleep).toBe(true);
+
+  gate.isMarked = false; // its session is lost, and the sleeper rung
+  sleeper.wake();
+  gate.writers = ["3/14"];
+  ask = () => Promise.reject(new Error("no answer"));
+  await expect(sleeper.rest(0, until)).rejects.toThrow("no answer");
+
+  ask = nothing;
+  const ended = sleeper.rest(0, until);
+  expect(await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 50, "still looking"))])).toBe(
+    "still looking",
+  );
+  expect(sleeper.isAsleep).toBe(false);
+  gate.writers = [];
+  expect(await ended).toBe("rest");
+  expect(sleeper.isAsleep).toBe(true);
+});
+
+test("while jobs come fast it looks every ms, and no ring is to end such a rest", async () => {
+  takeOverTheClock();
+  const sleeper = sleeperAt(new StubGate());
+  let next: unknown;
+  for (let look = 0; look < 20; look += 1) {
+    await vi.advanceTimersByTimeAsync(1);
+    next = await sleeper.rest(2, until);
+  }
+  expect(next).toEqual({ restMs: 1, isDeaf: true });
+});
+
+test("while something is ready that no claim gets it rests, longer each time, and never sleeps", async () => {
+  let isReady = true;
+  const sleeper = sleeperAt(new StubGate(), async () => isReady);
+  const rests: number[] = [];
+  for (let look = 0; look < 12; look += 1) {
+    const next = await sleeper.rest(0, until); // after a claim that got nothing
+    rests.push((next as { restMs: number }).restMs);
+    expect(sleeper.isAsleep).toBe(false);
+    expect(await sleeper.sleepOn(until)).toBeUndefined(); // it is still ready: claim
+  }
+  expect(rests[0]).toBeLessThanOrEqual(6);
+  expect(rests.slice(0, 4).reduce((sum, rest) => sum + rest)).toBeGreaterThan(25); // four looks take that long at least
+  for (const rest of rests.slice(7)) expect(rest).toBeGreaterThan(100);
+  for (const rest of rests) expect(rest).toBeLessThanOrEqual(375);
+
+  const last = await sleeper.rest(0, until);
+  expect(last).toHaveProperty("restMs");
+  isReady = false; // its claim was committed
+  expect(await sleeper.sleepOn(until)).toBe("rest"); // no claim for that
+  expect(sleeper.isAsleep).toBe(true);
+
+  isReady = true;
+  sleeper.wake();
+  expect((await sleeper.rest(0, until)) as { restMs: number }).toHaveProperty("restMs");
+});
+
+test("the poll of a sleeper asks before it claims; a wake-up claims at once", async () => {
+  let isReady = false;
+  let questions = 0;
+  const gate = new StubGate();
+  const sleeper = sleeperAt(gate, async () => ((questions += 1), isReady));
+  expect(await sleeper.sleepOn(until)).toBeUndefined(); // awake
+  expect(await sleeper.rest(0, until)).toBe("rest");
+  expect(questions).toBe(1);
+
+  expect(await sleeper.sleepOn(until)).toBe("rest");
+  expect(await sleeper.sleepOn(until)).toBe("rest");
+  expect([questions, gate.arms]).toEqual([3, 1]); // its mark stands
+
+  isReady = true;
+  expect(await sleeper.sleepOn(until)).toBeUndefined();
+  expect(sleeper.isAsleep).toBe(false);
+  expect(await sleeper.rest(1, until)).toBe("again");
+  isReady = false;
+  expect(await sleeper.rest(1, until)).toBe("rest");
+  questions = 0;
+  sleeper.wake();
+  expect(await sleeper.sleepOn(until)).toBeUndefined();
+  expect(questions).toBe(0);
+});
+
+test("a wake-up that comes while it asks is not slept through", async () => {
+  let sleeper!: IdlePolicy;
+  sleeper = sleeperAt(new StubGate(), async () => (sleeper.wake(), false));
+  expect(await sleeper.rest(0, until)).toBe("again");
+  expect(sleeper.isAsleep).toBe(false);
+});
+
+test("who lets others go first sleeps on until its turn, and claims only if something is left by then", async () => {
+  let isReady = false;
+  let questions = 0;
+  const sleeper = sleeperAt(new StubGate(), async () => ((questions += 1), isReady));
+  await sleeper.rest(0, until);
+  questions = 0;
+  takeOverTheClock();
+
+  sleeper.wake(30);
+  sleeper.wake(60); // a later turn is no reason to wait longer
+  expect(await sleeper.sleepOn(until)).toEqual({ restMs: 30 });
+  expect([sleeper.isAsleep, questions]).toEqual([true, 0]);
+  vi.advanceTimersByTime(30);
+  expect(await sleeper.sleepOn(until)).toBe("rest"); // another took it
+  expect([sleeper.isAsleep, questions]).toEqual([true, 1]);
+
+  sleeper.wake(1);
+  isReady = true;
+  vi.advanceTimersByTime(1);
+  expect(await sleeper.sleepOn(until)).toBeUndefined();
+  expect(sleeper.isAsleep).toBe(false);
+
+  isReady = false;
+  await sleeper.rest(1, until);
+  sleeper.wake(30);
+  sleeper.wake(); // now it is the first
+  expect(await sleeper.sleepOn(until)).toBeUndefined();
+});
+
+test("a turn that comes while it asks is not slept through", async () => {
+  let sleeper!: IdlePolicy;
+  let isFirst = true;
+  takeOverTheClock();
+  sleeper = sleeperAt(new StubGate(), async () => {
+    if (sleeper.isAsleep && isFirst) {
+      isFirst = false;
+      sleeper.wake(10);
+    }
+    return false;
+  });
+  await sleeper.rest(0, until);
+  expect(await sleeper.sleepOn(until)).toBe("rest"); // and its loop is rung
+  expect(await sleeper.sleepOn(until)).toEqual({ restMs: 10 });
+});
+
+test("who is woken in vain again and again asks before it claims, and not often", async () => {
+  let questions = 0;
+  const sleeper = sleeperAt(new StubGate(), async () => ((questions += 1), false));
+  await sleeper.rest(0, until);
+  questions = 0;
+  let claims = 0;
+  const endsAt = performance.now() + 200;
+  while (performance.now() < endsAt) {
+    sleeper.wake(); // forged
+    const next = await sleeper.sleepOn(until);
+    if (next === undefined) {
+      claims += 1;
+      await sleeper.rest(0, until);
+    } else if (typeof next === "object") await new Promise((resolve) => setTimeout(resolve, next.restMs));
+  }
+  expect(claims).toBeLessThanOrEqual(1);
+  expect(questions).toBeGreaterThan(3);
+  expect(questions).toBeLessThanOrEqual(43);
+
+  await new Promise((resolve) => setTimeout(resolve, 60)); // peace
+  sleeper.wake();
+  expect(await sleeper.sleepOn(until)).toBeUndefined();
+});
+
+test("who is woken again in the middle of a look that finds nothing asks before it claims", async () => {
+  let isReady = false;
+  let sleeper!: IdlePolicy;
+  sleeper = sleeperAt(new StubGate(), async () => (sleeper.wake(), isReady));
+  let claims = 0;
+  for (let look = 0; look < 20; look += 1) {
+    const next = (await sleeper.sleepOn(until)) ?? ((claims += 1), await sleeper.rest(0, until));
+    if (typeof next === "object") await new Promise((resolve) => setTimeout(resolve, next.restMs));
+  }
+  expect(claims).toBeLessThanOrEqual(6); // three would do; a busy machine may be past the memory of vain wake-ups
+
+  isReady = true; // and is not slept through
+  await new Promise((resolve) => setTimeout(resolve, 6));
+  expect(await sleeper.sleepOn(until)).toBeUndefined();
+});
+
+test("who is woken while the gate is silent looks, and does not wait for its answer", async () => {
+  const gate = new StubGate();
+  gate.arm = () => new Promise<never>(() => {}); // as in a black hole
+  const sleeper = sleeperAt(gate);
+  const rung = Promise.withResolvers<void>();
+  const next = sleeper.rest(0, { ...until, rung: rung.promise });
+
+  sleeper.wake();
+  rung.resolve();
+
+  expect(await next).toBe("again");
+  expect(sleeper.isAsleep).toBe(false);
+});
+
+test("a gate that took long to fail is no reason to rest on top of that", async () => {
+  const gate = new StubGate();
+  const silent = Promise.withResolvers<never>();
+  gate.arm = () => silent.promise;
+  const startedAt = performance.now();
+  const resting = sleeperAt(gate).rest(0, until);
+  await new Promise((resolve) => setTimeout(resolve, 30));
+
+  silent.reject(new Error("no answer"));
+
+  const { restMs } = (await resting) as { restMs: number };
+  expect(restMs).toBeLessThanOrEqual(1_000 - 29);
+  expect(restMs).toBeGreaterThanOrEqual(1_000 - (performance.now() - startedAt));
+});

@@ -1,0 +1,46 @@
+/**
+ * What the first of those who wait is late by, in ms: about a wake-up, a claim and its commit, so that it finds the work of those
+ * who claim at once done. Who waits longest is late by seven times that among 50, and nine times among 256.
+ */
+const unitMs = 3;
+
+/** No clock of any kind is in this: a worker that knows no others, or is alone, comes first. */
+export interface Turn {
+  /** The worker's identity. */
+  readonly me: string;
+  /** Identities of the workers that may have been woken too; whether `me` is among them makes no difference. */
+  readonly peers: readonly string[];
+  /** The same for all who hear one notification, and another in the next. */
+  readonly salt: string;
+  /** How many workers it takes for the jobs: so many come first. */
+  readonly wanted: number;
+}
+
+/**
+ * How long a sleeping worker lets others go first when jobs are announced to all, in ms; 0 if it is to claim at once. Without
+ * that, 50 idle workers claim for one job (FM-13). Each ranks itself among all by a hash of identity and salt (rendezvous
+ * hashing), so that they agree without a word, and each notification has another winner. Later ranks follow in waves that
+ * double, since it is the less likely that nobody took the jobs the more have had their turn.
+ */
+export function staggerMs({ me, peers, salt, wanted }: Turn): number {
+  const mine = scoreOf(me, salt);
+  let rank = 0;
+  for (const peer of peers) {
+    if (peer === me) continue;
+    const score = scoreOf(peer, salt);
+    if (score > mine || (score === mine && peer > me)) rank += 1;
+  }
+  const behind = rank - wanted;
+  return behind < 0 ? 0 : unitMs * (1 + Math.log2(behind + 1));
+}
+
+/** FNV-1a over both, and MurmurHash3's last mix, without which neighbouring salts would rank alike. */
+function scoreOf(worker: string, salt: string): number {
+  let hash = 0x811c9dc5;
+  for (const text of [worker, " ", salt]) {
+    for (let place = 0; place < text.length; place += 1) hash = Math.imul(hash ^ text.charCodeAt(place), 0x01000193);
+  }
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}

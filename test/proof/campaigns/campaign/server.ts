@@ -1,0 +1,248 @@
+import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { appendFile, mkdir, readdir, rm, symlink, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
+import { type PostgresServer, startEmbedded } from "@hark/test/database";
+import pg from "pg";
+import { eventually } from "../../../support/eventually.ts";
+import { SmallDisk } from "../../../support/small-disk.ts";
+import type { Address } from "../network/proxy.ts";
+
+/** Of one small disk. A campaign of 30 minutes writes a third of that. */
+const diskMb = 256;
+/** How long a standby may take to catch up, or to take over, in ms. */
+const standbyMs = 30_000;
+
+const settings = {
+  deadlock_timeout: "100ms",
+  wal_keep_size: "1GB",
+  max_wal_senders: "4",
+  // A claim that waits for a standby which is gone would wait for ever.
+  wal_receiver_timeout: "5s",
+  wal_retrieve_retry_interval: "200ms",
+};
+
+/** Where on its disk a server's tablespace lies. */
+const spaceOn = (disk: SmallDisk) => join(disk.directory, "space");
+
+/** The PostgreSQL of a campaign: one server, a synchronous standby where a promotion is due, small disks where one shall be full. */
+export class CampaignServer implements AsyncDisposable {
+  readonly database: string;
+  readonly #login: string;
+  #primary: PostgresServer;
+  #standby: PostgresServer | undefined;
+  readonly #servers: PostgresServer[];
+  readonly #disks = new Map<PostgresServer, SmallDisk>();
+  #pool: pg.Pool | undefined;
+
+  private constructor(primary: PostgresServer, database: string) {
+    this.#primary = primary;
+    this.#login = primary.url;
+    this.#servers = [primary];
+    this.database = database;
+  }
+
+  /** Starts one; `fills`: its database lies on a small disk that can be full, if the system allows that. */
+  static async start({ fills = false }: { fills?: boolean } = {}): Promise<CampaignServer> {
+    const primary = await startEmbedded({ durable: true, settings });
+    const server = new CampaignServer(primary, "chaos");
+    try {
+      await server.#makeDatabase(fills);
+      return server;
+    } catch (error) {
+      await server[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async #makeDatabase(fills: boolean): Promise<void> {
+    const space = fills ? await this.#mountDisk(this.#primary) : undefined;
+    const client = new pg.Client({ connectionString: this.#login });
+    await client.connect();
+    try {
+      const name = pg.escapeIdentifier(this.database);
+      if (space !== undefined) {
+        await client.query(`create tablespace small location ${pg.escapeLiteral(space)}`);
+        await client.query(`create database ${name} tablespace small`);
+      } else await client.query(`create database ${name}`);
+    } finally {
+      await client.end();
+    }
+  }
+
+  /** Answers where on a new disk of its own a server may keep a tablespace; undefined if there is no such disk to be had. */
+  async #mountDisk(owner: PostgresServer): Promise<string | undefined> {
+    const disk = await SmallDisk.mount(dirname(owner.directory), { sizeMb: diskMb });
+    if (!disk) return undefined;
+    this.#disks.set(owner, disk);
+    await mkdir(spaceOn(disk), { mode: 0o700 });
+    await giveTo(join(owner.directory, "data"), spaceOn(disk));
+    return spaceOn(disk);
+  }
+
+  get version(): string {
+    return this.#primary.version;
+  }
+
+  /** Where the server is that takes writes, or will. */
+  get address(): Address {
+    return { host: "127.0.0.1", port: this.#primary.port };
+  }
+
+  /** Whether its disk can be full. */
+  get hasSmallDisk(): boolean {
+    return this.#disks.has(this.#primary);
+  }
+
+  /** Leaves no byte on the disk of the server that takes writes; answers how to make room again. */
+  async fillDisk(): Promise<() => Promise<void>> {
+    const disk = this.#disks.get(this.#primary);
+    if (!disk) throw new Error("the server has no small disk that could be full");
+    return disk.fill();
+  }
+
+  /** The campaign's database, straight. */
+  get url(): string {
+    const url = new URL(this.#login); // a standby has the passwords of its primary
+    url.port = String(this.#primary.port);
+    url.pathname = `/${this.database}`;
+    return url.href;
+  }
+
+  get hasStandby(): boolean {
+    return this.#standby !== undefined;
+  }
+
+  /** The campaign's own sessions, through no proxy. They give up soon, since the server may be down. */
+  get pool(): pg.Pool {
+    if (this.#pool) return this.#pool;
+    const pool = new pg.Pool({
+      connectionString: this.url,
+      max: 4,
+      application_name: "chaos campaign",
+      connectionTimeoutMillis: 2_000,
+      query_timeout: 10_000,
+    });
+    pool.on("error", () => {});
+    pool.on("connect", (client) => client.on("error", () => {}));
+    return (this.#pool = pool);
+  }
+
+  crash(): Promise<void> {
+    return this.#primary.stopImmediately();
+  }
+
+  /** Starts the server again after a crash, and answers when it takes writes. */
+  async comeBack(): Promise<void> {
+    await this.#primary.start();
+    await this.#takesWrites();
+  }
+
+  /** Answers false if it came to a crash, as PostgresServer.restart() does. */
+  async restart(): Promise<boolean> {
+    const wasOrderly = await this.#primary.restart();
+    await this.#takesWrites();
+    return wasOrderly;
+  }
+
+  /**
+   * Makes a standby that every commit waits for. npm's PostgreSQL comes without pg_basebackup, so its data directory is copied
+   * between pg_backup_start and pg_backup_stop; the copy takes the place of the data of another server that was just made.
+   */
+  async addStandby(): Promise<void> {
+    const standby = await startEmbedded({ durable: true, settings });
+    this.#servers.push(standby);
+    await standby.stopImmediately();
+    const [from, to] = [join(this.#primary.directory, "data"), join(standby.directory, "data")];
+    const client = await this.pool.connect(); // one session: a backup ends with the session that began it
+    try {
+      await client.query("select pg_backup_start('chaos', true)");
+      await rm(to, { recursive: true });
+      await promisify(execFile)("cp", ["-a", from, to]);
+      await this.#copySpace(standby, to);
+      const { rows } = await client.query<{ labelfile: string }>("select labelfile from pg_backup_stop(false)");
+      await writeOver(join(to, "backup_label"), from, rows[0]!.labelfile);
+    } finally {
+      client.release();
+    }
+    await rm(join(to, "postmaster.pid"), { force: true });
+    await writeOver(join(to, "standby.signal"), from, "");
+    const { username, password, port } = new URL(this.url);
+    await appendFile(
+      join(to, "postgresql.conf"),
+      `primary_conninfo = 'host=127.0.0.1 port=${port} user=${username} password=${password} application_name=standby'\n`,
+    );
+    await standby.start();
+    this.#standby = standby;
+    await this.pool.query("alter system set synchronous_standby_names = 'standby'");
+    await this.pool.query("select pg_reload_conf()");
+    const isInStep = async () => {
+      const { rowCount } = await this.pool.query("select from pg_stat_replication where sync_state = 'sync'");
+      return rowCount === 1;
+    };
+    await eventually(isInStep, { withinMs: standbyMs, what: "the standby in step", everyMs: 50 });
+  }
+
+  /** The copy's link to a tablespace leads to the primary's disk: gives the standby a copy on its own. */
+  async #copySpace(standby: PostgresServer, data: string): Promise<void> {
+    const disk = this.#disks.get(this.#primary);
+    if (!disk) return;
+    const space = await this.#mountDisk(standby);
+    if (space === undefined) throw new Error("a second small disk could not be mounted");
+    await promisify(execFile)("cp", ["-a", `${spaceOn(disk)}/.`, space]);
+    const links = join(data, "pg_tblspc");
+    for (const link of await readdir(links)) {
+      await rm(join(links, link));
+      await symlink(space, join(links, link));
+    }
+  }
+
+  /** The standby takes the place of the primary, which has crashed; answers when that takes writes. */
+  async promote(): Promise<void> {
+    const standby = this.#standby;
+    if (!standby) throw new Error("there is no standby to promote");
+    this.#primary = standby;
+    this.#standby = undefined;
+    const former = this.#pool;
+    this.#pool = undefined;
+    void former?.end().catch(() => {});
+    await this.pool.query("select pg_promote(true, 20)");
+    await this.#takesWrites();
+  }
+
+  /** What all servers logged. */
+  get log(): string {
+    return this.#servers.map(({ logFile }) => readFileSync(logFile, "utf8")).join("\n");
+  }
+
+  /** How many statements have failed so far because the disk was full. */
+  get spaceErrors(): number {
+    return this.log.split("No space left on device").length - 1;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    void this.#pool?.end().catch(() => {});
+    await Promise.all(this.#servers.map((server) => server.stop()));
+    for (const disk of this.#disks.values()) await disk[Symbol.asyncDispose]();
+  }
+
+  async #takesWrites(): Promise<void> {
+    const isWritable = async () => {
+      const { rows } = await this.pool.query<{ is: boolean }>("select not pg_is_in_recovery() as is");
+      return rows[0]?.is;
+    };
+    await eventually(isWritable, { withinMs: standbyMs, what: "a server that takes writes", everyMs: 10 });
+  }
+}
+
+/** Writes a file as whoever owns the cluster may read it: with the owner of another. */
+async function writeOver(file: string, ownersFile: string, text: string): Promise<void> {
+  await writeFile(file, text);
+  await giveTo(ownersFile, file);
+}
+
+/** Makes a file or folder belong to whom another belongs to. */
+async function giveTo(ownersFile: string, file: string): Promise<void> {
+  await promisify(execFile)("chown", [`--reference=${ownersFile}`, file]);
+}

@@ -1,0 +1,178 @@
+import { silentLogger } from "@hark/core";
+import { NotifyGate } from "@hark/worker";
+import { expect } from "vitest";
+import { eventually } from "../../support/eventually.ts";
+import { endMarks, flush, heardOf, marks, test, withinMs } from "../../support/gate.ts";
+import { insertJob } from "../../support/jobs.ts";
+
+test("who enqueues notifies while somebody sleeps on the queue, and only then", async ({
+  databaseUrl,
+  queue,
+  ears,
+  connect,
+}) => {
+  const producer = await connect();
+  await using gate = new NotifyGate({ connectionString: databaseUrl, logger: silentLogger });
+  await insertJob(producer, { queue });
+  await flush(producer, ears.heard);
+  expect(heardOf(ears.heard, queue)).toHaveLength(0);
+
+  expect(await gate.arm(queue)).toEqual([]);
+  expect(gate.isArmed(queue)).toBe(true);
+  await insertJob(producer, { queue });
+  await insertJob(producer, { queue: `${queue}.other` });
+  await flush(producer, ears.heard);
+  expect(heardOf(ears.heard, queue)).toHaveLength(1);
+  expect(heardOf(ears.heard, `${queue}.other`)).toHaveLength(0);
+
+  await gate.arm(queue); // again: it is one mark
+  gate.disarm(queue);
+  expect(gate.isArmed(queue)).toBe(false);
+  await gate.stillOpen(["1/1"]); // answered after the disarming
+  await insertJob(producer, { queue });
+  await flush(producer, ears.heard);
+  expect(heardOf(ears.heard, queue)).toHaveLength(1);
+  const { rows } = await producer.query("select from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()");
+  expect(rows).toHaveLength(0); // nothing of the trigger's look is left
+});
+
+test("a statement of several jobs notifies once for each queue that somebody sleeps on, and tells how many are ready", async ({
+  databaseUrl,
+  queue,
+  ears,
+  connect,
+}) => {
+  const producer = await connect();
+  await using gate = new NotifyGate({ connectionString: databaseUrl, logger: silentLogger });
+  const [slept, awake] = [`${queue}.slept`, `${queue}.awake`];
+  const insert = (jobs: readonly { queue: string; delayMs?: number }[]) =>
+    producer.query("select hark.insert_jobs($1)", [
+      JSON.stringify(jobs.map(({ delayMs, ...job }) => ({ type: "test", ...job, delay_ms: delayMs }))),
+    ]);
+  await gate.arm(slept);
+
+  await insert([
+    { queue: slept, delayMs: 60_000 },
+    { queue: awake },
+    { queue: slept },
+    { queue: slept },
+    { queue: awake },
+  ]);
+  await insert([{ queue: awake }, { queue: awake }]);
+  await insert([
+    { queue: slept, delayMs: 60_000 },
+    { queue: slept, delayMs: 60_000 },
+  ]);
+  await insert([{ queue: slept }]);
+  await insert([{ queue: slept }, { queue: slept }, { queue: slept }]);
+  await insert([{ queue: slept }, { queue: slept, delayMs: 60_000 }]);
+  await flush(producer, ears.heard);
+  expect(heardOf(ears.heard, slept).map((payload) => payload!.split(" ")[1])).toEqual(["2", "1", "3", "1"]);
+  expect(heardOf(ears.heard, awake)).toEqual([]);
+  const { rows } = await producer.query("select from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()");
+  expect(rows).toHaveLength(0);
+});
+
+test("arming answers the transactions that write, and no others, until they have ended", async ({
+  databaseUrl,
+  queue,
+  connect,
+}) => {
+  const [writer, undone, reader, later] = [await connect(), await connect(), await connect(), await connect()];
+  await using gate = new NotifyGate({ connectionString: databaseUrl, logger: silentLogger });
+  await reader.query("begin; select count(*) from hark.jobs");
+  for (const client of [writer, undone]) {
+    await client.query("begin; savepoint one");
+    await insertJob(client, { queue });
+  }
+
+  const writers = await gate.arm(queue);
+  expect(writers).toHaveLength(2);
+  await later.query("begin");
+  await insertJob(later, { queue });
+  expect(await gate.stillOpen(writers)).toHaveLength(2);
+  await writer.query("commit");
+  await undone.query("rollback to savepoint one");
+  expect(await gate.stillOpen(writers)).toEqual([]);
+
+  for (const client of [undone, reader, later]) await client.query("rollback");
+});
+
+test("the writers are listed after the mark is set, however long that takes", async ({
+  db,
+  databaseUrl,
+  queue,
+  connect,
+}) => {
+  const [holder, writer] = [await connect(), await connect()];
+  await using gate = new NotifyGate({ connectionString: databaseUrl, logger: silentLogger, answerMs: withinMs });
+  await holder.query("select pg_advisory_lock(1751216747, hashtext($1))", [queue]);
+  const armed = gate.arm(queue);
+  const isWaiting = `select ${marks} and not granted`;
+  await eventually(async () => (await db.pool.query(isWaiting)).rowCount, { withinMs, what: "a waiting gate" });
+
+  await writer.query("begin");
+  await insertJob(writer, { queue });
+  await holder.query("select pg_advisory_unlock(1751216747, hashtext($1))", [queue]);
+
+  expect(await armed).toHaveLength(1);
+  await writer.query("rollback");
+});
+
+test("a queue armed, disarmed and armed again counts as armed only once the last mark is set", async ({
+  databaseUrl,
+  queue,
+  connect,
+}) => {
+  const holder = await connect();
+  await using gate = new NotifyGate({ connectionString: databaseUrl, logger: silentLogger, answerMs: withinMs });
+  await gate.arm(queue);
+  gate.disarm(queue);
+  await gate.stillOpen(["1/1"]); // answered after the disarming
+  await holder.query("select pg_advisory_lock(1751216747, hashtext($1))", [queue]); // no mark is to be had
+  const taken = gate.arm(queue);
+  gate.disarm(queue);
+  const kept = gate.arm(queue);
+  const released = holder.query("select pg_advisory_unlock(1751216747, hashtext($1))", [queue]);
+  await taken;
+  expect(gate.isArmed(queue)).toBe(false); // one mark is taken away, the other not yet there
+
+  await Promise.all([kept, released]);
+  expect(gate.isArmed(queue)).toBe(true);
+  const ofQueue = "and objid::bigint = hashtext($1)::bigint & 4294967295";
+  expect((await holder.query(`select ${marks} ${ofQueue}`, [queue])).rowCount).toBe(1);
+});
+
+test("the gate asks one question at a time, whatever is asked of it at once", async ({ databaseUrl, queue }) => {
+  const warnings: string[] = [];
+  const hear = (warning: Error) => void warnings.push(`${warning.name}: ${warning.message}`);
+  process.on("warning", hear);
+  try {
+    await using gate = new NotifyGate({ connectionString: databaseUrl, logger: silentLogger });
+    const queues = Array.from({ length: 5 }, (_, n) => `${queue}.${n}`);
+    await Promise.all([...queues.map((each) => gate.arm(each)), gate.check()]);
+    for (const each of queues) gate.disarm(each);
+    await Promise.all([...queues.map((each) => gate.arm(each)), gate.stillOpen(["1/1"]), gate.check()]);
+    await new Promise((resolve) => setImmediate(resolve)); // warnings come a turn later
+  } finally {
+    process.off("warning", hear);
+  }
+  expect(warnings).toEqual([]);
+});
+
+test("a lost session takes its marks along and says so; the next arm makes a new one", async ({
+  db,
+  databaseUrl,
+  queue,
+}) => {
+  const lost = Promise.withResolvers<void>();
+  await using gate = new NotifyGate({ connectionString: databaseUrl, logger: silentLogger, onLost: lost.resolve });
+  await gate.arm(queue);
+
+  await endMarks(db);
+
+  await lost.promise;
+  expect(gate.isArmed(queue)).toBe(false);
+  expect(await gate.arm(queue)).toEqual([]);
+  expect(gate.isArmed(queue)).toBe(true);
+});

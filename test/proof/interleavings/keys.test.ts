@@ -1,0 +1,155 @@
+import { statements } from "@hark/core";
+import { expect } from "vitest";
+import { claim, completed, insertJob, registerWorker } from "../../support/jobs.ts";
+import { type Place, placesOf } from "../../support/places.ts";
+import { sabotageFunction } from "../../support/sabotage.ts";
+import { test } from "./fixtures.ts";
+import { begin, commit, rollback, type Scenario } from "./scenario.ts";
+
+const queue = "keys";
+const key = "k";
+
+interface World {
+  /** Runs under the key. */
+  held: statements.ClaimedJob;
+  /** Ready or parked under the key, in order of their ids. */
+  waiting: bigint[];
+  worker: string;
+}
+
+const settle = begin<World>("settle", (on, { held }) => statements.completeJobs(on, completed(held)));
+const park = begin<World>("park", (on) => statements.parkBlocked(on, { queue, keys: [key] }));
+const claimOne = begin<World>("claim", (on, { worker }) => claim(on, { queue, worker }));
+const cancel = (place: number) =>
+  begin<World>("cancel", (on, { waiting }) => statements.cancelJob(on, { id: waiting[place]! }));
+
+/** A job that runs, and two behind it that are ready, or parked. */
+const prepare = (state: "ready" | "parked"): Scenario<World>["prepare"] => {
+  return async (db) => {
+    const worker = await registerWorker(db);
+    await insertJob(db, { queue, key });
+    const [held] = await claim(db, { queue, worker });
+    const waiting = [await insertJob(db, { queue, key }), await insertJob(db, { queue, key })];
+    if (state === "parked") await statements.parkBlocked(db, { queue, keys: [key] });
+    return { held: held!, waiting, worker };
+  };
+};
+
+/** No two run at once, each job has one place, and whoever is parked has somebody before it whose end will hand the key on. */
+const judge: Scenario<World>["judge"] = async (db) => {
+  const wrong: string[] = [];
+  const places = await placesOf(db);
+  const count = (state: Place["state"]) => places.filter((place) => place.state === state).length;
+  if (new Set(places.map(({ id }) => id)).size !== places.length) wrong.push("a job in two places");
+  if (count("running") > 1) wrong.push("two of a key run at once");
+  if (count("parked") > 0 && count("running") + count("ready") === 0) wrong.push("parked for ever");
+  return wrong;
+};
+
+/** The key's job settles while others are parked behind it, inserted and claimed. */
+const handOff: Scenario<World> = {
+  sessions: {
+    settler: [settle, commit],
+    parker: [park, commit],
+    producer: [begin("insert", (on) => insertJob(on, { queue, key })), commit],
+    claimer: [claimOne, commit],
+  },
+  prepare: prepare("ready"),
+  judge,
+};
+
+/** The key's job settles while the first in line is cancelled, and a cancel of the second is undone. */
+const cancelled: Scenario<World> = {
+  sessions: {
+    settler: [settle, commit],
+    canceller: [cancel(0), commit],
+    doubter: [cancel(1), rollback],
+    producer: [begin("insert", (on) => insertJob(on, { queue, key })), commit, park, commit],
+  },
+  prepare: prepare("parked"),
+  judge: async (db, world, run) => {
+    const wrong = [...(await judge(db, world, run))];
+    const [first] = (await placesOf(db)).filter(({ id }) => id === world.waiting[0]);
+    if (first?.state !== "cancelled") wrong.push(`a cancelled job is ${first?.state ?? "nowhere"}`);
+    return wrong;
+  },
+};
+
+/** The first in line is cancelled, whether ready, parked or just handed the key, while others are parked behind it. */
+const cancelledWhileParking: Scenario<World> = {
+  sessions: {
+    settler: [settle, commit],
+    canceller: [cancel(0), commit],
+    parker: [park, commit],
+    other: [cancel(1), commit],
+  },
+  prepare: async (db, on) => {
+    const world = await prepare("ready")(db, on);
+    return { ...world, waiting: [...world.waiting, await insertJob(db, { queue, key })] };
+  },
+  judge,
+};
+
+/** Two claims meet the key while it comes free. */
+const twoClaims: Scenario<World> = {
+  sessions: {
+    settler: [settle, commit],
+    one: [claimOne, commit],
+    other: [claimOne, commit],
+    parker: [park, commit],
+  },
+  prepare: prepare("ready"),
+  judge,
+};
+
+const scenarios: [name: string, scenario: Scenario<World>][] = [
+  ["hand-off, parking, insert and claim", handOff],
+  ["hand-off, cancels of those in line, insert and parking", cancelled],
+  ["hand-off, parking and cancels of two in line", cancelledWhileParking],
+  ["hand-off, parking and two claims", twoClaims],
+];
+
+test.for(scenarios)(
+  "whatever the order of %s, no two of a key run at once and nobody is parked for ever",
+  async ([, scenario], { explore }) => {
+    const { broken, waits } = await explore(scenario);
+    expect(broken).toBeUndefined();
+    expect(waits).toBeGreaterThan(0);
+  },
+);
+
+test("parking without a hold on the running job is found", async ({ explore }) => {
+  const cuts = [{ statement: "park-jobs", guard: "for share skip locked" }];
+  expect((await explore(handOff, { cuts })).broken).toContain("parked for ever");
+});
+
+test("a hand-off that steps over a job which is being cancelled is found", async ({ explore }) => {
+  const cancelledBoth: Scenario<World> = { ...cancelled, sessions: { ...cancelled.sessions, producer: [] } };
+  expect((await explore(cancelledBoth)).broken).toBeUndefined();
+  const twin = await explore(cancelledBoth, {
+    wreck: (db) => sabotageFunction(db, "hark.hand_off_key", "LIMIT 1 FOR UPDATE", "LIMIT 1"),
+  });
+  expect(twin.broken).toContain("parked for ever");
+});
+
+test("a cancel that keeps the key of a ready job is found", async ({ explore }) => {
+  const cuts = [{ statement: "cancel-job", guard: ", (select count(*) from handed)" }];
+  expect((await explore(cancelledWhileParking, { cuts })).broken).toContain("parked for ever");
+});
+
+test("a cancel that hands the key on by its own, older snapshot is found", async ({ explore }) => {
+  const instead = `(update hark.jobs set state = 'ready' from waiting where jobs.id = (
+    select id from hark.jobs where queue = waiting.queue and key = waiting.key and state = 'parked'
+     order by priority desc, id limit 1 for update) and waiting.state = 'ready' returning jobs.id)`;
+  const guard = "(select hark.hand_off(queue, key) from waiting where state = 'ready' and key is not null)";
+  const { broken } = await explore(cancelledWhileParking, { cuts: [{ statement: "cancel-job", guard, instead }] });
+  expect(broken).toContain("parked for ever");
+});
+
+test("two claims without the index that keeps a key's running job alone are found", async ({ explore }) => {
+  const { broken } = await explore(twoClaims, {
+    cuts: [{ statement: "claim-jobs", guard: "on conflict (queue, key) where key is not null do nothing" }],
+    wreck: async (db) => void (await db.query({ text: "drop index hark.running_jobs_key", values: [] })),
+  });
+  expect(broken).toContain("two of a key run at once");
+});

@@ -1,0 +1,118 @@
+import { type Queryable, statements } from "@hark/core";
+import { expect } from "vitest";
+import { claim, completed, insertJob, registerWorker } from "../../support/jobs.ts";
+import { placesOf } from "../../support/places.ts";
+import { sabotageFunction } from "../../support/sabotage.ts";
+import { test } from "./fixtures.ts";
+import { begin, commit, type Scenario } from "./scenario.ts";
+
+const queue = "unique";
+const uniqueKey = "u";
+
+interface World {
+  held: statements.ClaimedJob;
+  dead: bigint;
+  other: string;
+  again: statements.ClaimedJob[];
+}
+
+const fatal = { ending: "fatal", reason: "unrecoverable", error: "" } as const;
+
+const insert = begin<World>("insert", (on) =>
+  statements.insertJobs(on, {
+    jobs: `[{"type": "test.plain", "queue": "${queue}", "unique_key": "${uniqueKey}"}]`,
+  }),
+);
+
+/** The key's job is tried again, claimed anew and settled, while others ask for the key: two inserts, and a dead letter. */
+const uniqueKeys: Scenario<World> = {
+  sessions: {
+    owner: [
+      begin("retry", (on, { held: { id, token } }) =>
+        statements.retryJobs(
+          on,
+          statements.retriedOf([{ id, token, ending: "error", error: "", delayMs: 0, attempt: 1 }]),
+        ),
+      ),
+      commit,
+    ],
+    other: [
+      {
+        name: "claim",
+        async run(on, world) {
+          world.again = await claim(on, { queue, worker: world.other });
+        },
+      },
+      begin("settle", (on, { again }) => statements.completeJobs(on, completed(...again))),
+      commit,
+    ],
+    producer: [insert, commit],
+    operator: [begin("requeue", (on, { dead }) => statements.requeueJobs(on, { ids: [dead] })), commit],
+  },
+  async prepare(db) {
+    const worker = await registerWorker(db);
+    await insertJob(db, { queue, uniqueKey });
+    const [dead] = await claim(db, { queue, worker });
+    await statements.buryJobs(db, statements.buriedOf([{ id: dead!.id, token: dead!.token, ...fatal }]));
+    await insertJob(db, { queue, uniqueKey });
+    const [held] = await claim(db, { queue, worker });
+    return { held: held!, dead: dead!.id, other: await registerWorker(db), again: [] };
+  },
+  async judge(db, { dead, held }, run) {
+    const wrong: string[] = [];
+    const places = await placesOf(db);
+    const unfinished = places.filter(({ state }) => !["completed", "cancelled", "dead"].includes(state));
+    if (new Set(places.map(({ id }) => id)).size !== places.length) wrong.push("a job in two places");
+    if (unfinished.length > 1) wrong.push(`${unfinished.length} unfinished jobs of one unique key`);
+    const { rows } = await db.query({ text: "select job_id from hark.unique_keys", values: [] });
+    if (String(rows[0]?.job_id) !== String(unfinished[0]?.id) || rows.length > 1)
+      wrong.push(`the key is held by ${String(rows[0]?.job_id)}, unfinished is ${unfinished[0]?.id}`);
+
+    const [answer] = run.answers["producer.insert"] as statements.InsertedJob[];
+    const answered = places.find(({ id }) => id === answer!.id);
+    if (!answered) wrong.push(`the producer was told of job ${answer!.id}, which there is not`);
+    if ((answer!.status === "inserted") !== (answer!.id !== dead && answer!.id !== held.id))
+      wrong.push(`job ${answer!.id} is ${answer!.status}`);
+    const [requeued] = run.answers["operator.requeue"] as statements.RequeuedJob[];
+    const isDead = places.some(({ id, state }) => id === dead && state === "dead");
+    if (requeued!.isRequeued === isDead) wrong.push(`requeued ${requeued!.isRequeued}, dead ${isDead}`);
+    return wrong;
+  },
+};
+
+test("whatever the order of retry, claim, settle, insert and requeue, a unique key has one unfinished job, which holds it", async ({
+  explore,
+}) => {
+  const { broken, waits } = await explore(uniqueKeys);
+  expect(broken).toBeUndefined();
+  expect(waits).toBeGreaterThan(0);
+});
+
+test("a requeue that does not ask for the key is found", async ({ explore }) => {
+  const cuts = [{ statement: "requeue-jobs", guard: "where unique_key is null or id in (select job_id from keyed)" }];
+  const shows = "unfinished jobs of one unique key";
+  expect((await explore(uniqueKeys, { cuts, shows })).broken).toContain(shows);
+});
+
+const wrecks: [name: string, wreck: (db: Queryable) => Promise<void>, found: RegExp][] = [
+  [
+    "an insert that does not mind whether it got the key",
+    (db) => sabotageFunction(db, "hark.insert_jobs", "EXIT WHEN FOUND;", "EXIT;"),
+    /unfinished jobs of one unique key|the key is held by/,
+  ],
+  [
+    "an insert of what it found to be there",
+    (db) => sabotageFunction(db, "hark.insert_jobs", "WHERE NOT ordinality = ANY (duplicates)", "WHERE true"),
+    /a job in two places|duplicate key/,
+  ],
+  [
+    "a completed job that keeps its key",
+    async (db) =>
+      void (await db.query({ text: "drop trigger finished_jobs_free_unique_key on hark.finished_jobs", values: [] })),
+    /the key is held by/,
+  ],
+];
+
+test.for(wrecks)("%s is found", async ([, wreck, found], { explore }) => {
+  expect((await explore(uniqueKeys, { wreck })).broken).toMatch(found);
+});
