@@ -30,7 +30,8 @@ export const realPorts: Ports = {
   openDatabase,
   newListenSession: (options) => new ListenSession(options),
   startLeaseThread(data) {
-    const file = new URL(import.meta.url.endsWith(".ts") ? "./lease-thread.ts" : "./lease-thread.js", import.meta.url);
+    const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
+    const file = new URL(`./lease/lease-thread.${extension}`, import.meta.url);
     return new Thread(file, { workerData: data, name: "hark lease" });
   },
 };
