@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseDuration } from "./clock.ts";
+import { parseDuration, withDeadline } from "./clock.ts";
 
 test.each([
   [1_500, 1_500],
@@ -18,3 +18,17 @@ test.each(["", "5", "5 minutes", "-1s", "1e3s", Number.NaN, -1, Number.POSITIVE_
     expect(() => parseDuration("delay", duration as never)).toThrow(/delay was refused/);
   },
 );
+
+test("a deadline gives the work's result, its error, the signal's reason, or late, whichever comes first", async () => {
+  const never = new Promise<string>(() => {});
+  const running = new AbortController();
+  expect(await withDeadline(Promise.resolve("done"), 60_000, running.signal)).toBe("done");
+  expect(await withDeadline(never, 1, running.signal)).toBe("late");
+  expect(await withDeadline(never, Number.NEGATIVE_INFINITY, running.signal)).toBe("late");
+  await expect(withDeadline(Promise.reject(new Error("failed")), 60_000, running.signal)).rejects.toThrow("failed");
+
+  const waiting = withDeadline(never, 60_000, running.signal);
+  running.abort(new Error("enough"));
+  await expect(waiting).rejects.toThrow("enough");
+  await expect(withDeadline(Promise.resolve("done"), 60_000, running.signal)).rejects.toThrow("enough");
+});

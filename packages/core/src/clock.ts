@@ -40,3 +40,21 @@ export function orLate<Answer>(work: Promise<Answer>, ms: number): Promise<Answe
     work.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }
+
+/**
+ * Returns what `work` does, or "late" if it has not done so after `ms`; throws the signal's reason once it aborts. Whichever
+ * comes first, no timer and no listener is left behind.
+ */
+export function withDeadline<Answer>(work: Promise<Answer>, ms: number, signal: AbortSignal): Promise<Answer | "late"> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answer | "late">();
+  const abort = () => reject(signal.reason as Error);
+  // One turn later, because a busy event loop runs its timers before it reads an answer that has long arrived.
+  const timer = setTimeout(() => setImmediate(() => resolve("late")), Math.min(Math.max(ms, 0), longestTimerMs));
+  if (signal.aborted) abort();
+  else signal.addEventListener("abort", abort);
+  work.then(resolve, reject);
+  return promise.finally(() => {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", abort);
+  });
+}

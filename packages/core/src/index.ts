@@ -1,5 +1,5 @@
 export { type Backoff, backoffMs, type BackoffOptions, defaultBackoff, parseBackoff } from "./backoff.ts";
-export { type Duration, jitter, longestDelayMs, longestTimerMs, orLate, parseDuration } from "./clock.ts";
+export { type Duration, jitter, longestDelayMs, longestTimerMs, orLate, parseDuration, withDeadline } from "./clock.ts";
 export {
   borrowPool,
   checkConnection,
