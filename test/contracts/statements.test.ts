@@ -169,7 +169,7 @@ test.for([
     const request = { queue, worker, token: crypto.randomUUID(), types: ["test.plain"] };
 
     const plain = await statements.claimPlainJobs(db, { ...request, limit: 3, leastPriority: 0, afterId: 0n });
-    expect(plain).toMatchObject([{ id: null, type: "not plain" }]);
+    expect(plain).toMatchObject([{ kind: "not plain" }]);
     expect(await countJobs(db, queue)).toEqual({ ready: 4 });
 
     const { jobs, isDeferred } = await statements.claimJobs(db, { ...request, limit: 4, mayDefer: true });

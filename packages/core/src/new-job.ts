@@ -2,7 +2,7 @@ import { InvalidOptionsError } from "./errors.ts";
 import { checkMaxAttempts, checkPriority, type JobDefinition } from "./job-definition.ts";
 import { limits } from "./json.ts";
 import { checkName } from "./names.ts";
-import type { NewJob } from "./statements/insert-jobs.ts";
+import type { NewJob } from "./statements/enqueue/insert-jobs.ts";
 
 /** What may be set for one job and is the job type's own otherwise. */
 export interface JobSettings {

@@ -99,8 +99,8 @@ const statements: Record<string, StatementModel> = {
   "claim-plain-jobs": function (values, session) {
     const first = claimable(this, values).slice(0, values[1] as number);
     const arePlain = first.every(({ key, maxAttempts }) => key === undefined && maxAttempts > 1);
-    if (!arePlain) return [{ id: null, type: "not plain", payload: null, key: null }];
-    return claim.call(this, values, session).filter(({ id }) => id !== null); // what is behind them may well be blocked
+    if (!arePlain) return [{ kind: "not plain" }];
+    return claim.call(this, values, session).filter(({ kind }) => kind === "job"); // what is behind them may well be blocked
   },
 
   "confirm-claims": function ([ids, tokens, worker]) {
@@ -116,11 +116,14 @@ const statements: Record<string, StatementModel> = {
   "settle-and-claim-jobs": function (values, session) {
     // Both see the tables as they were: keys that come free by what is settled are claimed the next time.
     const [, , , , , , , ids, tokens] = values;
-    const claimed = claim.call(this, values, session, () => {
+    const held = new Set<bigint>();
+    const rows = claim.call(this, values, session, () => {
       const settled = this.complete(claimsIn(ids, tokens));
+      for (const { job } of settled) held.add(job.id);
       return settled;
     });
-    return claimed;
+    const refused = idsIn(ids).filter((id) => !held.has(id));
+    return [...rows, ...refused.map((id) => ({ kind: "refused", id }))];
   },
 
   "park-jobs": function ([queue, keys, limit]) {
@@ -268,15 +271,11 @@ function claim(this: Tables, values: Values, _session: Session, settle?: () => R
     job.attempt += 1;
     this.running.set(job.id, { job, worker, token });
     const { id, type, priority, attempt, maxAttempts, crashCount, key = null } = job;
-    const row = { id, type, payload: {}, priority, attempt, key };
+    const row = { kind: "job", id, type, payload: {}, priority, attempt, key };
     rows.push({ ...row, max_attempts: maxAttempts, crash_count: crashCount });
   }
   if (settled) this.handOn(settled);
-  for (const key of blocked) rows.push({ id: null, type: null, payload: null, key });
-  if (settled) {
-    const ids = settled.length > 0 ? settled.map(({ job }) => String(job.id)) : null;
-    rows.push({ id: null, type: "settled", payload: ids, key: null });
-  }
+  for (const key of blocked) rows.push({ kind: "blocked", key });
   return rows;
 }
 

@@ -1,5 +1,5 @@
 import type { Database } from "../database.ts";
-import { cancelJob as cancelJobStatement } from "../statements/cancel-job.ts";
+import { cancelJob as cancelJobStatement } from "../statements/settle/cancel-job.ts";
 
 /**
  * Cancels a job that waits or runs, and answers the state it was in; undefined if it was finished or never existed. A

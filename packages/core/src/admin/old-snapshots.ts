@@ -1,5 +1,5 @@
 import type { Queryable } from "../database.ts";
-import { type DeadRows, type HorizonHolder, horizonHolders } from "../statements/horizon-holders.ts";
+import { type DeadRows, type HorizonHolder, horizonHolders } from "../statements/upkeep/horizon-holders.ts";
 
 /** Age from which what holds vacuum back is worth a word, in ms: autovacuum comes once a minute (autovacuum_naptime). */
 const oldMs = 60_000;

@@ -1,5 +1,5 @@
 import type { Queryable } from "../database.ts";
-import { removeSchedule as removeScheduleRow } from "../statements/schedules.ts";
+import { removeSchedule as removeScheduleRow } from "../statements/cron/remove-schedule.ts";
 
 /**
  * Removes a schedule by its name, and answers whether there was one. Jobs that it enqueued stay. A worker that still declares it

@@ -1,5 +1,5 @@
 import type { Database } from "../database.ts";
-import { requeueJobs, type RequeuedJob } from "../statements/requeue-jobs.ts";
+import { requeueJobs, type RequeuedJob } from "../statements/settle/requeue-jobs.ts";
 
 /**
  * Makes a dead letter ready again with all its attempts before it. Answers undefined if there is no such dead letter, and

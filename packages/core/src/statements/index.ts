@@ -1,51 +1,50 @@
+// The folders are named as the worker's are. Each file holds one statement, which can be pasted into psql.
 export type { Statement } from "./statement.ts";
-export { insertJobs, type InsertedJob, jobsJson, type NewJob } from "./insert-jobs.ts";
-export { queueDepth } from "./queue-depth.ts";
-export { listDue, promoteJobs, type Promotion, type PromotionRequest } from "./promote-jobs.ts";
-export {
-  databaseTime,
-  type DeclaredSchedule,
-  declareSchedules,
-  fireSchedule,
-  type Firing,
-  type MissedTicks,
-  removeSchedule,
-  schedulesJson,
-  waitingSchedules,
-  type WaitingSchedule,
-} from "./schedules.ts";
+
+export { insertJobs, type InsertedJob, jobsJson, type NewJob } from "./enqueue/insert-jobs.ts";
+export { queueDepth } from "./enqueue/queue-depth.ts";
+
 export { armGate, disarmGate, openWriters } from "./gate.ts";
-export { isAnyReady, probeJobs } from "./probe-jobs.ts";
-export {
-  type ClaimAnswer,
-  type ClaimedJob,
-  claimJobs,
-  claimPlainJobs,
-  claimReadyJobs,
-  type ClaimRequest,
-  isPlain,
-  settleAndClaimReadyJobs,
-} from "./claim-jobs.ts";
-export { parkBlocked, parkJobs } from "./park-jobs.ts";
-export { type Claim, completeJobs, type Completions, completionsOf } from "./complete-jobs.ts";
-export { type RetriedJob, retriedOf, retryJobs } from "./retry-jobs.ts";
-export { buriedOf, type BuriedJob, buryJobs } from "./bury-jobs.ts";
-export { cancelJob } from "./cancel-job.ts";
-export { confirmClaims, type ConfirmedClaim } from "./confirm-claims.ts";
-export { heldClaims } from "./held-claims.ts";
-export { listOrphans, rescueJobs, rescueJobsById } from "./rescue-jobs.ts";
-export { unparkJobs } from "./unpark-jobs.ts";
-export { requeueJobs, type RequeuedJob } from "./requeue-jobs.ts";
-export { unhandledTypes } from "./unhandled-types.ts";
-export {
-  certifyDeaths,
-  leaveWorkers,
-  registerWorker,
-  renewLease,
-  type Survey,
-  surveyLeases,
-  type SurveyRequest,
-} from "./worker-leases.ts";
-export { type DeadRows, type HorizonHolder, horizonHolders, type HorizonRequest } from "./horizon-holders.ts";
-export { endFrozenListeners, type FrozenListener, listenerName, notificationQueueUsage } from "./frozen-listeners.ts";
-export { createPartitions, type DroppedHistory, dropPartitions, foldStats, vacuumPassedTables } from "./upkeep.ts";
+export { isAnyReady, probeJobs } from "./wake/probe-jobs.ts";
+
+export { listDue } from "./promote/list-due.ts";
+export { promoteJobs, type Promotion, type PromotionRequest } from "./promote/promote-jobs.ts";
+export { unparkJobs } from "./promote/unpark-jobs.ts";
+
+export { type ClaimAnswer, type ClaimedJob, claimJobs, isPlain } from "./claim/claim.ts";
+export type { ClaimRequest } from "./claim/claim-request.ts";
+export { claimReadyJobs } from "./claim/claim-jobs.ts";
+export { claimPlainJobs } from "./claim/claim-plain-jobs.ts";
+export { settleAndClaimReadyJobs } from "./claim/settle-and-claim-jobs.ts";
+export { confirmClaims, type ConfirmedClaim } from "./claim/confirm-claims.ts";
+export { heldClaims } from "./claim/held-claims.ts";
+export { parkBlocked, parkJobs } from "./claim/park-jobs.ts";
+
+export { type Claim, completeJobs, type Completions, completionsOf } from "./settle/complete-jobs.ts";
+export { type RetriedJob, retriedOf, retryJobs } from "./settle/retry-jobs.ts";
+export { buriedOf, type BuriedJob, buryJobs } from "./settle/bury-jobs.ts";
+export { cancelJob } from "./settle/cancel-job.ts";
+export { requeueJobs, type RequeuedJob } from "./settle/requeue-jobs.ts";
+
+export { registerWorker } from "./lease/register-worker.ts";
+export { renewLease } from "./lease/renew-lease.ts";
+export { type Survey, surveyLeases, type SurveyRequest } from "./lease/survey-leases.ts";
+export { certifyDeaths } from "./lease/certify-deaths.ts";
+export { rescueJobs } from "./lease/rescue-jobs.ts";
+export { listOrphans } from "./lease/list-orphans.ts";
+export { leaveWorkers } from "./lease/leave-workers.ts";
+
+export { type DeclaredSchedule, declareSchedules, type MissedTicks, schedulesJson } from "./cron/declare-schedules.ts";
+export { databaseTime } from "./cron/database-time.ts";
+export { waitingSchedules, type WaitingSchedule } from "./cron/waiting-schedules.ts";
+export { fireSchedule, type Firing } from "./cron/fire-schedule.ts";
+export { removeSchedule } from "./cron/remove-schedule.ts";
+
+export { createPartitions } from "./upkeep/create-partitions.ts";
+export { type DroppedHistory, dropPartitions } from "./upkeep/drop-partitions.ts";
+export { foldStats } from "./upkeep/fold-stats.ts";
+export { vacuumPassedTables } from "./upkeep/vacuum-passed-tables.ts";
+export { endFrozenListeners, type FrozenListener, listenerName } from "./upkeep/end-frozen-listeners.ts";
+export { notificationQueueUsage } from "./upkeep/notification-queue-usage.ts";
+export { type DeadRows, type HorizonHolder, horizonHolders, type HorizonRequest } from "./upkeep/horizon-holders.ts";
+export { unhandledTypes } from "./upkeep/unhandled-types.ts";

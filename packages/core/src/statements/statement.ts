@@ -33,3 +33,8 @@ export function statement<Request extends object, Row>(
 
 /** An id column as bigint, also where the driver leaves int8 as text. */
 export const asId = (value: unknown): bigint => BigInt(value as string | number | bigint);
+
+/** Decodes a row of a statement without RETURNING, of which there are none. */
+export function neverReturned(): never {
+  throw new Error("a statement without RETURNING returned a row");
+}

@@ -57,7 +57,7 @@ export class Orphans {
       await bisect(await statements.listOrphans(on, { limit: batchSize, except }), {
         move: async (claims) => {
           const ids = claims.map(({ id }) => id);
-          taken += (await statements.rescueJobsById(on, { limit: ids.length, ids }))[0]!.rescued;
+          taken += (await statements.rescueJobs(on, { limit: ids.length, ids }))[0]!.rescued;
         },
         alone: async (claim, error) => {
           if (isRejection(error) && (await this.#bury(on, claim, error))) taken += 1;

@@ -1,0 +1,81 @@
+import type { Queryable } from "../../database.ts";
+import type { Completions } from "../settle/complete-jobs.ts";
+import { asId } from "../statement.ts";
+import { claimReadyJobs } from "./claim-jobs.ts";
+import { claimPlainJobs } from "./claim-plain-jobs.ts";
+import type { ClaimRequest, ClaimRow } from "./claim-request.ts";
+import { settleAndClaimReadyJobs } from "./settle-and-claim-jobs.ts";
+
+/** A job in a worker's hands. */
+export interface ClaimedJob {
+  readonly id: bigint;
+  readonly queue: string;
+  readonly type: string;
+  readonly payload: unknown;
+  readonly priority: number;
+  /** From 1, this one included. */
+  readonly attempt: number;
+  readonly maxAttempts: number;
+  readonly crashCount: number;
+  readonly key: string | undefined;
+  readonly token: string;
+}
+
+/** Whether this job may start before the disk has its claim, see {@link claimPlainJobs}. */
+export const isPlain = ({ key, maxAttempts }: Pick<ClaimedJob, "key" | "maxAttempts">): boolean =>
+  key === undefined && maxAttempts > 1;
+
+export interface ClaimAnswer {
+  /** The most urgent first. */
+  readonly jobs: ClaimedJob[];
+  /** Keys that are running while ready jobs of theirs wait: they are to be parked, see park-jobs.ts. */
+  readonly blockedKeys: string[];
+  /** Of the jobs that this claim was to settle: those whose own claim no longer held, so that nothing of them was touched. */
+  readonly refused: ReadonlySet<bigint>;
+  /** The claim is committed, but not on the server's disk yet: a crash of the server in the next moment undoes it. */
+  readonly isDeferred: boolean;
+}
+
+/** The lowest priority there is: an integer's. */
+const anyPriority = -2_147_483_648;
+
+/** Claims ready jobs of a queue, under one new token. With `completions` it settles those jobs in the same commit. */
+export async function claimJobs(
+  db: Queryable,
+  { after, mayDefer = false, ...request }: ClaimRequest,
+  completions?: Completions,
+): Promise<ClaimAnswer> {
+  const claim = { ...request, leastPriority: after?.priority ?? anyPriority, afterId: after?.id ?? 0n };
+  if (completions) return answerOf(await settleAndClaimReadyJobs(db, { ...claim, ...completions }), request);
+  if (mayDefer) {
+    const rows = await claimPlainJobs(db, claim);
+    if (rows[0]?.kind !== "not plain") return { ...answerOf(rows, request), isDeferred: true };
+  }
+  return answerOf(await claimReadyJobs(db, claim), request);
+}
+
+function answerOf(rows: readonly ClaimRow[], { queue, token }: Pick<ClaimRequest, "queue" | "token">): ClaimAnswer {
+  const jobs: ClaimedJob[] = [];
+  const blockedKeys: string[] = [];
+  const refused = new Set<bigint>();
+  for (const row of rows) {
+    if (row.kind === "job") {
+      jobs.push({
+        id: asId(row.id),
+        queue,
+        type: row.type,
+        payload: row.payload,
+        priority: row.priority,
+        attempt: row.attempt,
+        maxAttempts: row.max_attempts,
+        crashCount: row.crash_count,
+        key: row.key ?? undefined,
+        token,
+      });
+    } else if (row.kind === "blocked") blockedKeys.push(row.key);
+    else if (row.kind === "refused") refused.add(asId(row.id));
+  }
+  // The database returns them in the order in which it deleted them, or by keys.
+  jobs.sort((one, other) => other.priority - one.priority || (one.id < other.id ? -1 : 1));
+  return { jobs, blockedKeys, refused, isDeferred: false };
+}
