@@ -74,7 +74,15 @@ process.stdout.write(sums);
 
 /** What git knows, and new files that it does not ignore: never what was built, installed or configured here. */
 function copySources() {
-  const parts = ["packages", "drizzle", "package.json", "pnpm-workspace.yaml", "pnpm-lock.yaml", "tsconfig.base.json"];
+  const parts = [
+    "packages",
+    "drizzle",
+    "LICENSE",
+    "package.json",
+    "pnpm-workspace.yaml",
+    "pnpm-lock.yaml",
+    "tsconfig.base.json",
+  ];
   const files = run(root, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", ...parts);
   for (const file of files.split("\0").filter((name) => name !== "" && existsSync(join(root, name))))
     cpSync(join(root, file), join(copy, file));

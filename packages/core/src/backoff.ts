@@ -14,9 +14,13 @@ export interface Backoff {
 }
 
 export interface BackoffOptions {
+  /** The wait before the second attempt; 1 s if not given. */
   base?: Duration;
+  /** How many times longer each further wait is, from 1 to 1000; 2 if not given. */
   factor?: number;
+  /** The longest wait; one day if not given. */
   cap?: Duration;
+  /** The share by which a wait varies in either direction, from 0 to 1; 0.1 if not given. */
   jitter?: number;
 }
 

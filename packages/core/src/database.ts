@@ -22,7 +22,9 @@ export interface Database extends Queryable {
 }
 
 export interface DatabaseOptions {
+  /** The URL of the database. */
   connectionString: string;
+  /** What pg_stat_activity shows; "hark" if not given. */
   applicationName?: string;
   /** Most connections; 3 if not given. */
   maxConnections?: number;

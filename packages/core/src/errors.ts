@@ -17,6 +17,7 @@ export interface Issue {
   readonly path: readonly (string | number)[];
 }
 
+/** A queue, job type or schedule has a name of the wrong form. */
 export class InvalidNameError extends HarkError {
   constructor(what: string, name: unknown) {
     super(
@@ -28,6 +29,7 @@ export class InvalidNameError extends HarkError {
   }
 }
 
+/** A payload does not fit the schema of its job type, or is not JSON. */
 export class InvalidPayloadError extends HarkError {
   readonly issues: readonly Issue[];
 
@@ -54,6 +56,7 @@ export class PayloadUnreadableError extends HarkError {
   }
 }
 
+/** A payload has more than 256 KiB as JSON. */
 export class PayloadTooLargeError extends HarkError {
   constructor(type: string, bytes: number, maxBytes: number) {
     super(
@@ -65,6 +68,7 @@ export class PayloadTooLargeError extends HarkError {
   }
 }
 
+/** Options of a function are wrong. `issues` lists all that is wrong with them. */
 export class InvalidOptionsError extends HarkError {
   readonly issues: readonly Issue[];
 
@@ -78,6 +82,7 @@ export class InvalidOptionsError extends HarkError {
   }
 }
 
+/** A job type was not defined with defineJob, or the server does not accept it. */
 export class UnknownJobTypeError extends HarkError {
   constructor(type: unknown, known: readonly string[]) {
     super(
@@ -89,6 +94,7 @@ export class UnknownJobTypeError extends HarkError {
   }
 }
 
+/** in(), guard() or completeIn() got something other than an open transaction. */
 export class NotATransactionError extends HarkError {
   constructor(given: string, advice: string) {
     super(
@@ -118,6 +124,7 @@ export class LeaseLostError extends HarkError {
   }
 }
 
+/** An attempt ran longer than the timeout of its job type. The reason of its signal. */
 export class JobTimeoutError extends HarkError {
   constructor(job: { id: bigint; type: string }, timeoutMs: number) {
     super(
@@ -129,6 +136,7 @@ export class JobTimeoutError extends HarkError {
   }
 }
 
+/** A job was cancelled while it ran. The reason of its signal. */
 export class JobCancelledError extends HarkError {
   constructor(job: { id: bigint; type: string }) {
     super(
@@ -139,6 +147,7 @@ export class JobCancelledError extends HarkError {
   }
 }
 
+/** A worker stops, and the attempt outlasted the drain. The reason of its signal. */
 export class WorkerStoppingError extends HarkError {
   constructor(job: { id: bigint; type: string }) {
     super(
@@ -149,6 +158,7 @@ export class WorkerStoppingError extends HarkError {
   }
 }
 
+/** A lock is held by someone else by now, or by nobody. */
 export class LockLostError extends HarkError {
   constructor(key: string, fence: bigint) {
     super(
@@ -160,6 +170,7 @@ export class LockLostError extends HarkError {
   }
 }
 
+/** A lock did not become free in the time that acquire() was told to wait. */
 export class LockTimeoutError extends HarkError {
   constructor(key: string, waitMs: number) {
     super(
@@ -170,6 +181,7 @@ export class LockTimeoutError extends HarkError {
   }
 }
 
+/** A queue has as many ready jobs as the maxDepth of the producer allows. */
 export class QueueFullError extends HarkError {
   /** When it is worth trying again, in ms. */
   readonly retryAfterMs = 1_000;
@@ -184,6 +196,7 @@ export class QueueFullError extends HarkError {
   }
 }
 
+/** An insert had no answer in time: its jobs may have been written or not. */
 export class EnqueueTimeoutError extends HarkError {
   constructor(deadlineMs: number) {
     super(
@@ -195,6 +208,7 @@ export class EnqueueTimeoutError extends HarkError {
   }
 }
 
+/** enqueueFrom() met a job that it could not insert. `cause` is why. */
 export class EnqueueFromError extends HarkError {
   /** `first` and `last`: the jobs at fault, counted from 0; the counts are of the batches before, which were inserted. */
   constructor(progress: { first: number; last: number; inserted: number; duplicates: number }, cause: unknown) {
@@ -210,6 +224,7 @@ export class EnqueueFromError extends HarkError {
   }
 }
 
+/** A producer was used after close(). */
 export class ProducerClosedError extends HarkError {
   constructor() {
     super(
@@ -220,6 +235,7 @@ export class ProducerClosedError extends HarkError {
   }
 }
 
+/** PostgreSQL could not be reached. */
 export class DatabaseUnreachableError extends HarkError {
   constructor(where: string, cause: unknown) {
     super(
@@ -232,6 +248,7 @@ export class DatabaseUnreachableError extends HarkError {
   }
 }
 
+/** The schema of the database does not fit this version of the code. */
 export class SchemaVersionError extends HarkError {
   /**
    * `found` is the schema's version, null if there is none, and `wanted` this code's. `oldestCode`: the oldest code that the schema
@@ -255,6 +272,7 @@ export class SchemaVersionError extends HarkError {
   }
 }
 
+/** A migration could not get a lock in time. */
 export class MigrationBlockedError extends HarkError {
   constructor(waitMs: number, cause: unknown) {
     super(
@@ -267,6 +285,7 @@ export class MigrationBlockedError extends HarkError {
   }
 }
 
+/** The login may not create roles, or does not own the schema. */
 export class RolesForbiddenError extends HarkError {
   constructor(cause: Error) {
     super(

@@ -33,11 +33,13 @@ export interface JobOptions<
   payload?: PayloadSchema;
   /** Checks what the handler returns. */
   result?: ResultSchema;
-  /** The lane it runs in; "default" if not given. */
+  /** The queue it runs in; "default" if not given. */
   queue?: string;
   /** Higher runs first; 0 if not given. */
   priority?: number;
+  /** How long one attempt may run before it is aborted; without end if not given. */
   timeout?: Duration;
+  /** How many attempts there are, the first included (3 if not given), and how long to wait between them. */
   retry?: { attempts?: number; backoff?: BackoffOptions };
   /** Jobs of one queue with the same key never run at the same time; they wait parked, without being tried. */
   key?: (payload: OutputOf<PayloadSchema>) => string | undefined;

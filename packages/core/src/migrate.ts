@@ -4,6 +4,7 @@ import { type Migration, readMigrations } from "./migrations.ts";
 import { ledgerStatements, pendingOf, readLedger } from "./schema-version.ts";
 
 export interface MigrateOptions {
+  /** The URL of the database; its login will own the schema. */
   connectionString: string;
   /** Longest wait for other processes that migrate, and for tables that others use, in ms; 60 s if not given. */
   waitMs?: number;

@@ -10,6 +10,7 @@ export interface JobSettings {
   priority?: number;
   /** The job type's own if not given. */
   queue?: string;
+  /** Attempts in all, from 1 to 1000; the job type's own if not given. */
   maxAttempts?: number;
   /** Jobs of one queue with the same key never run at the same time; the job type's own if not given. */
   key?: string;

@@ -6,27 +6,27 @@ import { maskUrl } from "./mask-secrets.ts";
 
 /** The settings of a Hark process, from its environment variables. Quantities of time are in ms. */
 export interface Environment {
-  /** DATABASE_URL */
+  /** DATABASE_URL: where PostgreSQL is. */
   readonly databaseUrl: string;
-  /** HARK_LISTEN_URL: for LISTEN, where DATABASE_URL leads through a transaction pooler. */
+  /** HARK_LISTEN_URL: a direct URL for LISTEN, where DATABASE_URL leads through a transaction pooler. */
   readonly listenUrl: string | undefined;
-  /** SCRAPER_CONCURRENT_JOBS */
+  /** SCRAPER_CONCURRENT_JOBS: jobs that run at once in a process. */
   readonly concurrency: number;
-  /** SCRAPER_RETRY_ATTEMPTS: attempts in all, the first included. */
+  /** SCRAPER_RETRY_ATTEMPTS: attempts of a job in all, the first included. */
   readonly retryAttempts: number;
-  /** SCRAPER_REQUEST_DELAY: between two requests to one host. */
+  /** SCRAPER_REQUEST_DELAY: the time between two requests to one host, in ms. */
   readonly requestDelayMs: number;
-  /** JOB_MANAGER_LOCK_TTL */
+  /** JOB_MANAGER_LOCK_TTL: how long a process may be out of touch before others take its jobs, in ms. */
   readonly lockTtlMs: number;
-  /** JOB_MANAGER_POLL_INTERVAL */
+  /** JOB_MANAGER_POLL_INTERVAL: what a lost notification costs a ready job at most, in ms. */
   readonly pollIntervalMs: number;
-  /** JOB_MANAGER_DELAYED_INTERVAL */
+  /** JOB_MANAGER_DELAYED_INTERVAL: what a lost notification costs a scheduled job at most, in ms. */
   readonly delayedIntervalMs: number;
-  /** LOG_LEVEL */
+  /** LOG_LEVEL: the least severe lines that are logged: fatal, error, warn, info, debug, trace or silent. */
   readonly logLevel: (typeof logLevels)[number];
-  /** PORT */
+  /** PORT: the port of the HTTP API. */
   readonly port: number;
-  /** HARK_API_TOKEN: without one, the API is reached from this machine only. */
+  /** HARK_API_TOKEN: the bearer token of the HTTP API. Without one, only this machine reaches the API. */
   readonly apiToken: string | undefined;
   /** Where each variable's value came from. */
   readonly sources: Readonly<Record<VariableName, "environment" | "default">>;

@@ -1,5 +1,6 @@
 import { HarkError } from "@hark/core";
 
+/** A JobManager was used before initialize(), or after stop(). */
 export class NotInitializedError extends HarkError {
   constructor(method: string) {
     super(
@@ -11,6 +12,7 @@ export class NotInitializedError extends HarkError {
   }
 }
 
+/** A JobManager was started without a processor. */
 export class NoProcessorError extends HarkError {
   constructor() {
     super(
@@ -21,6 +23,7 @@ export class NoProcessorError extends HarkError {
   }
 }
 
+/** A PostgresQueue was used after close(). */
 export class QueueClosedError extends HarkError {
   constructor(method: string) {
     super(
@@ -40,6 +43,7 @@ export class JobFailedError extends HarkError {
   }
 }
 
+/** No dead letter has this index or id. */
 export class DeadLetterNotFoundError extends HarkError {
   constructor(wanted: { index: number } | { id: string }) {
     const what = "index" in wanted ? `no dead letter at index ${wanted.index}` : `no dead letter ${wanted.id}`;
@@ -47,6 +51,7 @@ export class DeadLetterNotFoundError extends HarkError {
   }
 }
 
+/** A dead letter cannot be requeued: another unfinished job has its unique key. */
 export class UniqueKeyTakenError extends HarkError {
   constructor(id: string) {
     super(

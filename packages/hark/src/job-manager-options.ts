@@ -5,6 +5,7 @@ import type { JobProcessor } from "./processor.ts";
 
 /** All durations are in ms. */
 export interface JobManagerOptions {
+  /** The URL of the database. */
   connectionString: string;
   /** For LISTEN, a URL straight to PostgreSQL where connectionString leads through a transaction pooler. */
   listenUrl?: string | undefined;
@@ -29,6 +30,7 @@ export interface JobManagerOptions {
   name?: string | undefined;
   /** Seals the payloads of jobs added here and opens those of jobs run here; one that it cannot open makes a dead letter of its job. */
   cipher?: PayloadCipher | undefined;
+  /** Where log lines go; JSON lines on stdout, by pino, if not given. */
   logger?: Logger | undefined;
 }
 

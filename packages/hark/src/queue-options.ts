@@ -4,6 +4,7 @@ import { dayMs, sharedOptions, wholeNumber } from "./check.ts";
 
 /** All durations are in ms. */
 export interface PostgresQueueOptions {
+  /** The URL of the database. */
   connectionString: string;
   /** For LISTEN, a URL straight to PostgreSQL where connectionString leads through a transaction pooler. */
   listenUrl?: string | undefined;
@@ -17,6 +18,7 @@ export interface PostgresQueueOptions {
   name?: string | undefined;
   /** Seals the payloads of jobs added here and opens those of jobs run here; one that it cannot open makes a dead letter of its job. */
   cipher?: PayloadCipher | undefined;
+  /** Where log lines go; JSON lines on stdout, by pino, if not given. */
   logger?: Logger | undefined;
 }
 

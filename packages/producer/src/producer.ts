@@ -41,8 +41,11 @@ export interface EnqueuedJob {
 
 /** One job of {@link Enqueuer.enqueueMany}. */
 export interface JobRequest<Job extends JobDefinition = JobDefinition> {
+  /** Its type, made by defineJob(). */
   job: Job;
+  /** What the handler gets, as the schema of the type takes it. */
   payload: InputOf<Job>;
+  /** What differs from the type's own settings. */
   options?: EnqueueOptions;
 }
 
@@ -95,9 +98,23 @@ export type ProducerOptions = {
   /** Seals every payload, so that the database and who reads it never see one; workers need it too. Keys of jobs stay readable. */
   cipher?: PayloadCipher | undefined;
 } & (
-  | { pool: Parameters<typeof borrowPool>[0]; isPooled?: boolean }
-  | { connectionString: string; maxConnections?: number; isPooled?: boolean }
-  | { database: Database }
+  | {
+      /** A pg pool of the application; close() leaves it open. */
+      pool: Parameters<typeof borrowPool>[0];
+      isPooled?: boolean;
+    }
+  | {
+      /** The URL of the database, for connections of its own. */
+      connectionString: string;
+      /** Most connections; 3 if not given. */
+      maxConnections?: number;
+      /** The connections lead through a transaction pooler. */
+      isPooled?: boolean;
+    }
+  | {
+      /** An open database of the application; close() leaves it open. */
+      database: Database;
+    }
 );
 
 /**

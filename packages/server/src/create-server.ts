@@ -23,9 +23,23 @@ import type { Runtime } from "./runtime.ts";
 
 /** Where the jobs are: a database or pool of the application, which stays open, or one that the server opens for itself. */
 export type DatabaseChoice =
-  | { database: Database }
-  | { pool: Parameters<typeof borrowPool>[0]; isPooled?: boolean }
-  | { connectionString: string; isPooled?: boolean; maxConnections?: number };
+  | {
+      /** An open database of the application; close() leaves it open. */
+      database: Database;
+    }
+  | {
+      /** A pg pool of the application; close() leaves it open. */
+      pool: Parameters<typeof borrowPool>[0];
+      isPooled?: boolean;
+    }
+  | {
+      /** The URL of the database, for connections of its own. */
+      connectionString: string;
+      /** The connections lead through a transaction pooler. */
+      isPooled?: boolean;
+      /** Most connections; 3 if not given. */
+      maxConnections?: number;
+    };
 
 export type ServerOptions = DatabaseChoice &
   Credentials & {
@@ -49,6 +63,7 @@ export type ServerOptions = DatabaseChoice &
     rateLimit?: RateLimit | false;
     /** Keeps payloads out of every answer, and does not read them: for a server whose database role is hark_reader (SEC-23). */
     hidePayloads?: boolean;
+    /** Where log lines go; JSON lines on stdout, by pino, if not given. */
     logger?: Logger;
   };
 

@@ -31,6 +31,7 @@ export class RequestRefusedError extends HarkError {
   }
 }
 
+/** The database took longer than the server waits for it. */
 export class DatabaseTimeoutError extends HarkError {
   constructor(waitedMs: number) {
     super(
@@ -41,6 +42,7 @@ export class DatabaseTimeoutError extends HarkError {
   }
 }
 
+/** A server was to listen beyond this machine without a credential. */
 export class OpenServerError extends HarkError {
   constructor(host: string) {
     super(
@@ -52,6 +54,7 @@ export class OpenServerError extends HarkError {
   }
 }
 
+/** The address or port cannot be listened on. */
 export class CannotListenError extends HarkError {
   constructor(host: string, port: number, cause: unknown) {
     super(

@@ -14,6 +14,7 @@ import type { Handler } from "./run/implement.ts";
 import type { Schedule } from "./cron/schedule.ts";
 
 export interface WorkerOptions {
+  /** The URL of the database. */
   connectionString: string;
   /** For LISTEN, a URL straight to PostgreSQL where connectionString leads through a transaction pooler (HARK_LISTEN_URL). */
   listenUrl?: string | undefined;
@@ -33,6 +34,7 @@ export interface WorkerOptions {
   schedules?: readonly Schedule[];
   /** A label for people; host and process id if not given. */
   name?: string;
+  /** Where log lines go; JSON lines on stdout, by pino, if not given. */
   logger?: Logger;
   /** How long the process may be out of touch before others take its jobs: 10 s if not given. */
   lease?: Duration;

@@ -14,10 +14,20 @@ export type RequestHead = Pick<Request, "method" | "url" | "headers">;
 export type AccessToken = {
   /** For limits and logs. Two tokens may share one while the old one is being replaced. */
   name: string;
+  /** What the caller may do: `read`, `enqueue`, `enqueue:<queue>`, `admin`. */
   scopes: readonly Scope[];
   /** Refused from then on; never if not given. */
   expiresAt?: Date;
-} & ({ token: string } | { sha256: string });
+} & (
+  | {
+      /** The token itself, at least 32 characters. Either this or `sha256`. */
+      token: string;
+    }
+  | {
+      /** The token's SHA-256 in hex. */
+      sha256: string;
+    }
+);
 
 export interface Credentials {
   /** Callers send it as `Authorization: Bearer ...`, and may do everything. */

@@ -16,7 +16,9 @@ export function healthRoutes(database: Database): Hono {
   const routes = new Hono();
   let latest: { at: number; readiness: Promise<Readiness> } | undefined;
 
+  // Whether this process answers.
   routes.get("/livez", (c) => c.json({ isAlive: true, reasons: [] }));
+  // Whether it can do its work: 503 with reason codes while it cannot reach the database, or the schema does not fit.
   routes.get("/readyz", async (c) => {
     if (!latest || performance.now() - latest.at > freshMs)
       latest = { at: performance.now(), readiness: readiness(database) };

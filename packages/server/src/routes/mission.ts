@@ -75,6 +75,7 @@ export function missionRoutes({
 }: MissionParts): Hono<Env> {
   const routes = new Hono<Env>();
 
+  // Enqueues a URL job: `{ type, target_url, priority?, metadata? }`. Its key is the URL.
   routes.post("/jobs", needs("enqueue"), async (c) => {
     checkQuery(c, noQuery);
     const { type, target_url, metadata, priority } = await readBody(c.req.raw, newJob, maxBodyBytes);
@@ -88,6 +89,7 @@ export function missionRoutes({
     return c.json({ success: true, data: { ...data, status: status === "inserted" ? "queued" : status } }, 201);
   });
 
+  // Counts jobs, and says whether anything runs them. 503 with counts of null while the database cannot be asked.
   routes.get("/stats", needs("read"), async (c) => {
     checkQuery(c, noQuery);
     const { stats, failure, cause } = await queueStats(database, runtime, logger);
@@ -96,12 +98,14 @@ export function missionRoutes({
     return c.json({ ...((await failed.json()) as object), data: stats }, 503);
   });
 
+  // Lists dead letters, oldest first. `?limit=` is from 1 to 200; 100 if not given.
   routes.get("/dead-letter", needs("read"), async (c) => {
     const { limit } = checkQuery(c, listQuery);
     const dead = await within(changeDeadlineMs, listDeadJobs(database, { limit, withPayload: !hidePayloads }));
     return c.json({ success: true, data: dead.map(deadLetter), count: dead.length });
   });
 
+  // Makes a dead letter ready again: `{ index }`, its place in the list, or `{ id }`.
   routes.post("/dead-letter/requeue", needs("admin"), async (c) => {
     checkQuery(c, noQuery);
     const choice = await readBody(c.req.raw, deadLetterChoice, maxBodyBytes);

@@ -25,7 +25,12 @@ export type ScheduleOptions<Job extends JobDefinition = JobDefinition> = JobSett
    * newest for all, or "all" run, of which the newest 100 at most.
    */
   missed?: statements.MissedTicks;
-} & (unknown extends InputOf<Job> ? { payload?: InputOf<Job> } : { payload: InputOf<Job> });
+} & (unknown extends InputOf<Job>
+    ? { payload?: InputOf<Job> }
+    : {
+        /** The payload of every job that a tick enqueues. It may be left out where the job type has no schema. */
+        payload: InputOf<Job>;
+      });
 
 /** A recurring rule with the job that each tick enqueues: a frozen value, for createWorker({ schedules }). */
 export interface Schedule {

@@ -3,6 +3,7 @@ import type { Logger, Outcome, statements } from "@hark/core";
 
 /** What a worker tells about its own jobs. Listeners run in the flow: keep them short. */
 export interface WorkerEventMap {
+  /** An attempt began. */
   started: [job: statements.ClaimedJob];
   /** The outcome was written. */
   settled: [job: statements.ClaimedJob, outcome: Outcome, durationMs: number];

@@ -1,0 +1,190 @@
+import { globSync, readFileSync } from "node:fs";
+import { type Class, type Comment, parseSync, type Statement, type TSSignature, type TSType } from "oxc-parser";
+import { root } from "../blocks.ts";
+
+/** A property or method of an interface or an object type. */
+export interface Member {
+  name: string;
+  /** Its type as the source writes it, on one line. */
+  type: string;
+  isOptional: boolean;
+  doc: string;
+}
+
+/** An interface or type alias of a package. */
+export interface TypeDeclaration {
+  name: string;
+  /** From the root of the repository. */
+  file: string;
+  doc: string;
+  /** Its own members, those of every branch of a union included. */
+  members: Member[];
+  /** Names of the types that it extends or is made of. */
+  parts: string[];
+}
+
+export interface ClassDeclaration {
+  name: string;
+  file: string;
+  doc: string;
+  superClass: string | undefined;
+  node: Class;
+  source: string;
+}
+
+export interface Source {
+  file: string;
+  text: string;
+  statements: readonly Statement[];
+  /** Returns the docstring or the line comments that stand right before a position, on one line; "" if there are none. */
+  docBefore(start: number): string;
+}
+
+/** Sources of the packages without their tests, parsed. `pattern` is a glob under `packages/`. */
+export function sources(pattern = "*/src/**/*.ts"): Source[] {
+  return globSync(`packages/${pattern}`, { cwd: root })
+    .filter((file) => !file.endsWith(".test.ts"))
+    .toSorted()
+    .map(parse);
+}
+
+function parse(file: string): Source {
+  const text = readFileSync(root + file, "utf8");
+  const { program, comments, errors } = parseSync(file, text);
+  if (errors.length > 0) throw new Error(`${file}: ${errors[0]!.message}`);
+  return { file, text, statements: program.body, docBefore: (start) => docBefore(text, comments, start) };
+}
+
+/** Interfaces and type aliases by name. Two of one name are both kept under the first file's. */
+export function typeDeclarations(): Map<string, TypeDeclaration> {
+  const found = new Map<string, TypeDeclaration>();
+  for (const source of sources()) {
+    for (const statement of source.statements) {
+      const declared = statement.type === "ExportNamedDeclaration" ? statement.declaration : statement;
+      const base = { file: source.file, doc: source.docBefore(statement.start) };
+      if (declared?.type === "TSInterfaceDeclaration") {
+        const members = declared.body.body.flatMap((signature) => memberOf(source, signature));
+        const parts = declared.extends.map(({ expression }) => source.text.slice(expression.start, expression.end));
+        found.set(declared.id.name, { ...base, name: declared.id.name, members, parts });
+      }
+      if (declared?.type === "TSTypeAliasDeclaration")
+        found.set(declared.id.name, { ...base, name: declared.id.name, ...shapeOf(source, declared.typeAnnotation) });
+    }
+  }
+  return found;
+}
+
+/** Exported classes, in the order of their files. */
+export function classDeclarations(): ClassDeclaration[] {
+  return sources().flatMap((source) =>
+    source.statements.flatMap((statement) => {
+      const declared = statement.type === "ExportNamedDeclaration" ? statement.declaration : undefined;
+      if (declared?.type !== "ClassDeclaration" || !declared.id) return [];
+      const { superClass } = declared;
+      return [
+        {
+          name: declared.id.name,
+          file: source.file,
+          doc: source.docBefore(statement.start),
+          superClass: superClass?.type === "Identifier" ? superClass.name : undefined,
+          node: declared,
+          source: source.text,
+        },
+      ];
+    }),
+  );
+}
+
+/** Names that the package pg-hark exports. */
+export function publicNames(): string[] {
+  const [index] = sources("{hark,pg-hark}/src/index.ts");
+  return (index?.statements ?? [])
+    .flatMap((statement) => (statement.type === "ExportNamedDeclaration" ? statement.specifiers : []))
+    .map(({ exported }) => (exported.type === "Literal" ? exported.value : exported.name))
+    .toSorted();
+}
+
+/** Members of a type and of all that it is made of, each name once. */
+export function allMembers(types: Map<string, TypeDeclaration>, name: string): Member[] {
+  const declared = types.get(name);
+  if (!declared) return [];
+  const members = [...declared.parts.flatMap((part) => allMembers(types, part)), ...declared.members];
+  const byName = new Map<string, Member>();
+  for (const member of members) {
+    const before = byName.get(member.name);
+    const isOptional = member.isOptional || before?.isOptional === true;
+    byName.set(member.name, { ...member, doc: member.doc || before?.doc || "", isOptional });
+  }
+  return [...byName.values()];
+}
+
+function shapeOf(source: Source, node: TSType): Pick<TypeDeclaration, "members" | "parts"> {
+  switch (node.type) {
+    case "TSTypeLiteral":
+      return { members: node.members.flatMap((signature) => memberOf(source, signature)), parts: [] };
+    case "TSIntersectionType":
+      return joined(node.types.map((part) => shapeOf(source, part)));
+    case "TSUnionType": {
+      const branches = node.types.map((part) => shapeOf(source, part));
+      const { members, parts } = joined(branches);
+      // What stands in some branches only is optional in the whole.
+      const isEverywhere = (name: string) =>
+        branches.every((branch) => branch.members.some((own) => own.name === name));
+      return {
+        members: members.map((member) => ({ ...member, isOptional: member.isOptional || !isEverywhere(member.name) })),
+        parts,
+      };
+    }
+    case "TSConditionalType":
+      return joined([shapeOf(source, node.trueType), shapeOf(source, node.falseType)]);
+    case "TSParenthesizedType":
+      return shapeOf(source, node.typeAnnotation);
+    case "TSTypeReference":
+      return { members: [], parts: [source.text.slice(node.typeName.start, node.typeName.end)] };
+    default:
+      return { members: [], parts: [] };
+  }
+}
+
+function joined(shapes: Pick<TypeDeclaration, "members" | "parts">[]) {
+  return { members: shapes.flatMap(({ members }) => members), parts: shapes.flatMap(({ parts }) => parts) };
+}
+
+function memberOf(source: Source, signature: TSSignature): Member[] {
+  if (signature.type !== "TSPropertySignature" && signature.type !== "TSMethodSignature") return [];
+  const { key } = signature;
+  if (key.type !== "Identifier" && key.type !== "Literal") return [];
+  const name = key.type === "Identifier" ? key.name : String(key.value);
+  const doc = source.docBefore(signature.start);
+  const whole = source.text.slice(signature.start, signature.end).replace(/[;,]$/, "");
+  const type =
+    signature.type === "TSMethodSignature"
+      ? whole.slice(key.end - signature.start)
+      : source.text.slice(signature.typeAnnotation?.typeAnnotation.start, signature.typeAnnotation?.typeAnnotation.end);
+  return [{ name, type: onOneLine(type), isOptional: signature.optional, doc }];
+}
+
+function docBefore(text: string, comments: readonly Comment[], start: number): string {
+  const lines: string[] = [];
+  let next = start;
+  for (const comment of comments.toReversed()) {
+    if (comment.end > next) continue;
+    if (text.slice(comment.end, next).trim() !== "") break;
+    const isDocstring = comment.type === "Block";
+    if (isDocstring && !comment.value.startsWith("*")) break;
+    // A comment behind code on its own line is about that code.
+    if (text.slice(text.lastIndexOf("\n", comment.start) + 1, comment.start).trim() !== "") break;
+    lines.unshift(isDocstring ? comment.value.slice(1).replaceAll(/^\s*\* ?/gm, "") : comment.value);
+    next = comment.start;
+    if (isDocstring) break;
+  }
+  return onOneLine(lines.join("\n"));
+}
+
+/** Without line breaks, and with names instead of links. */
+export function onOneLine(text: string): string {
+  return text
+    .replaceAll(/\{@link (\w+)[^}]*\}/g, "`$1`")
+    .replaceAll(/\s+/g, " ")
+    .trim();
+}

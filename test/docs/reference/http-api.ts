@@ -1,0 +1,102 @@
+import type { CallExpression, Node } from "oxc-parser";
+import { type Source, sources } from "./declarations.ts";
+import { code, forReaders, page, table } from "./markdown.ts";
+
+export interface Route {
+  method: string;
+  path: string;
+  /** What a token needs for it; undefined for a route that is open to all. */
+  scope: string | undefined;
+  doc: string;
+}
+
+const methods = new Set(["get", "post", "put", "patch", "delete"]);
+
+/** Routes that are registered by a call with a literal path, under the prefix of the module that holds them. */
+export function routes(): Route[] {
+  const files = sources("{server,job-manager}/src/**/*.ts");
+  const prefixes = new Map(files.flatMap((source) => calls(source).flatMap(prefixOf)));
+  return files.flatMap((source) => {
+    const names = source.statements.flatMap((statement) =>
+      statement.type === "ExportNamedDeclaration" && statement.declaration?.type === "FunctionDeclaration"
+        ? [statement.declaration.id?.name ?? ""]
+        : [],
+    );
+    const prefix = names.map((name) => prefixes.get(name)).find((found) => found !== undefined) ?? "";
+    return calls(source).flatMap((call) => routeOf(source, call, prefix));
+  });
+}
+
+export function httpApiPage(): string {
+  const rows = routes().map(({ method, path, scope, doc }) => [
+    code(`${method} ${path}`),
+    scope === undefined ? "none" : code(scope),
+    forReaders(doc),
+  ]);
+  return page(
+    "HTTP API",
+    "the routes and the table of failures",
+    'Send `Authorization: Bearer <token>`. A success is `{ "success": true, "data": ... }`. A failure is\n' +
+      '`{ "success": false, "error": { "code", "message", "issues"?, "id"? } }`. An `id` leads to the server\'s log.',
+    [
+      "## Routes",
+      table(["route", "scope", "what it does"], rows),
+      "## Failures",
+      table(["status", "code"], failureRows()),
+      "A code that is not in the table is `INTERNAL`, with status 500.",
+    ],
+  );
+}
+
+/** Statuses with their codes, from the one table that decides. */
+function failureRows(): string[][] {
+  const byStatus = new Map<string, string[]>();
+  for (const source of sources("server/src/failures.ts"))
+    for (const [, name = "", status = ""] of source.text.matchAll(/^ {2}([A-Z_]+): (\d{3}),$/gm))
+      byStatus.set(status, [...(byStatus.get(status) ?? []), code(name)]);
+  return [...byStatus]
+    .toSorted(([one], [other]) => Number(one) - Number(other))
+    .map(([status, codes]) => [status, codes.join(", ")]);
+}
+
+/** `app.route("/api/queue", missionRoutes(...))` says under which path a module's routes stand. */
+function prefixOf({ callee, arguments: [path, router] }: CallExpression): [string, string][] {
+  if (callee.type !== "MemberExpression" || callee.property.type !== "Identifier" || callee.property.name !== "route")
+    return [];
+  if (path?.type !== "Literal" || router?.type !== "CallExpression" || router.callee.type !== "Identifier") return [];
+  return [[router.callee.name, String(path.value).replace(/\/$/, "")]];
+}
+
+function routeOf(source: Source, call: CallExpression, prefix: string): Route[] {
+  const { callee } = call;
+  if (callee.type !== "MemberExpression" || callee.property.type !== "Identifier") return [];
+  const method = callee.property.name;
+  const [path, ...handlers] = call.arguments;
+  if (!methods.has(method) || path?.type !== "Literal" || !String(path.value).startsWith("/")) return [];
+  const guard = handlers.find(
+    (handler) =>
+      handler.type === "CallExpression" && handler.callee.type === "Identifier" && handler.callee.name === "needs",
+  );
+  const scope = guard?.type === "CallExpression" ? guard.arguments[0] : undefined;
+  return [
+    {
+      method: method.toUpperCase(),
+      path: prefix + String(path.value),
+      scope: scope?.type === "Literal" ? String(scope.value) : undefined,
+      doc: source.docBefore(call.start),
+    },
+  ];
+}
+
+/** All calls of a file, wherever they stand. */
+function calls(source: Source): CallExpression[] {
+  const found: CallExpression[] = [];
+  const visit = (node: unknown): void => {
+    if (Array.isArray(node)) return node.forEach(visit);
+    if (typeof node !== "object" || node === null) return;
+    if ("type" in node && node.type === "CallExpression") found.push(node as CallExpression);
+    Object.values(node as Node).forEach(visit);
+  };
+  visit(source.statements);
+  return found.toSorted((one, other) => one.start - other.start);
+}

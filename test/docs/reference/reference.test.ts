@@ -1,0 +1,41 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { root } from "../blocks.ts";
+import { allMembers, typeDeclarations } from "./declarations.ts";
+import { errorClasses } from "./errors.ts";
+import { optionTypes } from "./options.ts";
+import { pages } from "./pages.ts";
+import { routes } from "./http-api.ts";
+import { sqlFunctions } from "./sql-functions.ts";
+
+describe("a generated page is what its source says: `pnpm run docs` writes it anew", () => {
+  test.for(Object.entries(pages))("docs/reference/%s", async ([file, render]) => {
+    expect(readFileSync(`${root}docs/reference/${file}`, "utf8")).toBe(await render());
+  });
+});
+
+describe("nothing public is without a description", () => {
+  test("every option says what it does", () => {
+    const types = typeDeclarations();
+    const silent = optionTypes().flatMap((name) =>
+      allMembers(types, name)
+        .filter(({ doc }) => doc === "")
+        .map((member) => `${name}.${member.name}`),
+    );
+    expect(optionTypes().length).toBeGreaterThan(15);
+    expect(silent).toEqual([]);
+  });
+
+  test("every error says when it is thrown, under a code of its own", () => {
+    const errors = errorClasses();
+    expect(errors.length).toBeGreaterThan(25);
+    expect(errors.filter(({ doc, code }) => doc === "" || code === "").map(({ name }) => name)).toEqual([]);
+  });
+
+  test("every route and every function of the schema says what it does", () => {
+    expect(routes().length).toBeGreaterThan(5);
+    expect(routes().filter(({ doc }) => doc === "")).toEqual([]);
+    expect(sqlFunctions().length).toBeGreaterThan(8);
+    expect(sqlFunctions().filter(({ doc, isTrigger }) => doc === "" && !isTrigger)).toEqual([]);
+  });
+});
