@@ -52,14 +52,11 @@ export class ProcessLease {
 
   async #start(): Promise<LeaseKeeper> {
     const { queue, onLost, ...options } = this.#options;
-    const keeper = new LeaseKeeper({
-      ...options,
-      queues: { [queue]: 1 },
-      onRegistered: () => this.#registered.resolve(),
-      onLost: () => {
-        this.#registered = Promise.withResolvers();
-        onLost();
-      },
+    const keeper = new LeaseKeeper({ ...options, queues: { [queue]: 1 } });
+    keeper.registered.on(() => this.#registered.resolve());
+    keeper.lost.on(() => {
+      this.#registered = Promise.withResolvers();
+      onLost();
     });
     await keeper.start();
     return keeper;

@@ -60,6 +60,8 @@ export interface WorkerSettings {
   readonly isPooled: boolean;
   readonly handlers: ReadonlyMap<string, Handler>;
   readonly concurrency: ReadonlyMap<string, number>;
+  /** Whether jobs may be claimed before their slot is free. */
+  readonly isPrefetching: boolean;
   readonly schedules: readonly Schedule[];
   readonly name: string;
   readonly logger: Logger;
@@ -119,6 +121,7 @@ export function parseOptions(options: WorkerOptions): WorkerSettings {
     isPooled: options.isPooled ?? (options.listenUrl !== undefined && options.listenUrl !== options.connectionString),
     handlers,
     concurrency: concurrencyByQueue(handlers, options.queues ?? 10, issues),
+    isPrefetching: true,
     schedules,
     name: options.name ?? `${hostname()}:${process.pid}`,
     logger: redactingLogger(options.logger ?? createLogger()),

@@ -14,7 +14,7 @@ export interface LeaseThread {
   terminate(): Promise<unknown>;
 }
 
-/** All that a worker reaches beyond its own thread; test/proof/simulation puts a world of its own in its place. */
+/** All that a worker reaches beyond its own thread. The simulation in test/proof/simulation replaces it with its own world. */
 export interface Ports {
   /** Throws SchemaVersionError or DatabaseUnreachableError. */
   readonly checkSchema: (connectionString: string) => Promise<void>;
@@ -30,6 +30,7 @@ export const realPorts: Ports = {
   openDatabase,
   newListenSession: (options) => new ListenSession(options),
   startLeaseThread(data) {
+    // Tests run the source, everybody else what was built.
     const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
     const file = new URL(`./lease/lease-thread.${extension}`, import.meta.url);
     return new Thread(file, { workerData: data, name: "hark lease" });

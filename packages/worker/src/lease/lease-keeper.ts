@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
 import { type Database, DatabaseUnreachableError, type Logger, orLate, statements } from "@hark/core";
+import { TypedEvent } from "../runtime/event.ts";
 import { SharedDeadline } from "./shared-deadline.ts";
 import type { LeaseNews } from "./lease-renewal.ts";
 import { type LeaseThread, type Ports, realPorts } from "../ports.ts";
@@ -13,21 +14,24 @@ export interface LeaseKeeperOptions {
   queues: Record<string, number>;
   leaseMs: number;
   logger: Logger;
-  /** The identity is gone: its jobs belong to others. */
-  onLost?: () => void;
-  /** A new identity is registered: claiming may go on. */
-  onRegistered?: () => void;
   startThread?: Ports["startLeaseThread"];
 }
 
 /** How long start() waits for the first registration, in ms. */
 const startDeadlineMs = 15_000;
 
+/** From one tick of the main thread to the next, in ms. Without ticks the lease thread takes it to hang. */
+const tickMs = 500;
+
 /**
  * Keeps the process's lease, and with it its right to all its jobs. The lease is renewed from a thread of its own on a
  * connection of its own, so that neither a busy event loop nor an empty pool loses it (FM-18, FM-19).
  */
 export class LeaseKeeper implements Part {
+  /** A new identity is registered: claiming may go on. */
+  readonly registered: TypedEvent = new TypedEvent();
+  /** The identity is gone: its jobs belong to others. */
+  readonly lost: TypedEvent = new TypedEvent();
   readonly #options: LeaseKeeperOptions;
   readonly #ticks = new Int32Array(new SharedArrayBuffer(8));
   #thread: LeaseThread | undefined;
@@ -39,7 +43,7 @@ export class LeaseKeeper implements Part {
   /** Until then the lease holds for sure, by performance.now(): no look at the shared memory for each job. */
   #heldUntilMs = 0;
   #peers: Readonly<Record<string, readonly string[]>> = {};
-  #registered = Promise.withResolvers<void>();
+  #firstRegistered = Promise.withResolvers<void>();
   #isStopping = false;
   #lastFailure = "";
 
@@ -53,8 +57,8 @@ export class LeaseKeeper implements Part {
   }
 
   /**
-   * Whether the lease holds now, at `nowMs` of performance.now(): the last word on whether a job may start. It knows before the news of
-   * a loss are heard, as in a process that stood still.
+   * Whether the lease holds now, at `nowMs` of performance.now(): the last word on whether a job may start. In a process
+   * that stood still it knows of a loss before the news of it are heard.
    */
   isHeld(nowMs: number): boolean {
     if (nowMs < this.#heldUntilMs) return true;
@@ -64,8 +68,8 @@ export class LeaseKeeper implements Part {
   }
 
   /**
-   * Identities of the live processes with a worker on the queue, as of the last renewal: it may list some that are gone, and miss
-   * new ones, this one too. Empty until the first renewal.
+   * Identities of the live processes with a worker on the queue, as of the last renewal. It may list some that are gone,
+   * and miss new ones, this one too. Empty until the first renewal.
    */
   peersOn(queue: string): readonly string[] {
     return this.#peers[queue] ?? [];
@@ -73,10 +77,10 @@ export class LeaseKeeper implements Part {
 
   /** Resolves once the lease holds; throws DatabaseUnreachableError if it does not within 15 s. */
   async start(): Promise<void> {
-    this.#ticker = setInterval(() => Atomics.add(this.#ticks, 0, 1), 500);
+    this.#ticker = setInterval(() => Atomics.add(this.#ticks, 0, 1), tickMs);
     this.#ticker.unref();
     this.#startThread();
-    if ((await orLate(this.#registered.promise, startDeadlineMs)) === "late") {
+    if ((await orLate(this.#firstRegistered.promise, startDeadlineMs)) === "late") {
       await this.stop();
       throw new DatabaseUnreachableError("the worker's lease connection", this.#lastFailure);
     }
@@ -137,8 +141,8 @@ export class LeaseKeeper implements Part {
         this.#identity = news.identity;
         this.#registration = news.registration;
         this.#heldUntilMs = 0;
-        this.#registered.resolve();
-        this.#options.onRegistered?.();
+        this.#firstRegistered.resolve();
+        this.registered.emit();
         return;
       case "lost":
         this.#lose();
@@ -166,6 +170,6 @@ export class LeaseKeeper implements Part {
       {},
       "lease lost: running jobs are aborted, and the process goes on under a new identity",
     );
-    this.#options.onLost?.();
+    this.lost.emit();
   }
 }

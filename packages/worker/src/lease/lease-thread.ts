@@ -10,13 +10,13 @@ export interface LeaseThreadData {
   readonly hostname: string;
   readonly queues: string;
   readonly leaseMs: number;
-  /** [0] counts the main thread's ticks, one a second; [1] is 1 if a process whose main thread hangs shall end. */
+  /** [0] counts the main thread's ticks, two a second; [1] is 1 if a process whose main thread hangs shall end. */
   readonly ticks: Int32Array;
   /** The memory of a {@link SharedDeadline}. */
   readonly held: SharedArrayBuffer;
 }
 
-/** Seconds without a tick after which the main thread is taken to hang: the lease is left to expire (FM-18). */
+/** Checks in a row, one a second, without a tick, after which the main thread is taken to hang: the lease expires (FM-18). */
 const mostSilentChecks = 60;
 
 const { connectionString, ticks, held, ...registration } = workerData as LeaseThreadData;
@@ -38,7 +38,7 @@ setInterval(() => {
   if (silentChecks === mostSilentChecks && Atomics.load(ticks, 1) === 1) process.kill(process.pid, "SIGKILL");
 }, 1_000);
 
-// The keeper's only word is to stop: say goodbye to the server, then end this thread (not the process).
+// The keeper sends one message, to stop: close the connection, then end this thread (not the process).
 port.once("message", () => void (client?.end() ?? Promise.resolve()).catch(() => {}).finally(() => process.exit()));
 
 await renewForEver({
@@ -74,5 +74,5 @@ function drop(broken: Client): void {
 function discard(): void {
   const broken = client;
   client = undefined;
-  broken?.end().catch(() => {}); // it may never answer: nobody waits for it
+  broken?.end().catch(() => {}); // not awaited, since it may never answer
 }

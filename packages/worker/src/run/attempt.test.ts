@@ -1,6 +1,7 @@
-import { defineJob, JobTimeoutError, LeaseLostError, silentLogger } from "@hark/core";
+import { defineJob, JobTimeoutError, LeaseLostError, RetryBudget, silentLogger } from "@hark/core";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Attempt } from "./attempt.ts";
+import { WorkerEvents } from "./events.ts";
 import { implement } from "./implement.ts";
 
 beforeEach(() => void vi.useFakeTimers());
@@ -22,7 +23,17 @@ const job = {
 
 function attemptOf(run: () => Promise<void>): Attempt {
   const handler = implement(defineJob(job.type), run);
-  return new Attempt(job, handler, { graceMs, cipher: undefined, logger: silentLogger });
+  return new Attempt(job, handler, {
+    slots: { run: (attempt) => attempt.run(), offer: () => {} },
+    lease: { isHeld: () => true },
+    settler: { settle: () => {} },
+    events: new WorkerEvents(silentLogger),
+    retries: new RetryBudget(),
+    cipher: undefined,
+    graceMs,
+    logger: silentLogger,
+    onSettled: () => {},
+  });
 }
 
 // The simulation found it: a worker that had stopped kept its process alive for the time of grace.

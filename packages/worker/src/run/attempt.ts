@@ -1,60 +1,72 @@
 import {
+  decideOutcome,
   type Ending,
-  queryableOf,
-  InvalidPayloadError,
-  JobCancelledError,
-  type JobDefinition,
+  type JobCancelledError,
   JobTimeoutError,
-  jsonIssues,
   LeaseLostError,
-  limits,
   type Logger,
   longestTimerMs,
   openPayload,
-  parseDuration,
+  type Outcome,
   parsePayload,
   type PayloadCipher,
-  PayloadUnreadableError,
-  RetryAfterError,
-  SnoozeError,
+  queryableOf,
+  type RetryBudget,
   statements,
   type Transaction,
-  UnrecoverableError,
-  WorkerStoppingError,
+  type WorkerStoppingError,
 } from "@hark/core";
-import type { Handler, JobContext } from "./implement.ts";
+import type { LeaseKeeper } from "../lease/lease-keeper.ts";
 import { sleep } from "../runtime/sleep.ts";
+import type { Settlement, Settler } from "../settle/settler.ts";
+import { endingOf, endingOfPayload, interrupted } from "./ending.ts";
+import type { WorkerEvents } from "./events.ts";
+import { HandlerContext } from "./handler-context.ts";
+import type { Handler } from "./implement.ts";
+import { logOutcome, logRefusal } from "./outcome-log.ts";
+import { checkResult } from "./result.ts";
+import type { Slots } from "./slots.ts";
+
+/** What all attempts of a queue share. */
+export interface AttemptParts {
+  readonly slots: Pick<Slots, "run" | "offer">;
+  readonly lease: Pick<LeaseKeeper, "isHeld">;
+  readonly settler: Pick<Settler, "settle">;
+  readonly events: WorkerEvents;
+  readonly retries: RetryBudget;
+  readonly cipher: PayloadCipher | undefined;
+  /** How long a handler has to end after its signal was aborted, in ms, before the attempt ends without it. */
+  readonly graceMs: number;
+  readonly logger: Logger;
+  /** The attempt's outcome was written or refused. Told before anybody else is. */
+  readonly onSettled: (attempt: Attempt) => void;
+}
+
+type AbortReason = JobCancelledError | LeaseLostError | WorkerStoppingError | JobTimeoutError;
+
+const rolledBack = new Error("the transaction given to completeIn() did not commit, though the handler returned");
 
 /**
- * One try of one job: parses its payload, runs its handler under a signal and a timeout, and answers how it ended. The signal
- * may be aborted from outside, with the error that says why. What a handler does not ask for is not made.
+ * One try of one job, from its claim to the settled row: see {@link Attempt.live} for its steps. Its signal may be
+ * aborted from outside, with the error that says why. What a handler does not ask for is not made.
  */
 export class Attempt {
   readonly job: statements.ClaimedJob;
-  /** How long the handler ran, in ms. */
-  durationMs = 0;
   readonly #handler: Handler;
-  readonly #baseLogger: Logger;
+  readonly #parts: AttemptParts;
   #ownLogger: Logger | undefined;
   #controller: AbortController | undefined;
-  /** How long the handler has to end after its signal was aborted, in ms, before the attempt ends without it. */
-  readonly #graceMs: number;
-  readonly #cipher: PayloadCipher | undefined;
+  #timeout: NodeJS.Timeout | undefined;
   /** Ends the attempt without its handler, while that runs. */
   #leave: ((reason: unknown) => void) | undefined;
   readonly #ended = new Ended();
+  #durationMs = 0;
   #isCompletedInTransaction = false;
 
-  constructor(
-    job: statements.ClaimedJob,
-    handler: Handler,
-    parts: { graceMs: number; cipher: PayloadCipher | undefined; logger: Logger },
-  ) {
+  constructor(job: statements.ClaimedJob, handler: Handler, parts: AttemptParts) {
     this.job = job;
     this.#handler = handler;
-    this.#graceMs = parts.graceMs;
-    this.#cipher = parts.cipher;
-    this.#baseLogger = parts.logger;
+    this.#parts = parts;
   }
 
   /** The handler completed the job inside its own transaction: if that committed, there is nothing left to settle. */
@@ -67,62 +79,75 @@ export class Attempt {
     return this.#ended.isOver;
   }
 
-  /** How it ended is decided. */
-  end(): void {
-    this.#ended.end();
-  }
-
   get signal(): AbortSignal {
     return (this.#controller ??= new AbortController()).signal;
   }
 
   get log(): Logger {
     const { id, queue, type, attempt } = this.job;
-    return (this.#ownLogger ??= this.#baseLogger.child({ jobId: id, queue, type, attempt }));
+    return (this.#ownLogger ??= this.#parts.logger.child({ jobId: id, queue, type, attempt }));
   }
 
-  abort(reason: JobCancelledError | LeaseLostError | WorkerStoppingError | JobTimeoutError): void {
+  /** Its whole life: waits for a slot, runs, and has its outcome written. Resolves when the slot is free again. */
+  async live(): Promise<void> {
+    const { slots } = this.#parts;
+    let ending: Ending;
+    try {
+      ending = await slots.run(this);
+    } catch {
+      ending = interrupted; // dropped before its turn came
+    }
+    this.settle(ending);
+    slots.offer();
+  }
+
+  /** In its slot: opens the payload, starts the timeout, runs the handler and checks its result. Never throws. */
+  async run(): Promise<Ending> {
+    const startedAt = performance.now();
+    if (!this.#parts.lease.isHeld(startedAt)) return interrupted; // others may run it: nothing starts on a lost lease
+    this.#parts.events.tell("started", this.job);
+    if (this.#controller?.signal.aborted) return endingOf(undefined, this.#controller.signal.reason); // before its turn came
+    let payload: unknown;
+    try {
+      const opened = this.#openPayload();
+      payload = opened instanceof Promise ? await opened : opened;
+    } catch (error) {
+      this.#durationMs = performance.now() - startedAt;
+      return endingOfPayload(error);
+    }
+    this.#startTimeout();
+    try {
+      const returned = this.#handler.run(new HandlerContext(this, payload));
+      const result = isThenable(returned) ? await this.#resultOf(returned) : returned;
+      const checked = this.#checkResult(result);
+      return checked instanceof Promise ? await checked : checked;
+    } catch (error) {
+      return endingOf(error, this.#controller?.signal.reason);
+    } finally {
+      clearTimeout(this.#timeout);
+      this.#ended.end();
+      this.#durationMs = performance.now() - startedAt;
+    }
+  }
+
+  /** Decides what becomes of the job, and has it written. */
+  settle(ending: Ending): void {
+    this.#ended.end();
+    const decided = decideOutcome(this.job, ending, this.#handler.job.backoff);
+    // A job completed in a transaction is most likely gone, and no retry to come, unless that was rolled back.
+    const outcome = this.#isCompletedInTransaction ? decided : this.#parts.retries.spread(decided);
+    this.#parts.settler.settle(this.job, outcome, (settlement) => this.#settled(ending, outcome, settlement));
+  }
+
+  abort(reason: AbortReason): void {
     if (this.signal.aborted) return;
     this.#controller?.abort(reason);
     if (this.#leave) void this.#leaveAfterGrace();
   }
 
-  async run(): Promise<Ending> {
-    if (this.#controller?.signal.aborted) return this.#endingOf(undefined); // before its turn came
-    const { job } = this.#handler;
-    let payload: unknown;
-    try {
-      const parsed: unknown = parsePayload(job, openPayload(this.#cipher, this.job));
-      payload = parsed instanceof Promise ? await parsed : parsed;
-    } catch (error) {
-      if (error instanceof PayloadUnreadableError) return { kind: "fatal", reason: "payload_unreadable", error };
-      if (error instanceof InvalidPayloadError) return { kind: "fatal", reason: "invalid_payload", error };
-      return { kind: "error", error };
-    }
-
-    const { timeoutMs } = job;
-    const timer =
-      timeoutMs === undefined
-        ? undefined
-        : setTimeout(() => this.abort(new JobTimeoutError(this.job, timeoutMs)), Math.min(timeoutMs, longestTimerMs));
-    try {
-      const answer = this.#handler.run(new Context(this, payload));
-      const result = isThenable(answer) ? await this.#outcomeOf(answer) : answer;
-      // The transaction's commit took the job with it. If it rolled back instead, the job is still ours and failed.
-      if (this.#isCompletedInTransaction) return { kind: "error", error: rolledBack };
-      if (result === undefined && !job.result) return { kind: "completed", resultJson: null };
-      return await completed(job, result);
-    } catch (error) {
-      return this.#endingOf(error);
-    } finally {
-      clearTimeout(timer);
-      this.#ended.end();
-    }
-  }
-
-  /** Completes the job inside the application's transaction. See {@link JobContext.completeIn}. */
+  /** Completes the job inside the application's transaction. See JobContext.completeIn. */
   async completeIn(tx: Transaction, result: unknown): Promise<void> {
-    const ending = await completed(this.#handler.job, result);
+    const ending = await checkResult(this.#handler.job, result);
     if (ending.kind !== "completed") throw ending.error;
     const { id, token } = this.job;
     const completions = statements.completionsOf([{ id, token, resultJson: ending.resultJson }]);
@@ -131,85 +156,56 @@ export class Attempt {
     this.#isCompletedInTransaction = true;
   }
 
+  #openPayload(): unknown {
+    return parsePayload(this.#handler.job, openPayload(this.#parts.cipher, this.job));
+  }
+
+  #startTimeout(): void {
+    const { timeoutMs } = this.#handler.job;
+    if (timeoutMs === undefined) return;
+    const timeOut = () => this.abort(new JobTimeoutError(this.job, timeoutMs));
+    this.#timeout = setTimeout(timeOut, Math.min(timeoutMs, longestTimerMs));
+  }
+
   /** What the handler's promise comes to, or the reason why the attempt left it behind. */
-  #outcomeOf(answer: PromiseLike<unknown>): Promise<unknown> {
+  #resultOf(returned: PromiseLike<unknown>): Promise<unknown> {
     return new Promise((resolve, reject) => {
       this.#leave = reject;
-      answer.then(resolve, reject);
+      returned.then(resolve, reject);
       if (this.#controller?.signal.aborted) void this.#leaveAfterGrace();
     });
   }
 
+  #checkResult(result: unknown): Ending | Promise<Ending> {
+    const { job } = this.#handler;
+    // The transaction's commit took the job with it. If it rolled back instead, the job is still ours and failed.
+    if (this.#isCompletedInTransaction) return { kind: "error", error: rolledBack };
+    if (result === undefined && !job.result) return { kind: "completed", resultJson: null };
+    return checkResult(job, result);
+  }
+
   async #leaveAfterGrace(): Promise<void> {
+    const { graceMs } = this.#parts;
     if (this.#ended.isOver) return; // only its outcome is still on the way
-    await sleep(this.#graceMs, { signal: this.#ended.signal });
+    await sleep(graceMs, { signal: this.#ended.signal });
     if (this.#ended.isOver) return;
-    this.log.error({ graceMs: this.#graceMs }, "handler ignores its aborted signal: the attempt ends without it");
+    this.log.error({ graceMs }, "handler ignores its aborted signal: the attempt ends without it");
     this.#leave?.(this.signal.reason);
   }
 
-  #endingOf(error: unknown): Ending {
-    const reason: unknown = this.#controller?.signal.reason;
-    // A handler ends in many ways once its signal is aborted: the reason for that is the truth.
-    if (reason instanceof JobCancelledError) return { kind: "cancelled" };
-    if (reason instanceof WorkerStoppingError || reason instanceof LeaseLostError) return { kind: "interrupted" };
-    if (reason instanceof JobTimeoutError) return { kind: "timeout", error: reason };
-    if (error instanceof SnoozeError) return { kind: "snoozed", delayMs: error.delayMs };
-    if (error instanceof RetryAfterError) return { kind: "retry_after", delayMs: error.delayMs, error };
-    if (error instanceof UnrecoverableError) return { kind: "fatal", reason: "unrecoverable", error };
-    return { kind: "error", error };
-  }
-}
-
-/** What the handler sees of its attempt. Its functions may be taken out of it and called alone. */
-class Context implements JobContext {
-  readonly id: bigint;
-  readonly queue: string;
-  readonly type: string;
-  readonly payload: unknown;
-  readonly priority: number;
-  readonly attempt: number;
-  readonly maxAttempts: number;
-  readonly key: string | undefined;
-  readonly token: string;
-  readonly #attempt: Attempt;
-
-  constructor(attempt: Attempt, payload: unknown) {
-    const { job } = attempt;
-    this.#attempt = attempt;
-    this.payload = payload;
-    this.id = job.id;
-    this.queue = job.queue;
-    this.type = job.type;
-    this.priority = job.priority;
-    this.attempt = job.attempt;
-    this.maxAttempts = job.maxAttempts;
-    this.key = job.key;
-    this.token = job.token;
-  }
-
-  get signal(): AbortSignal {
-    return this.#attempt.signal;
-  }
-
-  get log(): Logger {
-    return this.#attempt.log;
-  }
-
-  get snooze(): JobContext["snooze"] {
-    return (delay) => {
-      throw new SnoozeError(parseDuration("snooze", delay));
-    };
-  }
-
-  get retryAfter(): JobContext["retryAfter"] {
-    return (delay, message) => {
-      throw new RetryAfterError(parseDuration("retryAfter", delay), message);
-    };
-  }
-
-  get completeIn(): JobContext["completeIn"] {
-    return (tx, result) => this.#attempt.completeIn(tx, result);
+  #settled(ending: Ending, outcome: Outcome, settlement: Settlement): void {
+    const { job } = this;
+    const { events, logger, onSettled } = this.#parts;
+    onSettled(this);
+    if (settlement === "settled") {
+      events.tell("settled", job, outcome, this.#durationMs);
+      logOutcome(logger, job, outcome, this.#durationMs);
+    } else if (this.#isCompletedInTransaction) {
+      events.tell("settled", job, { state: "completed", resultJson: null }, this.#durationMs);
+    } else {
+      logRefusal(logger, job, ending.kind);
+      events.tell("refused", job);
+    }
   }
 }
 
@@ -230,29 +226,3 @@ class Ended {
 
 const isThenable = (value: unknown): value is PromiseLike<unknown> =>
   typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
-
-const rolledBack = new Error("the transaction given to completeIn() did not commit, though the handler returned");
-
-/** Checks what a handler returned; a result that cannot be kept fails the attempt, with the reason. */
-async function completed(
-  { type, result: schema }: JobDefinition,
-  result: unknown,
-): Promise<Extract<Ending, { kind: "completed" | "fatal" }>> {
-  const refuse = (message: string) =>
-    ({
-      kind: "fatal",
-      reason: "unrecoverable",
-      error: new UnrecoverableError(`the result of ${type} ${message}`),
-    }) as const;
-
-  if (schema) {
-    const checked = await schema["~standard"].validate(result);
-    if (checked.issues) return refuse(`fails its schema: ${checked.issues.map(({ message }) => message).join("; ")}`);
-  }
-  if (result === undefined) return { kind: "completed", resultJson: null };
-  const [issue] = jsonIssues(result);
-  if (issue) return refuse(`is no JSON at ${issue.path.join(".") || "its top"}: ${issue.message}`);
-  const resultJson = JSON.stringify(result);
-  if (Buffer.byteLength(resultJson) > limits.resultBytes) return refuse(`is over ${limits.resultBytes} bytes of JSON`);
-  return { kind: "completed", resultJson };
-}

@@ -1,22 +1,25 @@
 import { orLate, type statements } from "@hark/core";
+import { TypedEvent } from "../runtime/event.ts";
 
 /**
- * Crashes after which a job is taken for the likely cause. Not after the first: all jobs that ran beside it have one too, and would
- * come back one by one (docs/decisions/0007).
+ * Crashes after which a job is taken for the likely cause. One is too few: every job that ran beside the cause has one
+ * too, and all of them would then run one by one (docs/decisions/0007).
  */
 const suspectAfter = 2;
 
-/** How long a job that may be poison waits to be alone, in ms. Then it runs beside what will not end. */
+/** How long a suspect waits to be alone, in ms. Then it runs beside the jobs that have not ended. */
 const patienceMs = 60_000;
 
-/** Whether a job has been running at so many deaths of workers that it is to run alone. */
+/** Whether a job was running at so many deaths of workers that it is to run alone. */
 export const isSuspect = ({ crashCount }: statements.ClaimedJob): boolean => crashCount >= suspectAfter;
 
 /**
- * Keeps a job that was running when workers died apart from the others of its process, one at a time (FM-24). While it waits
- * nothing more is claimed; what runs comes to its end first.
+ * Keeps a job that was running when workers died apart from the others of its process, one at a time (FM-24). While it
+ * waits nothing more is claimed; the jobs that run come to their end first.
  */
 export class Quarantine {
+  /** The job that was alone here has ended. */
+  readonly left: TypedEvent = new TypedEvent();
   #isTaken = false;
   #isRunning = false;
   #isClosed = false;
@@ -45,6 +48,7 @@ export class Quarantine {
   leave(): void {
     this.#isTaken = this.#isRunning = false;
     this.#turn = Promise.withResolvers();
+    this.left.emit();
   }
 
   /** Only the job that waits here is left. */

@@ -1,25 +1,30 @@
 import { mayBeOneRow } from "@hark/core";
 
 export interface Bisection<Row> {
+  /** Moves these rows in one statement, or throws. */
   readonly move: (rows: readonly Row[]) => Promise<void>;
+  /** Is told of each row that is refused by itself. */
   readonly alone: (row: Row, error: unknown) => Promise<void> | void;
+  /** Whether a single row may be the cause of an error; mayBeOneRow() of core if not given. */
+  readonly isRowsFault?: (error: unknown) => boolean;
+  /** Ends the bisection early. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Moves rows together, and in halves if the database refuses them and one of them may be the cause, so that a bad row stops nobody
- * (FM-16): of 1,000, one costs 20 statements more. `alone` is told of each row that is refused by itself. Ends early once `signal`
- * is aborted. Throws what is no row's fault.
+ * Moves rows together. If the database refuses them and one of them may be the cause, moves them in halves, so that a
+ * bad row stops nobody (FM-16): one bad row in 1,000 costs 20 more statements. Throws errors that are no row's fault.
  */
-export async function bisect<Row>(rows: readonly Row[], moves: Bisection<Row>): Promise<void> {
-  if (rows.length === 0 || moves.signal?.aborted) return;
+export async function bisect<Row>(rows: readonly Row[], bisection: Bisection<Row>): Promise<void> {
+  const { move, alone, isRowsFault = mayBeOneRow, signal } = bisection;
+  if (rows.length === 0 || signal?.aborted) return;
   try {
-    return await moves.move(rows);
+    return await move(rows);
   } catch (error) {
-    if (!mayBeOneRow(error)) throw error;
-    if (rows.length === 1) return moves.alone(rows[0]!, error);
+    if (!isRowsFault(error)) throw error;
+    if (rows.length === 1) return alone(rows[0]!, error);
   }
   const middle = Math.ceil(rows.length / 2);
-  await bisect(rows.slice(0, middle), moves);
-  await bisect(rows.slice(middle), moves);
+  await bisect(rows.slice(0, middle), bisection);
+  await bisect(rows.slice(middle), bisection);
 }

@@ -1,6 +1,6 @@
 /**
- * A flag that many may raise and one waits for: notifications, freed slots and reconnects all ring it, and a hundred rings
- * while nobody waits are one. Arm before looking, or a ring during the look is lost.
+ * A flag that many may raise and one waits for. Notifications, freed slots and reconnects all ring it, and a hundred
+ * rings while nobody waits are one. Arm it before you look, or a ring during the look is lost.
  */
 export class WakeUp {
   #rung = Promise.withResolvers<void>();
@@ -17,7 +17,7 @@ export class WakeUp {
     return this.#rung.promise;
   }
 
-  /** Answers a promise that resolves at the next ring after this call. */
+  /** Returns a promise that resolves at the next ring after this call. */
   arm(): Promise<void> {
     this.#rung = Promise.withResolvers<void>();
     this.#hasRung = false;

@@ -17,7 +17,7 @@ function settlerOnClock() {
     writes.push([performance.now() - beganAt, name, ids.length]);
     return { rows: ids.map((id) => ({ id })) };
   };
-  const settler = new Settler({ db: { query } as never as Database, logger: silentLogger, onMoved: () => {} });
+  const settler = new Settler({ db: { query } as never as Database, logger: silentLogger });
   let id = 0n;
   const settle = (outcome: Outcome, key?: string) =>
     new Promise<string>((done) => {

@@ -1,0 +1,216 @@
+import { createLocks, type Database, type DatabaseOptions, type Locks, statements } from "@hark/core";
+import { ClaimConfirmer } from "./claim/claim-confirmer.ts";
+import { Claimer } from "./claim/claimer.ts";
+import { Claimers } from "./claim/claimers.ts";
+import { PendingClaims } from "./claim/pending-claims.ts";
+import { Scheduler } from "./cron/scheduler.ts";
+import { LeaseKeeper } from "./lease/lease-keeper.ts";
+import type { WorkerSettings } from "./options.ts";
+import type { Ports } from "./ports.ts";
+import { Promoter } from "./promote/promoter.ts";
+import { Cancellations } from "./run/cancellations.ts";
+import { Drain } from "./run/drain.ts";
+import { WorkerEvents } from "./run/events.ts";
+import { Executor } from "./run/executor.ts";
+import { Quarantine } from "./run/quarantine.ts";
+import { Slots } from "./run/slots.ts";
+import { TypedEvent } from "./runtime/event.ts";
+import type { Part, Stage } from "./runtime/part.ts";
+import { flushDeadlineMs, Settler } from "./settle/settler.ts";
+import { FrozenListenerWatch } from "./upkeep/frozen-listeners.ts";
+import { missingHandlerWatch } from "./upkeep/missing-handlers.ts";
+import { OldSnapshotWatch } from "./upkeep/old-snapshots.ts";
+import { partitionUpkeep } from "./upkeep/partitions.ts";
+import { Rescuer } from "./upkeep/rescuer.ts";
+import { schemaWatch } from "./upkeep/schema-watch.ts";
+import { statisticsUpkeep } from "./upkeep/statistics.ts";
+import { Vacuum } from "./upkeep/vacuum.ts";
+import { IdlePolicy } from "./wake/idle-policy.ts";
+import { Listener } from "./wake/listener.ts";
+import { NotifyGate } from "./wake/notify-gate.ts";
+
+/**
+ * How long a stop waits for loops to end their step, in ms: above a query's own deadline, and below the patience of a
+ * supervisor.
+ */
+const loopDeadlineMs = 11_000;
+
+/**
+ * Connections for settles, for claims that carry outcomes (two at once) and for upkeep. Claims alone, the listener, the
+ * lease and, while there is much to clear, vacuums have their own.
+ */
+const maxConnections = 3;
+
+/** How long a vacuum may take, in ms: a stop waits for it, and autovacuum does what takes longer. */
+const vacuumDeadlineMs = 5_000;
+
+/** The parts of a worker that its owner talks to, and all of them in the order in which they start. */
+export interface WorkerParts {
+  readonly events: WorkerEvents;
+  readonly locks: Locks;
+  readonly listener: Listener;
+  readonly lease: LeaseKeeper;
+  /** By queue. */
+  readonly slots: ReadonlyMap<string, Slots>;
+  readonly executor: Executor;
+  readonly drain: Drain;
+  /** By queue. */
+  readonly claimers: ReadonlyMap<string, Claimer>;
+  readonly claiming: Claimers;
+  /** Only with schedules to declare: a worker without any asks for none. */
+  readonly scheduler: Scheduler | undefined;
+  /** Sink first, source last. Starting walks them forwards, and stopping backwards. */
+  readonly stages: readonly Stage[];
+}
+
+/**
+ * Builds the parts of a worker from top to bottom. A part gets only parts that stand above it here, or subscribes to their
+ * events: nothing points downwards.
+ */
+export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts {
+  const { connectionString, listenUrl, handlers, concurrency, name, cipher, leaseMs, pollMs, logger } = settings;
+  const types = [...handlers.keys()];
+
+  const databases = openDatabases(settings, ports);
+  const { db, claimDb, vacuumDb } = databases;
+  const events = new WorkerEvents(logger);
+
+  const listening = new TypedEvent();
+  const listener = new Listener({
+    connectionString: listenUrl,
+    logger,
+    onListening: () => listening.emit(),
+    newSession: ports.newListenSession,
+  });
+  const gateLost = new TypedEvent();
+  const gate = new NotifyGate({
+    connectionString: listenUrl,
+    logger,
+    onLost: () => gateLost.emit(),
+    openDatabase: ports.openDatabase,
+  });
+  const locks = createLocks({ db, notifications: listener, owner: name });
+  const lease = new LeaseKeeper({
+    connectionString,
+    db,
+    name,
+    queues: Object.fromEntries(concurrency),
+    leaseMs,
+    logger,
+    startThread: ports.startLeaseThread,
+  });
+
+  const settler = new Settler({ db, logger });
+  const quarantine = new Quarantine();
+  const slots = [...concurrency].map(
+    ([queue, capacity]) => new Slots({ queue, capacity, isPrefetching: settings.isPrefetching, settler, quarantine }),
+  );
+  const { drainMs, abortMs } = settings;
+  const executor = new Executor({
+    handlers,
+    slots,
+    quarantine,
+    lease,
+    settler,
+    events,
+    graceMs: abortMs,
+    cipher,
+    logger,
+  });
+  const drain = new Drain({ executor, settler, drainMs, abandonMs: abortMs + flushDeadlineMs, logger });
+  const cancellations = new Cancellations({ db, notifications: listener, executor, logger });
+  const confirmer = new ClaimConfirmer({ db, executor, lease, cancellations, logger });
+
+  const pending = new PendingClaims();
+  const claimerOf = (of: Slots) =>
+    new Claimer({
+      db,
+      claimDb,
+      slots: of,
+      executor,
+      settler,
+      confirmer,
+      lease,
+      pending,
+      types,
+      idle: new IdlePolicy({
+        queue: of.queue,
+        gate,
+        isListening: () => listener.state === "listening",
+        isAnyReady: () => statements.isAnyReady(claimDb, { queue: of.queue, types }),
+        pollMs,
+        logger,
+      }),
+      pollMs,
+      logger,
+    });
+  const claimers = slots.map((of) => ({ claimer: claimerOf(of), slots: of }));
+  const wokenBy = [lease.registered, listening, gateLost];
+  const claiming = new Claimers({ claimers, listener, gate, lease, wokenBy, logger });
+
+  const rescuer = new Rescuer({
+    db,
+    lease,
+    executor,
+    isAwaited: (token) => pending.has(token),
+    onUnheld: (id) => cancellations.suspect(id),
+    leaseMs,
+    logger,
+  });
+  pending.unanswered.on(() => rescuer.claimUnanswered());
+  const vacuum = new Vacuum({ db: vacuumDb, logger });
+  settler.moved.on((jobs) => vacuum.count(jobs));
+  const { schedules } = settings;
+  const scheduler =
+    schedules.length > 0 ? new Scheduler({ db, notifications: listener, schedules, cipher, logger }) : undefined;
+
+  const sources: Part[] = [
+    claiming,
+    new Promoter({ db, notifications: listener, pollMs: settings.promoteMs, logger }),
+    rescuer,
+    ...(scheduler ? [scheduler] : []),
+    partitionUpkeep({ db, keepDays: settings.keepDays, logger }),
+    statisticsUpkeep({ db, logger }),
+    vacuum,
+    new OldSnapshotWatch({ db, identity: () => lease.identity, logger }).loop,
+    new FrozenListenerWatch({ db, logger }).loop,
+    missingHandlerWatch({ db, queues: concurrency.keys(), types, logger }),
+    schemaWatch({ db, logger, onShutOut: (error) => claiming.shutOut(error) }),
+  ];
+
+  return {
+    events,
+    locks,
+    listener,
+    lease,
+    slots: new Map(slots.map((of) => [of.queue, of])),
+    executor,
+    drain,
+    claimers: new Map(claimers.map(({ claimer }) => [claimer.queue, claimer])),
+    claiming,
+    scheduler,
+    stages: [
+      { parts: [{ start: () => ports.checkSchema(connectionString) }] },
+      { parts: Object.values(databases).map(closing), stopWithinMs: flushDeadlineMs },
+      { parts: [{ start: () => listener.start(), stop: () => listener.close() }] },
+      { parts: [{ stop: () => gate.close() }] },
+      // Kept until the last job is settled: letting it go first would hand running jobs to others.
+      { parts: [lease] },
+      { parts: [settler, cancellations, confirmer], stopWithinMs: flushDeadlineMs },
+      { parts: [drain] },
+      { parts: sources, stopWithinMs: loopDeadlineMs },
+    ],
+  };
+}
+
+const closing = (database: Database): Part => ({ stop: () => database.close() });
+
+function openDatabases({ connectionString, isPooled }: WorkerSettings, { openDatabase }: Ports) {
+  const open = (options: Partial<DatabaseOptions>) =>
+    openDatabase({ connectionString, isPooled, applicationName: "hark worker", ...options });
+  return {
+    db: open({ maxConnections, plansByIndex: true }),
+    claimDb: open({ maxConnections: 1, plansByIndex: true }),
+    vacuumDb: open({ maxConnections: 1, deadlineMs: vacuumDeadlineMs }),
+  };
+}

@@ -1,0 +1,47 @@
+import { type Logger, orLate } from "@hark/core";
+import type { Part } from "../runtime/part.ts";
+import type { Settler } from "../settle/settler.ts";
+import type { Executor } from "./executor.ts";
+
+/**
+ * Ends what runs when the worker stops: lets jobs end within the drain time, then aborts the others and has them handed
+ * back. Resolves once the last outcome was written, or is given up.
+ */
+export class Drain implements Part {
+  readonly #executor: Executor;
+  readonly #settler: Settler;
+  readonly #drainMs: number;
+  readonly #abandonMs: number;
+  readonly #logger: Logger;
+  readonly #hurry = Promise.withResolvers<void>();
+
+  constructor(parts: {
+    executor: Executor;
+    settler: Settler;
+    /** How long running jobs may go on. */
+    drainMs: number;
+    /** How long aborted jobs and their outcomes may take. */
+    abandonMs: number;
+    logger: Logger;
+  }) {
+    this.#executor = parts.executor;
+    this.#settler = parts.settler;
+    this.#drainMs = parts.drainMs;
+    this.#abandonMs = parts.abandonMs;
+    this.#logger = parts.logger;
+  }
+
+  /** Skips the drain time, also of a stop that is under way. */
+  hurry(): void {
+    this.#hurry.resolve();
+  }
+
+  async stop(): Promise<void> {
+    const drained = this.#executor.stop().then(() => "drained" as const);
+    if ((await Promise.race([orLate(drained, this.#drainMs), this.#hurry.promise])) === "drained") return;
+    this.#logger.warn({ running: this.#executor.activeCount }, "running jobs are aborted, to be handed back");
+    this.#executor.abortAll("stopping");
+    // An attempt leaves a handler behind that ignores its signal; the settler then has all there is to write.
+    if ((await orLate(drained, this.#abandonMs)) === "late") this.#settler.abandon();
+  }
+}
