@@ -1,16 +1,33 @@
 import { defineConfig } from "vitest/config";
 
+/** A file for the results as JSON: `.ci/run` counts from it. */
+const report = process.env.TEST_REPORT;
+
+/**
+ * Of tests on a real PostgreSQL. Processes, not threads: tests kill, and a thread shares its signals
+ * and memory with the others.
+ */
+const onDatabase = {
+  globalSetup: ["test/setup/global-setup.ts"],
+  pool: "forks",
+  testTimeout: 60_000,
+  hookTimeout: 60_000,
+} as const;
+
 export default defineConfig({
   test: {
-    // The report is what .ci/run counts from.
-    reporters: process.env.CI
-      ? ["default", ["json", { outputFile: `.scratch/test-report${process.env.TEST_POSTGRES_MAJOR ?? ""}.json` }]]
-      : ["default"],
+    reporters: report ? ["default", ["json", { outputFile: report }]] : ["default"],
     projects: [
       {
         test: {
           name: "unit",
           include: ["packages/*/src/**/*.test.ts", "examples/*/src/**/*.test.ts", "bench/src/**/*.test.ts"],
+          // One process for many files: loading the same modules again for each of them takes more
+          // than half of the CPU time.
+          isolate: false,
+          testTimeout: 60_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
         },
       },
       {
@@ -18,23 +35,20 @@ export default defineConfig({
           name: "test",
           include: ["test/**/*.test.ts"],
           exclude: ["test/proof/**"],
-          globalSetup: ["test/setup/global-setup.ts"],
-          // Processes, not threads: fault tests kill, and a thread shares its signals and memory with the others.
-          pool: "forks",
-          maxWorkers: 2,
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          ...onDatabase,
+          // More than cores, since most of these tests wait most of the time.
+          maxWorkers: 4,
+          sequence: { groupOrder: 1 },
         },
       },
       {
         test: {
           name: "proof",
           include: ["test/proof/**/*.test.ts"],
-          globalSetup: ["test/setup/global-setup.ts"],
-          pool: "forks",
+          ...onDatabase,
+          // Fault tests measure how soon Hark recovers, and need the machine for themselves.
           maxWorkers: 2,
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

@@ -1,18 +1,31 @@
-// Says once more what failed, since often only the end of a log is kept; then the line "N passed, N failed" of tests and campaigns.
-import { readFileSync } from "node:fs";
-import { parseArgs } from "node:util";
+/**
+ * Says once more what failed, since often only the end of a log is kept; then the line
+ * "N passed, N failed".
+ *
+ *   node .ci/summarise.mjs <checks that passed> [check that failed ...]
+ *
+ * Tests are counted from `.scratch/report-*.json`. Exits with 1 if anything failed.
+ */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 
-const { values, positionals } = parseArgs({ options: { campaigns: { type: "string" } }, allowPositionals: true });
 const say = (line) => void process.stdout.write(`${line}\n`);
-let [passed, failed] = [0, 0];
-for (const file of positionals) countTests(JSON.parse(readFileSync(file, "utf8")));
-countCampaigns(readFileSync(values.campaigns, "utf8"));
+const [checks, ...failedChecks] = process.argv.slice(2);
+let passed = Number(checks);
+let failed = failedChecks.length;
+const reports = existsSync(".scratch") ? readdirSync(".scratch").filter((name) => /^report-.*\.json$/.test(name)) : [];
+for (const report of reports.toSorted()) countTests(JSON.parse(readFileSync(`.scratch/${report}`, "utf8")));
+for (const check of failedChecks) say(`FAILED ${check}`);
 say(`${passed} passed, ${failed} failed`);
+process.exitCode = failed > 0 ? 1 : 0;
 
 function countTests(report) {
   passed += report.numPassedTests;
-  failed += report.numFailedTests || (report.success ? 0 : 1); // a file that could not even be loaded has no tests
-  const ours = (text) => withoutLines(text.split("\n"), /node_modules/);
+  failed += report.numFailedTests;
+  const ours = (text) =>
+    text
+      .split("\n")
+      .filter((line) => !line.includes("node_modules"))
+      .join("\n");
   for (const { name, message, status, assertionResults } of report.testResults) {
     for (const test of assertionResults) {
       if (test.status !== "failed") continue;
@@ -20,20 +33,4 @@ function countTests(report) {
     }
     if (status === "failed" && message) say(`FAILED ${name}\n${ours(message)}`);
   }
-}
-
-function countCampaigns(log) {
-  const [, kept = 0, campaigns = 1] = /^(\d+) of (\d+) campaigns kept/m.exec(log) ?? [];
-  passed += Number(kept);
-  failed += Number(campaigns) - Number(kept);
-  const lines = log.split("\n");
-  for (const seed of new Set(log.match(/^\[\d+\]/gm))) {
-    const own = lines.filter((line) => line.startsWith(seed));
-    if (own.some((line) => /all \d+ invariants kept/.test(line))) continue;
-    say(`FAILED campaign ${withoutLines(own, /^\[\d+\] +[\d.]+ s  /)}`); // without the faults that it did
-  }
-}
-
-function withoutLines(lines, which) {
-  return lines.filter((line) => !which.test(line)).join("\n");
 }

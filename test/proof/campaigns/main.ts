@@ -1,4 +1,7 @@
-/** `pnpm chaos`: runs fault campaigns, says what came of each in a line, and ends with 1 if an invariant was broken. */
+/**
+ * `pnpm run proof campaigns`: runs fault campaigns, says what came of each in a line, and ends with
+ * 1 if an invariant was broken.
+ */
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
@@ -14,7 +17,10 @@ import { writeTable } from "./sabotage/table.ts";
 
 /** Most breaches of one invariant that are printed. */
 const mostPrinted = 5;
-/** How long a process may take to end once it has said its verdict, in ms: above every deadline that only delays an end. */
+/**
+ * How long a process may take to end once it has said its verdict, in ms: above every deadline that
+ * only delays an end.
+ */
 const endMs = 10_000;
 
 const say = (line: string) => void process.stdout.write(`${line}\n`);
@@ -32,7 +38,10 @@ process.channel?.unref(); // whoever listens for a disconnect would be kept aliv
 process.exitCode = await run(options);
 watchTheEnd();
 
-/** Nothing is left to do, so the process ends by itself; if not, says what keeps it, and ends it with 1 if all else was well. */
+/**
+ * Nothing is left to do, so the process ends by itself; if not, says what keeps it, and ends it
+ * with 1 if all else was well.
+ */
 function watchTheEnd(): void {
   const watchdog = setTimeout(() => {
     const kinds = Object.entries(Object.groupBy(process.getActiveResourcesInfo(), (kind) => kind));
@@ -49,8 +58,9 @@ async function run(given: ChaosOptions): Promise<number> {
 }
 
 /**
- * Runs the campaigns of several seeds at once, each in a process of its own; answers 0 if every invariant of each was kept. Nearly
- * all of a campaign is waiting, so they take as long as one of them.
+ * Runs the campaigns of several seeds at once, each in a process of its own; answers 0 if every
+ * invariant of each was kept. Nearly all of a campaign is waiting, so they take as long as one of
+ * them.
  */
 async function sideBySide({ seeds, report, json }: ChaosOptions): Promise<number> {
   const codes = await Promise.all(
@@ -73,7 +83,10 @@ async function sideBySide({ seeds, report, json }: ChaosOptions): Promise<number
   return kept === seeds.length ? 0 : 1;
 }
 
-/** Runs sabotaged builds, all or some by name; answers 0 if each was caught, and the build as it is was not. */
+/**
+ * Runs sabotaged builds, all or some by name; answers 0 if each was caught, and the build as it is
+ * was not.
+ */
 async function sabotage(names: string, seed: number): Promise<number> {
   const wanted = names.split(",");
   const chosen = [control, ...builds].filter(({ name }) => names === "all" || wanted.includes(name));

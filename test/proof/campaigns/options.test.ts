@@ -15,15 +15,17 @@ test("the line that repeats a run gives its options again", () => {
     "80",
   ];
   const line = replayOf(7, readOptions(given));
-  expect(line).toBe('pnpm chaos --seed 7 --minutes 0.5 --rate 80 --only "cut at commit,kill" --no-pooler --no-disk');
-  expect(replayOf(1, readOptions([]))).toBe("pnpm chaos --seed 1 --minutes 1");
+  expect(line).toBe(
+    'pnpm run proof campaigns --seed 7 --minutes 0.5 --rate 80 --only "cut at commit,kill" --no-pooler --no-disk',
+  );
+  expect(replayOf(1, readOptions([]))).toBe("pnpm run proof campaigns --seed 1 --minutes 1");
 });
 
 test("a promotion is part of every campaign that does not leave it out", () => {
   expect(readOptions([]).promotes).toBe(true);
   expect(readOptions(["--only", "kill,promote"]).promotes).toBe(true);
   expect(readOptions(["--only", "kill"]).promotes).toBe(false);
-  expect(replayOf(1, readOptions(["--no-promote"]))).toBe("pnpm chaos --seed 1 --minutes 1 --no-promote");
+  expect(replayOf(1, readOptions(["--no-promote"]))).toBe("pnpm run proof campaigns --seed 1 --minutes 1 --no-promote");
 });
 
 test("several seeds are several campaigns, each with files of its own", () => {

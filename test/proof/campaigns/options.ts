@@ -23,7 +23,7 @@ export interface ChaosOptions {
   sabotage: string | undefined;
 }
 
-export const usage = `pnpm chaos [--seed 1|1..3] [--minutes 1] [--no-promote] [--no-pooler] [--no-skew] [--no-disk] [--workers 2] [--rate 25]
+export const usage = `pnpm run proof campaigns [--seed 1|1..3] [--minutes 1] [--no-promote] [--no-pooler] [--no-skew] [--no-disk] [--workers 2] [--rate 25]
            [--lease 3000] [--only kill,stop,...] [--report page.html] [--json history.json] [--sabotage all|NAME]`;
 
 /** Most campaigns at once: each has a PostgreSQL or two, and eight processes. */
@@ -84,7 +84,7 @@ export function readOptions(argv: readonly string[]): ChaosOptions {
 /** The line that repeats the campaign of one seed. */
 export function replayOf(seed: number, options: ChaosOptions): string {
   const { minutes, workers, jobsPerSecond, leaseMs, only, promotes, pools, skews, fills } = options;
-  const words = ["pnpm chaos", `--seed ${seed}`, `--minutes ${minutes}`];
+  const words = ["pnpm run proof campaigns", `--seed ${seed}`, `--minutes ${minutes}`];
   if (workers !== 2) words.push(`--workers ${workers}`);
   if (jobsPerSecond !== 25) words.push(`--rate ${jobsPerSecond}`);
   if (leaseMs !== 3_000) words.push(`--lease ${leaseMs}`);

@@ -11,7 +11,7 @@ test(
 
     const figures = figuresOf(result.history);
     const broken = result.verdicts.filter(({ breaches }) => breaches.length > 0);
-    expect(broken, `pnpm chaos --seed 4 --minutes 0.2; ${lineOf(figures)}`).toEqual([]);
+    expect(broken, `pnpm run proof campaigns --seed 4 --minutes 0.2; ${lineOf(figures)}`).toEqual([]);
 
     // Or it would prove nothing.
     expect(result.verdicts).toHaveLength(24);
@@ -20,7 +20,7 @@ test(
     expect(Object.keys(figures.faults).length).toBeGreaterThanOrEqual(5);
     expect(figures.explained).toMatchObject({ error: expect.any(Number), snoozed: expect.any(Number) });
 
-    const page = pageOf(result, "pnpm chaos --seed 4 --minutes 0.2");
+    const page = pageOf(result, "pnpm run proof campaigns --seed 4 --minutes 0.2");
     expect(page).toContain("Every invariant kept");
     for (const { id } of result.verdicts) expect(page).toContain(`<td>${id}</td>`);
     expect(page).not.toMatch(/(src|href)=/); // it stands by itself

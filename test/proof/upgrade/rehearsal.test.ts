@@ -2,14 +2,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { openDatabase } from "@hark/core";
 import { createProducer } from "@hark/producer";
 import { expect } from "vitest";
-import { monotonicUs } from "../support/ledger.ts";
-import { test as base } from "../support/fixtures.ts";
-import { countJobs } from "../support/jobs.ts";
-import { tell } from "../support/long.ts";
-import { task } from "../support/task.ts";
-import { startWorkerProcess, type WorkerProcess } from "../support/worker-process.ts";
-import { lintMigration } from "./migration-lint.ts";
-import { commitOfThisSchema, installRelease, type LaterMigration, type Release } from "./releases.ts";
+import { test as base } from "../../support/fixtures.ts";
+import { countJobs } from "../../support/jobs.ts";
+import { monotonicUs } from "../../support/ledger.ts";
+import { tell } from "../../support/long.ts";
+import { task } from "../../support/task.ts";
+import { startWorkerProcess, type WorkerProcess } from "../../support/worker-process.ts";
+import { lintMigration } from "../../upgrade/migration-lint.ts";
+import { commitOfThisSchema, installRelease, type LaterMigration, type Release } from "../../upgrade/releases.ts";
 
 /** Jobs a second, one insert each (the figure of FM-44). */
 const jobsPerSecond = 200;
@@ -60,7 +60,8 @@ DROP TRIGGER IF EXISTS jobs_tenant ON hark.jobs;
 const test = base
   .extend("upgradeUrl", async ({ server, pool }) => {
     const url = await server.createDatabase();
-    // PostgreSQL's own: a migration gives way before that (core/migration-session.ts), and not before the 20 ms of the tests' servers.
+    // PostgreSQL's own: a migration gives way before that (core/migration-session.ts), and not
+    // before the 20 ms of the tests' servers.
     await pool.query(`alter database ${new URL(url).pathname.slice(1)} set deadlock_timeout = '1s'`);
     return url;
   })
@@ -236,7 +237,8 @@ test("workers of the first commit with this schema go on through the upgrade, be
   startRelease,
   load,
 }) => {
-  // Until there is a tag, it is the oldest code that wrote these tables. Without history today's code stands in for it.
+  // Until there is a tag, it is the oldest code that wrote these tables. Without history today's
+  // code stands in for it.
   const commit = await commitOfThisSchema();
   await using former = await installRelease({ commit });
   await using next = await installRelease({ later: expanding });

@@ -1,12 +1,15 @@
 import pg from "pg";
 import { expect } from "vitest";
-import { makeCatalogue } from "../../examples/datashelf/dist/shop/make-catalogue.js";
-import { makeFacts } from "../../examples/datashelf/dist/shop/shop-facts.js";
-import { eventually } from "../support/eventually.ts";
-import { test } from "./demo-process.ts";
-import { readSummary } from "./summary.ts";
+import { makeCatalogue } from "../../../examples/datashelf/dist/shop/make-catalogue.js";
+import { makeFacts } from "../../../examples/datashelf/dist/shop/shop-facts.js";
+import { test } from "../../demo/demo-process.ts";
+import { readSummary } from "../../demo/summary.ts";
+import { eventually } from "../../support/eventually.ts";
 
-/** From the kill of a worker to the new start of the jobs that it was running, in ms, with the default lease of 10 s. */
+/**
+ * From the kill of a worker to the new start of the jobs that it was running, in ms, with the
+ * default lease of 10 s.
+ */
 const restartMs = 15_000;
 
 test(
@@ -46,7 +49,8 @@ test(
     expect(demo.output).toContain("worker 1 was killed by SIGKILL; its jobs go to the others when its lease runs out");
     expect(demo.output).toContain("The tables stay in the given database");
 
-    // Every start that a table tells of: of the last attempt of a job, and of each attempt in the ledger.
+    // Every start that a table tells of: of the last attempt of a job, and of each attempt in the
+    // ledger.
     const crashed = await rows<{ id: string; ms_later: number | null }>(
       `select job_id as id, (select min(extract(epoch from started_at - $1::timestamptz)::float8 * 1000)
                from (select id, started_at from hark.finished_jobs union all select id, started_at from hark.dead_jobs
