@@ -2,7 +2,8 @@ import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { channels, type Logger, silentLogger } from "@hark/core";
 import { expect, test, vi } from "vitest";
-import { Listener, restAfter } from "./listener.ts";
+import { Listener } from "./listener.ts";
+import { restAfter } from "./reconnect.ts";
 
 test("rests are short in the first minute, then grow by chance up to 5 s", () => {
   expect([0, 0.5, 1].map((chance) => restAfter(59_999, 5_000, () => chance))).toEqual([50, 250, 450]);
