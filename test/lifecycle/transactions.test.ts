@@ -25,7 +25,7 @@ const test = base.extend("heard", { scope: "file" }, async ({ databaseUrl }, { o
     of: (queue: string) => heard.filter((line) => line.split(" ")[1] === queue),
     /** Nobody notifies for a queue that nobody sleeps on. */
     async sleepOn(...queues: string[]) {
-      for (const queue of queues) await statements.armGate(client, { queue });
+      for (const queue of queues) await statements.openNotifyGate(client, { queue });
     },
   };
 });

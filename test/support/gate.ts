@@ -4,7 +4,7 @@ import { eventually } from "./eventually.ts";
 import { test as base } from "./fixtures.ts";
 import { registerWorker } from "./jobs.ts";
 import { listening } from "./listening.ts";
-import { IdlePolicy, type SleeperOptions } from "./sleeper.ts";
+import { Sleeper, type SleeperOptions } from "./sleeper.ts";
 
 /** Within which what a test of the gate waits for has to come, in ms. */
 export const withinMs = 30_000;
@@ -21,12 +21,12 @@ export const test = base
     return ears;
   })
   .extend("startSleeper", ({ db, databaseUrl, queue, ears }, { onCleanup }) => {
-    const sleepers: IdlePolicy[] = [];
+    const sleepers: Sleeper[] = [];
     onCleanup(async () => void (await Promise.all(sleepers.map((sleeper) => sleeper.stop()))));
     return async (options: Partial<SleeperOptions> = {}) => {
       const worker = await registerWorker(db);
       const { listener } = ears;
-      const sleeper = new IdlePolicy({ db, connectionString: databaseUrl, listener, queue, worker, ...options });
+      const sleeper = new Sleeper({ db, connectionString: databaseUrl, listener, queue, worker, ...options });
       sleepers.push(sleeper);
       return sleeper;
     };

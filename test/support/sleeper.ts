@@ -19,14 +19,14 @@ export interface SleeperOptions {
 }
 
 class HastyGate extends NotifyGate {
-  override async arm(queue: string): Promise<Writers> {
-    await super.arm(queue);
+  override async open(queue: string): Promise<Writers> {
+    await super.open(queue);
     return [];
   }
 }
 
 /** A worker reduced to its sleep: claims one queue, and without any poll sleeps until it is rung. */
-export class IdlePolicy implements AsyncDisposable {
+export class Sleeper implements AsyncDisposable {
   readonly claimed = new Set<bigint>();
   readonly gate: NotifyGate;
   /** Claims that found nothing. */
@@ -55,7 +55,7 @@ export class IdlePolicy implements AsyncDisposable {
   /** How it stands, for people who look at a hang. */
   get standing(): string {
     if (this.#ended !== undefined) return `ended by ${(this.#ended as Error).message}`;
-    return `${this.#isAsleep ? "asleep" : "awake"}, ${this.gate.isArmed(this.#options.queue) ? "armed" : "not armed"}`;
+    return `${this.#isAsleep ? "asleep" : "awake"}, ${this.gate.isOpen(this.#options.queue) ? "gate open" : "gate closed"}`;
   }
 
   /** Until it sleeps. Throws what made it end. */
@@ -73,7 +73,7 @@ export class IdlePolicy implements AsyncDisposable {
     this.#stopping.abort();
     this.#unsubscribe();
     await this.#running.catch(() => {});
-    await this.gate.close();
+    await this.gate.stop();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -123,7 +123,7 @@ export class IdlePolicy implements AsyncDisposable {
     const jobs = await claim(db, { queue, worker, limit });
     for (const { id } of jobs) this.claimed.add(id);
     if (jobs.length > 0) {
-      this.gate.disarm(queue);
+      this.gate.close(queue);
       await pause?.("found");
     } else this.emptyClaims += 1;
     return jobs.length > 0;

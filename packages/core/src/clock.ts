@@ -1,6 +1,9 @@
 import { InvalidOptionsError } from "./errors.ts";
 
-/** A duration: a number of milliseconds, or a number with its unit as in "500ms", "30s", "5m", "1h", "7d". */
+/**
+ * A duration: a number of milliseconds, or a number with its unit as in "500ms", "30s", "5m", "1h",
+ * "7d".
+ */
 export type Duration = number | `${number}${"ms" | "s" | "m" | "h" | "d"}`;
 
 const unitMs: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
@@ -8,7 +11,10 @@ const unitMs: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_00
 /** Longest delay accepted anywhere, in ms: 100 years, the same bound as in hark.enqueue_many. */
 export const longestDelayMs = 3_155_760_000_000;
 
-/** Answers a duration in ms; throws {@link InvalidOptionsError} naming `what` unless it is between 0 and 100 years. */
+/**
+ * Answers a duration in ms; throws {@link InvalidOptionsError} naming `what` unless it is between 0
+ * and 100 years.
+ */
 export function parseDuration(what: string, duration: Duration): number {
   let ms = Number.NaN;
   if (typeof duration === "number") ms = duration;
@@ -25,12 +31,18 @@ export function parseDuration(what: string, duration: Duration): number {
   ]);
 }
 
-/** `timeMs`, moved by up to a share of `spread` in either direction, so that many who wait do not act at once. */
+/**
+ * `timeMs`, moved by up to a share of `spread` in either direction, so that many who wait do not
+ * act at once.
+ */
 export function jitter(timeMs: number, spread = 0.1, random: () => number = Math.random): number {
   return timeMs * (1 + spread * (2 * random() - 1));
 }
 
-/** Above this, setTimeout fires at once (FM-28); a sleeper that wakes early only looks once too often. */
+/**
+ * Above this, setTimeout fires at once (FM-28); a sleeper that wakes early only looks once too
+ * often.
+ */
 export const longestTimerMs = 2_147_483_647;
 
 /** Answers what `work` does, or "late" if it has not done so after `ms`. */
@@ -42,13 +54,14 @@ export function orLate<Answer>(work: Promise<Answer>, ms: number): Promise<Answe
 }
 
 /**
- * Returns what `work` does, or "late" if it has not done so after `ms`; throws the signal's reason once it aborts. Whichever
- * comes first, no timer and no listener is left behind.
+ * Returns what `work` does, or "late" if it has not done so after `ms`; throws the signal's reason
+ * once it aborts. Whichever comes first, no timer and no listener is left behind.
  */
 export function withDeadline<Answer>(work: Promise<Answer>, ms: number, signal: AbortSignal): Promise<Answer | "late"> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer | "late">();
   const abort = () => reject(signal.reason as Error);
-  // One turn later, because a busy event loop runs its timers before it reads an answer that has long arrived.
+  // One turn later, because a busy event loop runs its timers before it reads an answer that has
+  // long arrived.
   const timer = setTimeout(() => setImmediate(() => resolve("late")), Math.min(Math.max(ms, 0), longestTimerMs));
   if (signal.aborted) abort();
   else signal.addEventListener("abort", abort);

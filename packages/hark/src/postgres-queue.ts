@@ -230,7 +230,7 @@ export class PostgresQueue implements AsyncDisposable {
       return await this.#waitForJob(waitMs);
     } finally {
       this.#sleepers -= 1;
-      if (this.#sleepers === 0) this.#gate.disarm(queue);
+      if (this.#sleepers === 0) this.#gate.close(queue);
     }
   }
 
@@ -272,7 +272,7 @@ export class PostgresQueue implements AsyncDisposable {
       this.#logger.warn({ error }, "could not hand back dequeued jobs: they are taken back when the lease runs out");
     }
     await this.#lease.stop();
-    await this.#gate.close();
+    await this.#gate.stop();
     await this.#listener.close();
     await orLate(this.#db.close(), closeDeadlineMs);
   }

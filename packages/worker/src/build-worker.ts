@@ -193,7 +193,7 @@ export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts
       { parts: [{ start: () => ports.checkSchema(connectionString) }] },
       { parts: Object.values(databases).map(closing), stopWithinMs: flushDeadlineMs },
       { parts: [{ start: () => listener.start(), stop: () => listener.close() }] },
-      { parts: [{ stop: () => gate.close() }] },
+      { parts: [gate] },
       // Kept until the last job is settled: letting it go first would hand running jobs to others.
       { parts: [lease] },
       { parts: [settler, cancellations, confirmer], stopWithinMs: flushDeadlineMs },

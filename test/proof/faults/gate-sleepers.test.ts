@@ -159,7 +159,7 @@ test("of two sleepers one may die between its mark and its claim: the other find
   const other = await startSleeper();
   await other.untilAsleep();
 
-  await dying.gate.close(); // as its process's end would
+  await dying.gate.stop(); // as its process's end would
   const id = await insertJob(db, { queue });
 
   await other.untilClaimed(id);

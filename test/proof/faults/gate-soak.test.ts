@@ -8,7 +8,7 @@ import { test } from "../../support/fixtures.ts";
 import { insertJobs, registerWorker } from "../../support/jobs.ts";
 import { repeats } from "../../support/long.ts";
 import { pick, type Random, randomFrom, seedOfRun } from "../../support/random.ts";
-import { IdlePolicy } from "../../support/sleeper.ts";
+import { Sleeper } from "../../support/sleeper.ts";
 
 const jobs = repeats({ few: 20_000, full: 1_000_000 });
 /** 20 ms a job is many times what one takes. */
@@ -57,12 +57,12 @@ async function soak(
   listener.start();
   await listener.whenListening(AbortSignal.timeout(60_000));
 
-  const crew: IdlePolicy[] = [];
+  const crew: Sleeper[] = [];
   cleanUp.defer(async () => void (await Promise.all(crew.map((sleeper) => sleeper.stop()))));
   const start = async () => {
     const worker = await registerWorker(db, { leaseMs: 86_400_000 });
     crew.push(
-      new IdlePolicy({ db, connectionString: databaseUrl, listener, queue, worker, limit: 500, isHasty, pause: work }),
+      new Sleeper({ db, connectionString: databaseUrl, listener, queue, worker, limit: 500, isHasty, pause: work }),
     );
   };
   const leave = async () => {

@@ -17,18 +17,18 @@ test("who enqueues notifies while somebody sleeps on the queue, and only then", 
   await flush(producer, ears.heard);
   expect(heardOf(ears.heard, queue)).toHaveLength(0);
 
-  expect(await gate.arm(queue)).toEqual([]);
-  expect(gate.isArmed(queue)).toBe(true);
+  expect(await gate.open(queue)).toEqual([]);
+  expect(gate.isOpen(queue)).toBe(true);
   await insertJob(producer, { queue });
   await insertJob(producer, { queue: `${queue}.other` });
   await flush(producer, ears.heard);
   expect(heardOf(ears.heard, queue)).toHaveLength(1);
   expect(heardOf(ears.heard, `${queue}.other`)).toHaveLength(0);
 
-  await gate.arm(queue); // again: it is one mark
-  gate.disarm(queue);
-  expect(gate.isArmed(queue)).toBe(false);
-  await gate.stillOpen(["1/1"]); // answered after the disarming
+  await gate.open(queue); // again: it is one mark
+  gate.close(queue);
+  expect(gate.isOpen(queue)).toBe(false);
+  await gate.stillWriting(["1/1"]); // answered after the disarming
   await insertJob(producer, { queue });
   await flush(producer, ears.heard);
   expect(heardOf(ears.heard, queue)).toHaveLength(1);
@@ -49,7 +49,7 @@ test("a statement of several jobs notifies once for each queue that somebody sle
     producer.query("select hark.insert_jobs($1)", [
       JSON.stringify(jobs.map(({ delayMs, ...job }) => ({ type: "test", ...job, delay_ms: delayMs }))),
     ]);
-  await gate.arm(slept);
+  await gate.open(slept);
 
   await insert([
     { queue: slept, delayMs: 60_000 },
@@ -86,14 +86,14 @@ test("arming answers the transactions that write, and no others, until they have
     await insertJob(client, { queue });
   }
 
-  const writers = await gate.arm(queue);
+  const writers = await gate.open(queue);
   expect(writers).toHaveLength(2);
   await later.query("begin");
   await insertJob(later, { queue });
-  expect(await gate.stillOpen(writers)).toHaveLength(2);
+  expect(await gate.stillWriting(writers)).toHaveLength(2);
   await writer.query("commit");
   await undone.query("rollback to savepoint one");
-  expect(await gate.stillOpen(writers)).toEqual([]);
+  expect(await gate.stillWriting(writers)).toEqual([]);
 
   for (const client of [undone, reader, later]) await client.query("rollback");
 });
@@ -107,7 +107,7 @@ test("the writers are listed after the mark is set, however long that takes", as
   const [holder, writer] = [await connect(), await connect()];
   await using gate = new NotifyGate({ connectionString: databaseUrl, logger: silentLogger, answerMs: withinMs });
   await holder.query("select pg_advisory_lock(1751216747, hashtext($1))", [queue]);
-  const armed = gate.arm(queue);
+  const armed = gate.open(queue);
   const isWaiting = `select ${marks} and not granted`;
   await eventually(async () => (await db.pool.query(isWaiting)).rowCount, { withinMs, what: "a waiting gate" });
 
@@ -126,19 +126,19 @@ test("a queue armed, disarmed and armed again counts as armed only once the last
 }) => {
   const holder = await connect();
   await using gate = new NotifyGate({ connectionString: databaseUrl, logger: silentLogger, answerMs: withinMs });
-  await gate.arm(queue);
-  gate.disarm(queue);
-  await gate.stillOpen(["1/1"]); // answered after the disarming
+  await gate.open(queue);
+  gate.close(queue);
+  await gate.stillWriting(["1/1"]); // answered after the disarming
   await holder.query("select pg_advisory_lock(1751216747, hashtext($1))", [queue]); // no mark is to be had
-  const taken = gate.arm(queue);
-  gate.disarm(queue);
-  const kept = gate.arm(queue);
+  const taken = gate.open(queue);
+  gate.close(queue);
+  const kept = gate.open(queue);
   const released = holder.query("select pg_advisory_unlock(1751216747, hashtext($1))", [queue]);
   await taken;
-  expect(gate.isArmed(queue)).toBe(false); // one mark is taken away, the other not yet there
+  expect(gate.isOpen(queue)).toBe(false); // one mark is taken away, the other not yet there
 
   await Promise.all([kept, released]);
-  expect(gate.isArmed(queue)).toBe(true);
+  expect(gate.isOpen(queue)).toBe(true);
   const ofQueue = "and objid::bigint = hashtext($1)::bigint & 4294967295";
   expect((await holder.query(`select ${marks} ${ofQueue}`, [queue])).rowCount).toBe(1);
 });
@@ -150,9 +150,9 @@ test("the gate asks one question at a time, whatever is asked of it at once", as
   try {
     await using gate = new NotifyGate({ connectionString: databaseUrl, logger: silentLogger });
     const queues = Array.from({ length: 5 }, (_, n) => `${queue}.${n}`);
-    await Promise.all([...queues.map((each) => gate.arm(each)), gate.check()]);
-    for (const each of queues) gate.disarm(each);
-    await Promise.all([...queues.map((each) => gate.arm(each)), gate.stillOpen(["1/1"]), gate.check()]);
+    await Promise.all([...queues.map((each) => gate.open(each)), gate.check()]);
+    for (const each of queues) gate.close(each);
+    await Promise.all([...queues.map((each) => gate.open(each)), gate.stillWriting(["1/1"]), gate.check()]);
     await new Promise((resolve) => setImmediate(resolve)); // warnings come a turn later
   } finally {
     process.off("warning", hear);
@@ -167,12 +167,12 @@ test("a lost session takes its marks along and says so; the next arm makes a new
 }) => {
   const lost = Promise.withResolvers<void>();
   await using gate = new NotifyGate({ connectionString: databaseUrl, logger: silentLogger, onLost: lost.resolve });
-  await gate.arm(queue);
+  await gate.open(queue);
 
   await endMarks(db);
 
   await lost.promise;
-  expect(gate.isArmed(queue)).toBe(false);
-  expect(await gate.arm(queue)).toEqual([]);
-  expect(gate.isArmed(queue)).toBe(true);
+  expect(gate.isOpen(queue)).toBe(false);
+  expect(await gate.open(queue)).toEqual([]);
+  expect(gate.isOpen(queue)).toBe(true);
 });

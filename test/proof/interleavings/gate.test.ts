@@ -23,12 +23,12 @@ const look: Step<World> = {
   },
 };
 
-/** Goes to sleep as fall-asleep.ts does: mark, look, wait for the writers, look. Whatever is announced later wakes it. */
+/** Goes to sleep as fall-asleep.ts does: open the gate, look, wait for the writers, look. A later announcement wakes it. */
 const sleeper: Step<World>[] = [
   {
-    name: "arm",
+    name: "open the gate",
     async run(on, world) {
-      const [answer] = await statements.armGate(on, { queue });
+      const [answer] = await statements.openNotifyGate(on, { queue });
       world.writers = answer!.writers;
     },
   },
@@ -100,7 +100,7 @@ test.for(scenarios)(
 );
 
 test("a sleeper that does not wait for who may not have seen its mark is found", async ({ explore }) => {
-  const cuts = [{ statement: "arm-gate", guard: "mark.done is not null", instead: "mark.done is null" }];
+  const cuts = [{ statement: "open-notify-gate", guard: "gate.opened is not null", instead: "gate.opened is null" }];
   expect((await explore(readCommitted, { cuts })).broken).toContain("will not know");
 });
 

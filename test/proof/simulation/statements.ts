@@ -210,15 +210,15 @@ const statements: Record<string, StatementModel> = {
     return [{ unparked: this.unpark(limit) }];
   },
 
-  "arm-gate": function ([queue], { marks }) {
+  "open-notify-gate": function ([queue], { marks }) {
     marks.set(queue, (marks.get(queue) ?? 0) + 1);
     return [{ writers: [...this.writers] }];
   },
 
-  "disarm-gate": function ([queue], { marks }) {
+  "close-notify-gate": function ([queue], { marks }) {
     const count = marks.get(queue) ?? 0;
     marks.set(queue, Math.max(count - 1, 0));
-    return [{ was_armed: count > 0 }];
+    return [{ was_open: count > 0 }];
   },
 
   "open-writers": function ([among]) {

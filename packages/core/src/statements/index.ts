@@ -4,7 +4,9 @@ export type { Statement } from "./statement.ts";
 export { insertJobs, type InsertedJob, jobsJson, type NewJob } from "./enqueue/insert-jobs.ts";
 export { queueDepth } from "./enqueue/queue-depth.ts";
 
-export { armGate, disarmGate, openWriters } from "./gate.ts";
+export { openNotifyGate } from "./wake/open-notify-gate.ts";
+export { openWriters } from "./wake/open-writers.ts";
+export { closeNotifyGate } from "./wake/close-notify-gate.ts";
 export { isAnyReady, probeJobs } from "./wake/probe-jobs.ts";
 
 export { listDue } from "./promote/list-due.ts";

@@ -4,8 +4,8 @@ import { expect, test } from "vitest";
 import { crashBudget } from "../outcome.ts";
 import * as statements from "./index.ts";
 
-const { claimReadyJobs, completeJobs, endFrozenListeners, listenerName, rescueJobs, settleAndClaimReadyJobs } =
-  statements;
+const { claimReadyJobs, completeJobs, endFrozenListeners, listenerName, openNotifyGate, openWriters } = statements;
+const { rescueJobs, settleAndClaimReadyJobs } = statements;
 
 test("a file holds one statement, whole, so that it can be pasted into psql", async () => {
   const files = await readdir(import.meta.dirname, { recursive: true });
@@ -31,6 +31,11 @@ test("what settles and claims in one commit does both as the two statements do t
 
   expect(both).toBe(`${settles},\n   ${claims}`);
   expect(rows.startsWith(`${claimed}\n   union all\n   select 'refused'`)).toBe(true);
+});
+
+test("opening a notify gate and waiting for its writers list the same transactions", () => {
+  const writersIn = (text: string) => /select virtualtransaction [^]*'%\/0'/.exec(text)![0].replace(/\s+/g, " ");
+  expect(writersIn(openNotifyGate.text)).toBe(writersIn(openWriters.text));
 });
 
 test("the numbers and names in statements are those of the code", () => {

@@ -1,10 +1,15 @@
 import type { statements } from "@hark/core";
 import { newestTicks, type Ticks } from "./rule.ts";
 
-/** Missed ticks that are made up for under "all", the newest: as many as Kubernetes' CronJob bears. */
+/**
+ * Missed ticks that are made up for under "all", the newest: as many as Kubernetes' CronJob bears.
+ */
 const mostMadeUp = 100;
 
-/** A newest tick that is not older than this is late and not missed, in ms: a deploy or a failover is over by then. */
+/**
+ * A newest tick that is not older than this is late and not missed, in ms: a deploy or a failover
+ * is over by then.
+ */
 const lateMs = 60_000;
 
 export interface DueTicks {
@@ -14,7 +19,10 @@ export interface DueTicks {
   readonly nextAtMs: number | undefined;
 }
 
-/** What is to be fired of a schedule whose tick `dueAtMs` has come, by its rule for ticks that were missed. All in epoch ms. */
+/**
+ * What is to be fired of a schedule whose tick `dueAtMs` has come, by its rule for ticks that were
+ * missed. All in epoch ms.
+ */
 export function dueTicks(
   ticks: Ticks,
   missed: statements.MissedTicks,

@@ -8,7 +8,8 @@ const leastIntervalMs = 1_000;
 const longestPattern = 500;
 
 /**
- * Reads when a schedule is due: a cron pattern in a zone, UTC if not given, or `{ every }` without one.
+ * Reads when a schedule is due: a cron pattern in a zone, UTC if not given, or `{ every }` without
+ * one.
  * @throws InvalidOptionsError for what is no rule, or one that is never due
  */
 export function parseRule(when: unknown, tz?: string): ScheduleRule {

@@ -13,7 +13,8 @@ export interface Ticks {
 }
 
 /**
- * Answers the ticks of a rule. An interval counts from 1970-01-01 UTC, so that all schedulers agree and a restart shifts nothing.
+ * Answers the ticks of a rule. An interval counts from 1970-01-01 UTC, so that all schedulers agree
+ * and a restart shifts nothing.
  * @throws Error for a pattern that is none; RangeError for an unknown zone
  */
 export function ticksOf(rule: ScheduleRule): Ticks {
@@ -23,9 +24,10 @@ export function ticksOf(rule: ScheduleRule): Ticks {
 }
 
 /**
- * Ticks of a cron pattern by a zone's clock. The library reads the pattern and counts in UTC; what happens when the clock is turned
- * is decided here (FM-35, docs/decisions/0019). A fixed time is due once a day that it is on: in a gap at the first instant after
- * it, in an overlap at the first of the two. A pattern with `*` in its seconds, minutes or hours is due whenever the clock shows a
+ * Ticks of a cron pattern by a zone's clock. The library reads the pattern and counts in UTC; what
+ * happens when the clock is turned is decided here (FM-35, docs/decisions/0019). A fixed time is
+ * due once a day that it is on: in a gap at the first instant after it, in an overlap at the first
+ * of the two. A pattern with `*` in its seconds, minutes or hours is due whenever the clock shows a
  * time that matches: not in a gap, and in both hours of an overlap.
  */
 class CronTicks implements Ticks {
@@ -77,7 +79,9 @@ class CronTicks implements Ticks {
   }
 }
 
-/** The newest ticks between two moments, both included, at most `most`; the oldest of them first. */
+/**
+ * The newest ticks between two moments, both included, at most `most`; the oldest of them first.
+ */
 export function newestTicks(ticks: Ticks, fromMs: number, untilMs: number, most: number): number[] {
   // Looked for from the end, in spans that grow: an outage of weeks may hide a million ticks.
   for (let spanMs = 60_000; ; spanMs *= 4) {

@@ -16,23 +16,31 @@ import { parseRule } from "./parse-rule.ts";
 import type { ScheduleRule } from "./rule.ts";
 
 export type ScheduleOptions<Job extends JobDefinition = JobDefinition> = JobSettings & {
-  /** What the schedule is known by in the database, one of a kind; the job type's name if not given. */
+  /**
+   * What the schedule is known by in the database, one of a kind; the job type's name if not given.
+   */
   name?: string;
   /** The IANA zone whose clock a cron pattern is about; UTC if not given. Not for an interval. */
   tz?: string;
   /**
-   * Ticks that nobody fired before the next one came, or within a minute: "none" of them runs, "once" (if not given) stands the
-   * newest for all, or "all" run, of which the newest 100 at most.
+   * Ticks that nobody fired before the next one came, or within a minute: "none" of them runs,
+   * "once" (if not given) stands the newest for all, or "all" run, of which the newest 100 at most.
    */
   missed?: statements.MissedTicks;
 } & (unknown extends InputOf<Job>
     ? { payload?: InputOf<Job> }
     : {
-        /** The payload of every job that a tick enqueues. It may be left out where the job type has no schema. */
+        /**
+         * The payload of every job that a tick enqueues. It may be left out where the job type has
+         * no schema.
+         */
         payload: InputOf<Job>;
       });
 
-/** A recurring rule with the job that each tick enqueues: a frozen value, for createWorker({ schedules }). */
+/**
+ * A recurring rule with the job that each tick enqueues: a frozen value, for createWorker({
+ * schedules }).
+ */
 export interface Schedule {
   readonly name: string;
   readonly rule: ScheduleRule;
@@ -43,8 +51,9 @@ export interface Schedule {
 const known = new Set(["name", "tz", "payload", "missed", "priority", "queue", "maxAttempts", "key", "uniqueKey"]);
 
 /**
- * Says that a job is to be enqueued again and again: by a cron pattern of five fields, or six that begin with seconds, or
- * `{ every: "5m" }`, from one second on. Writes nothing: a worker that is given it declares it when it starts.
+ * Says that a job is to be enqueued again and again: by a cron pattern of five fields, or six that
+ * begin with seconds, or `{ every: "5m" }`, from one second on. Writes nothing: a worker that is
+ * given it declares it when it starts.
  * @throws InvalidOptionsError with everything that is wrong with the rule and the options
  * @throws UnknownJobTypeError, InvalidPayloadError, PayloadTooLargeError, InvalidNameError
  */

@@ -9,15 +9,21 @@ import {
 } from "@hark/core";
 import { Loop, type Next } from "../runtime/loop.ts";
 import type { Part } from "../runtime/part.ts";
-import type { Schedule } from "./schedule.ts";
-import { dueTicks } from "./missed-ticks.ts";
 import { News } from "../wake/news.ts";
+import { dueTicks } from "./missed-ticks.ts";
 import { type ScheduleRule, type Ticks, ticksOf } from "./rule.ts";
+import type { Schedule } from "./schedule.ts";
 
-/** Longest sleep, in ms: what a lost notification of a changed declaration costs at most, or a clock that was set. */
+/**
+ * Longest sleep, in ms: what a lost notification of a changed declaration costs at most, or a clock
+ * that was set.
+ */
 const longestRestMs = 60_000;
 
-/** A schedule that is late by more than this is a reason for ill health, in ms: the loop's rests after failures are shorter. */
+/**
+ * A schedule that is late by more than this is a reason for ill health, in ms: the loop's rests
+ * after failures are shorter.
+ */
 const lateMs = 10_000;
 
 /** Rest of who found all fired by others, in ms, before it looks when the next are due. */
@@ -32,9 +38,10 @@ export interface SchedulerParts {
 }
 
 /**
- * Declares a worker's schedules, and fires them: each tick enqueues a job. Sleeps until the earliest is due, and is woken when a
- * declaration changes. Fires by the rules as the database has them, so that the newest declaration holds for all. Any number of
- * schedulers may have the same schedules, with clocks as wrong as may be: the database's decides, and one firing of a tick wins
+ * Declares a worker's schedules, and fires them: each tick enqueues a job. Sleeps until the
+ * earliest is due, and is woken when a declaration changes. Fires by the rules as the database has
+ * them, so that the newest declaration holds for all. Any number of schedulers may have the same
+ * schedules, with clocks as wrong as may be: the database's decides, and one firing of a tick wins
  * (FM-33). Schedules that nobody declares any more rest.
  */
 export class Scheduler implements Part {
@@ -118,7 +125,10 @@ export class Scheduler implements Part {
     if (changed.length > 0) logger.info({ schedules: changed.map(({ name }) => name) }, "schedules declared");
   }
 
-  /** Answers whether any of them was ours to fire. Throws after the last: one that cannot be fired holds no other up. */
+  /**
+   * Answers whether any of them was ours to fire. Throws after the last: one that cannot be fired
+   * holds no other up.
+   */
   async #fireAll(due: readonly statements.WaitingSchedule[]): Promise<boolean> {
     let isAnyOurs = false;
     const failures: unknown[] = [];

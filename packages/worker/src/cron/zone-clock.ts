@@ -1,11 +1,15 @@
 const hourMs = 3_600_000;
 
-/** Further than any zone's clock is from UTC (12 h behind, 14 h ahead), and than it was ever turned at once (24 h, Apia in 2011). */
+/**
+ * Further than any zone's clock is from UTC (12 h behind, 14 h ahead), and than it was ever turned
+ * at once (24 h, Apia in 2011).
+ */
 const beyondMs = 27 * hourMs;
 
 /**
- * The clock of a time zone, by the zone data of this Node (`process.versions.tz`). A wall time is what the clock shows, as epoch ms
- * of the same figures in UTC. Twice a year it may show some of them twice, in an overlap, and others not at all, in a gap.
+ * The clock of a time zone, by the zone data of this Node (`process.versions.tz`). A wall time is
+ * what the clock shows, as epoch ms of the same figures in UTC. Twice a year it may show some of
+ * them twice, in an overlap, and others not at all, in a gap.
  */
 export class ZoneClock {
   readonly #format: Intl.DateTimeFormat;
@@ -23,7 +27,10 @@ export class ZoneClock {
     return instantMs + this.#offsetAt(instantMs);
   }
 
-  /** The instants at which the clock shows a wall time, in order: one, two in an overlap, none in a gap. */
+  /**
+   * The instants at which the clock shows a wall time, in order: one, two in an overlap, none in a
+   * gap.
+   */
   instantsAt(wallMs: number): number[] {
     const before = this.#offsetAt(wallMs - beyondMs);
     const after = this.#offsetAt(wallMs + beyondMs);
@@ -38,7 +45,10 @@ export class ZoneClock {
     return this.#turnBetween(wallMs - beyondMs, wallMs + beyondMs);
   }
 
-  /** The instant within the next 26 hours at which the clock is turned back, and what it would have shown then. */
+  /**
+   * The instant within the next 26 hours at which the clock is turned back, and what it would have
+   * shown then.
+   */
   turnedBackAfter(instantMs: number): { atMs: number; insteadOfMs: number } | undefined {
     const endMs = instantMs + 26 * hourMs;
     const offset = this.#offsetAt(instantMs);
@@ -47,7 +57,9 @@ export class ZoneClock {
     return { atMs, insteadOfMs: atMs + offset };
   }
 
-  /** The first instant, in whole seconds, that has the offset of `toMs` and not that of `fromMs`. */
+  /**
+   * The first instant, in whole seconds, that has the offset of `toMs` and not that of `fromMs`.
+   */
   #turnBetween(fromMs: number, toMs: number): number {
     const before = this.#offsetAt(fromMs);
     let [low, high] = [Math.floor(fromMs / 1_000), Math.ceil(toMs / 1_000)];

@@ -5,8 +5,9 @@ import { RefusedRows } from "../runtime/refused-rows.ts";
 type Look = Pick<statements.PromotionRequest, "limit" | "afterMs">;
 
 /**
- * Makes due jobs ready, all in one statement while the database takes them. If it refuses them for one of them, that one is found,
- * and stays scheduled for a while; the others are not held up (FM-16).
+ * Makes due jobs ready, all in one statement while the database takes them. If it refuses them for
+ * one of them, that one is found, and stays scheduled for a while; the others are not held up
+ * (FM-16).
  */
 export class DueJobs {
   readonly #db: Database;
@@ -17,7 +18,10 @@ export class DueJobs {
     this.#refused = new RefusedRows(logger);
   }
 
-  /** Promotes up to `limit` of what is due from a moment on, and answers what is left as promoteJobs() does. */
+  /**
+   * Promotes up to `limit` of what is due from a moment on, and answers what is left as
+   * promoteJobs() does.
+   */
   async promote(request: Look, signal?: AbortSignal): Promise<statements.Promotion> {
     const promote = async () =>
       (await statements.promoteJobs(this.#db, { ...request, except: this.#refused.ids() }))[0]!;

@@ -9,8 +9,8 @@ import {
 } from "@hark/core";
 import { Loop, type Next } from "../runtime/loop.ts";
 import type { Part } from "../runtime/part.ts";
-import { DueJobs } from "./due-jobs.ts";
 import { News } from "../wake/news.ts";
+import { DueJobs } from "./due-jobs.ts";
 
 /** Due jobs promoted in one statement. */
 const batchSize = 1_000;
@@ -19,29 +19,39 @@ const batchSize = 1_000;
 const leastRestMs = 5;
 
 /**
- * A look at all scheduled jobs that took this long, in ms, had many rows to promote, or to step over many that an old snapshot
- * keeps. The next looks then start where it ended.
+ * A look at all scheduled jobs that took this long, in ms, had many rows to promote, or to step
+ * over many that an old snapshot keeps. The next looks then start where it ended.
  */
 const slowLookMs = 5;
 
-/** Share of the time that goes into looking at all of them meanwhile, for jobs that committed after their time. */
+/**
+ * Share of the time that goes into looking at all of them meanwhile, for jobs that committed after
+ * their time.
+ */
 const wholeLookShare = 0.1;
 
 /**
- * Makes due jobs ready, by updating their run_at. Sleeps until the earliest is due, a few seconds at most, and is woken when an
- * earlier one is scheduled that would be late by that. Every worker has one; they skip each other's rows, so any number is right
- * and none is needed to lead.
+ * Makes due jobs ready, by updating their run_at. Sleeps until the earliest is due, a few seconds
+ * at most, and is woken when an earlier one is scheduled that would be late by that. Every worker
+ * has one; they skip each other's rows, so any number is right and none is needed to lead.
  */
 export class Promoter implements Part {
   readonly #due: DueJobs;
   readonly #notifications: Notifications;
   readonly #loop: Loop;
   readonly #pollMs: number;
-  /** When the sleep ends, in epoch ms by the database's clock; what is due later than that needs no waking. */
+  /**
+   * When the sleep ends, in epoch ms by the database's clock; what is due later than that needs no
+   * waking.
+   */
   #armedForMs = Number.POSITIVE_INFINITY;
-  /** The last look left no job that was due before this moment, in epoch ms by the database's clock. */
+  /**
+   * The last look left no job that was due before this moment, in epoch ms by the database's clock.
+   */
   #markMs = Number.NEGATIVE_INFINITY;
-  /** When all scheduled jobs are looked at again though there is a mark, in ms of the process clock. */
+  /**
+   * When all scheduled jobs are looked at again though there is a mark, in ms of the process clock.
+   */
   #wholeLookAt = 0;
   readonly #news = new News();
   #stopListening: (() => void) | undefined;

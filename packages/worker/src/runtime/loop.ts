@@ -4,27 +4,39 @@ import { sleep } from "./sleep.ts";
 import { WakeUp } from "./wake-up.ts";
 
 /**
- * What a step says about the next: "again" at once, "rest" for the usual interval, or a rest of its own, in ms. A ring ends a rest, but
- * not a deaf one: that is over soon, and what rings often would make one step after the other.
+ * What a step says about the next: "again" at once, "rest" for the usual interval, or a rest of its
+ * own, in ms. A ring ends a rest, but not a deaf one: that is over soon, and what rings often would
+ * make one step after the other.
  */
 export type Next = "again" | "rest" | { readonly restMs: number; readonly isDeaf?: true };
 
 export interface LoopOptions {
   name: string;
-  /** Its signal is aborted when the loop stops, and when the step took so long that the loop went on without it. */
+  /**
+   * Its signal is aborted when the loop stops, and when the step took so long that the loop went on
+   * without it.
+   */
   step: (signal: AbortSignal) => Promise<Next>;
   /** Longest rest when nothing rings, in ms, varied by a tenth. */
   restMs: number;
   logger: Logger;
 }
 
-/** A step that has not ended after this long is given up, in ms (FM-08): above every query's own deadline. */
+/**
+ * A step that has not ended after this long is given up, in ms (FM-08): above every query's own
+ * deadline.
+ */
 const stepDeadlineMs = 30_000;
 
-/** After a failed step: 0.1, 0.2, 0.4 ... 5 s, half of it random, so that many workers do not come back at once. */
+/**
+ * After a failed step: 0.1, 0.2, 0.4 ... 5 s, half of it random, so that many workers do not come
+ * back at once.
+ */
 const afterFailure = { baseMs: 100, factor: 2, capMs: 5_000, jitter: 0.5 };
 
-/** Repeats a step until stopped: at once on "again", after a rest otherwise, backing off on errors. */
+/**
+ * Repeats a step until stopped: at once on "again", after a rest otherwise, backing off on errors.
+ */
 export class Loop implements Part {
   readonly wakeUp: WakeUp = new WakeUp();
   readonly #options: LoopOptions;
@@ -32,7 +44,10 @@ export class Loop implements Part {
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
   #failures = 0;
-  /** Of these, those since something was last said to be mended: the rest after a failure counts them alone. */
+  /**
+   * Of these, those since something was last said to be mended: the rest after a failure counts
+   * them alone.
+   */
   #failuresSinceMended = 0;
   #restarts = 0;
 
@@ -51,8 +66,9 @@ export class Loop implements Part {
   }
 
   /**
-   * What failed the last step may be mended, as when the database is back: a rest after a failure ends at once, and the rests start
-   * anew. The next step may meet one more connection that died in the outage, and is not to rest for as long as the outage earned.
+   * What failed the last step may be mended, as when the database is back: a rest after a failure
+   * ends at once, and the rests start anew. The next step may meet one more connection that died in
+   * the outage, and is not to rest for as long as the outage earned.
    */
   retry(): void {
     this.#failuresSinceMended = 0;

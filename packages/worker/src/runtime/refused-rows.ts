@@ -1,13 +1,17 @@
 import type { Logger } from "@hark/core";
 
-/** How long a row is left alone once the database has refused it, in ms; doubles with every refusal up to the longest. */
+/**
+ * How long a row is left alone once the database has refused it, in ms; doubles with every refusal
+ * up to the longest.
+ */
 const firstSilenceMs = 10_000;
 const longestSilenceMs = 600_000;
 
 /**
- * Jobs that the database refuses to move, for a CHECK or a trigger of the application's or for damage on the disk. Each is left alone
- * for a time, so that it neither blocks the others nor costs a statement every time, and then tried again: what refused it may be
- * gone. Kept in memory: another process finds out by itself (docs/decisions/0018).
+ * Jobs that the database refuses to move, for a CHECK or a trigger of the application's or for
+ * damage on the disk. Each is left alone for a time, so that it neither blocks the others nor costs
+ * a statement every time, and then tried again: what refused it may be gone. Kept in memory:
+ * another process finds out by itself (docs/decisions/0018).
  */
 export class RefusedRows {
   readonly #logger: Logger;
@@ -27,7 +31,9 @@ export class RefusedRows {
     return ids;
   }
 
-  /** Leaves a job alone from now on for a while, and logs why: `message` says what becomes of it. */
+  /**
+   * Leaves a job alone from now on for a while, and logs why: `message` says what becomes of it.
+   */
   leaveAlone(id: bigint, error: unknown, message: string): void {
     this.#logger.error({ jobId: id, error, againInMs: this.add(id) }, message);
   }

@@ -4,18 +4,25 @@ import { Loop } from "../runtime/loop.ts";
 /** How often to look, in ms: with the age below, a frozen listener is gone within 45 s (FM-10). */
 const intervalMs = 12_000;
 
-/** A listener that has not read for this long does not read at all, in ms: its heartbeat gives its server 1 s. */
+/**
+ * A listener that has not read for this long does not read at all, in ms: its heartbeat gives its
+ * server 1 s.
+ */
 const frozenMs = 30_000;
 
-/** Share of the server's notification queue that is worth a warning: it is all but empty while everybody reads. */
+/**
+ * Share of the server's notification queue that is worth a warning: it is all but empty while
+ * everybody reads.
+ */
 const muchUsage = 0.01;
 
 /** From one warning of the queue to the next, in ms. */
 const silenceMs = 300_000;
 
 /**
- * Ends listeners of ours whose process stands still: their session would pin the notification queue of the whole server, and dead
- * rows with it (FM-10). Every worker looks, since the one that would be chosen may be the one that stands still.
+ * Ends listeners of ours whose process stands still: their session would pin the notification queue
+ * of the whole server, and dead rows with it (FM-10). Every worker looks, since the one that would
+ * be chosen may be the one that stands still.
  */
 export class FrozenListenerWatch {
   readonly loop: Loop;
@@ -40,8 +47,8 @@ export class FrozenListenerWatch {
   }
 
   /**
-   * Looks once; `now` in ms of the process clock. A listener that does not read holds up the queue's tail, so that an empty queue
-   * means that there is none.
+   * Looks once; `now` in ms of the process clock. A listener that does not read holds up the
+   * queue's tail, so that an empty queue means that there is none.
    */
   async look(now: number = performance.now()): Promise<void> {
     const [{ usage } = { usage: 0 }] = await statements.notificationQueueUsage(this.#db, {});

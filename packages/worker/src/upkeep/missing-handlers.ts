@@ -4,7 +4,10 @@ import { Loop } from "../runtime/loop.ts";
 /** How often to look for job types that nobody here runs, in ms. */
 const intervalMs = 30_000;
 
-/** Says so when ready jobs wait in this worker's queues for a handler it does not have; they stay ready, and are not failed. */
+/**
+ * Says so when ready jobs wait in this worker's queues for a handler it does not have; they stay
+ * ready, and are not failed.
+ */
 export function missingHandlerWatch(parts: {
   db: Database;
   queues: Iterable<string>;

@@ -4,7 +4,10 @@ import { Loop } from "../runtime/loop.ts";
 /** How often to look, in ms: cheap, but what it looks for lasts minutes. */
 const intervalMs = 30_000;
 
-/** Age from which a holder is worth a warning, in ms: autovacuum comes once a minute, and could have cleared away by then. */
+/**
+ * Age from which a holder is worth a warning, in ms: autovacuum comes once a minute, and could have
+ * cleared away by then.
+ */
 const oldMs = 60_000;
 
 /** From one warning of a holder to its next, in ms: doubles up to an hour. */
@@ -19,11 +22,13 @@ interface Seen {
 }
 
 /**
- * Warns of what holds vacuum back (a forgotten transaction, a prepared one, a replication slot, a standby's long query): dead rows
- * then pile up in Hark's tables, and everything slows down with them (FM-42). Of many workers the eldest looks; should two
- * do so for a moment, there are two warnings.
+ * Warns of what holds vacuum back (a forgotten transaction, a prepared one, a replication slot, a
+ * standby's long query): dead rows then pile up in Hark's tables, and everything slows down with
+ * them (FM-42). Of many workers the eldest looks; should two do so for a moment, there are two
+ * warnings.
  *
- * A holder has to be seen twice with the same horizon: a long transaction that takes a new snapshot for every query holds nothing.
+ * A holder has to be seen twice with the same horizon: a long transaction that takes a new snapshot
+ * for every query holds nothing.
  */
 export class OldSnapshotWatch {
   readonly loop: Loop;

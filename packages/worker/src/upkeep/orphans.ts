@@ -14,8 +14,9 @@ import { RefusedRows } from "../runtime/refused-rows.ts";
 const batchSize = 1_000;
 
 /**
- * Takes the jobs of dead workers back, all in one statement while the database takes them. If it refuses them for one of them, that
- * one is found and buried, or where no table takes it left alone for a while; the others are not held up (FM-16).
+ * Takes the jobs of dead workers back, all in one statement while the database takes them. If it
+ * refuses them for one of them, that one is found and buried, or where no table takes it left alone
+ * for a while; the others are not held up (FM-16).
  */
 export class Orphans {
   readonly #db: Database;
@@ -33,7 +34,10 @@ export class Orphans {
     return this.#refused.ids();
   }
 
-  /** Takes some of them back, and answers how many; 0 if others have them in hand, or no table takes them. */
+  /**
+   * Takes some of them back, and answers how many; 0 if others have them in hand, or no table takes
+   * them.
+   */
   async rescue(signal?: AbortSignal): Promise<number> {
     const except = this.refused;
     const together = except.length === 0 ? await this.#takeTogether() : "refused";
@@ -69,7 +73,10 @@ export class Orphans {
     });
   }
 
-  /** Fenced by the dead owner's token: whoever took the job meanwhile keeps it. Answers false if it is refused as a dead letter too. */
+  /**
+   * Fenced by the dead owner's token: whoever took the job meanwhile keeps it. Answers false if it
+   * is refused as a dead letter too.
+   */
   async #bury(on: Queryable, claim: statements.Claim, rejection: unknown): Promise<boolean> {
     const error = `its worker died while it ran, and it could not be made ready again: ${errorText(rejection)}`;
     const dead = { ...claim, ending: "crashed", reason: "unrecoverable", error } as const;

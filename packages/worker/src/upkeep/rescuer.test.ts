@@ -1,7 +1,7 @@
 import { type Database, silentLogger } from "@hark/core";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import type { Executor } from "../run/executor.ts";
 import type { LeaseKeeper } from "../lease/lease-keeper.ts";
+import type { Executor } from "../run/executor.ts";
 import { Rescuer } from "./rescuer.ts";
 
 beforeEach(() => void vi.useFakeTimers());
@@ -9,7 +9,10 @@ afterEach(() => void vi.useRealTimers());
 
 const leaseMs = 10_000;
 
-/** A rescuer on a database whose surveys answer when the next lease of another runs out, one answer after the other. */
+/**
+ * A rescuer on a database whose surveys answer when the next lease of another runs out, one answer
+ * after the other.
+ */
 function rescuerBeside(nextExpiriesMs: (number | null)[]) {
   const askedAt: [statement: string, atMs: number][] = [];
   const startedAt = performance.now();

@@ -1,6 +1,6 @@
 import { type Database, type Logger, statements } from "@hark/core";
-import type { Executor } from "../run/executor.ts";
 import type { LeaseKeeper } from "../lease/lease-keeper.ts";
+import type { Executor } from "../run/executor.ts";
 import { Loop, type Next } from "../runtime/loop.ts";
 import type { Part } from "../runtime/part.ts";
 import { ForgottenClaims } from "./forgotten-claims.ts";
@@ -9,19 +9,23 @@ import { Orphans } from "./orphans.ts";
 /** After a lease should have run out, in ms, so that the clock has passed it for sure. */
 const afterExpiryMs = 20;
 
-/** Before looking again at orphans that another transaction has locked, in ms: another rescuer, or a late completeIn(). */
+/**
+ * Before looking again at orphans that another transaction has locked, in ms: another rescuer, or a
+ * late completeIn().
+ */
 const lockedRestMs = 250;
 
 /**
- * After a claim that was not answered: so many looks so long apart, in ms. Two find what it left, see {@link ForgottenClaims}; the first
- * may have been under way already.
+ * After a claim that was not answered: so many looks so long apart, in ms. Two find what it left,
+ * see {@link ForgottenClaims}; the first may have been under way already.
  */
 const unanswered = { looks: 3, restMs: 250 };
 
 /**
- * Takes jobs back from workers that died, and from claims of this worker whose answer was lost on the way. Sleeps until the
- * earliest lease of another would run out, so it asks the database once a lease while all is well and every claim is answered.
- * Every worker has one: row locks decide, not a leader.
+ * Takes jobs back from workers that died, and from claims of this worker whose answer was lost on
+ * the way. Sleeps until the earliest lease of another would run out, so it asks the database once a
+ * lease while all is well and every claim is answered. Every worker has one: row locks decide, not
+ * a leader.
  */
 export class Rescuer implements Part {
   readonly #db: Database;
@@ -42,7 +46,10 @@ export class Rescuer implements Part {
     executor: Executor;
     /** Whether a claim under the token may still be answered. */
     isAwaited: (token: string) => boolean;
-    /** A job runs here that the database does not book to this process: it was just settled, or cancelled without our hearing it. */
+    /**
+     * A job runs here that the database does not book to this process: it was just settled, or
+     * cancelled without our hearing it.
+     */
     onUnheld: (id: bigint) => void;
     leaseMs: number;
     logger: Logger;
@@ -68,7 +75,10 @@ export class Rescuer implements Part {
     return this.#loop.stop();
   }
 
-  /** What a claim took may be booked to this process and in nobody's hands: looks for it now, and not once a lease. */
+  /**
+   * What a claim took may be booked to this process and in nobody's hands: looks for it now, and
+   * not once a lease.
+   */
   claimUnanswered(): void {
     this.#looksSoon = unanswered.looks;
     this.#loop.wakeUp.ring();
@@ -76,7 +86,8 @@ export class Rescuer implements Part {
 
   async #step(signal: AbortSignal): Promise<Next> {
     const identity = this.#lease.identity;
-    // The nil identity owns nothing: without a lease of our own there is still the others' jobs to look after.
+    // The nil identity owns nothing: without a lease of our own there is still the others' jobs to
+    // look after.
     const held = this.#heldClaims();
     const asked = { worker: identity ?? nilIdentity, except: this.#orphans.refused };
     const survey = (await statements.surveyLeases(this.#db, asked))[0]!;

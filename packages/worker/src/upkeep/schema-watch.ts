@@ -1,12 +1,16 @@
 import { type Database, type Logger, schemaVersionOn, SchemaVersionError } from "@hark/core";
 import { Loop } from "../runtime/loop.ts";
 
-/** How often to look, in ms: two statements on one small table, that an idle worker should hardly feel. */
+/**
+ * How often to look, in ms: two statements on one small table, that an idle worker should hardly
+ * feel.
+ */
 const intervalMs = 30_000;
 
 /**
- * Looks whether the schema still lets this code in, and tells once when it does not: a newer Hark may have taken away what this
- * one needs, and its claims would fail one after the other (FM-44). There is no way back, since a schema never goes back.
+ * Looks whether the schema still lets this code in, and tells once when it does not: a newer Hark
+ * may have taken away what this one needs, and its claims would fail one after the other (FM-44).
+ * There is no way back, since a schema never goes back.
  */
 export function schemaWatch(parts: {
   db: Database;

@@ -4,7 +4,10 @@ import { Loop } from "../runtime/loop.ts";
 /** Often enough that few deltas pile up, seldom enough to be no load, in ms. */
 const intervalMs = 60_000;
 
-/** Deltas folded in one statement. A worker that settles single jobs leaves more than that in a minute. */
+/**
+ * Deltas folded in one statement. A worker that settles single jobs leaves more than that in a
+ * minute.
+ */
 const batchSize = 10_000;
 
 /** Folds the deltas of finished jobs, and frees parked jobs that no hand-off saw. */

@@ -3,14 +3,15 @@ import { Loop, type Next } from "../runtime/loop.ts";
 import type { Part } from "../runtime/part.ts";
 
 /**
- * Jobs between two vacuums. Every job leaves a dead row in each table that it passed, some 300 B with their index entries; after
- * so many jobs, 80 MB, all of it is still in shared memory (docs/decisions/0023).
+ * Jobs between two vacuums. Every job leaves a dead row in each table that it passed, some 300 B
+ * with their index entries; after so many jobs, 80 MB, all of it is still in shared memory
+ * (docs/decisions/0023).
  */
 const everyJobs = 250_000;
 
 /**
- * After a vacuum, its time is waited out so many times: what it clears gets more expensive with a deep queue, and under an old snapshot
- * it clears nothing.
+ * After a vacuum, its time is waited out so many times: what it clears gets more expensive with a
+ * deep queue, and under an old snapshot it clears nothing.
  */
 const restsPerVacuum = 20;
 
@@ -18,8 +19,9 @@ const restsPerVacuum = 20;
 const idleMs = 3_600_000;
 
 /**
- * Vacuums the tables that jobs pass through each time this worker has moved many of them. Autovacuum looks once a minute, which is
- * millions of dead rows too late for a busy queue; it stays for all others, and where the worker's role may not vacuum.
+ * Vacuums the tables that jobs pass through each time this worker has moved many of them.
+ * Autovacuum looks once a minute, which is millions of dead rows too late for a busy queue; it
+ * stays for all others, and where the worker's role may not vacuum.
  */
 export class Vacuum implements Part {
   readonly #db: Database;

@@ -1,18 +1,18 @@
 import { silentLogger } from "@hark/core";
 import { expect, onTestFinished, test, vi } from "vitest";
-import type { NotifyGate, Writers } from "./notify-gate.ts";
 import { IdlePolicy } from "./idle-policy.ts";
+import type { NotifyGate, Writers } from "./notify-gate.ts";
 
 /** A gate without a database: `writers` stay open, for as long as they stand here. */
 class StubGate {
   writers: Writers = [];
-  isMarked = false;
-  arms = 0;
-  arm = async () => ((this.isMarked = true), (this.arms += 1), this.writers);
-  stillOpen = async (writers: Writers) => writers.filter((writer) => this.writers.includes(writer));
-  isArmed = () => this.isMarked;
-  armedForMs = () => 0;
-  disarm = () => void (this.isMarked = false);
+  isOpened = false;
+  openings = 0;
+  open = async () => ((this.isOpened = true), (this.openings += 1), this.writers);
+  stillWriting = async (writers: Writers) => writers.filter((writer) => this.writers.includes(writer));
+  isOpen = () => this.isOpened;
+  openForMs = () => 0;
+  close = () => void (this.isOpened = false);
 }
 
 const never = new Promise<void>(() => {});
@@ -30,7 +30,10 @@ function sleeperAt(gate: StubGate, isAnyReady: () => Promise<boolean> = nothing)
   });
 }
 
-/** From here on in this test the sleeper's clock goes on only as it is told, whatever the machine is at. */
+/**
+ * From here on in this test the sleeper's clock goes on only as it is told, whatever the machine is
+ * at.
+ */
 function takeOverTheClock(): void {
   vi.useFakeTimers({ toFake: ["performance"] });
   onTestFinished(() => void vi.useRealTimers());
@@ -43,7 +46,7 @@ test("a question that fails after a new mark is no reason to believe that all wr
   await sleeper.rest(0, until);
   expect(sleeper.isAsleep).toBe(true);
 
-  gate.isMarked = false; // its session is lost, and the sleeper rung
+  gate.isOpened = false; // its session is lost, and the sleeper rung
   sleeper.wake();
   gate.writers = ["3/14"];
   ask = () => Promise.reject(new Error("no answer"));
@@ -108,7 +111,7 @@ test("the poll of a sleeper asks before it claims; a wake-up claims at once", as
 
   expect(await sleeper.sleepOn(until)).toBe("rest");
   expect(await sleeper.sleepOn(until)).toBe("rest");
-  expect([questions, gate.arms]).toEqual([3, 1]); // its mark stands
+  expect([questions, gate.openings]).toEqual([3, 1]); // its mark stands
 
   isReady = true;
   expect(await sleeper.sleepOn(until)).toBeUndefined();
@@ -216,7 +219,7 @@ test("who is woken again in the middle of a look that finds nothing asks before 
 
 test("who is woken while the gate is silent looks, and does not wait for its answer", async () => {
   const gate = new StubGate();
-  gate.arm = () => new Promise<never>(() => {}); // as in a black hole
+  gate.open = () => new Promise<never>(() => {}); // as in a black hole
   const sleeper = sleeperAt(gate);
   const rung = Promise.withResolvers<void>();
   const next = sleeper.rest(0, { ...until, rung: rung.promise });
@@ -231,7 +234,7 @@ test("who is woken while the gate is silent looks, and does not wait for its ans
 test("a gate that took long to fail is no reason to rest on top of that", async () => {
   const gate = new StubGate();
   const silent = Promise.withResolvers<never>();
-  gate.arm = () => silent.promise;
+  gate.open = () => silent.promise;
   const startedAt = performance.now();
   const resting = sleeperAt(gate).rest(0, until);
   await new Promise((resolve) => setTimeout(resolve, 30));

@@ -1,46 +1,61 @@
 import { type Backoff, backoffMs, type Logger } from "@hark/core";
+import type { Next } from "../runtime/loop.ts";
 import { fallAsleep } from "./fall-asleep.ts";
 import type { NotifyGate } from "./notify-gate.ts";
-import type { Next } from "../runtime/loop.ts";
 
 /**
- * Jobs that come faster than this, in ms from one to the next, are looked for instead of announced: above about 0.3 jobs in the
- * time of a durable commit (0.3 to 1.6 ms), announcing them would make producers queue up (performance.md, 4.3).
+ * Jobs that come faster than this, in ms from one to the next, are looked for instead of announced:
+ * above about 0.3 jobs in the time of a durable commit (0.3 to 1.6 ms), announcing them would make
+ * producers queue up (performance.md, 4.3).
  */
 const busyGapMs = 4;
 
 /**
- * From one look to the next while jobs come that fast, in ms. With 2 the median job of 500 a second started after 4.7 to 7.6 ms, with
- * 1 after 4.0 to 4.3, and neither a drain beside a bulk producer nor one beside 16 callers was the slower for it. No ring ends it: each
- * job that ends rings for its slot, and a claim after the other found little more, and took the processor from those who enqueue.
+ * From one look to the next while jobs come that fast, in ms. With 2 the median job of 500 a second
+ * started after 4.7 to 7.6 ms, with 1 after 4.0 to 4.3, and neither a drain beside a bulk producer
+ * nor one beside 16 callers was the slower for it. No ring ends it: each job that ends rings for
+ * its slot, and a claim after the other found little more, and took the processor from those who
+ * enqueue.
  */
 const busyRestMs = 1;
 
-/** Weight of the newest gap in the mean, and the longest gap that counts, in ms: some ten jobs in a row tell that it is busy. */
+/**
+ * Weight of the newest gap in the mean, and the longest gap that counts, in ms: some ten jobs in a
+ * row tell that it is busy.
+ */
 const newest = 0.2;
 const longestGapMs = 25;
 
-/** Falling asleep may have to wait for a long transaction: it begins anew after this, in ms, within the deadline of a step. */
+/**
+ * Falling asleep may have to wait for a long transaction: it begins anew after this, in ms, within
+ * the deadline of a step.
+ */
 const patienceMs = 10_000;
 
-/** From the last look to the next when the gate could not be armed, in ms: nothing is announced meanwhile. */
+/**
+ * From the last look to the next when the gate could not be armed, in ms: nothing is announced
+ * meanwhile.
+ */
 const noGateRestMs = 1_000;
 
 /**
- * Rests while something is ready that no claim gets, in ms: another has it in hand, mostly in a claim that commits in a moment, so
- * that one or two rests are all. If that one dies instead, this is how late its jobs are found.
+ * Rests while something is ready that no claim gets, in ms: another has it in hand, mostly in a
+ * claim that commits in a moment, so that one or two rests are all. If that one dies instead, this
+ * is how late its jobs are found.
  */
 const heldUp: Backoff = { baseMs: 4, factor: 2, capMs: 250, jitter: 0.5 };
 
 /**
- * Who was woken to claim at once, and found nothing, asks first for this long when it is woken so again, and no oftener than this, in
- * ms: anyone may send notifications, and so at most 20 claims and 200 questions a second are to be had by that (FM-13).
+ * Who was woken to claim at once, and found nothing, asks first for this long when it is woken so
+ * again, and no oftener than this, in ms: anyone may send notifications, and so at most 20 claims
+ * and 200 questions a second are to be had by that (FM-13).
  */
 const inVain = { memoryMs: 50, restMs: 5 };
 
 /**
- * Whether the looker for one queue's jobs sleeps, until they are announced, or goes on looking, since jobs come so fast that
- * announcing each would hold up who enqueues them (docs/decisions/0006).
+ * Whether the looker for one queue's jobs sleeps, until they are announced, or goes on looking,
+ * since jobs come so fast that announcing each would hold up who enqueues them
+ * (docs/decisions/0006).
  */
 export class IdlePolicy {
   readonly #queue: string;
@@ -70,7 +85,10 @@ export class IdlePolicy {
     isListening: () => boolean;
     /** Must see jobs that others hold locked too: isAnyReady() in core does. */
     isAnyReady: () => Promise<boolean>;
-    /** The poll of who looks, in ms: no wait for a transaction lasts longer without a question whether anything is ready. */
+    /**
+     * The poll of who looks, in ms: no wait for a transaction lasts longer without a question
+     * whether anything is ready.
+     */
     pollMs: number;
     logger: Logger;
   }) {
@@ -82,14 +100,18 @@ export class IdlePolicy {
     this.#logger = parts.logger;
   }
 
-  /** Nothing is there, and whatever comes will be announced: only a wake-up or the poll is a reason to look. */
+  /**
+   * Nothing is there, and whatever comes will be announced: only a wake-up or the poll is a reason
+   * to look.
+   */
   get isAsleep(): boolean {
     return this.#state === "asleep";
   }
 
   /**
-   * Notes that there may be something to find. A sleeper that is to let others go first sleeps on for `delayMs`, and then asks
-   * before it claims; so does one that was woken in vain just now, since anyone may send notifications.
+   * Notes that there may be something to find. A sleeper that is to let others go first sleeps on
+   * for `delayMs`, and then asks before it claims; so does one that was woken in vain just now,
+   * since anyone may send notifications.
    */
   wake(delayMs = 0): void {
     this.#wakes += 1;
@@ -101,17 +123,21 @@ export class IdlePolicy {
     this.#isHasty ||= delayMs <= 0;
   }
 
-  /** Notes that it looks without being told, or can take nothing at the moment: producers need not notify. */
+  /**
+   * Notes that it looks without being told, or can take nothing at the moment: producers need not
+   * notify.
+   */
   stayAwake(): void {
     this.#state = "awake";
     this.#isQuiet = false;
     this.#heldUpRests = 0;
-    if (this.#gate.isArmed(this.#queue)) this.#gate.disarm(this.#queue);
+    if (this.#gate.isOpen(this.#queue)) this.#gate.close(this.#queue);
   }
 
   /**
-   * To be asked before each look. Answers undefined if it is time for one, or else when to ask again. Only who was woken to claim
-   * at once does so: a poll, and who let others go first, ask whether anything is ready, since a claim takes locks and writes.
+   * To be asked before each look. Answers undefined if it is time for one, or else when to ask
+   * again. Only who was woken to claim at once does so: a poll, and who let others go first, ask
+   * whether anything is ready, since a claim takes locks and writes.
    */
   async sleepOn(until: { rung: Promise<void>; signal: AbortSignal }): Promise<Next | undefined> {
     if (this.#isAwake || !this.#isListening()) return undefined;
@@ -130,8 +156,8 @@ export class IdlePolicy {
   }
 
   /**
-   * Says when to look again after a look that left nothing behind that was free, and found so many jobs. `rung` must have been armed
-   * before the look.
+   * Says when to look again after a look that left nothing behind that was free, and found so many
+   * jobs. `rung` must have been armed before the look.
    */
   async rest(found: number, until: { rung: Promise<void>; signal: AbortSignal }): Promise<Next> {
     const now = performance.now();
@@ -155,7 +181,8 @@ export class IdlePolicy {
     const settled = await this.#settleDown(until);
     if (wakes !== this.#wakes) {
       if (settled !== "quiet" || !wasInVain) return "again";
-      // Woken in vain, and again meanwhile: it asks next, or words that come faster than claims would make a claim after the other.
+      // Woken in vain, and again meanwhile: it asks next, or words that come faster than claims
+      // would make a claim after the other.
       this.#goToSleep();
       this.#turnAt = this.#vainAt + inVain.restMs;
       return { restMs: inVain.restMs };
@@ -187,7 +214,10 @@ export class IdlePolicy {
     this.#isHasty = false;
   }
 
-  /** "quiet": nothing is ready, and whatever comes will be announced. "ready": something is, or may be. */
+  /**
+   * "quiet": nothing is ready, and whatever comes will be announced. "ready": something is, or may
+   * be.
+   */
   async #settleDown({
     rung,
     signal,
@@ -195,8 +225,9 @@ export class IdlePolicy {
     rung: Promise<void>;
     signal: AbortSignal;
   }): Promise<"quiet" | "ready" | "no gate"> {
-    // While the mark stands, a look may have stepped over a job whose claim is then undone: asked each time.
-    if (this.#isQuiet && this.#gate.isArmed(this.#queue)) return (await this.#isAnyReady()) ? "ready" : "quiet";
+    // While the mark stands, a look may have stepped over a job whose claim is then undone: asked
+    // each time.
+    if (this.#isQuiet && this.#gate.isOpen(this.#queue)) return (await this.#isAnyReady()) ? "ready" : "quiet";
     this.#isQuiet = false; // what it said of a former mark is nothing to the next, should this attempt throw
     let failure: unknown;
     const isAnyReady = () =>

@@ -1,10 +1,12 @@
 import { randomUUID } from "node:crypto";
-import { Socket } from "node:net";
 import { HarkError, orLate, withDeadline } from "@hark/core";
-import { Client } from "pg";
 import { ListenSocket } from "./listen-socket.ts";
+import { SecondSession } from "./second-session.ts";
 
-/** How a session that listened, or tried to, ended. "silent": queries are answered, but no notification arrives. */
+/**
+ * How a session that listened, or tried to, ended. "silent": queries are answered, but no
+ * notification arrives.
+ */
 export type SessionEnd = "refused" | "late" | "cut" | "ended by server" | "silent" | "closed";
 
 export class SessionEndedError extends HarkError {
@@ -21,8 +23,8 @@ export interface SessionOptions {
   readonly applicationName: string;
   readonly channels: readonly string[];
   /**
-   * A channel of this listener alone, on which a second session proves that notifications arrive. Each payload of ours begins with
-   * it, so that the session can be recognized by its last query.
+   * A channel of this listener alone, on which a second session proves that notifications arrive.
+   * Each payload of ours begins with it, so that the session can be recognized by its last query.
    */
   readonly ownChannel: string;
   /** Longest time without a sign of life before the server is asked for one, in ms. */
@@ -36,38 +38,32 @@ export interface SessionOptions {
 }
 
 /**
- * Every listener of the database hears this channel. A notification that arrives, from any sender, proves to each of them that
- * its connection lives and LISTEN works. So one listener sends for all (docs/decisions/0017).
+ * Every listener of the database hears this channel. A notification that arrives, from any sender,
+ * proves to each of them that its connection lives and LISTEN works. So one listener sends for all
+ * (docs/decisions/0017).
  */
 const heartbeatChannel = "hark_heartbeat";
 
 /**
- * A listener that has heard nothing for this many times heartbeatMs sends a heartbeat. `least` bounds how soon a session is left
- * that gets answers and hears nothing. With `spread` the first sender is mostly alone: in the 5 ms that its heartbeat takes to
- * reach the others, one in a hundred of them sends too.
+ * A listener that has heard nothing for this many times heartbeatMs sends a heartbeat. `least`
+ * bounds how soon a session is left that gets answers and hears nothing. With `spread` the first
+ * sender is mostly alone: in the 5 ms that its heartbeat takes to reach the others, one in a
+ * hundred of them sends too.
  */
 const silence = { least: 2, spread: 0.5 };
 
 /**
- * Ends the sessions of one own channel that are older than the session with the process number $1: predecessors whose connection
- * broke unnoticed by the server. The random channel in their last query shows that they are ours, so a process number that is
- * used anew does no harm. (This SQL stands here because no other part of Hark deals with these sessions.)
- */
-const endOlderSessions = `
-  with ours as materialized (
-    select pid, backend_start from pg_stat_activity where position($2 in query) > 0)
-  select pg_terminate_backend(older.pid)
-    from ours older join ours mine on mine.pid = $1 and older.backend_start < mine.backend_start`;
-
-/**
- * One attempt to listen: it connects, listens, checks that it is alive, and is over at the first doubt. Its promises may stay
- * pending for ever once the socket is destroyed, so it awaits nothing without a deadline and the attempt's own end.
+ * One attempt to listen: it connects, listens, checks that it is alive, and is over at the first
+ * doubt. Its promises may stay pending for ever once the socket is destroyed, so it awaits nothing
+ * without a deadline and the attempt's own end.
  */
 export class ListenSession {
   readonly #options: SessionOptions;
   readonly #socket: ListenSocket;
   readonly #over = new AbortController();
-  /** The one echo that is awaited. It resolves with the process number of the backend that sent it. */
+  /**
+   * The one echo that is awaited. It resolves with the process number of the backend that sent it.
+   */
   #awaited: { payload: string; arrive: (sender: number) => void } | undefined;
   /** When the server answered, and when a notification arrived, by performance.now(). */
   #answeredAt = Number.NEGATIVE_INFINITY;
@@ -75,7 +71,9 @@ export class ListenSession {
   /** How long after the last notification this session sends a heartbeat itself, in ms. */
   #silenceMs = 0;
   #isConnected = false;
-  /** The backend's process number, from the first echo: pg-listen hides the client that knows it. */
+  /**
+   * The backend's process number, from the first echo: pg-listen hides the client that knows it.
+   */
   #backend: number | undefined;
 
   constructor(options: SessionOptions) {
@@ -96,13 +94,18 @@ export class ListenSession {
     return this.#over.signal;
   }
 
-  /** Whether the server may still keep the session: it notices a black hole only by its own keepalive. */
+  /**
+   * Whether the server may still keep the session: it notices a black hole only by its own
+   * keepalive.
+   */
   get mayBeLeft(): boolean {
     const why: unknown = this.over.reason;
     return this.#isConnected && why instanceof SessionEndedError && (why.end === "late" || why.end === "cut");
   }
 
-  /** Connects, then listens to each channel, one after the other. Throws {@link SessionEndedError}. */
+  /**
+   * Connects, then listens to each channel, one after the other. Throws {@link SessionEndedError}.
+   */
   async open(): Promise<void> {
     const { connectMs, answerMs, channels, ownChannel } = this.#options;
     await this.#step("connecting", connectMs, () => this.#socket.connect());
@@ -113,8 +116,9 @@ export class ListenSession {
   }
 
   /**
-   * Rests until a sign of life is due, and asks for one if none came meanwhile: for an answer of the server after heartbeatMs, for
-   * a notification after twice that. Call it again and again. Throws {@link SessionEndedError}.
+   * Rests until a sign of life is due, and asks for one if none came meanwhile: for an answer of
+   * the server after heartbeatMs, for a notification after twice that. Call it again and again.
+   * Throws {@link SessionEndedError}.
    */
   async beat(): Promise<void> {
     await this.#rest(Math.min(this.#checkAt, this.#pingAt) - performance.now());
@@ -123,7 +127,10 @@ export class ListenSession {
     else if (now >= this.#checkAt) await this.#check();
   }
 
-  /** Sends all listeners a heartbeat; the answer and the echo must be there in time. Throws {@link SessionEndedError}. */
+  /**
+   * Sends all listeners a heartbeat; the answer and the echo must be there in time. Throws
+   * {@link SessionEndedError}.
+   */
   async ping(): Promise<void> {
     const { answerMs } = this.#options;
     const dueAt = performance.now() + answerMs;
@@ -138,38 +145,28 @@ export class ListenSession {
   }
 
   /**
-   * Has a second session notify this one while it is idle. Behind a transaction pooler a session hears its own pings, since they
-   * arrive while it holds its backend, and nothing else (measured with PgBouncer 1.18): by pings alone it would pass for healthy
-   * (FM-04). With `endOlder` it then ends the sessions that predecessors left, and returns how many.
-   * Throws {@link SessionEndedError} if this session hears nothing, and any other error if no second one was to be had in time.
+   * Has a second session notify this one while it is idle. Behind a transaction pooler a session
+   * hears its own pings, since they arrive while it holds its backend, and nothing else (measured
+   * with PgBouncer 1.18): by pings alone it would pass for healthy (FM-04). With `endOlder` it then
+   * ends the sessions that predecessors left, and returns how many. Throws
+   * {@link SessionEndedError} if this session hears nothing, and any other error if no second one
+   * was to be had in time.
    */
   async probe({ endOlder }: { endOlder: boolean }): Promise<number> {
-    const { connectionString, applicationName, ownChannel, answerMs } = this.#options;
-    const dueAt = performance.now() + answerMs;
-    const inTime = async <Answer>(work: Promise<Answer>): Promise<Answer> => {
-      const answer = await withDeadline(work, dueAt - performance.now(), this.over);
-      if (answer === "late")
-        throw new HarkError("PROBE_LATE", { answerMs }, `A second session gave no answer within ${answerMs} ms.`);
-      return answer;
-    };
-
-    const socket = new Socket();
-    const second = new Client({ connectionString, application_name: applicationName, stream: () => socket });
-    second.on("error", () => {}); // without it a server that goes away ends the process (FM-06)
+    const { answerMs } = this.#options;
+    const second = new SecondSession({ ...this.#options, over: this.over });
     try {
-      await inTime(second.connect());
+      await second.connect();
       await this.#expectEcho(async (payload, echo) => {
-        // The channel stands in its text, so that endOlderSessions finds this session too if it is left.
-        await inTime(second.query(`select pg_notify('${ownChannel}', $1)`, [payload]));
+        await second.notify(payload);
         if ((await withDeadline(echo, answerMs, this.over)) === "late") {
           await this.#endSilent(`a notification from another session did not arrive within ${answerMs} ms`);
         }
       });
       this.over.throwIfAborted();
-      return endOlder ? (await inTime(second.query(endOlderSessions, [this.#backend, ownChannel]))).rows.length : 0;
+      return endOlder ? await second.endOlderThan(this.#backend) : 0;
     } finally {
-      second.end().catch(() => {}); // says goodbye if it can; the socket goes in any case
-      socket.destroy();
+      second.close();
     }
   }
 
@@ -228,7 +225,10 @@ export class ListenSession {
     this.over.throwIfAborted();
   }
 
-  /** A pooler keeps our LISTEN on a backend where nobody hears it: takes it back, as far as the same backend answers. */
+  /**
+   * A pooler keeps our LISTEN on a backend where nobody hears it: takes it back, as far as the same
+   * backend answers.
+   */
   async #endSilent(what: string): Promise<void> {
     const { answerMs } = this.#options;
     await withDeadline(Promise.resolve(this.#socket.unlistenAll()), answerMs, this.over).catch(() => {});
@@ -243,7 +243,10 @@ export class ListenSession {
   }
 }
 
-/** An error in a few words: an error for several addresses that were tried has no message of its own, only a code. */
+/**
+ * An error in a few words: an error for several addresses that were tried has no message of its
+ * own, only a code.
+ */
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.message || ("code" in error ? String(error.code) : error.name);

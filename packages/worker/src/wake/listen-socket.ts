@@ -2,7 +2,8 @@ import { Socket } from "node:net";
 import { Client, type ClientConfig, type Connection } from "pg";
 import pgListen, { type Subscriber } from "pg-listen";
 
-// pg-listen is CommonJS, and its types promise a default export that nodenext does not find (its issue 79).
+// pg-listen is CommonJS, and its types promise a default export that nodenext does not find (its
+// issue 79).
 const createSubscriber = pgListen as unknown as typeof pgListen.default;
 if (typeof createSubscriber !== "function")
   throw new TypeError("pg-listen exports no function: Hark needs its version 1.7");
@@ -20,9 +21,10 @@ export interface ListenSocketOptions {
 }
 
 /**
- * pg-listen on a socket of ours. pg-listen reconnects by itself and hides its socket and its client (FM-01, FM-02, FM-14), so
- * each connection gets a subscriber of its own that never reconnects. Destroying the socket ends everything, TLS included.
- * Nothing here has a deadline: promises of pg may stay pending for ever after the socket is destroyed.
+ * pg-listen on a socket of ours. pg-listen reconnects by itself and hides its socket and its client
+ * (FM-01, FM-02, FM-14), so each connection gets a subscriber of its own that never reconnects.
+ * Destroying the socket ends everything, TLS included. Nothing here has a deadline: promises of pg
+ * may stay pending for ever after the socket is destroyed.
  */
 export class ListenSocket {
   readonly #options: ListenSocketOptions;
@@ -57,7 +59,10 @@ export class ListenSocket {
     return this.#subscriber?.notify(channel, payload);
   }
 
-  /** Sends the protocol's Sync, which the server answers although it is no query and so no transaction to it. */
+  /**
+   * Sends the protocol's Sync, which the server answers although it is no query and so no
+   * transaction to it.
+   */
   sync(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#connection?.once("readyForQuery", resolve);
@@ -81,7 +86,8 @@ export class ListenSocket {
 
   #subscribe(): Subscriber {
     const { connectionString, applicationName, onEndedByServer, onNotification } = this.#options;
-    // pg-listen hides its client, and with it all but queries. A client that is never used makes the connection for it.
+    // pg-listen hides its client, and with it all but queries. A client that is never used makes
+    // the connection for it.
     const { connection } = new Client({ connectionString, keepAlive: true, stream: () => this.#plug() });
     this.#connection = connection;
     const config: ClientConfig & { connection: Connection } = {
@@ -90,14 +96,15 @@ export class ListenSocket {
       connection,
     };
     const subscriber = createSubscriber(
-      // An object, which pg-listen spreads; a string would be torn apart. It has no deadline: pg's own would also cut off a
-      // connection whose answer waits for a busy event loop.
+      // An object, which pg-listen spreads; a string would be torn apart. It has no deadline: pg's
+      // own would also cut off a connection whose answer waits for a busy event loop.
       config,
       // retryLimit is off by one: 1 means never. The default parse raises an error on plain text.
       { retryLimit: 1, paranoidChecking: false, parse: (raw) => raw, serialize: (raw: string) => raw },
     );
-    // Without a listener for errors the process ends. pg-listen has lost the server's words by now. It is the server that ended
-    // the session: a socket that merely closed would have told onClose before.
+    // Without a listener for errors the process ends. pg-listen has lost the server's words by now.
+    // It is the server that ended the session: a socket that merely closed would have told onClose
+    // before.
     subscriber.events.on("error", onEndedByServer);
     subscriber.events.on("notification", ({ channel, payload, processId }) =>
       onNotification(channel, payload, processId),

@@ -5,22 +5,32 @@ import { RateLimitedLog } from "./rate-limited-log.ts";
 import { defaultDeadlines, type ListenerDeadlines, Reconnect } from "./reconnect.ts";
 
 export interface ListenerOptions {
-  /** Straight to PostgreSQL, or through a pooler in session mode: behind a transaction pooler LISTEN is silent. */
+  /**
+   * Straight to PostgreSQL, or through a pooler in session mode: behind a transaction pooler LISTEN
+   * is silent.
+   */
   readonly connectionString: string;
   readonly applicationName?: string;
   readonly logger: Logger;
   /**
-   * Longest time without a sign of life before the server is asked for one, in ms; 1 s if not given. A listener that has heard
-   * nothing for twice that sends a heartbeat, for all listeners of the database. Idle listeners send no other statement.
+   * Longest time without a sign of life before the server is asked for one, in ms; 1 s if not
+   * given. A listener that has heard nothing for twice that sends a heartbeat, for all listeners of
+   * the database. Idle listeners send no other statement.
    */
   readonly heartbeatMs?: number;
   readonly deadlines?: Partial<ListenerDeadlines>;
-  /** Notifications are proven to arrive, after a connect: from now on one may sleep until they do. Must not throw. */
+  /**
+   * Notifications are proven to arrive, after a connect: from now on one may sleep until they do.
+   * Must not throw.
+   */
   readonly onListening?: () => void;
   readonly newSession?: Ports["newListenSession"];
 }
 
-/** "polling": the database answers, but LISTEN is silent, so jobs start by the poll; it keeps trying. */
+/**
+ * "polling": the database answers, but LISTEN is silent, so jobs start by the poll; it keeps
+ * trying.
+ */
 export type ListenerState = "connecting" | "listening" | "polling" | "closed";
 
 /** Since the listener was made. */
@@ -39,7 +49,10 @@ export interface ListenerCounts {
   readonly leftovers: number;
 }
 
-/** What the senders in core write: a queue with what readJobReady reads, a moment in epoch ms, a job's id, a lock's hash, a name. */
+/**
+ * What the senders in core write: a queue with what readJobReady reads, a moment in epoch ms, a
+ * job's id, a lock's hash, a name.
+ */
 const payloadShapes: Record<Channel, RegExp> = {
   [channels.jobReady]: /^[a-z0-9][a-z0-9_.:-]{0,62}( [!-~]{1,20}){0,4}$/,
   [channels.jobScheduled]: /^-?\d{1,19}$/,
@@ -49,9 +62,10 @@ const payloadShapes: Record<Channel, RegExp> = {
 };
 
 /**
- * Hears the database's notifications and passes each to the subscribers of its channel. {@link Reconnect} keeps a session open;
- * after each connect all subscribers are told that they may have missed something. Notifications are hints: while the listener is
- * deaf the polls find every job, so no error ever leaves it.
+ * Hears the database's notifications and passes each to the subscribers of its channel.
+ * {@link Reconnect} keeps a session open; after each connect all subscribers are told that they may
+ * have missed something. Notifications are hints: while the listener is deaf the polls find every
+ * job, so no error ever leaves it.
  */
 export class Listener implements Notifications, AsyncDisposable {
   readonly #onListening: (() => void) | undefined;
@@ -113,7 +127,10 @@ export class Listener implements Notifications, AsyncDisposable {
     this.#reconnect.start();
   }
 
-  /** Resolves once notifications are proven to arrive. Rejects with the signal's reason, or when the listener is closed. */
+  /**
+   * Resolves once notifications are proven to arrive. Rejects with the signal's reason, or when the
+   * listener is closed.
+   */
   whenListening(signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const look = () => {
@@ -137,7 +154,10 @@ export class Listener implements Notifications, AsyncDisposable {
     return () => void subscriptions.delete(subscription);
   }
 
-  /** Ends what is under way, at any moment. Leaves no session, timer or socket; waits no longer than closeMs for the server. */
+  /**
+   * Ends what is under way, at any moment. Leaves no session, timer or socket; waits no longer than
+   * closeMs for the server.
+   */
   close(): Promise<void> {
     return (this.#closed ??= this.#close());
   }

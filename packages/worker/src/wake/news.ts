@@ -2,8 +2,9 @@ import { FalseAlarms } from "@hark/core";
 import type { Loop } from "../runtime/loop.ts";
 
 /**
- * What a scheduler's loop hears between its steps. Anyone may send notifications (FM-45, SEC-06), and true ones are far between: so
- * every step that one asked for counts as a false alarm, whatever it finds.
+ * What a scheduler's loop hears between its steps. Anyone may send notifications (FM-45, SEC-06),
+ * and true ones are far between: so every step that one asked for counts as a false alarm, whatever
+ * it finds.
  */
 export class News {
   readonly #alarms = new FalseAlarms();

@@ -3,7 +3,10 @@ import type { Logger } from "@hark/core";
 /** Least time between two log lines of a kind, in ms (FM-09). */
 const quietMs = 1_000;
 
-/** Writes at most one line a second of each kind, so that an outage fills no log. A logger that throws stops nothing. */
+/**
+ * Writes at most one line a second of each kind, so that an outage fills no log. A logger that
+ * throws stops nothing.
+ */
 export class RateLimitedLog {
   readonly #logger: Logger;
   readonly #loggedAt = new Map<string, number>();

@@ -7,8 +7,8 @@ import type { RateLimitedLog } from "./rate-limited-log.ts";
 export type Session = ReturnType<Ports["newListenSession"]>;
 
 /**
- * In ms. A black hole is noticed heartbeatMs + answerMs after it opened, at worst. A LISTEN that turned silent is noticed
- * 2.5 * heartbeatMs + answerMs after that (docs/decisions/0017).
+ * In ms. A black hole is noticed heartbeatMs + answerMs after it opened, at worst. A LISTEN that
+ * turned silent is noticed 2.5 * heartbeatMs + answerMs after that (docs/decisions/0017).
  */
 export interface ListenerDeadlines {
   /** To be connected. */
@@ -17,7 +17,10 @@ export interface ListenerDeadlines {
   answerMs: number;
   /** For the server to take our goodbye, when the listener is closed. */
   closeMs: number;
-  /** Between two tries while LISTEN is silent, about. Silence comes from how the pooler is set up, so it lasts. */
+  /**
+   * Between two tries while LISTEN is silent, about. Silence comes from how the pooler is set up,
+   * so it lasts.
+   */
   silentMs: number;
 }
 
@@ -48,8 +51,8 @@ export interface ReconnectParts {
 }
 
 /**
- * Opens one session after the other, for ever: at any doubt the session is thrown away, and after a rest the next is opened
- * (FM-01 to FM-04).
+ * Opens one session after the other, for ever: at any doubt the session is thrown away, and after a
+ * rest the next is opened (FM-01 to FM-04).
  */
 export class Reconnect {
   readonly #parts: ReconnectParts;
@@ -63,7 +66,10 @@ export class Reconnect {
   /** Sessions in a row that were silent. */
   #silences = 0;
   #toldSilence = false;
-  /** Whether a second session must still prove that this URL delivers notifications, and when to ask it at the earliest. */
+  /**
+   * Whether a second session must still prove that this URL delivers notifications, and when to ask
+   * it at the earliest.
+   */
   #mustProve = true;
   #proveAt = 0;
   #mayHaveLeft = false;
@@ -135,7 +141,10 @@ export class Reconnect {
     }
   }
 
-  /** Makes sure, once and whenever an older session may be left, that notifications arrive. Returns false if in doubt. */
+  /**
+   * Makes sure, once and whenever an older session may be left, that notifications arrive. Returns
+   * false if in doubt.
+   */
   async #prove(session: Session): Promise<boolean> {
     if (!(this.#mustProve || this.#mayHaveLeft) || performance.now() < this.#proveAt) return true;
     try {
@@ -144,7 +153,8 @@ export class Reconnect {
       return true;
     } catch (error) {
       if (error instanceof SessionEndedError) throw error;
-      // No second session to be had, as when the server is full. The first one may well be fine, so go on without a proof.
+      // No second session to be had, as when the server is full. The first one may well be fine, so
+      // go on without a proof.
       this.#proveAt = performance.now() + proveAgainMs;
       this.#parts.log.write("warn", "unproven", { error }, "could not prove that notifications arrive, will try again");
       return false;
@@ -161,8 +171,9 @@ export class Reconnect {
   }
 
   /**
-   * Tells that a session ended. Returns "polling" if LISTEN is silent, so that there is no hurry. That takes two silent sessions in
-   * a row, because a black hole that opens between an answer and its echo looks silent, once.
+   * Tells that a session ended. Returns "polling" if LISTEN is silent, so that there is no hurry.
+   * That takes two silent sessions in a row, because a black hole that opens between an answer and
+   * its echo looks silent, once.
    */
   #lose(why: Error): "connecting" | "polling" {
     const { log, onLost } = this.#parts;
@@ -186,8 +197,9 @@ const silenceAdvice =
   "LISTEN is silent, so jobs start by the poll: set HARK_LISTEN_URL to a direct connection to PostgreSQL, past the transaction pooler";
 
 /**
- * How long to rest before the next attempt, in ms: 50 to 450 in an outage's first minute, then up to three times the last rest
- * (decorrelated jitter), at most 5 s, so that the listeners of many workers do not come back at once (FM-01).
+ * How long to rest before the next attempt, in ms: 50 to 450 in an outage's first minute, then up
+ * to three times the last rest (decorrelated jitter), at most 5 s, so that the listeners of many
+ * workers do not come back at once (FM-01).
  */
 export function restAfter(outageMs: number, lastRestMs: number, random: () => number = Math.random): number {
   if (outageMs < blipMs) return 50 + 400 * random();

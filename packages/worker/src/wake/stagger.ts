@@ -1,6 +1,7 @@
 /**
- * What the first of those who wait is late by, in ms: about a wake-up, a claim and its commit, so that it finds the work of those
- * who claim at once done. Who waits longest is late by seven times that among 50, and nine times among 256.
+ * What the first of those who wait is late by, in ms: about a wake-up, a claim and its commit, so
+ * that it finds the work of those who claim at once done. Who waits longest is late by seven times
+ * that among 50, and nine times among 256.
  */
 const unitMs = 3;
 
@@ -8,7 +9,10 @@ const unitMs = 3;
 export interface Turn {
   /** The worker's identity. */
   readonly me: string;
-  /** Identities of the workers that may have been woken too; whether `me` is among them makes no difference. */
+  /**
+   * Identities of the workers that may have been woken too; whether `me` is among them makes no
+   * difference.
+   */
   readonly peers: readonly string[];
   /** The same for all who hear one notification, and another in the next. */
   readonly salt: string;
@@ -17,10 +21,11 @@ export interface Turn {
 }
 
 /**
- * How long a sleeping worker lets others go first when jobs are announced to all, in ms; 0 if it is to claim at once. Without
- * that, 50 idle workers claim for one job (FM-13). Each ranks itself among all by a hash of identity and salt (rendezvous
- * hashing), so that they agree without a word, and each notification has another winner. Later ranks follow in waves that
- * double, since it is the less likely that nobody took the jobs the more have had their turn.
+ * How long a sleeping worker lets others go first when jobs are announced to all, in ms; 0 if it is
+ * to claim at once. Without that, 50 idle workers claim for one job (FM-13). Each ranks itself
+ * among all by a hash of identity and salt (rendezvous hashing), so that they agree without a word,
+ * and each notification has another winner. Later ranks follow in waves that double, since it is
+ * the less likely that nobody took the jobs the more have had their turn.
  */
 export function staggerMs({ me, peers, salt, wanted }: Turn): number {
   const mine = scoreOf(me, salt);
@@ -34,7 +39,9 @@ export function staggerMs({ me, peers, salt, wanted }: Turn): number {
   return behind < 0 ? 0 : unitMs * (1 + Math.log2(behind + 1));
 }
 
-/** FNV-1a over both, and MurmurHash3's last mix, without which neighbouring salts would rank alike. */
+/**
+ * FNV-1a over both, and MurmurHash3's last mix, without which neighbouring salts would rank alike.
+ */
 function scoreOf(worker: string, salt: string): number {
   let hash = 0x811c9dc5;
   for (const text of [worker, " ", salt]) {

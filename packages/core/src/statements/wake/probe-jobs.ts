@@ -2,9 +2,10 @@ import type { Queryable } from "../../database.ts";
 import { statement } from "../statement.ts";
 
 /**
- * Whether a queue has ready jobs of these types. It takes no lock and no transaction id, and unlike a claim it sees the jobs that
- * another transaction holds locked: those of a claim that is not committed may come back. So it says yes at least wherever a claim
- * would find something; keep it so when the claim's filter changes, and keep out of it what no claim takes, or idle workers look
+ * Whether a queue has ready jobs of these types. It takes no lock and no transaction id, and unlike
+ * a claim it sees the jobs that another transaction holds locked: those of a claim that is not
+ * committed may come back. So it says yes at least wherever a claim would find something; keep it
+ * so when the claim's filter changes, and keep out of it what no claim takes, or idle workers look
  * for that in vain.
  */
 export const probeJobs = statement<{ queue: string; types: readonly string[] }, { isAnyReady: boolean }>(
