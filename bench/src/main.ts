@@ -1,11 +1,11 @@
 import { relative } from "node:path";
 import { parseArgs } from "node:util";
 import { adapterNamed, adapters } from "./adapters/index.ts";
+import { nowMs } from "./clock.ts";
 import { describe, surroundingsOf, versionsOf } from "./conditions.ts";
 import { measure } from "./measure.ts";
 import { draw, keep, resultsFolder } from "./report.ts";
 import { tableOf } from "./results.ts";
-import { nowMs } from "./clock.ts";
 import { scenarios, scenariosNamed } from "./scenarios/index.ts";
 import { startPostgres, startRedis } from "./stores.ts";
 

@@ -43,7 +43,7 @@ export async function draw(folder: string, order: readonly string[]): Promise<vo
   await writeFile(join(folder, "performance.svg"), chartOf(headlines));
   if (folder !== resultsFolder({ isKept: true })) return;
   await rewrite(join(root, "README.md"), "performance", table);
-  await rewrite(join(root, "docs", "scaling.md"), "scale", scale);
+  await rewrite(join(root, "docs", "explanation", "scaling.md"), "scale", scale);
 }
 
 /** All tables, each with the conditions that it was measured under, and what the adapters are. */

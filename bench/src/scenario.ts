@@ -1,6 +1,6 @@
 import type { Adapter } from "./adapter.ts";
-import type { PostgresStore } from "./stores.ts";
 import type { Run } from "./run.ts";
+import type { PostgresStore } from "./stores.ts";
 
 export interface Metric {
   readonly key: string;

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 export const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -9,18 +9,40 @@ export interface Block {
   /** Where its fence opens, counted from 1. */
   line: number;
   language: string;
-  /** What its info string says after the language: `run`, `file=PATH`, `terminal=NAME`, `example`. */
+  /** What its info string says after the language: `run`, `check`, `file=PATH`, `terminal=NAME`, `example`, `shown`. */
   info: Record<string, string>;
   text: string;
 }
 
 /** The ways in which a block is proven. One that fits none of them is not proven, and that is an error. */
-export type Proof = "file" | "program" | "command" | "terminal" | "example" | "sql" | "diagram";
+export type Proof =
+  | "file"
+  | "program"
+  | "types"
+  | "command"
+  | "terminal"
+  | "example"
+  | "usage"
+  | "sql"
+  | "query"
+  | "diagram";
 
-/** README.md and all of docs/, from the root. */
+/**
+ * Documents from the root, in the order in which their commands are run: README.md, the tutorial, all else of docs/, then those
+ * that contributors and users of one package read.
+ */
 export function documents(): string[] {
-  const docs = readdirSync(`${root}docs`, { recursive: true, encoding: "utf8" });
-  return ["README.md", ...docs.filter((file) => file.endsWith(".md")).map((file) => `docs/${file}`)];
+  const docs = globSync("docs/**/*.md", { cwd: root }).toSorted();
+  const isTutorial = (file: string) => file.startsWith("docs/tutorial/");
+  return [
+    "README.md",
+    ...docs.filter(isTutorial),
+    ...docs.filter((file) => !isTutorial(file)),
+    ...globSync(["ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "DEPENDENCIES.md", "SECURITY.md"], {
+      cwd: root,
+    }),
+    ...globSync("packages/*/README.md", { cwd: root }).toSorted(),
+  ];
 }
 
 export function blocksOf(document: string): Block[] {
@@ -47,7 +69,7 @@ export function proseOf(document: string): string {
   return readFileSync(root + document, "utf8").replaceAll(/^```[^]*?^```$/gm, "");
 }
 
-/** Answers how a block is proven, or undefined if nothing here knows a way. */
+/** Returns how a block is proven, or undefined if nothing here knows a way. */
 export function proofOf({ language, info }: Block): Proof | undefined {
   const [first, ...more] = Object.keys(info);
   if (more.length > 0) return undefined;
@@ -56,14 +78,20 @@ export function proofOf({ language, info }: Block): Proof | undefined {
       return "file";
     case "ts run":
       return "program";
+    case "ts check":
+      return "types";
     case "sh":
       return "command";
     case "sh terminal":
       return "terminal";
     case "sh example":
       return "example";
+    case "sh shown":
+      return "usage";
     case "sql":
       return "sql";
+    case "sql check":
+      return "query";
     case "mermaid":
       return "diagram";
     default:

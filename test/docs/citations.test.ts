@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { allCitations, citationsIn, flawOf, rowsOf, testNames } from "./citations.ts";
 import { proseOf, root } from "./blocks.ts";
+import { allCitations, citationsIn, flawOf, rowsOf, testNames } from "./citations.ts";
 
 /** FM-01 to FM-56 of the reliability paper. */
 const numbers = Array.from({ length: 56 }, (_, place) => `FM-${String(place + 1).padStart(2, "0")}`);
@@ -34,8 +34,8 @@ test("a name that is gone, that two tests share, or whose test is skipped does n
   ]);
 });
 
-describe("docs/failure-modes.md", () => {
-  const document = "docs/failure-modes.md";
+describe("docs/explanation/failure-modes.md", () => {
+  const document = "docs/explanation/failure-modes.md";
   const rows = rowsOf(document).filter(([number = ""]) => number !== "no.");
 
   test("has a row for each failure mode, in order", () => {
@@ -56,8 +56,8 @@ describe("docs/failure-modes.md", () => {
   });
 });
 
-describe("docs/guarantees.md", () => {
-  const document = "docs/guarantees.md";
+describe("docs/explanation/guarantees.md", () => {
+  const document = "docs/explanation/guarantees.md";
   /** By heading, up to the next. */
   const sections = new Map(
     proseOf(document)

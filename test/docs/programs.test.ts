@@ -2,8 +2,8 @@ import { execFile } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import type pg from "pg";
-import { afterAll, beforeAll, expect } from "vitest";
+import pg from "pg";
+import { afterAll, beforeAll, expect, inject } from "vitest";
 import { test } from "../setup/fixtures.ts";
 import { blocksOf, documents, nameOf, proofOf, root } from "./blocks.ts";
 import { run } from "./terminal.ts";
@@ -12,16 +12,20 @@ import { run } from "./terminal.ts";
 const programMs = 60_000;
 const deadline = { timeout: programMs + 10_000 };
 
-const programs = documents()
-  .flatMap(blocksOf)
+const blocks = documents().flatMap(blocksOf);
+const programs = blocks
   .filter((block) => proofOf(block) === "program")
   .map((block, index) => ({ block, file: `program-${index}.ts` }));
+const excerpts = blocks
+  .filter((block) => proofOf(block) === "types")
+  .map((block, index) => ({ block, file: `excerpt-${index}.ts` }));
+const queries = blocks.filter((block) => proofOf(block) === "query");
 
 /** Inside of test/, so that its packages are found. */
 let folder: string;
 beforeAll(async () => {
   folder = await mkdtemp(`${root}test/.scratch-`);
-  for (const { block, file } of programs) await writeFile(join(folder, file), block.text);
+  for (const { block, file } of [...programs, ...excerpts]) await writeFile(join(folder, file), block.text);
   await writeFile(
     join(folder, "tsconfig.json"),
     JSON.stringify({
@@ -108,14 +112,30 @@ const outcomes: [holds: string, outcome: (output: string, pool: pg.Pool) => Prom
 test.for(programs.map(({ block, file }) => [nameOf(block), block, file] as const))(
   "%s ends by itself, and does what it says",
   deadline,
-  async ([, { text }, file], { databaseUrl: copy, pool }) => {
+  async ([, { text }, file], { server }) => {
+    const copy = await server.createDatabase(undefined, { template: inject("template") });
+    await using pool = withEnd(new pg.Pool({ connectionString: copy, max: 1 }));
     const ran = await run(`exec '${process.execPath}' '${join(folder, file)}'`, { DATABASE_URL: copy }, programMs);
 
     expect(ran.code, ran.said).toBe(0);
     expect(complaints(ran.errors)).toEqual([]);
+    const printed = [...text.matchAll(/^\/\/ Prints: (.*)$/gm)].map(([, line]) => `${line}\n`);
+    if (printed.length > 0) return expect(ran.output).toBe(printed.join(""));
     const found = outcomes.find(([holds]) => text.includes(holds));
-    expect(found, "a program without an outcome to check: tell it in `outcomes`").toBeDefined();
+    expect(found, "a program without an outcome: end it with `// Prints: ...`, or tell it in `outcomes`").toBeDefined();
     await found![1](ran.output, pool);
+  },
+);
+
+/** A pool that ends with its block. */
+function withEnd(pool: pg.Pool): pg.Pool & AsyncDisposable {
+  return Object.assign(pool, { [Symbol.asyncDispose]: () => pool.end() });
+}
+
+test.for(queries.map((block) => [nameOf(block), block.text] as const))(
+  "%s runs on the schema",
+  async ([, text], { pool }) => {
+    await expect(pool.query(text)).resolves.toHaveProperty("rows");
   },
 );
 

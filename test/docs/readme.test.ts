@@ -3,7 +3,6 @@ import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import pg from "pg";
-import { describeEnvironment, readEnvironment } from "pg-hark";
 import { afterAll, describe, expect } from "vitest";
 import { serveFolder } from "../../examples/datashelf/dist/static-site.js";
 import { writeOddSite, oddSiteCounts } from "../../examples/datashelf/dist/testing/odd-site.js";
@@ -262,7 +261,7 @@ describe("the diagram", () => {
     const labelled = lines.flatMap((line) => [...line.matchAll(/(\w+)(?:\[\("|\[")/g)].map(([, name]) => name!));
     expect(labelled.length).toBe(new Set(labelled).size); // a second label would silently win
 
-    if (document !== "README.md") return; // whose picture is of the worker's parts
+    if (document !== "ARCHITECTURE.md") return; // whose picture is of the worker's parts
 
     // "One file for each box of the picture": those that are neither a table nor the reader's own.
     const names = new Set(
@@ -292,28 +291,4 @@ test("every link and every path that a document names leads to a file", () => {
     return [...links, ...paths].filter((path) => !existsSync(root + path)).map((path) => `${document}: ${path}`);
   });
   expect(missing).toEqual([]);
-});
-
-test("the table of the environment has every variable, with what counts if it is not set", () => {
-  const environment = readEnvironment({ DATABASE_URL: "postgres://user@host/name" });
-  const effective = new Map(
-    describeEnvironment(environment).map((line) => line.trim().split(/\s+/, 2) as [string, string]),
-  );
-  const [, table = ""] = proseOf("README.md").split(/^\| environment +\| means +\| if not set +\|\n\|[ -|]+\|\n/m);
-  const told = table
-    .split(/\n(?!\|)/, 1)[0]!
-    .split("\n")
-    .flatMap((line) => {
-      const [names = "", , values = ""] = line
-        .slice(1, -1)
-        .split(" | ")
-        .map((cell) => cell.trim());
-      const defaults = values.split(", ");
-      return names.split(", ").map((name, index) => [name.replaceAll("`", ""), defaults[index] ?? values] as const);
-    });
-
-  expect(told.map(([name]) => name).toSorted()).toEqual(Object.keys(environment.sources).toSorted());
-  const values = told.filter(([, value]) => /^(\d+|[a-z]+)$/.test(value) && value !== "required");
-  expect(values.length).toBeGreaterThan(6);
-  for (const [name, value] of values) expect(effective.get(name), name).toBe(value);
 });

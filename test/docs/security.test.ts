@@ -3,9 +3,9 @@ import { expect, test } from "vitest";
 import { proseOf, root } from "./blocks.ts";
 import { citationsIn, flawOf, rowsOf } from "./citations.ts";
 
-/* docs/security.md against SEC-01 to SEC-40 of the reliability paper, and against test/security. */
+/* docs/explanation/security.md against SEC-01 to SEC-40 of the reliability paper, and against test/security. */
 
-const document = "docs/security.md";
+const document = "docs/explanation/security.md";
 const numbers = Array.from({ length: 40 }, (_, place) => `SEC-${String(place + 1).padStart(2, "0")}`);
 const rows = rowsOf(document).filter(([rule = ""]) => rule.startsWith("SEC-"));
 const rulesOf = (text: string): string[] => text.match(/SEC-\d{2}/g) ?? [];

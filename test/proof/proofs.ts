@@ -106,7 +106,7 @@ export const proofs: readonly Proof[] = [
   },
   {
     name: "faults",
-    proves: "each failure mode of docs/failure-modes.md, done for real: processes killed, connections cut, a full disk",
+    proves: "each failure mode of docs/explanation/failure-modes.md, done for real: processes killed, connections cut, a full disk",
     after: ["packages/core/src", "packages/worker/src"],
     minutes: 9,
     runs: [{ tests: ["test/proof/faults"] }],

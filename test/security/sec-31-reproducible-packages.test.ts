@@ -159,7 +159,7 @@ describe("the manifests", () => {
 });
 
 test("a document says what a release must do that the repository cannot", () => {
-  const prose = proseOf("docs/releasing.md");
+  const prose = proseOf("docs/how-to/release.md");
   for (const duty of [
     /trusted publish/i,
     /provenance/i,

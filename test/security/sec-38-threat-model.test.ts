@@ -13,11 +13,11 @@ import { test as roleTest } from "../support/logins.ts";
 import { test as serverTest } from "../support/servers.ts";
 
 /*
- * SEC-38: docs/threat-model.md says what every role, token and listener can do. Each of its tables is asked of the database or the
+ * SEC-38: docs/explanation/threat-model.md says what every role, token and listener can do. Each of its tables is asked of the database or the
  * server here, and compared as a whole: a right more or less, or one that is not written down, is a failure.
  */
 
-const document = "docs/threat-model.md";
+const document = "docs/explanation/threat-model.md";
 
 /** The rows of the table whose first head is this: the cells by name, without the marks of code. */
 function tableOf(head: string): Record<string, string>[] {

@@ -9,7 +9,7 @@ export interface Migration {
   readonly name: string;
   readonly statements: readonly string[];
   readonly hash: string;
-  /** The oldest version of code that runs with the schema as this leaves it: its own unless it says so (docs/upgrading.md). */
+  /** The oldest version of code that runs with the schema as this leaves it: its own unless it says so (docs/how-to/upgrade.md). */
   readonly oldestCode: number;
   /** Its statements run by themselves, each as often as it takes: CREATE INDEX CONCURRENTLY refuses to run in a transaction. */
   readonly isOutsideTransaction: boolean;

@@ -18,7 +18,7 @@ export interface PostgresQueueOptions {
   name?: string | undefined;
   /** Seals the payloads of jobs added here and opens those of jobs run here; one that it cannot open makes a dead letter of its job. */
   cipher?: PayloadCipher | undefined;
-  /** Where log lines go; JSON lines on stdout, by pino, if not given. */
+  /** Where log lines go; JSON lines on stderr, by pino, if not given. */
   logger?: Logger | undefined;
 }
 

@@ -63,7 +63,7 @@ export type ServerOptions = DatabaseChoice &
     rateLimit?: RateLimit | false;
     /** Keeps payloads out of every answer, and does not read them: for a server whose database role is hark_reader (SEC-23). */
     hidePayloads?: boolean;
-    /** Where log lines go; JSON lines on stdout, by pino, if not given. */
+    /** Where log lines go; JSON lines on stderr, by pino, if not given. */
     logger?: Logger;
   };
 

@@ -34,7 +34,7 @@ export interface WorkerOptions {
   schedules?: readonly Schedule[];
   /** A label for people; host and process id if not given. */
   name?: string;
-  /** Where log lines go; JSON lines on stdout, by pino, if not given. */
+  /** Where log lines go; JSON lines on stderr, by pino, if not given. */
   logger?: Logger;
   /** How long the process may be out of touch before others take its jobs: 10 s if not given. */
   lease?: Duration;

@@ -1,5 +1,5 @@
-import { commonFlags, type Flags } from "../../../packages/cli/dist/command.js";
 import { commandTable } from "../../../packages/cli/dist/command-table.js";
+import { commonFlags, type Flags } from "../../../packages/cli/dist/command.js";
 import { exitCodeHelp } from "../../../packages/cli/dist/exit-codes.js";
 import { code, page, table } from "./markdown.ts";
 

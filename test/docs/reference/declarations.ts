@@ -1,4 +1,5 @@
 import { globSync, readFileSync } from "node:fs";
+import { posix } from "node:path";
 import { type Class, type Comment, parseSync, type Statement, type TSSignature, type TSType } from "oxc-parser";
 import { root } from "../blocks.ts";
 
@@ -19,8 +20,14 @@ export interface TypeDeclaration {
   doc: string;
   /** Its own members, those of every branch of a union included. */
   members: Member[];
-  /** Names of the types that it extends or is made of. */
-  parts: string[];
+  /** The types that it extends or is made of. */
+  parts: TypePart[];
+}
+
+interface TypePart {
+  name: string;
+  /** The file or package that it is imported from; undefined for its own file. */
+  near: string | undefined;
 }
 
 export interface ClassDeclaration {
@@ -55,24 +62,80 @@ function parse(file: string): Source {
   return { file, text, statements: program.body, docBefore: (start) => docBefore(text, comments, start) };
 }
 
-/** Interfaces and type aliases by name. Two of one name are both kept under the first file's. */
-export function typeDeclarations(): Map<string, TypeDeclaration> {
-  const found = new Map<string, TypeDeclaration>();
-  for (const source of sources()) {
-    for (const statement of source.statements) {
-      const declared = statement.type === "ExportNamedDeclaration" ? statement.declaration : statement;
-      const base = { file: source.file, doc: source.docBefore(statement.start) };
-      if (declared?.type === "TSInterfaceDeclaration") {
-        const members = declared.body.body.flatMap((signature) => memberOf(source, signature));
-        const parts = declared.extends.map(({ expression }) => source.text.slice(expression.start, expression.end));
-        found.set(declared.id.name, { ...base, name: declared.id.name, members, parts });
-      }
-      if (declared?.type === "TSTypeAliasDeclaration")
-        found.set(declared.id.name, { ...base, name: declared.id.name, ...shapeOf(source, declared.typeAnnotation) });
+/** Interfaces and type aliases of all packages. */
+export class Types {
+  readonly #byName = new Map<string, TypeDeclaration[]>();
+
+  constructor() {
+    for (const source of sources()) {
+      for (const declared of typesOf(source))
+        this.#byName.set(declared.name, [...(this.#byName.get(declared.name) ?? []), declared]);
     }
+  }
+
+  /** Finds a type by its name. Of two with one name, the one that stands nearest to `near`, a file or folder. */
+  find(name: string, near: string): TypeDeclaration | undefined {
+    const found = this.#byName.get(name) ?? [];
+    const wanted = near.split("/").filter(Boolean);
+    const shared = ({ file }: TypeDeclaration) => {
+      const parted = file.split("/").findIndex((folder, depth) => folder !== wanted[depth]);
+      return parted === -1 ? wanted.length : parted;
+    };
+    return found.toSorted((one, other) => shared(other) - shared(one))[0];
+  }
+
+  /** Members of a type and of all that it is made of, each name once. */
+  allMembers({ file, parts, members }: TypeDeclaration): Member[] {
+    const inherited = parts.flatMap(({ name, near }) => {
+      const part = this.find(name, near ?? file);
+      return part ? this.allMembers(part) : [];
+    });
+    const byName = new Map<string, Member>();
+    for (const member of [...inherited, ...members]) {
+      const before = byName.get(member.name);
+      const isOptional = member.isOptional || before?.isOptional === true;
+      byName.set(member.name, { ...member, doc: member.doc || before?.doc || "", isOptional });
+    }
+    return [...byName.values()];
+  }
+}
+
+function typesOf(source: Source): TypeDeclaration[] {
+  const imported = importsOf(source);
+  const partOf = (name: string): TypePart => imported.get(name) ?? { name, near: undefined };
+  return source.statements.flatMap((statement) => {
+    const declared = statement.type === "ExportNamedDeclaration" ? statement.declaration : statement;
+    const base = { file: source.file, doc: source.docBefore(statement.start) };
+    if (declared?.type === "TSInterfaceDeclaration") {
+      const members = declared.body.body.flatMap((signature) => memberOf(source, signature));
+      const parts = declared.extends.map(({ expression }) =>
+        partOf(source.text.slice(expression.start, expression.end)),
+      );
+      return [{ ...base, name: declared.id.name, members, parts }];
+    }
+    if (declared?.type !== "TSTypeAliasDeclaration") return [];
+    const { members, parts } = shapeOf(source, declared.typeAnnotation);
+    return [{ ...base, name: declared.id.name, members, parts: parts.map(partOf) }];
+  });
+}
+
+/** What a file imports, by the name that it gives it. */
+function importsOf({ file, statements }: Source): Map<string, TypePart> {
+  const found = new Map<string, TypePart>();
+  for (const statement of statements) {
+    if (statement.type !== "ImportDeclaration") continue;
+    const from = statement.source.value;
+    const near = from.startsWith(".") ? posix.join(posix.dirname(file), from) : folderOf(from);
+    for (const specifier of statement.specifiers)
+      if (specifier.type === "ImportSpecifier" && specifier.imported.type === "Identifier")
+        found.set(specifier.local.name, { name: specifier.imported.name, near });
   }
   return found;
 }
+
+/** `packages/server/` of `@hark/server/routes`. */
+const folderOf = (specifier: string): string =>
+  `packages/${specifier.startsWith("@hark/") ? specifier.split("/")[1] : specifier}/`;
 
 /** Exported classes, in the order of their files. */
 export function classDeclarations(): ClassDeclaration[] {
@@ -95,30 +158,29 @@ export function classDeclarations(): ClassDeclaration[] {
   );
 }
 
-/** Names that the package pg-hark exports. */
-export function publicNames(): string[] {
-  const [index] = sources("{hark,pg-hark}/src/index.ts");
-  return (index?.statements ?? [])
-    .flatMap((statement) => (statement.type === "ExportNamedDeclaration" ? statement.specifiers : []))
-    .map(({ exported }) => (exported.type === "Literal" ? exported.value : exported.name))
-    .toSorted();
+/** What the package pg-hark exports, each with the folder of the package that it comes from. */
+export function publicNames(): { name: string; near: string }[] {
+  return sources("{hark,pg-hark}/src/index.ts")
+    .flatMap(({ file, statements }) =>
+      statements.flatMap((statement) => {
+        if (statement.type !== "ExportNamedDeclaration") return [];
+        const from = statement.source?.value ?? "";
+        const near = from.startsWith("@hark/") ? folderOf(from) : posix.dirname(file);
+        return statement.specifiers.map(({ exported }) => ({
+          name: exported.type === "Literal" ? exported.value : exported.name,
+          near,
+        }));
+      }),
+    )
+    .toSorted((one, other) => one.name.localeCompare(other.name, "en"));
 }
 
-/** Members of a type and of all that it is made of, each name once. */
-export function allMembers(types: Map<string, TypeDeclaration>, name: string): Member[] {
-  const declared = types.get(name);
-  if (!declared) return [];
-  const members = [...declared.parts.flatMap((part) => allMembers(types, part)), ...declared.members];
-  const byName = new Map<string, Member>();
-  for (const member of members) {
-    const before = byName.get(member.name);
-    const isOptional = member.isOptional || before?.isOptional === true;
-    byName.set(member.name, { ...member, doc: member.doc || before?.doc || "", isOptional });
-  }
-  return [...byName.values()];
+interface Shape {
+  members: Member[];
+  parts: string[];
 }
 
-function shapeOf(source: Source, node: TSType): Pick<TypeDeclaration, "members" | "parts"> {
+function shapeOf(source: Source, node: TSType): Shape {
   switch (node.type) {
     case "TSTypeLiteral":
       return { members: node.members.flatMap((signature) => memberOf(source, signature)), parts: [] };
@@ -146,7 +208,7 @@ function shapeOf(source: Source, node: TSType): Pick<TypeDeclaration, "members" 
   }
 }
 
-function joined(shapes: Pick<TypeDeclaration, "members" | "parts">[]) {
+function joined(shapes: Shape[]): Shape {
   return { members: shapes.flatMap(({ members }) => members), parts: shapes.flatMap(({ parts }) => parts) };
 }
 

@@ -1,5 +1,5 @@
 import { describeEnvironment, readEnvironment, type VariableName } from "pg-hark";
-import { allMembers, typeDeclarations } from "./declarations.ts";
+import { publicNames, Types } from "./declarations.ts";
 import { code, page, table } from "./markdown.ts";
 
 export function environmentPage(): string {
@@ -10,8 +10,10 @@ export function environmentPage(): string {
       return [name, name === "DATABASE_URL" ? "required" : value] as const;
     }),
   );
+  const types = new Types();
+  const { near } = publicNames().find(({ name }) => name === "Environment")!;
   const docs = new Map(
-    allMembers(typeDeclarations(), "Environment").flatMap(({ doc }) => {
+    types.allMembers(types.find("Environment", near)!).flatMap(({ doc }) => {
       const [, name = "", meaning = ""] = /^([A-Z_]+): (.*)$/.exec(doc) ?? [];
       return name === "" ? [] : [[name, meaning] as const];
     }),

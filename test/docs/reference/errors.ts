@@ -10,7 +10,7 @@ export interface ErrorClass extends Pick<ClassDeclaration, "name" | "file" | "do
 
 /** Public classes that extend HarkError. */
 export function errorClasses(): ErrorClass[] {
-  const names = new Set(publicNames());
+  const names = new Set(publicNames().map(({ name }) => name));
   return classDeclarations()
     .filter(({ name, superClass }) => superClass === "HarkError" && names.has(name))
     .map((declared) => {

@@ -1,13 +1,11 @@
-import { allMembers, sources, typeDeclarations } from "./declarations.ts";
+import { sources, Types } from "./declarations.ts";
 import { code, forReaders, page, table } from "./markdown.ts";
 
 export function eventsPage(): string {
-  const types = typeDeclarations();
-  const events = allMembers(types, "WorkerEventMap").map(({ name, type, doc }) => [
-    code(name),
-    code(type.replaceAll("statements.", "")),
-    forReaders(doc),
-  ]);
+  const types = new Types();
+  const events = types
+    .allMembers(types.find("WorkerEventMap", "packages/worker/")!)
+    .map(({ name, type, doc }) => [code(name), code(type.replaceAll("statements.", "")), forReaders(doc)]);
   return page(
     "Events",
     "WorkerEventMap, and the channels of notifications.ts",

@@ -22,7 +22,7 @@ export function routes(): Route[] {
         ? [statement.declaration.id?.name ?? ""]
         : [],
     );
-    const prefix = names.map((name) => prefixes.get(name)).find((found) => found !== undefined) ?? "";
+    const prefix = names.map((name) => prefixes.get(name)).find((found) => found !== undefined) ?? ownPrefix(source);
     return calls(source).flatMap((call) => routeOf(source, call, prefix));
   });
 }
@@ -58,6 +58,9 @@ function failureRows(): string[][] {
     .toSorted(([one], [other]) => Number(one) - Number(other))
     .map(([status, codes]) => [status, codes.join(", ")]);
 }
+
+/** Routes of another package say themselves where they stand: `return { path: "/api/queue", add }`. */
+const ownPrefix = ({ text }: Source): string => /return \{ path: "(\/[\w/-]+)", add \};/.exec(text)?.[1] ?? "";
 
 /** `app.route("/api/queue", missionRoutes(...))` says under which path a module's routes stand. */
 function prefixOf({ callee, arguments: [path, router] }: CallExpression): [string, string][] {

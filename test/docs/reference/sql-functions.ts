@@ -28,6 +28,15 @@ export function sqlFunctions(): SqlFunction[] {
   return [...found.values()];
 }
 
+/** The text of one function of a script, with the comment above it; "" if it is not there. */
+export function sqlFunctionText(script: string, name: string): string {
+  const whole = new RegExp(
+    String.raw`((?:^--(?!>)[^\n]*\n)*)^CREATE (?:OR REPLACE )?FUNCTION hark\.${name}\b[^]*?^(?:END )?\$\$;`,
+    "m",
+  );
+  return whole.exec(script)?.[0] ?? "";
+}
+
 /** Who may call a function, by roles.sql; the owner of the schema may call all. */
 export function callersOf(name: string): string[] {
   const script = readFileSync(`${root}drizzle/roles.sql`, "utf8").replaceAll(/--[^\n]*/g, "");
