@@ -1,10 +1,29 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { eventually } from "../support/eventually.ts";
 import { plainEnvironment } from "../support/plain-environment.ts";
 import { root } from "./blocks.ts";
 
-/** A command line as a newcomer types it: with bash, in the repository, and in a process group of its own. */
+/**
+ * How a command line is run: as it is typed, or as pnpm would come to run it, without pnpm and its
+ * build, which take two seconds of CPU a command, and without the demo's delay between requests.
+ */
+export type Manner = "as typed" | "without pnpm";
+
+const { scripts } = JSON.parse(readFileSync(`${root}package.json`, "utf8")) as { scripts: Record<string, string> };
+
+/** The command line that pnpm would run, once all is built. Throws for one that is no script. */
+export function withoutPnpm(commandLine: string): string {
+  return commandLine.replaceAll(/npx -y pnpm@12 (run (\S+)|exec(?= ))/g, (_, verb: string, name: string) => {
+    if (verb === "exec") return "";
+    const script = scripts[name];
+    if (script === undefined) throw new Error(`package.json has no script ${name}`);
+    return script.replace(/^tsc -b[^&]*&& /, "");
+  });
+}
+
+/** A command line of a newcomer: with bash, in the repository, and in a process group of its own. */
 export class Terminal {
   output = "";
   errors = "";
@@ -12,10 +31,13 @@ export class Terminal {
   readonly exited: Promise<number | NodeJS.Signals>;
   readonly #child: ChildProcess;
 
-  constructor(commandLine: string, env: Record<string, string> = {}) {
-    this.#child = spawn("bash", ["-c", commandLine], {
+  constructor(commandLine: string, env: Record<string, string> = {}, manner: Manner = "as typed") {
+    const isTyped = manner === "as typed";
+    const plain = plainEnvironment();
+    const shortcuts = isTyped ? {} : { PATH: `${root}node_modules/.bin:${plain["PATH"]}`, SCRAPER_REQUEST_DELAY: "0" };
+    this.#child = spawn("bash", ["-c", isTyped ? commandLine : withoutPnpm(commandLine)], {
       cwd: root,
-      env: { ...plainEnvironment(), ...env },
+      env: { ...plain, ...shortcuts, ...env },
       detached: true,
       stdio: ["ignore", "pipe", "pipe"],
     });
@@ -54,8 +76,8 @@ export class Terminal {
 }
 
 /** Runs a command line to its end. Throws what it said when that is not within the deadline. */
-export async function run(commandLine: string, env: Record<string, string>, withinMs: number) {
-  const terminal = new Terminal(commandLine, env);
+export async function run(commandLine: string, env: Record<string, string>, withinMs: number, manner?: Manner) {
+  const terminal = new Terminal(commandLine, env, manner);
   let isLate = false;
   const deadline = setTimeout(() => {
     isLate = true;

@@ -1,0 +1,3 @@
+import { isDemo, walkThrough } from "./walk-through.ts";
+
+walkThrough("without pnpm", isDemo);

@@ -1,0 +1,3 @@
+import { walkThrough } from "../../docs/walk-through.ts";
+
+walkThrough("as typed", () => true);
