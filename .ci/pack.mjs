@@ -41,7 +41,7 @@ try {
     copy,
     join(root, "node_modules/.bin/tsc"),
     "-b",
-    "packages/cli",
+    "packages/pg-hark",
     "--sourceMap",
     "false",
     "--declarationMap",

@@ -1,3 +1,6 @@
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { migrate } from "@hark/core";
 import { describe, expect } from "vitest";
 import { closedUrl, jobsModule, query, run, test } from "../support/command.ts";
@@ -28,6 +31,12 @@ describe("the command line", () => {
       stderr: expect.stringContaining("Did you mean --check?") as string,
     });
     expect(bare).toMatchObject({ code: 2, stdout: "", stderr: expect.stringContaining("set DATABASE_URL") as string });
+  });
+
+  test("pg-hark brings the command along", async () => {
+    const main = fileURLToPath(new URL("../../packages/pg-hark/dist/hark.js", import.meta.url));
+    const { stdout } = await promisify(execFile)(process.execPath, [main, "--version"]);
+    expect(stdout).toBe((await run(["--version"])).stdout);
   });
 
   test("a Node that is too old is told so before anything else is loaded", async () => {

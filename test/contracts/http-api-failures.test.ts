@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { type AddressInfo, createServer as createTcpServer, type Socket } from "node:net";
 import { openDatabase, silentLogger } from "@hark/core";
 import { describe, expect, inject } from "vitest";
-import { callTo, makeDeadLetter, test } from "../support/mission-api.ts";
+import { callTo, makeDeadLetter, test } from "../support/url-jobs-api.ts";
 
 /** A socket that takes connections and never says a word: what a database behind a dead network looks like. */
 async function blackHole() {

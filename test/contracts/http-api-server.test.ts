@@ -1,9 +1,11 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { defineJob, silentLogger } from "@hark/core";
-import { createServer, missionJobs } from "@hark/server";
+import { createServer, urlJobs } from "@hark/job-manager";
+import { createServer as createPlainServer } from "@hark/server";
+import { needs, type Routes } from "@hark/server/routes";
 import { describe, expect } from "vitest";
-import { bearer, test } from "../support/mission-api.ts";
+import { bearer, test } from "../support/url-jobs-api.ts";
 
 /** As they are before any server is made. */
 const globals = [globalThis.Request, globalThis.Response];
@@ -49,14 +51,35 @@ describe("around the calls", () => {
     expect((await server.fetch(request("guest"))).status).toBe(401);
   });
 
+  test("routes of another package stand behind the credential, and the server alone has only its health", async ({
+    database,
+  }) => {
+    const token = "an-operator's-token";
+    const routes: Routes = {
+      path: "/more",
+      add: (group, parts) =>
+        void group.get("/here", needs("admin"), (c) => c.json({ isOurs: parts.database === database })),
+    };
+    await using server = createPlainServer({ database, token, routes: [routes], logger: silentLogger });
+    const ask = async (path: string, authorization = `Bearer ${token}`) => {
+      const answer = await server.fetch(new Request(`https://app.example${path}`, { headers: { authorization } }));
+      return [answer.status, await answer.json()];
+    };
+
+    expect(await ask("/more/here")).toEqual([200, { isOurs: true }]);
+    expect(await ask("/more/here", "Bearer wrong")).toMatchObject([401, { success: false }]);
+    expect(await ask("/livez", "")).toMatchObject([200, { isAlive: true }]);
+    expect(await ask("/api/queue/stats")).toMatchObject([404, { success: false }]);
+  });
+
   test("the application's global objects stay its own", async ({ start }) => {
     await start();
     expect([globalThis.Request, globalThis.Response]).toEqual(globals);
   });
 
-  test("a job type that JobManager defines keeps the mission's payload", () => {
-    expect(missionJobs.map(({ type }) => type)).toEqual(["navigation", "category", "product"]);
-    expect(missionJobs[0].key?.({ target_url: "https://shop.example/", metadata: {} })).toBe("https://shop.example/");
+  test("a URL job's key is its URL", () => {
+    expect(urlJobs.map(({ type }) => type)).toEqual(["navigation", "category", "product"]);
+    expect(urlJobs[0].key?.({ target_url: "https://shop.example/", metadata: {} })).toBe("https://shop.example/");
   });
 });
 

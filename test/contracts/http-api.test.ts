@@ -1,46 +1,43 @@
 import { randomUUID } from "node:crypto";
 import { getJob, statements } from "@hark/core";
-import { defineMissionJob, missionJobs } from "@hark/server";
+import { defineUrlJob, urlJobs } from "@hark/job-manager";
 import { describe, expect } from "vitest";
-import { callTo, makeDeadLetter, test } from "../support/mission-api.ts";
+import { callTo, makeDeadLetter, test } from "../support/url-jobs-api.ts";
 
 describe("POST /api/queue/jobs", () => {
-  test.for(["navigation", "category", "product"])(
-    "enqueues a %s job in the mission's shape",
-    async (type, { call, database }) => {
-      const answer = await call("POST", "/api/queue/jobs", {
+  test.for(["navigation", "category", "product"])("enqueues a %s job", async (type, { call, database }) => {
+    const answer = await call("POST", "/api/queue/jobs", {
+      type,
+      target_url: "https://shop.example/books?page=2",
+      priority: 7,
+      metadata: { shop: "Bücher", depth: [1, { two: null }] },
+    });
+
+    expect(answer.status).toBe(201);
+    expect(answer.body).toEqual({
+      success: true,
+      data: {
+        id: expect.stringMatching(/^\d+$/),
         type,
         target_url: "https://shop.example/books?page=2",
         priority: 7,
         metadata: { shop: "Bücher", depth: [1, { two: null }] },
-      });
-
-      expect(answer.status).toBe(201);
-      expect(answer.body).toEqual({
-        success: true,
-        data: {
-          id: expect.stringMatching(/^\d+$/),
-          type,
-          target_url: "https://shop.example/books?page=2",
-          priority: 7,
-          metadata: { shop: "Bücher", depth: [1, { two: null }] },
-          status: "queued",
-        },
-      });
-      expect(await getJob(database, BigInt(answer.body.data.id))).toMatchObject({
-        state: "ready",
-        queue: "default",
-        type,
-        key: "https://shop.example/books?page=2",
-        payload: {
-          target_url: "https://shop.example/books?page=2",
-          metadata: { shop: "Bücher", depth: [1, { two: null }] },
-        },
-        priority: 7,
-        maxAttempts: 3,
-      });
-    },
-  );
+        status: "queued",
+      },
+    });
+    expect(await getJob(database, BigInt(answer.body.data.id))).toMatchObject({
+      state: "ready",
+      queue: "default",
+      type,
+      key: "https://shop.example/books?page=2",
+      payload: {
+        target_url: "https://shop.example/books?page=2",
+        metadata: { shop: "Bücher", depth: [1, { two: null }] },
+      },
+      priority: 7,
+      maxAttempts: 3,
+    });
+  });
 
   test("takes priority and metadata as optional", async ({ call, database }) => {
     const { status, body } = await call("POST", "/api/queue/jobs", {
@@ -57,7 +54,7 @@ describe("POST /api/queue/jobs", () => {
   });
 
   test("answers the first job again where its type allows one unfinished job per URL", async ({ start, pool }) => {
-    const product = defineMissionJob("product", { uniqueKey: ({ target_url }) => target_url });
+    const product = defineUrlJob("product", { uniqueKey: ({ target_url }) => target_url });
     const { url } = await start({ jobs: [product] });
     const body = { type: "product", target_url: "https://shop.example/once" };
 
@@ -70,7 +67,7 @@ describe("POST /api/queue/jobs", () => {
   });
 
   test("takes further types that the server was given, and any with openTypes", async ({ start }) => {
-    const given = await start({ jobs: [...missionJobs, defineMissionJob("sitemap", { priority: 3 })] });
+    const given = await start({ jobs: [...urlJobs, defineUrlJob("sitemap", { priority: 3 })] });
     const open = await start({ openTypes: true });
     const body = { type: "sitemap", target_url: "https://shop.example/sitemap.xml" };
 
@@ -90,7 +87,7 @@ describe("POST /api/queue/jobs", () => {
 });
 
 describe("GET /api/queue/stats", () => {
-  test("counts jobs in the mission's words, and is degraded while nothing runs them", async ({ call, database }) => {
+  test("counts jobs by state, and is degraded while nothing runs them", async ({ call, database }) => {
     await makeDeadLetter(database);
     await call("POST", "/api/queue/jobs", { type: "product", target_url: "https://shop.example/1" });
     await call("POST", "/api/queue/jobs", { type: "product", target_url: "https://shop.example/2" });
@@ -148,11 +145,11 @@ describe("GET /api/queue/stats", () => {
 });
 
 describe("GET /api/queue/dead-letter", () => {
-  test("lists dead letters in the mission's shape, oldest first", async ({ call, database }) => {
+  test("lists dead letters, oldest first", async ({ call, database }) => {
     const payload = { target_url: "https://shop.example/broken", metadata: { shop: 1 } };
     const error = "Error: 503 \u001b[31mred\u0007\n    at fetchPage (/srv/app/fetch.ts:10:3)\ncaused by SecretError";
     const first = await makeDeadLetter(database, { type: "category", payload, priority: -2, error });
-    const second = await makeDeadLetter(database, { type: "email", payload: ["not", "the", "mission's"] });
+    const second = await makeDeadLetter(database, { type: "email", payload: ["not", "a", "URL"] });
 
     const answer = await call("GET", "/api/queue/dead-letter");
 
@@ -234,7 +231,7 @@ describe("POST /api/queue/dead-letter/requeue", () => {
   });
 
   test("answers 409 when another unfinished job has its unique key", async ({ start, database }) => {
-    const product = defineMissionJob("product", { queue: "one-lane", uniqueKey: ({ target_url }) => target_url });
+    const product = defineUrlJob("product", { queue: "one-lane", uniqueKey: ({ target_url }) => target_url });
     const { url } = await start({ jobs: [product] });
     const body = { type: "product", target_url: "https://shop.example/once" };
     const dead = await makeDeadLetter(database, { uniqueKey: body.target_url });

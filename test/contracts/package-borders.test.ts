@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { isBuiltin } from "node:module";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -6,21 +6,27 @@ import { expect, test } from "vitest";
 const packages = join(import.meta.dirname, "../../packages");
 
 /**
- * Who may import whom: the table of the design. Beside it stand "pg" in the worker, for the sessions of listener and lease that no
- * pool may hold, and "zod" in the server, for what comes over HTTP.
+ * What each package may import. The worker has "pg" for the sessions of listener and lease, which no pool may hold. The server
+ * and the job manager have "zod" for what comes over HTTP and for options.
  */
 const borders: Record<string, string[]> = {
   core: ["drizzle-orm", "pg", "pino", "@standard-schema/spec"],
   producer: ["@hark/core"],
   worker: ["@hark/core", "p-limit", "pg", "pg-listen", "croner"],
   server: ["@hark/core", "@hark/producer", "hono", "@hono/node-server", "zod"],
+  "job-manager": ["@hark/core", "@hark/producer", "@hark/worker", "@hark/server", "zod"],
+  cli: ["@hark/core", "@hark/producer", "@hark/worker", "@hark/server", "@hark/job-manager"],
+  "pg-hark": ["@hark/core", "@hark/producer", "@hark/worker", "@hark/server", "@hark/job-manager", "@hark/cli"],
 };
 /** As types only: what it imports of them must vanish when it is compiled. */
 const typesOnly: Record<string, string[]> = { server: ["@hark/worker"] };
 
+test("every package has a border", () => {
+  expect(readdirSync(packages).toSorted()).toEqual(Object.keys(borders).toSorted());
+});
+
 for (const [name, allowed] of Object.entries(borders)) {
   const source = join(packages, name, "src");
-  if (!existsSync(source)) continue;
 
   test(`${name} imports what the design lets it, and nothing else`, () => {
     const foreign: string[] = [];
@@ -36,9 +42,8 @@ for (const [name, allowed] of Object.entries(borders)) {
   });
 }
 
-for (const name of readdirSync(packages)) {
+for (const name of Object.keys(borders)) {
   const source = join(packages, name, "src");
-  if (!existsSync(source)) continue;
 
   test(`${name} reaches into no other package's files`, () => {
     const reaching: string[] = [];
@@ -69,11 +74,11 @@ test("producer and worker never import each other", () => {
   }
 });
 
-test("what is imported is also declared", () => {
+test("what is imported is also declared, and what is declared is imported", () => {
   const missing: string[] = [];
+  const unused: string[] = [];
   for (const name of Object.keys(borders)) {
     const source = join(packages, name, "src");
-    if (!existsSync(source)) continue;
     const manifest = JSON.parse(readFileSync(join(packages, name, "package.json"), "utf8")) as Record<
       string,
       object | undefined
@@ -83,14 +88,21 @@ test("what is imported is also declared", () => {
       ...manifest["peerDependencies"],
       ...manifest["devDependencies"],
     });
+    const imported = new Set<string>();
     for (const file of filesOf(source)) {
       for (const { specifier } of importsOf(readFileSync(file, "utf8"))) {
+        imported.add(packageOf(specifier));
         if (specifier.startsWith(".") || isBuiltin(specifier) || declared.includes(packageOf(specifier))) continue;
         missing.push(`${file.slice(packages.length + 1)}: ${specifier}`);
       }
     }
+    for (const dependency of Object.keys(manifest["dependencies"] ?? {})) {
+      const typesFor = dependency.replace("@types/", "");
+      if (!imported.has(dependency) && !imported.has(typesFor)) unused.push(`${name}: ${dependency}`);
+    }
   }
   expect(missing).toEqual([]);
+  expect(unused).toEqual([]);
 });
 
 /** Source files that are published: tests and what serves them may import what they like. */

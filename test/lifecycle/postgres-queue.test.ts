@@ -19,7 +19,7 @@ import { expireLease, makeDue } from "../support/pass-time.ts";
 const url = "https://shop.example/books/1";
 const within = { withinMs: 15_000 };
 
-/** The mission's jobs share one queue, so each test has a database of its own. */
+/** URL jobs share one queue, so each test has a database of its own. */
 const test = base
   .extend("ownUrl", ({ server }) => server.createDatabase(undefined, { template: inject("template") }))
   .extend("db", ({ ownUrl }, { onCleanup }) => {
@@ -207,7 +207,7 @@ test("a job that was cancelled while it ran is told as such", async ({ open, db 
   await expect(queue.completeJob(job)).rejects.toMatchObject({ code: "JOB_CANCELLED" });
 });
 
-test("a payload that is none of the mission's is a dead letter, and the next job is dequeued", async ({ open, db }) => {
+test("a payload that is not that of a URL job is a dead letter, and the next job is dequeued", async ({ open, db }) => {
   const queue = open();
   const { rows } = await db.pool.query<{ id: bigint }>(
     `select hark.enqueue('product', '{"target_url": "nowhere"}') as id`,

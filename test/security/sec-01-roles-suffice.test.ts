@@ -17,7 +17,7 @@ import {
   silentLogger,
 } from "@hark/core";
 import { createProducer } from "@hark/producer";
-import { startServer } from "@hark/server";
+import { startServer } from "@hark/job-manager";
 import { implement, schedule } from "@hark/worker";
 import { describe, expect } from "vitest";
 import { run } from "../docs/terminal.ts";

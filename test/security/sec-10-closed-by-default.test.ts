@@ -1,7 +1,7 @@
 import { networkInterfaces } from "node:os";
 import { createServer as createHttpServer } from "node:http";
 import { type AddressInfo } from "node:net";
-import { createServer } from "@hark/server";
+import { createServer } from "@hark/job-manager";
 import { silentLogger } from "@hark/core";
 import { describe, expect } from "vitest";
 import { recordingLogger } from "../support/recording-logger.ts";

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import { defineMissionJob } from "@hark/server";
+import { defineUrlJob } from "@hark/job-manager";
 import { describe, expect } from "vitest";
 import { call, routes } from "../support/http.ts";
 import { test } from "../support/servers.ts";
@@ -47,7 +47,7 @@ for (const given of ["tokens", "authorize"] as const) {
 
 test("a token for one queue enqueues into no other", async ({ start, pool }) => {
   const token = secret();
-  const jobs = [defineMissionJob("product", { queue: "shop" }), defineMissionJob("category", { queue: "other" })];
+  const jobs = [defineUrlJob("product", { queue: "shop" }), defineUrlJob("category", { queue: "other" })];
   const { url } = await start({ jobs, tokens: [{ name: "shop", token, scopes: ["enqueue:shop"] }] });
   const enqueue = (type: string) =>
     call(`${url}/api/queue/jobs`, {

@@ -1,6 +1,6 @@
 import { defineJob, openDatabase, QueueFullError, silentLogger } from "@hark/core";
 import { createProducer } from "@hark/producer";
-import { defineMissionJob, startServer } from "@hark/server";
+import { defineUrlJob, startServer } from "@hark/job-manager";
 import { implement } from "@hark/worker";
 import { describe, expect } from "vitest";
 import { eventually } from "../support/eventually.ts";
@@ -153,7 +153,7 @@ describe("over HTTP", () => {
       token: "t",
       logger: silentLogger,
       maxDepth: { [queue]: 2 },
-      jobs: [defineMissionJob("product", { queue })],
+      jobs: [defineUrlJob("product", { queue })],
     });
     const post = (page: number) =>
       call(`${server.url}/api/queue/jobs`, {

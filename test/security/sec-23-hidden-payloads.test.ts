@@ -1,5 +1,5 @@
 import { openDatabase, silentLogger } from "@hark/core";
-import { startServer } from "@hark/server";
+import { startServer } from "@hark/job-manager";
 import { expect } from "vitest";
 import { call, routes } from "../support/http.ts";
 import { test } from "../support/logins.ts";

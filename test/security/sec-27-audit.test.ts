@@ -1,5 +1,5 @@
 import { roleNames } from "@hark/core";
-import { startServer } from "@hark/server";
+import { startServer } from "@hark/job-manager";
 import { borrowPool } from "@hark/core";
 import { expect } from "vitest";
 import { call } from "../support/http.ts";

@@ -22,7 +22,7 @@ function doctored(file: string, change: (text: string) => string): string {
   folders.push(folder);
   for (const name of ["pnpm-lock.yaml", "pnpm-workspace.yaml", "DEPENDENCIES.md"])
     cpSync(root + name, join(folder, name));
-  for (const name of ["core", "worker", "server", "hark", "producer", "cli"])
+  for (const name of ["core", "worker", "server", "job-manager", "pg-hark", "producer", "cli"])
     cpSync(`${root}packages/${name}/package.json`, join(folder, "packages", name, "package.json"));
   if (file.startsWith("node_modules/")) {
     mkdirSync(join(folder, dirname(file)), { recursive: true });

@@ -13,7 +13,7 @@ import { proseOf, root } from "../docs/blocks.ts";
  */
 
 const exec = promisify(execFile);
-const packages = ["cli", "core", "hark", "producer", "server", "worker"];
+const packages = ["cli", "core", "job-manager", "pg-hark", "producer", "server", "worker"];
 const packMs = 180_000;
 
 interface Manifest {
@@ -149,7 +149,7 @@ describe("the manifests", () => {
     const others = stdout
       .trim()
       .split("\n")
-      .filter((file) => !/^packages\/\w+\/package\.json$/.test(file));
+      .filter((file) => !/^packages\/[\w-]+\/package\.json$/.test(file));
     expect(others.length).toBeGreaterThanOrEqual(5);
     for (const file of others) {
       const manifest = JSON.parse(await readFile(root + file, "utf8")) as Manifest;

@@ -1,7 +1,7 @@
 import { checkName, errorText, loggable, maskPasswords, parseDuration, storableText } from "@hark/core";
 import { expect, test } from "vitest";
 import { hideValues } from "../../packages/core/dist/redact.js";
-import { firstLine } from "../../packages/server/dist/routes/dead-letters.js";
+import { firstLine } from "../../packages/job-manager/dist/routes/dead-letters.js";
 
 /* SEC-35: what reads text from strangers takes time in proportion to its length, whatever it holds. */
 

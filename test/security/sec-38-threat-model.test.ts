@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { cancelJob, channels, createLocks, defineJob, openDatabase, roleNames } from "@hark/core";
 import { createProducer } from "@hark/producer";
-import { defineMissionJob } from "@hark/server";
+import { defineUrlJob } from "@hark/job-manager";
 import pg from "pg";
 import { describe, expect, test as plainTest } from "vitest";
 import { proseOf } from "../docs/blocks.ts";
@@ -182,7 +182,7 @@ describe("by the server", () => {
       token: randomBytes(32).toString("hex"),
     }));
     const { url } = await start({
-      jobs: [defineMissionJob("product", { queue: "shop" }), defineMissionJob("category", { queue: "other" })],
+      jobs: [defineUrlJob("product", { queue: "shop" }), defineUrlJob("category", { queue: "other" })],
       tokens: tokens.map(({ scope, token }) => ({ name: "caller", token, scopes: [scope as "read"] })),
     });
     const asked = async (request: (typeof routes)[number], token?: string) => {

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { connect } from "node:net";
 import { borrowPool, type Database, silentLogger, statements } from "@hark/core";
 import { createProducer } from "@hark/producer";
-import { missionJobs, startServer } from "@hark/server";
+import { urlJobs, startServer } from "@hark/job-manager";
 import { expect } from "vitest";
 import { test as base } from "../setup/fixtures.ts";
 import { registerWorker } from "./jobs.ts";
@@ -31,7 +31,7 @@ async function fillTables(database: Database): Promise<void> {
   const worker = await registerWorker(database);
   const claim = randomUUID();
   for (const page of ["1", "2"])
-    await producer.enqueue(missionJobs[2], { target_url: `https://shop.example/${page}`, metadata: {} });
+    await producer.enqueue(urlJobs[2], { target_url: `https://shop.example/${page}`, metadata: {} });
   const { jobs } = await statements.claimJobs(database, {
     queue: "default",
     limit: 2,
@@ -43,7 +43,7 @@ async function fillTables(database: Database): Promise<void> {
     ({ id }) => ({ id, token: claim, ending: "error", reason: "attempts_exhausted", error: "Error: no" }) as const,
   );
   await statements.buryJobs(database, statements.buriedOf(buried));
-  await producer.enqueue(missionJobs[0], { target_url: "https://shop.example/", metadata: {} });
+  await producer.enqueue(urlJobs[0], { target_url: "https://shop.example/", metadata: {} });
 }
 
 export async function tables(database: Database): Promise<{ jobs: unknown[]; dead: unknown[]; others: unknown }> {

@@ -1,5 +1,6 @@
 import { borrowPool, silentLogger } from "@hark/core";
-import { type RunningServer, type StartOptions, startServer } from "@hark/server";
+import { type StartOptions, startServer } from "@hark/job-manager";
+import type { RunningServer } from "@hark/server";
 import { test as base } from "../setup/fixtures.ts";
 
 /** Starts a server on the file's database and a free port of loopback, which the end of the test closes. */

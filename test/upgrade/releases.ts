@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
 import { cp, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -91,7 +92,9 @@ async function extract(folder: string, commit: string): Promise<void> {
   const packages = (await readdir(join(folder, "packages"))).map((name) => `packages/${name}`);
   for (const part of [...packages, "test"]) {
     const links = `${part}/node_modules`;
-    await cp(join(root, links), join(folder, links), { recursive: true, verbatimSymlinks: true });
+    // A package that is no more gets the links of one that has them all.
+    const source = existsSync(join(root, links)) ? links : "packages/job-manager/node_modules";
+    await cp(join(root, source), join(folder, links), { recursive: true, verbatimSymlinks: true });
   }
 }
 

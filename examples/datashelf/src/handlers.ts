@@ -1,14 +1,7 @@
 import { sql } from "drizzle-orm";
 import { drizzle, type NodePgDatabase } from "drizzle-orm/node-postgres";
 import type { Pool } from "pg";
-import {
-  type Handler,
-  implement,
-  type JobContext,
-  type MissionPayload,
-  type Producer,
-  UnrecoverableError,
-} from "pg-hark";
+import { type Handler, implement, type JobContext, type UrlPayload, type Producer, UnrecoverableError } from "pg-hark";
 import { discoverLinks, type FoundLink } from "./discover-links.ts";
 import { UnreadableBookError } from "./errors.ts";
 import { category, crawlMetadata, jobByKind, navigation, page, product } from "./jobs.ts";
@@ -43,7 +36,7 @@ type Read = (fetched: FetchedPage) => Reading;
 /** The handlers of the crawl. Each fetches one page and stores it with the job's completion, in one transaction. */
 export function crawlHandlers(parts: CrawlerParts): Handler[] {
   const db = drizzle(parts.pool);
-  const reader = (read: Read, accepts: Accepts) => (job: JobContext<MissionPayload>) =>
+  const reader = (read: Read, accepts: Accepts) => (job: JobContext<UrlPayload>) =>
     crawlPage(job, { ...parts, db, read, accepts });
   return [
     implement(navigation, reader(readNavigation, "only success")),
@@ -57,7 +50,7 @@ export function crawlHandlers(parts: CrawlerParts): Handler[] {
 type Accepts = "only success" | "any answer";
 
 async function crawlPage(
-  job: JobContext<MissionPayload>,
+  job: JobContext<UrlPayload>,
   {
     db,
     producer,

@@ -4,7 +4,7 @@ import { backoffMs, defaultBackoff, parseBackoff } from "./backoff.ts";
 
 const halfway = () => 0.5; // the middle of the jitter: none
 
-test("the mission's waits are 1, 2, 4 and 8 seconds", () => {
+test("the waits are 1, 2, 4 and 8 seconds", () => {
   expect([1, 2, 3, 4].map((attempt) => backoffMs(defaultBackoff, attempt, halfway))).toEqual([
     1_000, 2_000, 4_000, 8_000,
   ]);

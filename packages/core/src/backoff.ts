@@ -24,7 +24,7 @@ export interface BackoffOptions {
   jitter?: number;
 }
 
-/** The mission's 1, 2, 4, 8 s with 10 % jitter; the cap of a day keeps every wait finite (FM-28). */
+/** Waits of 1, 2, 4 and 8 s with 10 % jitter; the cap of a day keeps every wait finite (FM-28). */
 export const defaultBackoff: Backoff = { baseMs: 1_000, factor: 2, capMs: 86_400_000, jitter: 0.1 };
 
 /** Answers a backoff with defaults filled in; throws {@link InvalidOptionsError} for what cannot be one. */

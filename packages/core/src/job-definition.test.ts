@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { defineJob, parsePayload, payloadJson } from "./job-definition.ts";
 
-test("a definition fills in the defaults of the mission", () => {
+test("a definition fills in the defaults", () => {
   expect(defineJob("email.welcome")).toMatchObject({
     queue: "default",
     priority: 0,

@@ -1,4 +1,3 @@
-import type { Logger } from "@hark/core";
 import { Hono } from "hono";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { RequestRefusedError } from "./errors.ts";
@@ -10,22 +9,22 @@ import { secureHeaders } from "./middleware/headers.ts";
 import { checkHost } from "./middleware/host.ts";
 import { limitRate, type RateLimit, RateLimiter } from "./middleware/rate-limit.ts";
 import { healthRoutes } from "./routes/health.ts";
-import { type MissionParts, missionRoutes } from "./routes/mission.ts";
+import type { RouteParts, Routes } from "./routes/routes.ts";
 
-export interface AppParts extends MissionParts {
+export interface AppParts extends RouteParts {
   readonly credentials: Credentials;
   /** Hosts that requests may name; undefined allows every host. */
   readonly allowedHosts: readonly string[] | undefined;
   /** Of each caller; undefined for none. */
   readonly rateLimit: RateLimit | undefined;
-  readonly logger: Logger;
+  readonly routes: readonly Routes[];
 }
 
 /** The whole API, in the order that a request meets it. What stands above the credential is open to all. */
-export function buildApp({ credentials, allowedHosts, rateLimit, ...mission }: AppParts): Hono<Env> {
+export function buildApp({ credentials, allowedHosts, rateLimit, routes, ...parts }: AppParts): Hono<Env> {
   const app = new Hono<Env>();
   const refuse = (error: unknown, c: { req: { method: string; path: string } }) =>
-    answerFailure(error, c.req, mission.logger);
+    answerFailure(error, c.req, parts.logger);
   app.onError(refuse);
   app.notFound((c) => refuse(new RequestRefusedError("NOT_FOUND", "There is nothing at this path."), c));
 
@@ -43,11 +42,15 @@ export function buildApp({ credentials, allowedHosts, rateLimit, ...mission }: A
         ),
     }),
   );
-  app.route("/", healthRoutes(mission.database));
+  app.route("/", healthRoutes(parts.database));
 
   app.use(refuseCrossSite());
   app.use(authorizeBy(credentials));
   if (rateLimit) app.use(limitRate(new RateLimiter(rateLimit)));
-  app.route("/api/queue", missionRoutes(mission));
+  for (const mounted of routes) {
+    const group = new Hono<Env>();
+    mounted.add(group, parts);
+    app.route(mounted.path, group);
+  }
   return app;
 }

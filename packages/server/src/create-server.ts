@@ -4,13 +4,10 @@ import {
   createLogger,
   type Database,
   InvalidOptionsError,
-  type JobDefinition,
   type Logger,
   openDatabase,
-  type PayloadCipher,
   redactingLogger,
 } from "@hark/core";
-import { createProducer, type MaxDepth, type Producer } from "@hark/producer";
 import { getRequestListener } from "@hono/node-server";
 import { buildApp } from "./app.ts";
 import { RequestRefusedError } from "./errors.ts";
@@ -18,8 +15,7 @@ import { checkCredentials, type Credentials, isClosed } from "./middleware/autho
 import { answerFailure } from "./middleware/errors.ts";
 import { loopbackNames } from "./middleware/host.ts";
 import type { RateLimit } from "./middleware/rate-limit.ts";
-import { missionJobs } from "./mission-jobs.ts";
-import type { Runtime } from "./runtime.ts";
+import type { Routes } from "./routes/routes.ts";
 
 /** Where the jobs are: a database or pool of the application, which stays open, or one that the server opens for itself. */
 export type DatabaseChoice =
@@ -43,26 +39,14 @@ export type DatabaseChoice =
 
 export type ServerOptions = DatabaseChoice &
   Credentials & {
-    /** What POST /api/queue/jobs may enqueue; the mission's three types if not given. */
-    jobs?: readonly JobDefinition[];
-    /** Lets every other type in too, in the mission's shape; false if not given. */
-    openTypes?: boolean;
-    /** Enqueues; one on the same database if not given. */
-    producer?: Producer;
-    /** Refuses jobs for a queue that has so many ready ones with 429; no limit if not given. Not with `producer`: give it there. */
-    maxDepth?: MaxDepth;
-    /** Seals the payloads of what is enqueued. Not with `producer`: give it there. */
-    cipher?: PayloadCipher;
-    /** What runs jobs in this process. Without it the workers' leases in the database tell. */
-    runtime?: Runtime;
+    /** What it serves beside /livez and /readyz. */
+    routes?: readonly Routes[];
     /** Hosts that requests may name, with or without a port. Without a credential only loopback names if not given, else all. */
     allowedHosts?: readonly string[];
     /** Most bytes of a request's body; 512 KiB if not given: a payload at its limit, with room for escapes. */
     maxBodyBytes?: number;
     /** Requests of each caller, a token or whatever `authorize` lets in; 500 a second, 1,000 at once, if not given. */
     rateLimit?: RateLimit | false;
-    /** Keeps payloads out of every answer, and does not read them: for a server whose database role is hark_reader (SEC-23). */
-    hidePayloads?: boolean;
     /** Where log lines go; JSON lines on stderr, by pino, if not given. */
     logger?: Logger;
   };
@@ -82,21 +66,16 @@ export interface HarkServer extends AsyncDisposable {
  */
 export function createServer(options: ServerOptions): HarkServer {
   checkCredentials(options);
-  const { token, tokens, authorize, openTypes = false, hidePayloads = false, runtime } = options;
+  const { token, tokens, authorize, routes = [] } = options;
   const logger = redactingLogger(options.logger ?? createLogger());
   const credentials = { token, tokens, authorize };
-  const jobs = jobsByType(options.jobs ?? missionJobs);
   const database = databaseOf(options);
 
   const app = buildApp({
     database,
-    producer: options.producer ?? createProducer({ database, maxDepth: options.maxDepth, cipher: options.cipher }),
-    jobs,
-    openTypes,
-    runtime,
+    routes,
     logger,
     credentials,
-    hidePayloads,
     rateLimit: checkRateLimit(options.rateLimit ?? { perSecond: 500 }),
     allowedHosts: options.allowedHosts ?? (isClosed(credentials) ? undefined : loopbackNames),
     maxBodyBytes: options.maxBodyBytes ?? 524_288,
@@ -138,14 +117,4 @@ function databaseOf(options: DatabaseChoice): Database {
   if ("database" in options) return options.database;
   if ("pool" in options) return borrowPool(options.pool, options);
   return openDatabase({ applicationName: "hark server", ...options });
-}
-
-function jobsByType(jobs: readonly JobDefinition[]): ReadonlyMap<string, JobDefinition> {
-  const byType = new Map<string, JobDefinition>();
-  for (const job of jobs) {
-    if (byType.has(job.type))
-      throw new InvalidOptionsError("createServer", [{ path: ["jobs"], message: `two jobs of the type ${job.type}` }]);
-    byType.set(job.type, job);
-  }
-  return byType;
 }

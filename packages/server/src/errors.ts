@@ -16,9 +16,7 @@ export class RequestRefusedError extends HarkError {
       | "TOO_MANY_REQUESTS"
       | "CROSS_SITE"
       | "NOT_FOUND"
-      | "DEAD_LETTER_NOT_FOUND"
       | "METHOD_NOT_ALLOWED"
-      | "UNIQUE_KEY_TAKEN"
       | "BODY_TOO_LARGE"
       | "UNSUPPORTED_MEDIA_TYPE"
       | "HOST_NOT_ALLOWED",

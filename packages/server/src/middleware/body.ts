@@ -1,4 +1,5 @@
 import { type Issue, limits } from "@hark/core";
+import type { Context } from "hono";
 import type { z } from "zod";
 import { RequestRefusedError } from "../errors.ts";
 
@@ -23,8 +24,21 @@ export async function readBody<Schema extends z.ZodType>(
   return check(schema, value, "INVALID_BODY", "The body");
 }
 
-/** Answers `value` as `schema` makes it; refuses it with everything that is wrong. */
-export function check<Schema extends z.ZodType>(
+/**
+ * Reads a request's query as `schema` makes it. A parameter that is unknown or given twice is refused, since it would pass
+ * unnoticed otherwise.
+ * @throws RequestRefusedError
+ */
+export function readQuery<Schema extends z.ZodType>(c: Context, schema: Schema): z.output<Schema> {
+  const given = Object.entries(c.req.queries()).map(([name, values]) => [
+    name,
+    values.length === 1 ? values[0] : values,
+  ]);
+  return check(schema, Object.fromEntries(given), "INVALID_QUERY", "The query");
+}
+
+/** Returns `value` as `schema` makes it; refuses it with everything that is wrong. */
+function check<Schema extends z.ZodType>(
   schema: Schema,
   value: unknown,
   code: "INVALID_BODY" | "INVALID_QUERY",

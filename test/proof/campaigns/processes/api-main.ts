@@ -1,6 +1,6 @@
 /** The HTTP API, as a process of its own. */
 import { createLogger } from "@hark/core";
-import { startServer } from "@hark/server";
+import { startServer } from "@hark/job-manager";
 import { page } from "./jobs.ts";
 import { leave, readOptions, tell } from "./tell.ts";
 

@@ -1,9 +1,9 @@
 import { type BackoffOptions, defineJob, parseBackoff } from "@hark/core";
-import { defineMissionJob } from "@hark/server";
+import { defineUrlJob } from "@hark/job-manager";
 import * as v from "valibot";
 import type { Does } from "../ledger/entries.ts";
 
-/** What a payload says of its job; the mission's jobs have it as their metadata. */
+/** What a payload says of its job; URL jobs have it as their metadata. */
 export const taskSchema = v.object({
   ref: v.string(),
   does: v.picklist<Does[]>(["sleep", "ignore", "block", "fail", "fatal", "exit", "kill", "snooze", "effect", "probe"]),
@@ -22,8 +22,8 @@ const retry = { attempts, backoff: waits };
 /** The one queue that all workers share. */
 export const queue = "work";
 export const work = defineJob("chaos.work", { queue, payload: taskSchema, retry });
-/** The same work in the mission's shape, enqueued over HTTP: its key is its URL. */
-export const page = defineMissionJob("chaos.page", { queue, retry });
+/** The same work as a URL job, enqueued over HTTP: its key is its URL. */
+export const page = defineUrlJob("chaos.page", { queue, retry });
 /** Says that it started. Each worker has a queue of its own for it: who else is well says nothing of this worker. */
 export const probe = defineJob("chaos.probe", { payload: taskSchema, retry });
 export const probeQueueOf = (worker: string) => `probe-${worker}`;

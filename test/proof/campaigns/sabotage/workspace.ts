@@ -10,7 +10,7 @@ export const root = fileURLToPath(new URL("../../../../", import.meta.url));
 
 /** What a campaign needs of the repository. */
 const copied = ["packages", "drizzle", "test", "tsconfig.base.json", "package.json"];
-const built = ["packages/core", "packages/producer", "packages/worker", "packages/server"];
+const built = ["packages/core", "packages/producer", "packages/worker", "packages/job-manager"];
 
 /** How long a compilation may take, in ms. */
 const compileMs = 120_000;

@@ -1,7 +1,7 @@
 import { InvalidOptionsError, type statements } from "@hark/core";
 import { z } from "zod";
-import { shown } from "./check.ts";
-import type { MissionJobView } from "./mission-job.ts";
+import { shown } from "../check.ts";
+import type { UrlJobView } from "../url-job.ts";
 
 /** What settles a job: the dequeued job itself, or what was kept of it. */
 export interface ClaimReference {
@@ -10,7 +10,7 @@ export interface ClaimReference {
 }
 
 /** A job claimed by PostgresQueue.dequeue(). */
-export interface DequeuedJob extends MissionJobView, ClaimReference {
+export interface DequeuedJob extends UrlJobView, ClaimReference {
   /** Proof of this claim: only its bearer settles the job. */
   readonly token: string;
   /**

@@ -1,6 +1,6 @@
 import type { Logger, PayloadCipher } from "@hark/core";
 import { z } from "zod";
-import { dayMs, sharedOptions, wholeNumber } from "./check.ts";
+import { dayMs, sharedOptions, wholeNumber } from "../check.ts";
 
 /** All durations are in ms. */
 export interface PostgresQueueOptions {

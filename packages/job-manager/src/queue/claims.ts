@@ -10,12 +10,13 @@ import {
   statements,
 } from "@hark/core";
 import type { DequeuedJob, HeldJobs } from "./held-jobs.ts";
-import { type MissionJobDefinition, viewOf } from "./mission-job.ts";
+import type { UrlJob } from "../define-url-job.ts";
+import { viewOf } from "../url-job.ts";
 import type { ProcessLease } from "./process-lease.ts";
 import type { QueueUpkeep } from "./queue-upkeep.ts";
 import type { Settlement } from "./settlement.ts";
 
-/** The queue of the mission's job definitions. */
+/** The queue of DataShelf's job types. */
 export const queue = "default";
 
 /** Before a key that is just changing hands is looked at again, in ms. */
@@ -28,7 +29,7 @@ export class Claims {
   readonly #held: HeldJobs;
   readonly #upkeep: QueueUpkeep;
   readonly #settlement: Settlement;
-  readonly #jobs: readonly MissionJobDefinition[];
+  readonly #jobs: readonly UrlJob[];
   readonly #cipher: PayloadCipher | undefined;
   readonly #logger: Logger;
 
@@ -38,7 +39,7 @@ export class Claims {
     held: HeldJobs;
     upkeep: QueueUpkeep;
     settlement: Settlement;
-    jobs: readonly MissionJobDefinition[];
+    jobs: readonly UrlJob[];
     cipher: PayloadCipher | undefined;
     logger: Logger;
   }) {

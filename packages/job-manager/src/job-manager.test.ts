@@ -2,7 +2,7 @@ import { HarkError, InvalidOptionsError, silentLogger } from "@hark/core";
 import { expect, test } from "vitest";
 import { JobManager } from "./job-manager.ts";
 import type { JobManagerOptions } from "./job-manager-options.ts";
-import { PostgresQueue } from "./postgres-queue.ts";
+import { PostgresQueue } from "./queue/postgres-queue.ts";
 
 /** Nothing listens there, and nothing here may try to connect. */
 const connectionString = "postgres://nobody@127.0.0.1:1/none";

@@ -1,15 +1,12 @@
 import { InvalidOptionsError, UnknownJobTypeError } from "@hark/core";
 import type { Producer } from "@hark/producer";
-import { defineMissionJob, missionJobs, type MissionPayload } from "@hark/server";
 import { z } from "zod";
 import { check } from "./check.ts";
+import type { UrlJob, UrlJobType, UrlPayload } from "./define-url-job.ts";
 
-export type MissionJobType = (typeof missionJobs)[number]["type"];
-export type MissionJobDefinition = ReturnType<typeof defineMissionJob>;
-
-/** A job as the mission has it. */
-export interface NewMissionJob {
-  type: MissionJobType;
+/** A request to process one URL. */
+export interface NewUrlJob {
+  type: UrlJobType;
   /** An http(s) URL, at most 1024 bytes. Also the job's key: two jobs of one URL never run at the same time. */
   target_url: string;
   /** Higher runs first; 0 if not given. */
@@ -28,8 +25,8 @@ export interface AddedJob {
   readonly status: "queued" | "duplicate";
 }
 
-/** A job in the hands of who runs it. */
-export interface MissionJobView {
+/** A job as its processor sees it. */
+export interface UrlJobView {
   readonly id: string;
   readonly type: string;
   readonly target_url: string;
@@ -38,11 +35,6 @@ export interface MissionJobView {
   /** Attempts so far, this one included. */
   readonly attempts: number;
   readonly max_attempts: number;
-}
-
-/** Answers the mission's job types with so many attempts, the first included; backoff and the rest are core's defaults. */
-export function missionJobsWith(retryAttempts: number): readonly MissionJobDefinition[] {
-  return missionJobs.map(({ type }) => defineMissionJob(type, { retry: { attempts: retryAttempts } }));
 }
 
 // Only the names: the values are checked by the job's own definition and by the producer, with their own errors.
@@ -60,11 +52,11 @@ const request = z.strictObject({
  * Checks a job and inserts it; nothing is written if it throws.
  * @throws UnknownJobTypeError, InvalidPayloadError, PayloadTooLargeError, InvalidOptionsError
  */
-export async function addMissionJob(
+export async function addUrlJob(
   method: string,
   producer: Producer,
-  jobs: readonly MissionJobDefinition[],
-  given: NewMissionJob,
+  jobs: readonly UrlJob[],
+  given: NewUrlJob,
 ): Promise<AddedJob> {
   if (typeof given !== "object" || given === null) {
     throw new InvalidOptionsError(method, [{ path: [], message: "wants an object with type and target_url" }]);
@@ -92,8 +84,8 @@ export async function addMissionJob(
 
 export function viewOf(
   job: { id: bigint; type: string; priority: number; attempt: number; maxAttempts: number },
-  { target_url, metadata }: MissionPayload,
-): MissionJobView {
+  { target_url, metadata }: UrlPayload,
+): UrlJobView {
   const { id, type, priority, attempt, maxAttempts } = job;
   return { id: String(id), type, target_url, priority, metadata, attempts: attempt, max_attempts: maxAttempts };
 }

@@ -7,14 +7,14 @@ import {
   listDeadJobs,
   requeueDeadJob,
 } from "@hark/core";
-import { shown } from "./check.ts";
+import { isJobId, shown } from "./check.ts";
 import { DeadLetterNotFoundError, UniqueKeyTakenError } from "./errors.ts";
 
-/** A job that is out of attempts or not worth another. As the HTTP API lists it, but with moments and the whole error. */
+/** A job that is out of attempts, or that no further attempt can help. */
 export interface DeadLetterJob {
   readonly id: string;
   readonly type: string;
-  /** Null for a job that was not enqueued in the mission's shape. */
+  /** Null for a job whose payload is not that of a URL job. */
   readonly target_url: string | null;
   readonly priority: number;
   readonly metadata: Record<string, unknown>;
@@ -27,17 +27,30 @@ export interface DeadLetterJob {
   readonly created_at: Date;
 }
 
-/** The most that are listed, and so the end of what an index can reach: core's own limit. */
-const mostListed = 200;
-const largestId = 2n ** 63n - 1n;
+/** Which dead letter: by its place in the list, oldest first, or by its job's id. */
+export type DeadLetterChoice = { readonly index: number } | { readonly id: string };
 
-export async function deadLetters(database: Database, limit: number): Promise<DeadLetterJob[]> {
-  return (await listDeadJobs(database, { limit })).map(deadLetter);
+/** The most that are listed, and so the end of what an index can reach: core's own limit. */
+export const mostListed = 200;
+
+/** Lists the oldest dead letters first. */
+export async function deadLetters(
+  database: Database,
+  options: { limit: number; withPayload?: boolean },
+): Promise<DeadLetterJob[]> {
+  return (await listDeadJobs(database, options)).map(deadLetter);
 }
 
-/** Makes one dead letter ready again, with all its attempts before it; see JobManager.requeueDeadLetterJob. */
-export async function requeue(database: Database, indexOrId: number | string): Promise<{ id: string; type: string }> {
-  const wanted = typeof indexOrId === "number" ? { index: checkIndex(indexOrId) } : { id: checkId(indexOrId) };
+/** Checks what JobManager.requeueDeadLetterJob was given: an index (a number) or an id (text). */
+export function checkChoice(indexOrId: number | string): DeadLetterChoice {
+  return typeof indexOrId === "number" ? { index: checkIndex(indexOrId) } : { id: checkId(indexOrId) };
+}
+
+/**
+ * Makes one dead letter ready again, with all its attempts before it.
+ * @throws DeadLetterNotFoundError, UniqueKeyTakenError
+ */
+export async function requeue(database: Database, wanted: DeadLetterChoice): Promise<{ id: string; type: string }> {
   const id = "id" in wanted ? BigInt(wanted.id) : await deadJobIdAt(database, wanted.index);
   const found = id === undefined ? undefined : await requeueDeadJob(database, id);
   if (!found) throw new DeadLetterNotFoundError(wanted);
@@ -51,7 +64,7 @@ function checkIndex(index: number): number {
 }
 
 function checkId(id: unknown): string {
-  if (typeof id === "string" && /^[1-9]\d{0,18}$/.test(id) && BigInt(id) <= largestId) return id;
+  if (isJobId(id)) return id;
   return refuse(`wants an index (a number) or a job's id (text), not ${shown(id)}`);
 }
 

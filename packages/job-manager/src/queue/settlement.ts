@@ -19,7 +19,7 @@ import {
   UnrecoverableError,
 } from "@hark/core";
 import type { HeldJobs } from "./held-jobs.ts";
-import type { MissionJobDefinition } from "./mission-job.ts";
+import type { UrlJob } from "../define-url-job.ts";
 
 /** What became of a job whose attempt failed. `delay` is in ms; `attempts` are those that count from now on. */
 export type FailedJob =
@@ -32,10 +32,10 @@ type Tried = Pick<JobDetails, "id" | "type" | "attempt" | "maxAttempts" | "crash
 export class Settlement {
   readonly #db: Database;
   readonly #held: HeldJobs;
-  readonly #jobs: readonly MissionJobDefinition[];
+  readonly #jobs: readonly UrlJob[];
   readonly #retries = new RetryBudget();
 
-  constructor(parts: { db: Database; held: HeldJobs; jobs: readonly MissionJobDefinition[] }) {
+  constructor(parts: { db: Database; held: HeldJobs; jobs: readonly UrlJob[] }) {
     this.#db = parts.db;
     this.#held = parts.held;
     this.#jobs = parts.jobs;

@@ -43,6 +43,13 @@ export const wholeNumber = (least: number, most: number, unit: string) =>
     error: ({ input }) => `must be a whole number from ${least} to ${most} (${unit}), not ${shown(input)}`,
   });
 
+const largestId = 2n ** 63n - 1n;
+
+/** True for a job's id as text: the form in which JSON carries it. */
+export function isJobId(id: unknown): id is string {
+  return typeof id === "string" && /^[1-9]\d{0,18}$/.test(id) && BigInt(id) <= largestId;
+}
+
 export const dayMs = 86_400_000;
 
 /** What JobManager and PostgresQueue both take. */

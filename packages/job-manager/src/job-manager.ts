@@ -18,16 +18,11 @@ import { createWorker, type Worker } from "@hark/worker";
 import type { z } from "zod";
 import { Calls } from "./calls.ts";
 import { check } from "./check.ts";
-import { type DeadLetterJob, deadLetters, requeue } from "./dead-letters.ts";
+import { checkChoice, type DeadLetterJob, deadLetters, requeue } from "./dead-letters.ts";
 import { NoProcessorError, NotInitializedError } from "./errors.ts";
 import { type JobManagerOptions, managerSettings, processorArgument } from "./job-manager-options.ts";
-import {
-  type AddedJob,
-  addMissionJob,
-  type MissionJobDefinition,
-  missionJobsWith,
-  type NewMissionJob,
-} from "./mission-job.ts";
+import { type UrlJob, urlJobsWith } from "./define-url-job.ts";
+import { type AddedJob, addUrlJob, type NewUrlJob } from "./url-job.ts";
 import { handlerOf, type JobProcessor } from "./processor.ts";
 
 export interface JobManagerHealth {
@@ -47,12 +42,12 @@ const healthDeadlineMs = 2_000;
 const closeDeadlineMs = 5_000;
 
 /**
- * The mission's face of Hark: a producer and a worker for `navigation`, `category` and `product` jobs. initialize(), then add
+ * DataShelf's face of Hark: a producer and a worker for `navigation`, `category` and `product` jobs. initialize(), then add
  * jobs; setJobProcessor() and start(), then they run. It is also what createServer({ runtime, jobs }) takes.
  */
 export class JobManager implements AsyncDisposable {
   /** The job types, for createServer or a worker of one's own. */
-  readonly jobs: readonly MissionJobDefinition[];
+  readonly jobs: readonly UrlJob[];
   readonly #settings: z.output<typeof managerSettings>;
   readonly #logger: Logger;
   readonly #calls = new Calls();
@@ -68,7 +63,7 @@ export class JobManager implements AsyncDisposable {
   constructor(options: JobManagerOptions) {
     this.#settings = check("JobManager", managerSettings, options);
     this.#logger = redactingLogger(this.#settings.logger ?? createLogger());
-    this.jobs = missionJobsWith(this.#settings.retryAttempts);
+    this.jobs = urlJobsWith(this.#settings.retryAttempts);
   }
 
   /**
@@ -123,8 +118,8 @@ export class JobManager implements AsyncDisposable {
    * Adds a job; workers wake at once. Nothing is written if it throws.
    * @throws NotInitializedError, UnknownJobTypeError, InvalidPayloadError, PayloadTooLargeError, InvalidOptionsError
    */
-  addJob(job: NewMissionJob): Promise<AddedJob> {
-    return this.#calls.run(async () => addMissionJob("addJob", this.#opened("addJob").producer, this.jobs, job));
+  addJob(job: NewUrlJob): Promise<AddedJob> {
+    return this.#calls.run(async () => addUrlJob("addJob", this.#opened("addJob").producer, this.jobs, job));
   }
 
   /** Counts jobs by state, of all queues: `queued`, `running`, `completed`, `failed`, and the finer states behind them. */
@@ -151,7 +146,7 @@ export class JobManager implements AsyncDisposable {
 
   /** Answers the oldest dead letters first, at most `limit` (1 to 200), so that an index into the list keeps its meaning. */
   getDeadLetterJobs(limit = 100): Promise<DeadLetterJob[]> {
-    return this.#calls.run(async () => deadLetters(this.#opened("getDeadLetterJobs").database, limit));
+    return this.#calls.run(async () => deadLetters(this.#opened("getDeadLetterJobs").database, { limit }));
   }
 
   /**
@@ -160,7 +155,10 @@ export class JobManager implements AsyncDisposable {
    * @throws DeadLetterNotFoundError, UniqueKeyTakenError, InvalidOptionsError
    */
   requeueDeadLetterJob(indexOrId: number | string): Promise<{ id: string; type: string }> {
-    return this.#calls.run(async () => requeue(this.#opened("requeueDeadLetterJob").database, indexOrId));
+    return this.#calls.run(async () => {
+      const { database } = this.#opened("requeueDeadLetterJob");
+      return requeue(database, checkChoice(indexOrId));
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,9 +1,8 @@
 import { countLiveWorkers, type Database, getStats, loggable, type Logger, type StateCounts } from "@hark/core";
-import { readDeadlineMs, within } from "../deadline.ts";
-import { type Failure, failureOf } from "../failures.ts";
-import type { Runtime, RuntimeHealth } from "../runtime.ts";
+import { type Failure, failureOf, readDeadlineMs, within } from "@hark/server/routes";
+import type { Runtime, RuntimeHealth } from "./runtime.ts";
 
-/** The mission's stats. The counts are null while the database cannot be asked: nobody knows them then. */
+/** The counts are null while the database cannot be asked, since they are not known then. */
 export interface QueueStats {
   readonly queue: Record<"queued" | "running" | "completed" | "failed", number | null>;
   readonly health: RuntimeHealth & { readonly databaseConnected: boolean };

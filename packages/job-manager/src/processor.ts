@@ -2,10 +2,11 @@ import { errorText, UnrecoverableError } from "@hark/core";
 import { type Handler, implement } from "@hark/worker";
 import { shown } from "./check.ts";
 import { JobFailedError } from "./errors.ts";
-import { type MissionJobDefinition, type MissionJobView, viewOf } from "./mission-job.ts";
+import type { UrlJob } from "./define-url-job.ts";
+import { type UrlJobView, viewOf } from "./url-job.ts";
 
 /** What a processor gets. */
-export interface ProcessorJob extends MissionJobView {
+export interface ProcessorJob extends UrlJobView {
   /** Aborted, with the error as its reason, when the job was cancelled, lost its lease or the JobManager stops. */
   readonly signal: AbortSignal;
 }
@@ -28,7 +29,7 @@ export interface ProcessorResult {
 export type JobProcessor = (job: ProcessorJob) => Promise<ProcessorResult> | ProcessorResult;
 
 /** Binds a job type to the processor that `current` answers when a job starts. */
-export function handlerOf(job: MissionJobDefinition, current: () => JobProcessor): Handler {
+export function handlerOf(job: UrlJob, current: () => JobProcessor): Handler {
   return implement(job, async (context) => {
     const result: unknown = await current()({ ...viewOf(context, context.payload), signal: context.signal });
     return judge(job.type, result);

@@ -97,46 +97,53 @@ export {
 export {
   type AccessToken,
   CannotListenError,
-  createServer,
-  type DeadLetter,
-  defineMissionJob,
   type HarkServer,
-  type MissionJob,
-  type MissionJobOptions,
-  missionJobs,
-  type MissionPayload,
   OpenServerError,
-  type QueueStats,
   type RateLimit,
   type RunningServer,
+  type Scope,
+} from "@hark/server";
+export {
+  type AddedJob,
+  type ClaimReference,
+  createServer,
+  type DeadLetter,
+  type DeadLetterJob,
+  DeadLetterNotFoundError,
+  defineUrlJob,
+  type DequeuedJob,
+  type DequeueOptions,
+  describeEnvironment,
+  type Environment,
+  type FailedJob,
+  type FailOptions,
+  JobFailedError,
+  JobManager,
+  type JobManagerHealth,
+  jobManagerOptions,
+  type JobManagerOptions,
+  type JobProcessor,
+  type LockOptions,
+  type NewUrlJob,
+  NoProcessorError,
+  NotInitializedError,
+  PostgresQueue,
+  type PostgresQueueOptions,
+  type ProcessorJob,
+  type ProcessorResult,
+  QueueClosedError,
+  type QueueStats,
+  readEnvironment,
   type Runtime,
   type RuntimeHealth,
-  type Scope,
   type ServerOptions,
   startServer,
   type StartOptions,
-} from "@hark/server";
-export type { DeadLetterJob } from "./dead-letters.ts";
-export {
-  describeEnvironment,
-  type Environment,
-  jobManagerOptions,
-  readEnvironment,
-  type VariableName,
-} from "./environment.ts";
-export {
-  DeadLetterNotFoundError,
-  JobFailedError,
-  NoProcessorError,
-  NotInitializedError,
-  QueueClosedError,
   UniqueKeyTakenError,
-} from "./errors.ts";
-export type { ClaimReference, DequeuedJob } from "./held-jobs.ts";
-export { JobManager, type JobManagerHealth } from "./job-manager.ts";
-export type { JobManagerOptions } from "./job-manager-options.ts";
-export type { AddedJob, MissionJobType, NewMissionJob } from "./mission-job.ts";
-export { PostgresQueue } from "./postgres-queue.ts";
-export type { JobProcessor, ProcessorJob, ProcessorResult } from "./processor.ts";
-export type { DequeueOptions, FailOptions, LockOptions, PostgresQueueOptions } from "./queue-options.ts";
-export type { FailedJob } from "./settlement.ts";
+  type UrlJob,
+  type UrlJobOptions,
+  urlJobs,
+  type UrlJobType,
+  type UrlPayload,
+  type VariableName,
+} from "@hark/job-manager";

@@ -21,18 +21,13 @@ import {
 import { createProducer, type Producer } from "@hark/producer";
 import { fallAsleep, NotifyGate, Listener } from "@hark/worker";
 import { Bell } from "./bell.ts";
-import { Calls } from "./calls.ts";
-import { check } from "./check.ts";
+import { Calls } from "../calls.ts";
+import { check } from "../check.ts";
 import { Claims, queue } from "./claims.ts";
-import { QueueClosedError } from "./errors.ts";
+import { QueueClosedError } from "../errors.ts";
 import { claimOf, type ClaimReference, type DequeuedJob, HeldJobs, isToken } from "./held-jobs.ts";
-import {
-  type AddedJob,
-  addMissionJob,
-  type MissionJobDefinition,
-  missionJobsWith,
-  type NewMissionJob,
-} from "./mission-job.ts";
+import { type UrlJob, urlJobsWith } from "../define-url-job.ts";
+import { type AddedJob, addUrlJob, type NewUrlJob } from "../url-job.ts";
 import { ProcessLease } from "./process-lease.ts";
 import {
   dequeueOptions,
@@ -57,7 +52,7 @@ const heldUp: Backoff = { baseMs: 4, factor: 2, capMs: 250, jitter: 0.5 };
 const closeDeadlineMs = 5_000;
 
 /**
- * The mission's queue operations, for callers who drive the loop themselves. dequeue() claims under this process's lease, which
+ * DataShelf's queue operations, for callers who drive the loop themselves. dequeue() claims under this process's lease, which
  * is taken at the first dequeue and renewed until close(); it also does what a worker would do in the background (see
  * queue-upkeep.ts). Opens its connections when they are first needed.
  *
@@ -69,7 +64,7 @@ export class PostgresQueue implements AsyncDisposable {
   readonly #pollMs: number;
   readonly #name: string;
   readonly #logger: Logger;
-  readonly #jobs: readonly MissionJobDefinition[];
+  readonly #jobs: readonly UrlJob[];
   readonly #db: Database;
   readonly #producer: Producer;
   readonly #listener: Listener;
@@ -101,7 +96,7 @@ export class PostgresQueue implements AsyncDisposable {
     const name = (this.#name = settings.name ?? `${hostname()}:${process.pid}`);
     this.#connectionString = connectionString;
     this.#pollMs = pollInterval;
-    const jobs = (this.#jobs = missionJobsWith(retryAttempts));
+    const jobs = (this.#jobs = urlJobsWith(retryAttempts));
 
     const db = (this.#db = openDatabase({
       connectionString,
@@ -139,8 +134,8 @@ export class PostgresQueue implements AsyncDisposable {
    * Adds a job; who waits for one wakes at once. Nothing is written if it throws.
    * @throws UnknownJobTypeError, InvalidPayloadError, PayloadTooLargeError, InvalidOptionsError
    */
-  enqueue(job: NewMissionJob): Promise<AddedJob> {
-    return this.#run("enqueue", () => addMissionJob("enqueue", this.#producer, this.#jobs, job));
+  enqueue(job: NewUrlJob): Promise<AddedJob> {
+    return this.#run("enqueue", () => addUrlJob("enqueue", this.#producer, this.#jobs, job));
   }
 
   /**

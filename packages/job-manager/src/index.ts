@@ -1,0 +1,37 @@
+export type { DeadLetterJob } from "./dead-letters.ts";
+export {
+  defineUrlJob,
+  type UrlJob,
+  type UrlJobOptions,
+  urlJobs,
+  type UrlJobType,
+  type UrlPayload,
+} from "./define-url-job.ts";
+export {
+  describeEnvironment,
+  type Environment,
+  jobManagerOptions,
+  readEnvironment,
+  type VariableName,
+} from "./environment.ts";
+export {
+  DeadLetterNotFoundError,
+  JobFailedError,
+  NoProcessorError,
+  NotInitializedError,
+  QueueClosedError,
+  UniqueKeyTakenError,
+} from "./errors.ts";
+export { JobManager, type JobManagerHealth } from "./job-manager.ts";
+export type { JobManagerOptions } from "./job-manager-options.ts";
+export type { JobProcessor, ProcessorJob, ProcessorResult } from "./processor.ts";
+export type { ClaimReference, DequeuedJob } from "./queue/held-jobs.ts";
+export { PostgresQueue } from "./queue/postgres-queue.ts";
+export type { DequeueOptions, FailOptions, LockOptions, PostgresQueueOptions } from "./queue/queue-options.ts";
+export type { FailedJob } from "./queue/settlement.ts";
+export type { DeadLetter } from "./routes/dead-letters.ts";
+export type { QueueStats } from "./routes/queue-stats.ts";
+export type { Runtime, RuntimeHealth } from "./routes/runtime.ts";
+export { urlJobRoutes, type UrlJobRoutesOptions } from "./routes/url-jobs.ts";
+export { createServer, type ServerOptions, startServer, type StartOptions } from "./server.ts";
+export type { AddedJob, NewUrlJob } from "./url-job.ts";
