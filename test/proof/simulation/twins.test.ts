@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type * as Product from "@hark/worker";
 import { expect, test } from "vitest";
-import { edited, root } from "../campaigns/sabotage/workspace.ts";
 import { check } from "./check.ts";
+import { edited, root } from "./edits.ts";
 import { type Twin, twins } from "./twins.ts";
 
 /** More worlds than the product has to live through by default, so that a change of the worlds does not hide a twin. */

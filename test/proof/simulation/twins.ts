@@ -1,4 +1,4 @@
-import type { Edit } from "../campaigns/sabotage/build.ts";
+import type { Edit } from "./edits.ts";
 import { noFaults } from "./network.ts";
 import type { Plan } from "./simulate.ts";
 

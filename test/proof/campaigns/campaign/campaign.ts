@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { migrate, orLate } from "@hark/core";
+import type pg from "pg";
 import { eventually } from "../../../support/eventually.ts";
 import { findPgBouncer, type PgBouncer, startPgBouncer } from "../../../support/pgbouncer.ts";
 import { randomFrom } from "../../../support/random.ts";
@@ -14,8 +15,8 @@ import { tellProcessesApart } from "../ledger/tell-processes-apart.ts";
 import { Proxy } from "../network/proxy.ts";
 import { doFault, type Victims } from "./faults.ts";
 import { Member } from "./member.ts";
-import { Prober } from "./prober.ts";
 import { watchPace } from "./pace.ts";
+import { Prober } from "./prober.ts";
 import { promisesFor, slots } from "./promises.ts";
 import { type PlannedFault, type PlannedKind, planFaults } from "./schedule.ts";
 import { CampaignServer } from "./server.ts";
@@ -39,7 +40,17 @@ export interface CampaignOptions {
   skews?: boolean | undefined;
   /** The database's disk is full now and then; if not given, where a small one can be mounted. */
   fills?: boolean | undefined;
+  /** What its processes run instead of the build as it is. */
+  sabotage?: Sabotage | undefined;
   say?: (line: string) => void;
+}
+
+export interface Sabotage {
+  /** Changes the database once the schema is there. */
+  readonly wreck: (db: pg.Pool) => Promise<void>;
+  /** Loaded first by each process, with the environment that it needs. */
+  readonly preload: URL;
+  readonly env: NodeJS.ProcessEnv;
 }
 
 export interface CampaignResult {
@@ -73,7 +84,7 @@ const producersStayMs = 1_500;
 export async function runCampaign(options: CampaignOptions): Promise<CampaignResult> {
   const { seed, minutes, workers = 2, jobsPerSecond = 25, leaseMs = 3_000, only } = options;
   const { promotes = only?.includes("promote") ?? true, fills = only?.includes("disk full") ?? true } = options;
-  const { pools = findPgBouncer() !== undefined, skews = canSkew(), say = () => {} } = options;
+  const { pools = findPgBouncer() !== undefined, skews = canSkew(), sabotage, say = () => {} } = options;
   const stormMs = minutes * 60_000;
   await using cleanup = new AsyncDisposableStack();
 
@@ -85,6 +96,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
   const server = cleanup.use(await CampaignServer.start({ fills }));
   await migrate({ connectionString: server.url });
   await server.pool.query(applicationTables);
+  await sabotage?.wreck(server.pool);
   if (promotes) await server.addStandby();
   const [standby, disk] = [promotes && " with a synchronous standby", server.hasSmallDisk && " on a small disk"];
   say(`PostgreSQL ${server.version}${standby || ""}${disk || ""}`);
@@ -101,8 +113,9 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
   const members = new Map<string, Member>();
   const add = (name: string, main: string, memberOptions: (starts: number) => object) => {
     const onProbe = (id: string) => probers.get(name)?.hear(id);
-    const env = skews ? clocks[name] : undefined;
-    const member = new Member({ name, main, options: memberOptions, ledger, folder, onProbe, ...(env && { env }) });
+    const env = { ...(skews && clocks[name]), ...sabotage?.env };
+    const given = { name, main, options: memberOptions, ledger, folder, onProbe, env };
+    const member = new Member({ ...given, ...(sabotage && { preload: sabotage.preload }) });
     members.set(name, member);
     cleanup.defer(() => member.end("SIGKILL"));
     member.start();

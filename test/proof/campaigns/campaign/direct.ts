@@ -1,7 +1,7 @@
 import type pg from "pg";
-import { attempts, probe, probeQueueOf, queue, work } from "../processes/jobs.ts";
 import type { Wish } from "../ledger/entries.ts";
 import type { LedgerFile } from "../ledger/ledger.ts";
+import { attempts, probe, probeQueueOf, queue, work } from "../processes/jobs.ts";
 
 /** Enqueues straight in SQL, as psql would, and writes down wish and answer. Answers the id; throws if there is no answer. */
 export async function enqueueDirectly(

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Fault } from "../ledger/entries.ts";
 import { now } from "../ledger/clock.ts";
+import type { Fault } from "../ledger/entries.ts";
 import type { LedgerFile } from "../ledger/ledger.ts";
 import type { Proxy, Trouble } from "../network/proxy.ts";
 import { enqueueDirectly, probeWish, workWish } from "./direct.ts";

@@ -21,6 +21,8 @@ export interface MemberOptions {
   onProbe?: (id: string) => void;
   /** Over our own environment. */
   env?: NodeJS.ProcessEnv;
+  /** Loaded before its main file, and in each of its threads. */
+  preload?: URL;
 }
 
 /** Of what a process logged before it ended by itself, in characters. */
@@ -76,16 +78,16 @@ export class Member {
   }
 
   start(): void {
-    const { main, options, ledger, onProbe, folder, env } = this.#given;
+    const { main, options, ledger, onProbe, folder, env, preload } = this.#given;
     this.#endedBy = undefined;
     const child = fork(
       fileURLToPath(new URL(`../processes/${main}`, import.meta.url)),
       [JSON.stringify(options(this.#starts))],
       {
-        execArgv: [],
+        execArgv: preload ? ["--import", preload.href] : [], // not the test runner's arguments
         stdio: ["ignore", "ignore", "pipe", "ipc"],
         env: { ...process.env, ...clockEnvironment, ...env },
-      }, // not the test runner's arguments
+      },
     );
     this.#child = child;
     this.#starts += 1;

@@ -1,6 +1,6 @@
 import type { EntryOf } from "../ledger/entries.ts";
-import { percentile } from "./percentile.ts";
 import type { Invariant } from "./invariant.ts";
+import { percentile } from "./percentile.ts";
 import { clockMs, type Disturbance, type Study } from "./study.ts";
 import { undoneRuns } from "./undone.ts";
 

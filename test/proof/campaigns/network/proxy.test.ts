@@ -3,8 +3,8 @@ import { createServer, Socket } from "node:net";
 import { orLate } from "@hark/core";
 import pg from "pg";
 import { expect } from "vitest";
-import { eventually } from "../../../support/eventually.ts";
 import { test as base } from "../../../setup/fixtures.ts";
+import { eventually } from "../../../support/eventually.ts";
 import { Proxy, resetOrClose, type Trouble } from "./proxy.ts";
 
 const test = base

@@ -1,5 +1,5 @@
-import { probesOf, rescuesOf, waitOf } from "../checker/liveness.ts";
 import { timelineOf } from "../checker/fences.ts";
+import { probesOf, rescuesOf, waitOf } from "../checker/liveness.ts";
 import { percentile } from "../checker/percentile.ts";
 import { type History, Study } from "../checker/study.ts";
 import { undoneRuns } from "../checker/undone.ts";

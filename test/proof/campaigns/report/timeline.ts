@@ -1,7 +1,7 @@
-import type { Entry, EntryOf, FaultKind } from "../ledger/entries.ts";
-import type { History } from "../checker/study.ts";
 import { probesOf } from "../checker/liveness.ts";
+import type { History } from "../checker/study.ts";
 import { Study } from "../checker/study.ts";
+import type { Entry, EntryOf, FaultKind } from "../ledger/entries.ts";
 import { escapeHtml } from "./escape-html.ts";
 
 const width = 1_120;

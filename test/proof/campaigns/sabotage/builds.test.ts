@@ -1,28 +1,50 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { expect, test } from "vitest";
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { expect } from "vitest";
+import { test } from "../../../setup/fixtures.ts";
+import { throughSeams } from "../../../support/seams.ts";
 import { invariants } from "../checker/check.ts";
 import { builds } from "./builds.ts";
-import { edited, root } from "./workspace.ts";
+import { fileOf } from "./exports.ts";
+import { wreckOf } from "./wreck.ts";
 
-test.for(builds.map((build) => [build.name, build] as const))("%s still fits the source", ([, { edits, breaks }]) => {
-  const files = new Map<string, string>();
-  for (const edit of edits) {
-    const text = files.get(edit.file) ?? readFileSync(join(root, edit.file), "utf8");
-    files.set(edit.file, edited(text, edit));
+test("every seam in the packages is at a statement or an export that is there, and changes it", async () => {
+  const fit = fileURLToPath(new URL("./fit.ts", import.meta.url));
+  const { stdout } = await promisify(execFile)(process.execPath, [fit], { timeout: 30_000 });
+  expect(JSON.parse(stdout)).toEqual([]);
+});
+
+test("every seam in the database is at tables, triggers and functions that are there", async ({ pool }) => {
+  const client = await pool.connect();
+  try {
+    for (const { name, seams } of builds) {
+      const wreck = wreckOf(seams);
+      if (wreck === undefined) continue;
+      await client.query("begin");
+      await expect(client.query(wreck), name).resolves.toBeDefined();
+      await client.query("rollback");
+    }
+  } finally {
+    client.release();
   }
-  const ids = invariants.map(({ id }) => id);
-  for (const id of breaks) expect(ids).toContain(id);
 });
 
-test("there are twenty of them at least, each under a name of its own", () => {
-  expect(builds.length).toBeGreaterThanOrEqual(20);
+test("there are 28 builds, each under a name of its own, with a seam and an invariant that it must break", () => {
+  expect(builds).toHaveLength(28);
   expect(new Set(builds.map(({ name }) => name)).size).toBe(builds.length);
+  const ids = invariants.map(({ id }) => id);
+  for (const { name, seams, breaks } of builds) {
+    expect(seams.length, name).toBeGreaterThan(0);
+    expect(breaks.length, name).toBeGreaterThan(0);
+    expect(ids, name).toEqual(expect.arrayContaining(breaks));
+  }
 });
 
-test("an edit whose place is gone, or stands there twice, is refused", () => {
-  const edit = { file: "a.ts", from: "one", to: "two" };
-  expect(edited("one", edit)).toBe("two");
-  expect(() => edited("none", { ...edit, from: "one more" })).toThrow("0 times");
-  expect(() => edited("one one", edit)).toThrow("2 times");
+test("a seam that finds nothing to change is refused", () => {
+  const seam = { statement: "claim", sql: (text: string) => text.replaceAll(" skip locked", "") };
+  expect(throughSeams("claim", "select for update skip locked", [seam])).toBe("select for update");
+  expect(throughSeams("settle", "delete", [seam])).toBe("delete");
+  expect(() => throughSeams("claim", "select for update", [seam])).toThrow("the seam does not fit");
+  expect(() => fileOf({ package: "core", export: "noSuchExport" })).toThrow("0 files of core export noSuchExport");
 });

@@ -1,11 +1,12 @@
 import { execFile } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { builds } from "./builds.ts";
 import type { BuildResult } from "./run-build.ts";
-import { root } from "./workspace.ts";
 
+const root = fileURLToPath(new URL("../../../../", import.meta.url));
 const document = join(root, "docs/proof/campaigns.md");
 const begin = "<!-- sabotaged builds: written by pnpm chaos --sabotage all -->";
 const end = "<!-- end of sabotaged builds -->";

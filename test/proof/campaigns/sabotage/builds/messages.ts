@@ -1,26 +1,24 @@
-import { type Build, moves } from "../build.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Database, statements } from "@hark/core";
+import type { Listener } from "@hark/worker";
+import { type Build, exported, method, statement } from "../build.ts";
 
 /** Builds that lose or forge what one process tells another. */
 export const messageBuilds: readonly Build[] = [
   {
     name: "acknowledged-before-commit",
     does: "answers enqueue() a tenth of a second before its insert commits",
-    edits: [
-      {
-        file: "packages/producer/src/coalescer.ts",
-        from: "    if (job.uniqueKey !== undefined) return (await insert(this.#executor, [job]))[0]!;\n",
-        to: `    if (job.uniqueKey !== undefined) return (await insert(this.#executor, [job]))[0]!;
-    const db = this.#executor as unknown as { transaction?: (work: (tx: Executor) => Promise<void>) => Promise<void> };
-    if (db.transaction) {
-      return new Promise((resolve, reject) => {
-        void db.transaction!(async (tx) => {
-          resolve((await insert(tx, [job]))[0]!);
-          await tx.query({ text: "select pg_sleep(0.1)", values: [] });
-        }).catch(reject);
-      });
-    }
-`,
-      },
+    seams: [
+      statement<unknown, statements.InsertedJob>("insert-jobs", (original) => (db, request) => {
+        const { transaction } = db as Partial<Database>;
+        if (!transaction) return original(db, request); // in a transaction of the caller's
+        return new Promise((resolve, reject) => {
+          transaction(async (tx) => {
+            resolve(await original(tx, request));
+            await sleep(100);
+          }).catch(reject);
+        });
+      }),
     ],
     breaks: ["S1"],
     only: ["kill", "cut", "backends", "crash"],
@@ -28,15 +26,15 @@ export const messageBuilds: readonly Build[] = [
   {
     name: "outcome-dropped",
     does: "gives up writing an outcome when the connection breaks, though the handler has returned",
-    edits: [
-      {
-        file: "packages/worker/src/settle/settler.ts",
-        from: "        await sleep(backoffMs(afterFailure, failures), { signal: this.#giveUp.signal });\n",
-        to: `        await sleep(backoffMs(afterFailure, failures), { signal: this.#giveUp.signal });
-        for (const { done } of entries) done("refused");
-        return;
-`,
-      },
+    seams: [
+      statement(
+        /^(complete|retry|bury)-jobs$/,
+        (original) => (db, request) =>
+          original(db, request).catch((error: unknown) => {
+            if (isRefusal(error)) throw error;
+            return [];
+          }),
+      ),
     ],
     breaks: ["S7", "L1"],
     only: ["cut", "backends", "crash"],
@@ -45,13 +43,7 @@ export const messageBuilds: readonly Build[] = [
   {
     name: "unanswered-claims-kept",
     does: "keeps jobs for ever whose claim was committed and never answered",
-    edits: [
-      {
-        file: "packages/worker/src/upkeep/forgotten-claims.ts",
-        from: "if (forgotten.length === 0) return;",
-        to: "if (forgotten.length >= 0) return;",
-      },
-    ],
+    seams: [method<() => Promise<void>>("worker", "ForgottenClaims.release", () => async () => {})],
     breaks: ["L1", "L3"],
     only: ["cut at commit"],
     jobsPerSecond: 40,
@@ -59,17 +51,17 @@ export const messageBuilds: readonly Build[] = [
   {
     name: "deaf-after-reconnect",
     does: "does not look for what it missed when its listener comes back",
-    edits: [
-      {
-        file: "packages/worker/src/wake/listener.ts",
-        from: "for (const subscriptions of this.#subscriptions.values()) this.#tell(subscriptions, undefined);",
-        to: "for (const subscriptions of [...this.#subscriptions.values()].slice(0, 0)) this.#tell(subscriptions, undefined);",
-      },
-      {
-        file: "packages/worker/src/worker.ts",
-        from: "      onListening: () => this.#wakeClaimers(),\n",
-        to: "",
-      },
+    seams: [
+      exported<typeof Listener>("worker", "Listener", (Original) => {
+        return class extends Original {
+          constructor(options: ConstructorParameters<typeof Listener>[0]) {
+            super({ ...options, onListening: () => {} });
+          }
+          override on(...[channel, heard]: Parameters<Listener["on"]>): () => void {
+            return super.on(channel, (payload) => payload !== undefined && heard(payload));
+          }
+        };
+      }),
     ],
     breaks: ["L3"],
     only: ["listener cut", "listener hole"],
@@ -77,11 +69,16 @@ export const messageBuilds: readonly Build[] = [
   {
     name: "nobody-is-told",
     does: "never notifies a worker that sleeps",
-    edits: [
-      { file: moves, from: "ELSE true END) THEN", to: "ELSE false END) THEN" }, // one job
-      { file: moves, from: "ELSE true END;", to: "ELSE false END;" }, // many
+    seams: [
+      {
+        database: `alter table hark.jobs disable trigger jobs_announce_insert;
+                   alter table hark.jobs disable trigger jobs_announce_update`,
+      },
     ],
     breaks: ["L2", "L3"],
     only: ["cut"],
   },
 ];
+
+/** Whether the database answered that it does not take what it was given. */
+const isRefusal = (error: unknown): boolean => /^(2[123]|54|P0)/.test((error as { code?: string }).code ?? "");

@@ -1,28 +1,26 @@
-import { type Build, moves, statements } from "../build.ts";
+import type { decideOutcome, statements } from "@hark/core";
+import { type Build, exported, statement } from "../build.ts";
 
 /** Builds that move or count a job wrongly. */
 export const moveBuilds: readonly Build[] = [
   {
     name: "claim-keeps-rows",
     does: "leaves one claimed job in 500 among those that wait",
-    edits: [
+    seams: [
       {
-        file: `${statements}/claim-jobs.ts`,
-        from: "union all select id from keyed))),",
         // Only in its first second: it runs again and again for as long.
-        to: `union all select id from keyed))
-               and (id % 500 <> 7 or created_at < clock_timestamp() - interval '1 second')),`,
-      },
-      {
-        file: `${statements}/claim-jobs.ts`,
-        from: `gone as (
-     delete from hark.jobs where id = any (array(select id from next where (select are_plain from found)))
-     returning *),`,
-        to: `gone as (
-     select * from hark.jobs where id = any (array(select id from next where (select are_plain from found)))),
-   deleted as (
-     delete from hark.jobs where id = any (array(select id from gone))
-        and (id % 500 <> 7 or created_at < clock_timestamp() - interval '1 second')),`,
+        database: `
+          create function sabotage.keep_row() returns trigger language plpgsql as $$
+          begin
+            insert into hark.jobs (id, queue, type, payload, priority, attempt, max_attempts, crash_count, key, unique_key,
+                                   run_at, created_at, state)
+            values (new.id, new.queue, new.type, new.payload, new.priority, new.attempt - 1, new.max_attempts,
+                    new.crash_count, new.key, new.unique_key, new.run_at, new.created_at, 'ready');
+            return null;
+          end $$;
+          create trigger sabotage_keep_row after insert on hark.running_jobs for each row
+            when (new.id % 500 = 7 and new.created_at > clock_timestamp() - interval '1 second')
+            execute function sabotage.keep_row()`,
       },
     ],
     breaks: ["S3"],
@@ -31,30 +29,28 @@ export const moveBuilds: readonly Build[] = [
   {
     name: "claim-waits-for-locks",
     does: "claims without SKIP LOCKED",
-    edits: [{ file: `${statements}/claim-jobs.ts`, from: "for update skip locked)`;", to: "for update)`;" }],
+    seams: [{ statement: /\bclaim\b/, sql: (text) => text.replaceAll(/\bskip\s+locked\b/gi, "") }],
     breaks: ["L3"],
     only: ["lock row"],
   },
   {
     name: "keys-not-kept-apart",
-    does: "runs jobs of one key at once",
-    edits: [
+    does: "runs jobs of one key at once: each stands under a queue of its own while it runs",
+    seams: [
       {
-        file: "drizzle/0000_tables.sql",
-        from: `CREATE UNIQUE INDEX "running_jobs_key"`,
-        to: `CREATE INDEX "running_jobs_key"`,
-      },
-      {
-        file: `${statements}/claim-jobs.ts`,
-        from: "     on conflict (queue, key) where key is not null do nothing\n",
-        to: "",
-      },
-      {
-        file: `${statements}/claim-jobs.ts`,
-        from: `
-        and (key is null or not exists (
-          select from hark.running_jobs held where held.queue = jobs.queue and held.key = jobs.key))`,
-        to: "",
+        database: `
+          create function sabotage.hide_key() returns trigger language plpgsql as
+            $$ begin new.queue := new.queue || '#' || new.id; return new; end $$;
+          create function sabotage.show_key() returns trigger language plpgsql as
+            $$ begin new.queue := split_part(new.queue, '#', 1); return new; end $$;
+          create trigger sabotage_hide_key before insert on hark.running_jobs
+            for each row when (new.key is not null) execute function sabotage.hide_key();
+          create trigger sabotage_show_key before insert on hark.jobs
+            for each row when (new.key is not null) execute function sabotage.show_key();
+          create trigger sabotage_show_key before insert on hark.finished_jobs
+            for each row when (new.key is not null) execute function sabotage.show_key();
+          create trigger sabotage_show_key before insert on hark.dead_jobs
+            for each row when (new.key is not null) execute function sabotage.show_key()`,
       },
     ],
     breaks: ["S12k"],
@@ -63,13 +59,7 @@ export const moveBuilds: readonly Build[] = [
   {
     name: "no-hand-off",
     does: "leaves the jobs of a key parked when the key comes free",
-    edits: [
-      {
-        file: moves,
-        from: "key = OLD.key AND state = 'parked'",
-        to: "key = OLD.key AND state = 'nowhere'",
-      },
-    ],
+    seams: [{ database: "alter table hark.running_jobs disable trigger running_jobs_hand_off" }],
     breaks: ["L1"],
     only: ["cut"],
     // Upkeep frees one job of each key in a minute: with several of each parked it cannot make up for this in time.
@@ -79,11 +69,13 @@ export const moveBuilds: readonly Build[] = [
   {
     name: "retry-loses-the-key",
     does: "forgets the key of a job that is tried again",
-    edits: [
+    seams: [
       {
-        file: `${statements}/retry-jobs.ts`,
-        from: "counted_attempt, max_attempts, crash_count, key, unique_key,",
-        to: "counted_attempt, max_attempts, crash_count, null, unique_key,",
+        database: `
+          create function sabotage.lose_key() returns trigger language plpgsql as
+            $$ begin new.key := null; return new; end $$;
+          create trigger sabotage_lose_key before insert on hark.jobs
+            for each row when (new.attempt > 0) execute function sabotage.lose_key()`,
       },
     ],
     breaks: ["S1"],
@@ -92,19 +84,24 @@ export const moveBuilds: readonly Build[] = [
   {
     name: "retry-forgets-attempts",
     does: "counts the attempts of a failed job from the beginning again",
-    edits: [{ file: `${statements}/retry-jobs.ts`, from: "priority, counted_attempt, max", to: "priority, 0, max" }],
+    seams: [
+      exported<typeof statements.retriedOf>(
+        "core",
+        "retriedOf",
+        (original) => (jobs) => original(jobs.map((job) => ({ ...job, attempt: 0 }))),
+      ),
+    ],
     breaks: ["S9", "L1"],
     only: ["cut"],
   },
   {
     name: "release-burns-an-attempt",
     does: "counts an attempt that was handed back when its worker stopped",
-    edits: [
-      {
-        file: "packages/core/src/outcome.ts",
-        from: "return again(ending.kind, 0, tried.attempt - 1, null);",
-        to: "return again(ending.kind, 0, tried.attempt, null);",
-      },
+    seams: [
+      exported<typeof decideOutcome>("core", "decideOutcome", (original) => (tried, ending, ...rest) => {
+        const outcome = original(tried, ending, ...rest);
+        return ending.kind === "interrupted" ? { ...outcome, attempt: tried.attempt } : outcome;
+      }),
     ],
     breaks: ["S9"],
     only: ["terminate"],
@@ -112,11 +109,13 @@ export const moveBuilds: readonly Build[] = [
   {
     name: "crash-not-counted",
     does: "does not count how many workers a job took along",
-    edits: [
+    seams: [
       {
-        file: `${statements}/rescue-jobs.ts`,
-        from: "returning *, crash_count + 1 as crashes,",
-        to: "returning *, crash_count as crashes,",
+        database: `
+          create function sabotage.forget_crashes() returns trigger language plpgsql as
+            $$ begin new.crash_count := 0; return new; end $$;
+          create trigger sabotage_forget_crashes before insert on hark.jobs
+            for each row when (new.crash_count > 0) execute function sabotage.forget_crashes()`,
       },
     ],
     breaks: ["S9"],
@@ -125,12 +124,16 @@ export const moveBuilds: readonly Build[] = [
   {
     name: "promotes-early",
     does: "makes scheduled jobs ready ten seconds before they are due",
-    edits: [
-      {
-        file: `${statements}/promote-jobs.ts`,
-        from: "run_at <= statement_timestamp()",
-        to: "run_at <= statement_timestamp() + interval '10 s'",
-      },
+    seams: [
+      statement("promote-jobs", (original) => async (db, request) => {
+        await db.query({
+          text: `update hark.jobs set state = 'ready', run_at = clock_timestamp() where id in (
+                   select id from hark.jobs
+                    where state = 'scheduled' and run_at <= clock_timestamp() + interval '10 s' for update skip locked)`,
+          values: [],
+        });
+        return original(db, request);
+      }),
     ],
     breaks: ["S10"],
     only: ["cut"],
@@ -138,18 +141,17 @@ export const moveBuilds: readonly Build[] = [
   {
     name: "unique-key-ignored",
     does: "inserts a second job under a unique key that is taken",
-    edits: [{ file: moves, from: "EXIT WHEN FOUND;", to: "EXIT;" }],
+    seams: [{ database: "alter table hark.unique_keys drop constraint unique_keys_queue_unique_key_pk" }],
     breaks: ["S12u"],
     only: ["cut"],
   },
   {
     name: "unique-key-kept",
     does: "leaves its unique key with a job that has finished",
-    edits: [
+    seams: [
       {
-        file: moves,
-        from: "AND unique_key = NEW.unique_key AND job_id = NEW.id;",
-        to: "AND unique_key = NEW.unique_key AND job_id = NEW.id AND false;",
+        database: `drop trigger finished_jobs_free_unique_key on hark.finished_jobs;
+                   drop trigger dead_jobs_free_unique_key on hark.dead_jobs`,
       },
     ],
     breaks: ["S12u"],
@@ -158,12 +160,20 @@ export const moveBuilds: readonly Build[] = [
   {
     name: "cancel-leaves-it-running",
     does: "cancels a running job without taking it from its worker",
-    edits: [
-      {
-        file: `${statements}/cancel-job.ts`,
-        from: "running as (delete from hark.running_jobs where id = $1 returning *)",
-        to: "running as (select * from hark.running_jobs where id = $1)",
-      },
+    seams: [
+      statement<{ id: bigint }, { wasIn: string }>("cancel-job", (original) => async (db, request) => {
+        const { rows } = await db.query({
+          text: "select to_jsonb(running_jobs) as job from hark.running_jobs where id = $1",
+          values: [request.id],
+        });
+        const cancelled = await original(db, request);
+        if (rows.length > 0 && cancelled[0]?.wasIn === "running")
+          await db.query({
+            text: "insert into hark.running_jobs select (jsonb_populate_record(null::hark.running_jobs, $1)).*",
+            values: [rows[0]!["job"]],
+          });
+        return cancelled;
+      }),
     ],
     breaks: ["S3", "S7"],
     only: ["cut"],

@@ -1,16 +1,25 @@
-import { type Build, moves, statements } from "../build.ts";
+import { randomUUID } from "node:crypto";
+import type { Lock, statements } from "@hark/core";
+import { type Build, exported, method, statement } from "../build.ts";
+import { sinceMainThreadMs } from "./main-thread.ts";
+
+type ClaimJobs = typeof statements.claimJobs;
 
 /** Builds that mistake who owns a job, a lease or a lock. */
 export const ownerBuilds: readonly Build[] = [
   {
     name: "settle-without-token",
     does: "settles a job whoever owns it by now",
-    edits: [
-      {
-        file: `${statements}/complete-jobs.ts`,
-        from: "and token = ($${first + 1}::uuid[])[width_bucket(id, $${first}::bigint[])]",
-        to: "and ($${first + 1}::uuid[]) is not null",
-      },
+    seams: [
+      statement<statements.Completions, unknown>(/^(complete|settle)-/, (original) => async (db, request) => {
+        const { rows } = await db.query({
+          text: `select array_agg(coalesce(running.token, own.token) order by place)::text as tokens
+                   from unnest($1::bigint[], $2::uuid[]) with ordinality own (id, token, place)
+                   left join hark.running_jobs running using (id)`,
+          values: [request.ids, request.tokens],
+        });
+        return original(db, { ...request, tokens: rows[0]!["tokens"] as string });
+      }),
     ],
     breaks: ["S6", "S5"],
     only: ["stop"],
@@ -20,12 +29,14 @@ export const ownerBuilds: readonly Build[] = [
   {
     name: "token-of-the-worker",
     does: "uses the worker's name for the token of each of its claims",
-    edits: [
-      {
-        file: "packages/worker/src/claim/claimer.ts",
-        from: "const token = randomUUID();",
-        to: "const token = randomUUID() && worker;",
-      },
+    seams: [
+      exported<ClaimJobs>(
+        "core",
+        "claimJobs",
+        (original) =>
+          (db, request, ...rest) =>
+            original(db, { ...request, token: request.worker }, ...rest),
+      ),
     ],
     breaks: ["S5"],
     only: ["cut"],
@@ -33,12 +44,14 @@ export const ownerBuilds: readonly Build[] = [
   {
     name: "long-taken-for-dead",
     does: "takes back jobs that run for a second, though their worker lives",
-    edits: [
-      {
-        file: `${statements}/rescue-jobs.ts`,
-        from: "not exists (select from hark.workers where workers.id = job.worker and dead_at is null)",
-        to: "job.started_at < clock_timestamp() - interval '1 s'",
-      },
+    seams: [
+      statement("survey-leases", (original) => async (db, request) => {
+        await db.query({
+          text: "update hark.running_jobs set worker = $1 where started_at < clock_timestamp() - interval '1 s'",
+          values: [randomUUID()],
+        });
+        return original(db, request);
+      }),
     ],
     breaks: ["S7"],
     only: ["cut"],
@@ -46,17 +59,20 @@ export const ownerBuilds: readonly Build[] = [
   {
     name: "declared-dead-too-early",
     does: "declares a worker dead whose lease has two seconds left",
-    edits: [
-      {
-        file: `${statements}/worker-leases.ts`,
-        from: "where dead_at is null and expires_at < clock_timestamp() order by id for update",
-        to: "where dead_at is null and expires_at < clock_timestamp() + interval '2500 ms' order by id for update",
-      },
-      {
-        file: `${statements}/worker-leases.ts`,
-        from: "extract(epoch from min(expires_at) - clock_timestamp())",
-        to: "extract(epoch from min(expires_at) - interval '2500 ms' - clock_timestamp())",
-      },
+    seams: [
+      statement("certify-deaths", () => async (db) => {
+        const { rows } = await db.query({
+          text: `update hark.workers set dead_at = clock_timestamp()
+                  where dead_at is null and expires_at < clock_timestamp() + interval '2500 ms' returning id, name`,
+          values: [],
+        });
+        return rows;
+      }),
+      statement<unknown, statements.Survey>("survey-leases", (original) => async (db, request) => {
+        const [survey] = await original(db, request);
+        const { nextExpiryMs } = survey!;
+        return [{ ...survey!, nextExpiryMs: nextExpiryMs === undefined ? undefined : nextExpiryMs - 2_500 }];
+      }),
     ],
     breaks: ["S4"],
     only: ["kill"],
@@ -64,30 +80,18 @@ export const ownerBuilds: readonly Build[] = [
   {
     name: "lease-never-renewed",
     does: "believes that its lease is renewed, and renews nothing",
-    edits: [
-      {
-        file: "packages/worker/src/lease/lease-renewal.ts",
-        from: "const [renewed] = answer;",
-        to: "const renewed = { peers: {} };",
-      },
-      {
-        file: "packages/worker/src/lease/lease-renewal.ts",
-        from: "return renewLease(await connect(), { id: identity, leaseMs });",
-        to: "return renewLease(await connect(), { id: identity && randomUUID(), leaseMs });",
-      },
-    ],
+    seams: [statement("renew-lease", () => async () => [{ peers: {} }])],
     breaks: ["S7"],
     only: ["cut"],
   },
   {
     name: "lease-of-the-event-loop",
-    does: "stops renewing when a handler keeps the event loop busy for two seconds",
-    edits: [
-      {
-        file: "packages/worker/src/lease/lease-thread.ts",
-        from: "const mostSilentChecks = 60;",
-        to: "const mostSilentChecks = 2;",
-      },
+    does: "takes a process for hung, and ends it, when a handler keeps its event loop busy for two seconds",
+    seams: [
+      statement("renew-lease", (original) => async (db, request) => {
+        if (sinceMainThreadMs() > 2_000) process.kill(process.pid, "SIGKILL");
+        return original(db, request);
+      }),
     ],
     breaks: ["S7", "P1"],
     only: ["block"],
@@ -95,7 +99,13 @@ export const ownerBuilds: readonly Build[] = [
   {
     name: "lost-lease-not-told",
     does: "tells no handler that its lease is lost",
-    edits: [{ file: "packages/worker/src/worker.ts", from: `executor.abortAll("lease lost");`, to: "" }],
+    seams: [
+      method<(reason: { code: string }) => void>("worker", "Attempt.abort", (original) => {
+        return function abort(this: object, reason) {
+          if (reason.code !== "LEASE_LOST") original.call(this, reason);
+        };
+      }),
+    ],
     breaks: ["A1"],
     only: ["hole", "hole up"],
     minutes: 3,
@@ -104,12 +114,14 @@ export const ownerBuilds: readonly Build[] = [
   {
     name: "complete-in-unfenced",
     does: "lets a handler commit its transaction though another worker owns the job",
-    edits: [
-      {
-        file: "packages/worker/src/run/attempt.ts",
-        from: "if (moved.length === 0) throw new LeaseLostError(this.job);",
-        to: "if (moved.length < 0) throw new LeaseLostError(this.job);",
-      },
+    seams: [
+      method<(...given: unknown[]) => Promise<void>>("worker", "Attempt.completeIn", (original) => {
+        return async function completeIn(this: object, ...given) {
+          await original.apply(this, given).catch((error: unknown) => {
+            if ((error as { code?: string }).code !== "LEASE_LOST") throw error;
+          });
+        };
+      }),
     ],
     breaks: ["S13"],
     only: ["stop"],
@@ -119,37 +131,25 @@ export const ownerBuilds: readonly Build[] = [
   {
     name: "fence-not-checked",
     does: "lets every former holder of a lock write",
-    edits: [
-      {
-        file: "packages/core/src/locks.ts",
-        from: "`select true from hark.locks where key = $1 and token = $2 and expires_at > clock_timestamp() for share`",
-        to: "`select true where $1::text <> $2::text`",
-      },
-    ],
+    seams: [statement<unknown, Awaited<ReturnType<Lock["renew"]>> | true>("guard-lock", () => async () => [true])],
     breaks: ["S14"],
     only: ["stop"],
   },
   {
     name: "fence-stands-still",
     does: "gives every holder of a lock the same fence",
-    edits: [
-      {
-        file: moves,
-        from: "| nextval('hark.fence_numbers');",
-        to: "| (SELECT last_value FROM hark.fence_numbers);",
-      },
-    ],
+    seams: [{ database: "alter sequence hark.fence_numbers increment by 2 minvalue 1 maxvalue 2 restart cycle" }],
     breaks: ["S5f"],
     only: ["cut"],
   },
   {
     name: "fence-of-one-timeline",
     does: "gives fences that do not know of promotions",
-    edits: [
+    seams: [
       {
-        file: moves,
-        from: "(('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint << 40)",
-        to: "(1::bigint << 40)",
+        database: `create function sabotage.pg_walfile_name(pg_lsn) returns text language sql as
+                   $$ select '00000001' || substr(pg_catalog.pg_walfile_name($1), 9) $$;
+                   alter function hark.next_fence(text) set search_path = sabotage, pg_catalog, hark, pg_temp`,
       },
     ],
     breaks: ["S5f"],
