@@ -41,11 +41,12 @@ export interface CampaignOptions {
   /** The database's disk is full now and then; if not given, where a small one can be mounted. */
   fills?: boolean | undefined;
   /** What its processes run instead of the build as it is. */
-  sabotage?: Sabotage | undefined;
+  build?: OtherBuild | undefined;
   say?: (line: string) => void;
 }
 
-export interface Sabotage {
+/** A build of Hark that differs from the one as it is. */
+export interface OtherBuild {
   /** Changes the database once the schema is there. */
   readonly wreck: (db: pg.Pool) => Promise<void>;
   /** Loaded first by each process, with the environment that it needs. */
@@ -84,7 +85,7 @@ const producersStayMs = 1_500;
 export async function runCampaign(options: CampaignOptions): Promise<CampaignResult> {
   const { seed, minutes, workers = 2, jobsPerSecond = 25, leaseMs = 3_000, only } = options;
   const { promotes = only?.includes("promote") ?? true, fills = only?.includes("disk full") ?? true } = options;
-  const { pools = findPgBouncer() !== undefined, skews = canSkew(), sabotage, say = () => {} } = options;
+  const { pools = findPgBouncer() !== undefined, skews = canSkew(), build, say = () => {} } = options;
   const stormMs = minutes * 60_000;
   await using cleanup = new AsyncDisposableStack();
 
@@ -96,7 +97,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
   const server = cleanup.use(await CampaignServer.start({ fills }));
   await migrate({ connectionString: server.url });
   await server.pool.query(applicationTables);
-  await sabotage?.wreck(server.pool);
+  await build?.wreck(server.pool);
   if (promotes) await server.addStandby();
   const [standby, disk] = [promotes && " with a synchronous standby", server.hasSmallDisk && " on a small disk"];
   say(`PostgreSQL ${server.version}${standby || ""}${disk || ""}`);
@@ -113,9 +114,9 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
   const members = new Map<string, Member>();
   const add = (name: string, main: string, memberOptions: (starts: number) => object) => {
     const onProbe = (id: string) => probers.get(name)?.hear(id);
-    const env = { ...(skews && clocks[name]), ...sabotage?.env };
+    const env = { ...(skews && clocks[name]), ...build?.env };
     const given = { name, main, options: memberOptions, ledger, folder, onProbe, env };
-    const member = new Member({ ...given, ...(sabotage && { preload: sabotage.preload }) });
+    const member = new Member({ ...given, ...(build && { preload: build.preload }) });
     members.set(name, member);
     cleanup.defer(() => member.end("SIGKILL"));
     member.start();

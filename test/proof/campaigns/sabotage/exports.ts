@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { ExportSeam } from "./build.ts";
@@ -7,11 +7,12 @@ const packages = fileURLToPath(new URL("../../../../packages/", import.meta.url)
 
 /** Returns the URL of the built file that makes an export of a package. Throws unless there is exactly one. */
 export function fileOf({ package: name, export: wanted }: Pick<ExportSeam, "package" | "export">): string {
-  const folder = join(packages, name, "dist");
+  const [source, built] = ["src", "dist"].map((folder) => join(packages, name, folder));
   const makes = new RegExp(String.raw`^export (?:async )?(?:function|class|const) ${wanted}\b`, "m");
-  const files = readdirSync(folder, { recursive: true, encoding: "utf8" })
+  const files = readdirSync(built!, { recursive: true, encoding: "utf8" })
     .filter((file) => file.endsWith(".js") && !file.endsWith(".test.js"))
-    .map((file) => join(folder, file))
+    .filter((file) => existsSync(join(source!, file.replace(/js$/, "ts")))) // builds leave behind what was moved
+    .map((file) => join(built!, file))
     .filter((file) => makes.test(readFileSync(file, "utf8")));
   const [file] = files;
   if (file === undefined || files.length > 1)

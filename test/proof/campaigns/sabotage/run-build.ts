@@ -21,7 +21,7 @@ export async function runBuild(build: Build, seed: number, say: (line: string) =
   const { verdicts } = await runCampaign({
     ...{ seed, minutes, jobsPerSecond, leaseMs, only },
     ...(seams.length > 0 && {
-      sabotage: {
+      build: {
         preload: new URL("./preload.ts", import.meta.url),
         env: { HARK_SABOTAGE: name },
         wreck: async (db) => void (wreck && (await db.query(wreck))),
