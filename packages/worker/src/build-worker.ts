@@ -8,6 +8,7 @@ import { LeaseKeeper } from "./lease/lease-keeper.ts";
 import type { WorkerSettings } from "./options.ts";
 import type { Ports } from "./ports.ts";
 import { Promoter } from "./promote/promoter.ts";
+import { Attempts } from "./run/attempts.ts";
 import { Cancellations } from "./run/cancellations.ts";
 import { Drain } from "./run/drain.ts";
 import { WorkerEvents } from "./run/events.ts";
@@ -30,21 +31,25 @@ import { Listener } from "./wake/listener.ts";
 import { NotifyGate } from "./wake/notify-gate.ts";
 
 /**
- * How long a stop waits for loops to end their step, in ms: above a query's own deadline, and below the patience of a
- * supervisor.
+ * How long a stop waits for loops to end their step, in ms: above a query's own deadline, and below
+ * the patience of a supervisor.
  */
 const loopDeadlineMs = 11_000;
 
 /**
- * Connections for settles, for claims that carry outcomes (two at once) and for upkeep. Claims alone, the listener, the
- * lease and, while there is much to clear, vacuums have their own.
+ * Connections for settles, for claims that carry outcomes (two at once) and for upkeep. Claims
+ * alone, the listener, the lease and, while there is much to clear, vacuums have their own.
  */
 const maxConnections = 3;
 
-/** How long a vacuum may take, in ms: a stop waits for it, and autovacuum does what takes longer. */
+/**
+ * How long a vacuum may take, in ms: a stop waits for it, and autovacuum does what takes longer.
+ */
 const vacuumDeadlineMs = 5_000;
 
-/** The parts of a worker that its owner talks to, and all of them in the order in which they start. */
+/**
+ * The parts of a worker that its owner talks to, and all of them in the order in which they start.
+ */
 export interface WorkerParts {
   readonly events: WorkerEvents;
   readonly locks: Locks;
@@ -52,7 +57,7 @@ export interface WorkerParts {
   readonly lease: LeaseKeeper;
   /** By queue. */
   readonly slots: ReadonlyMap<string, Slots>;
-  readonly executor: Executor;
+  readonly attempts: Attempts;
   readonly drain: Drain;
   /** By queue. */
   readonly claimers: ReadonlyMap<string, Claimer>;
@@ -64,8 +69,8 @@ export interface WorkerParts {
 }
 
 /**
- * Builds the parts of a worker from top to bottom. A part gets only parts that stand above it here, or subscribes to their
- * events: nothing points downwards.
+ * Builds the parts of a worker from top to bottom. A part gets only parts that stand above it here,
+ * or subscribes to their events: nothing points downwards.
  */
 export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts {
   const { connectionString, listenUrl, handlers, concurrency, name, cipher, leaseMs, pollMs, logger } = settings;
@@ -106,9 +111,11 @@ export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts
     ([queue, capacity]) => new Slots({ queue, capacity, isPrefetching: settings.isPrefetching, settler, quarantine }),
   );
   const { drainMs, abortMs } = settings;
+  const attempts = new Attempts();
   const executor = new Executor({
     handlers,
     slots,
+    attempts,
     quarantine,
     lease,
     settler,
@@ -117,9 +124,9 @@ export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts
     cipher,
     logger,
   });
-  const drain = new Drain({ executor, settler, drainMs, abandonMs: abortMs + flushDeadlineMs, logger });
-  const cancellations = new Cancellations({ db, notifications: listener, executor, logger });
-  const confirmer = new ClaimConfirmer({ db, executor, lease, cancellations, logger });
+  const drain = new Drain({ attempts, executor, settler, drainMs, abandonMs: abortMs + flushDeadlineMs, logger });
+  const cancellations = new Cancellations({ db, notifications: listener, attempts, logger });
+  const confirmer = new ClaimConfirmer({ db, attempts, lease, cancellations, logger });
 
   const pending = new PendingClaims();
   const claimerOf = (of: Slots) =>
@@ -151,7 +158,7 @@ export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts
   const rescuer = new Rescuer({
     db,
     lease,
-    executor,
+    attempts,
     isAwaited: (token) => pending.has(token),
     onUnheld: (id) => cancellations.suspect(id),
     leaseMs,
@@ -184,7 +191,7 @@ export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts
     listener,
     lease,
     slots: new Map(slots.map((of) => [of.queue, of])),
-    executor,
+    attempts,
     drain,
     claimers: new Map(claimers.map(({ claimer }) => [claimer.queue, claimer])),
     claiming,

@@ -10,26 +10,33 @@ import {
   type PayloadCipher,
   redactingLogger,
 } from "@hark/core";
-import type { Handler } from "./run/implement.ts";
 import type { Schedule } from "./cron/schedule.ts";
+import type { Handler } from "./run/implement.ts";
 
 export interface WorkerOptions {
   /** The URL of the database. */
   connectionString: string;
-  /** For LISTEN, a URL straight to PostgreSQL where connectionString leads through a transaction pooler (HARK_LISTEN_URL). */
+  /**
+   * For LISTEN, a URL straight to PostgreSQL where connectionString leads through a transaction
+   * pooler (HARK_LISTEN_URL).
+   */
   listenUrl?: string | undefined;
-  /** connectionString leads through a transaction pooler. Taken to be so where listenUrl differs from it, and found out anyway. */
+  /**
+   * connectionString leads through a transaction pooler. Taken to be so where listenUrl differs
+   * from it, and found out anyway.
+   */
   isPooled?: boolean;
   /** One for each job type it runs: see implement(). */
   handlers: readonly Handler[];
   /**
-   * Jobs that may run at once: a number for every queue of the handlers' job types, or numbers by queue. Then only the queues
-   * named are worked, unless "*" stands for the others. 10 for every queue if not given.
+   * Jobs that may run at once: a number for every queue of the handlers' job types, or numbers by
+   * queue. Then only the queues named are worked, unless "*" stands for the others. 10 for every
+   * queue if not given.
    */
   queues?: number | Record<string, number>;
   /**
-   * Recurring jobs, made by schedule(). Declared when the worker starts, which changes those of the same name; fired, once for all
-   * workers, as long as one that declares them runs.
+   * Recurring jobs, made by schedule(). Declared when the worker starts, which changes those of the
+   * same name; fired, once for all workers, as long as one that declares them runs.
    */
   schedules?: readonly Schedule[];
   /** A label for people; host and process id if not given. */
@@ -42,13 +49,25 @@ export interface WorkerOptions {
   pollInterval?: Duration;
   /** What a lost notification costs a scheduled job at most: 5 s if not given, and not more. */
   promoteInterval?: Duration;
-  /** How long stop() waits for running jobs before it aborts them: 25 s, under Kubernetes' 30, if not given. */
+  /**
+   * How long stop() waits for running jobs before it aborts them: 25 s, under Kubernetes' 30, if
+   * not given.
+   */
   drainTimeout?: Duration;
-  /** How long aborted handlers have to end before their jobs are handed back without them: 5 s if not given. */
+  /**
+   * How long aborted handlers have to end before their jobs are handed back without them: 5 s if
+   * not given.
+   */
   abortTimeout?: Duration;
-  /** Days that finished jobs are kept, at most 1,000,000: 7 if not given. Dead letters stay until they are requeued. */
+  /**
+   * Days that finished jobs are kept, at most 1,000,000: 7 if not given. Dead letters stay until
+   * they are requeued.
+   */
   keepDays?: number;
-  /** Opens payloads that a producer has sealed. A payload that it cannot open makes a dead letter of its job. */
+  /**
+   * Opens payloads that a producer has sealed. A payload that it cannot open makes a dead letter of
+   * its job.
+   */
   cipher?: PayloadCipher;
 }
 
@@ -77,10 +96,15 @@ export interface WorkerSettings {
 /** Least lease, in ms: below it, a pause of the garbage collector or the disk costs jobs. */
 const leastLeaseMs = 1_000;
 
-/** What hark.drop_partitions takes at most, in days: for ever. PostgreSQL has dates for the last 2.4 million. */
+/**
+ * What hark.drop_partitions takes at most, in days: for ever. PostgreSQL has dates for the last 2.4
+ * million.
+ */
 const mostKeepDays = 1_000_000;
 
-/** Checks all options together; throws {@link InvalidOptionsError} with everything that is wrong. */
+/**
+ * Checks all options together; throws {@link InvalidOptionsError} with everything that is wrong.
+ */
 export function parseOptions(options: WorkerOptions): WorkerSettings {
   const issues: Issue[] = [];
   const attempt = <Value>(parse: () => Value, otherwise: Value): Value => {

@@ -14,7 +14,10 @@ export interface LeaseThread {
   terminate(): Promise<unknown>;
 }
 
-/** All that a worker reaches beyond its own thread. The simulation in test/proof/simulation replaces it with its own world. */
+/**
+ * All that a worker reaches beyond its own thread. The simulation in test/proof/simulation replaces
+ * it with its own world.
+ */
 export interface Ports {
   /** Throws SchemaVersionError or DatabaseUnreachableError. */
   readonly checkSchema: (connectionString: string) => Promise<void>;

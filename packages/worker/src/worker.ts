@@ -43,9 +43,10 @@ export class Worker implements Stoppable, AsyncDisposable {
   }
 
   /**
-   * Starts claiming. Resolves once the lease holds; it does not wait for a listener that cannot connect, since the poll
-   * finds every job. If it throws, it has cleaned up.
-   * @throws SchemaVersionError if the schema is missing, older than this code, or newer and does not let it in
+   * Starts claiming. Resolves once the lease holds; it does not wait for a listener that cannot
+   * connect, since the poll finds every job. If it throws, it has cleaned up.
+   * @throws SchemaVersionError if the schema is missing, older than this code, or newer and does
+   * not let it in
    * @throws DatabaseUnreachableError
    */
   start(): Promise<void> {
@@ -53,9 +54,9 @@ export class Worker implements Stoppable, AsyncDisposable {
   }
 
   /**
-   * Stops claiming, lets running jobs end within the drain time, aborts the others, hands back what is left without
-   * burning an attempt, and leaves. `"now"` skips the drain, also for a stop that is under way. Resolves when nothing runs
-   * any more.
+   * Stops claiming, lets running jobs end within the drain time, aborts the others, hands back what
+   * is left without burning an attempt, and leaves. `"now"` skips the drain, also for a stop that
+   * is under way. Resolves when nothing runs any more.
    */
   stop(how: "drain" | "now" = "drain"): Promise<void> {
     if (how === "now") this.#parts.drain.hurry();
@@ -63,8 +64,8 @@ export class Worker implements Stoppable, AsyncDisposable {
   }
 
   /**
-   * Runs as a service: starts, and resolves once SIGTERM or SIGINT has stopped it, which may be while it starts. A second
-   * signal aborts, a third exits. Throws what start() throws.
+   * Runs as a service: starts, and resolves once SIGTERM or SIGINT has stopped it, which may be
+   * while it starts. A second signal aborts, a third exits. Throws what start() throws.
    */
   async run(): Promise<void> {
     const starting = this.start().then(() => this.#parts.lease.endProcessWhenHung());
@@ -72,7 +73,7 @@ export class Worker implements Stoppable, AsyncDisposable {
   }
 
   health(): WorkerHealth {
-    const { lease, listener, claiming, scheduler, executor } = this.#parts;
+    const { lease, listener, claiming, scheduler, attempts } = this.#parts;
     const reasons: string[] = [];
     if (this.#state !== "running") reasons.push(`the worker is ${this.#state}`);
     else if (lease.identity === undefined) reasons.push("the worker has no lease, so it claims nothing");
@@ -86,7 +87,7 @@ export class Worker implements Stoppable, AsyncDisposable {
       state: this.#state,
       isHealthy: reasons.length === 0,
       reasons,
-      activeJobs: executor.activeCount,
+      activeJobs: attempts.size,
       listener: listener.state,
     };
   }

@@ -1,29 +1,29 @@
 import { type Database, errorText, type Logger, statements } from "@hark/core";
 import type { LeaseKeeper } from "../lease/lease-keeper.ts";
+import type { Attempts } from "../run/attempts.ts";
 import type { Cancellations } from "../run/cancellations.ts";
-import type { Executor } from "../run/executor.ts";
 import type { Part } from "../runtime/part.ts";
 import { sleep } from "../runtime/sleep.ts";
 
 /**
- * From a claim to the question whether it stands, in ms. Most jobs have ended by then and are not asked for; for the
- * others, a crash of the server may still undo a claim whose job already runs.
+ * From a claim to the question whether it stands, in ms. Most jobs have ended by then and are not
+ * asked for; for the others, a crash of the server may still undo a claim whose job already runs.
  */
 const patienceMs = 2;
 
 interface ClaimConfirmerParts {
   readonly db: Database;
-  readonly executor: Pick<Executor, "unfinished" | "abortLost">;
+  readonly attempts: Pick<Attempts, "unfinished" | "abortLost">;
   readonly lease: Pick<LeaseKeeper, "identity">;
   readonly cancellations: Pick<Cancellations, "suspect">;
   readonly logger: Logger;
 }
 
 /**
- * Confirms claims whose jobs began before the server's disk had them (docs/decisions/0024). If the server crashes first,
- * the claim was never there and another worker may take the job, so the job is told to stop here at once. So it is if the
- * question fails, because a connection that breaks in that moment most likely means such a crash; a claim that was there
- * after all is then handed back.
+ * Confirms claims whose jobs began before the server's disk had them (docs/decisions/0024). If the
+ * server crashes first, the claim was never there and another worker may take the job, so the job
+ * is told to stop here at once. So it is if the question fails, because a connection that breaks in
+ * that moment most likely means such a crash; a claim that was there after all is then handed back.
  */
 export class ClaimConfirmer implements Part {
   readonly #parts: ClaimConfirmerParts;
@@ -48,14 +48,14 @@ export class ClaimConfirmer implements Part {
   async #ask(): Promise<void> {
     do {
       await sleep(patienceMs);
-      const claims = this.#parts.executor.unfinished(this.#waiting.splice(0));
+      const claims = this.#parts.attempts.unfinished(this.#waiting.splice(0));
       if (claims.length > 0) await this.#confirm(claims);
     } while (this.#waiting.length > 0);
     this.#asking = undefined; // in the same turn as the last look, or a claim in between would wait for the next
   }
 
   async #confirm(claims: readonly statements.Claim[]): Promise<void> {
-    const { db, executor, lease, cancellations } = this.#parts;
+    const { db, attempts, lease, cancellations } = this.#parts;
     const worker = lease.identity;
     if (worker === undefined) return; // the lease is lost, and all were told
     const [ids, tokens] = [claims.map(({ id }) => id), claims.map(({ token }) => token)];
@@ -71,12 +71,12 @@ export class ClaimConfirmer implements Part {
       claims.filter(({ id, token }) => stands.get(`${id} ${token}`) === answer);
     this.#lose(withAnswer(false), "the database does not know it");
     // A job that is in no table any more was cancelled, most likely.
-    for (const { id } of executor.unfinished(withAnswer(undefined))) cancellations.suspect(id);
+    for (const { id } of attempts.unfinished(withAnswer(undefined))) cancellations.suspect(id);
   }
 
   #lose(claims: readonly statements.Claim[], why: string): void {
-    const { executor, logger } = this.#parts;
-    for (const jobId of executor.abortLost(claims))
+    const { attempts, logger } = this.#parts;
+    for (const jobId of attempts.abortLost(claims))
       logger.warn({ jobId, why }, "a job that was just claimed is told to stop: its claim is in doubt");
   }
 }

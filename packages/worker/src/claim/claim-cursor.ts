@@ -1,23 +1,24 @@
 import type { statements } from "@hark/core";
 
 /**
- * A full scan that took this long, in ms, had to step over rows that are dead but cannot be vacuumed, as under an old
- * snapshot. The next claims then start behind the last one.
+ * A full scan that took this long, in ms, had to step over rows that are dead but cannot be
+ * vacuumed, as under an old snapshot. The next claims then start behind the last one.
  */
 const slowScanMs = 5;
 
 /**
- * From a full scan that took this long, in ms, on there is one claim at a time. It steps over rows that cannot be cleared
- * away, and a second claim would step over them once more.
+ * From a full scan that took this long, in ms, on there is one claim at a time. It steps over rows
+ * that cannot be cleared away, and a second claim would step over them once more.
  */
 const aloneFromMs = 100;
 
 /**
- * How often to scan the full queue meanwhile, for jobs with older ids that became ready again, such as retries. A scan
- * gets slower with the dead rows: scans take 0.01 of the time, but come no rarer than every 2 s, up to 0.1 of the time.
- * Such a job starts that much later while more than a batch of others is ready all the time. Measured, last fifth : first
- * fifth of 12 s under an old snapshot (pnpm bench pinned:snapshot, scans of 30 to 70 ms): 0.93 with 0.1 throughout, 0.97
- * with 2 s, 0.99 with 5 s.
+ * How often to scan the full queue meanwhile, for jobs with older ids that became ready again, such
+ * as retries. A scan gets slower with the dead rows: scans take 0.01 of the time, but come no rarer
+ * than every 2 s, up to 0.1 of the time. Such a job starts that much later while more than a batch
+ * of others is ready all the time. Measured, last fifth : first fifth of 12 s under an old snapshot
+ * (pnpm bench pinned:snapshot, scans of 30 to 70 ms): 0.93 with 0.1 throughout, 0.97 with 2 s, 0.99
+ * with 5 s.
  */
 const fullScan = { share: 0.01, everyMs: 2_000, mostShare: 0.1 };
 
@@ -31,8 +32,8 @@ export interface ClaimMade {
 }
 
 /**
- * Where the next claim of a queue starts: behind the last claimed job while full scans are slow, so that no claim steps
- * over the dead rows of all former claims (FM-42).
+ * Where the next claim of a queue starts: behind the last claimed job while full scans are slow, so
+ * that no claim steps over the dead rows of all former claims (FM-42).
  */
 export class ClaimCursor {
   #after: statements.ClaimRequest["after"];

@@ -7,14 +7,14 @@ import { ParallelClaim } from "./parallel-claim.ts";
 import { QueueClaim, type QueueClaimParts } from "./queue-claim.ts";
 
 /**
- * Before looking again when a key is about to come free, in ms: about a commit at first, then longer, since the
- * transaction that completes its job may be one of the application's.
+ * Before looking again when a key is about to come free, in ms: about a commit at first, then
+ * longer, since the transaction that completes its job may be one of the application's.
  */
 const aboutToComeFree = { baseMs: 5, factor: 2, capMs: 250, jitter: 0.1 };
 
 /**
- * Claims ready jobs of one queue for its free slots. Notifications, reconnects and, unless it sleeps, free slots wake it;
- * without them it looks every poll interval.
+ * Claims ready jobs of one queue for its free slots. Notifications, reconnects and, unless it
+ * sleeps, free slots wake it; without them it looks every poll interval.
  */
 export class Claimer implements Part {
   readonly queue: string;
@@ -65,7 +65,10 @@ export class Claimer implements Part {
     this.#idle.stayAwake();
   }
 
-  /** There may be jobs: one was announced, or something may have been missed. While it sleeps, others go first for `delayMs`. */
+  /**
+   * There may be jobs: one was announced, or something may have been missed. While it sleeps,
+   * others go first for `delayMs`.
+   */
   wake(delayMs = 0): void {
     this.#isAnnounced = true;
     this.look(delayMs);
@@ -77,7 +80,10 @@ export class Claimer implements Part {
     this.#loop.wakeUp.ring();
   }
 
-  /** What was amiss is over, and something may have been missed: looks at once, also if the last look failed. */
+  /**
+   * What was amiss is over, and something may have been missed: looks at once, also if the last
+   * look failed.
+   */
   resume(): void {
     this.wake();
     this.#loop.retry();
@@ -108,10 +114,14 @@ export class Claimer implements Part {
     return next ?? this.#idle.rest(claimed.found, until);
   }
 
-  /** Too many notifications in vain make it wait, because anyone may send them (FM-45). Returns whether one asked for this look. */
+  /**
+   * Returns whether a notification asked for this look. Waits first if too many have found nothing,
+   * because anyone may send them (FM-45).
+   */
   async #pauseIfAnnounced(signal: AbortSignal): Promise<boolean> {
     if (!this.#isAnnounced) return false;
-    this.#isAnnounced = false; // before the pause: what is heard during it asks for another look, and that one has to pause too
+    // Before the pause: what is heard during it asks for another look, and that one pauses too.
+    this.#isAnnounced = false;
     await this.#alarms.pause(signal);
     return true;
   }

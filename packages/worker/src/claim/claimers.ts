@@ -54,7 +54,10 @@ export class Claimers implements Part {
     await Promise.all([...this.#claimers.values()].map(({ claimer }) => claimer.stop()));
   }
 
-  /** Claims nothing any more, because the schema needs newer code. Jobs that run go on and are settled, if the schema allows it. */
+  /**
+   * Claims nothing any more, because the schema needs newer code. Jobs that run go on and are
+   * settled, if the schema allows it.
+   */
   shutOut(error: SchemaVersionError): void {
     this.#shutOut = error;
     this.#logger.error({ error }, "the schema needs newer code: this worker claims nothing any more");
@@ -65,7 +68,10 @@ export class Claimers implements Part {
     for (const { claimer } of this.#claimers.values()) claimer.resume();
   }
 
-  /** Wakes the queue's claimer. One that sleeps lets as many other workers go first as the jobs need. */
+  /**
+   * Wakes the queue's claimer. One that sleeps lets as many other workers go first as the jobs
+   * need.
+   */
   #announce({ queue, jobs, salt }: JobReady): void {
     const { claimer, slots } = this.#claimers.get(queue) ?? {};
     if (!claimer || !slots) return;

@@ -6,10 +6,11 @@ import type { WakeUp } from "../runtime/wake-up.ts";
 import type { QueueClaim } from "./queue-claim.ts";
 
 /**
- * A second claim is sent beside one that is on its way if that many jobs are wanted: about the work that a claim costs by
- * itself. With one at a time the server waited for the worker to read the answer, and the worker for the server: of two
- * cores a third was idle in a drain, and two at a time did 53,000 jobs/s instead of 40,000 (2 x AMD EPYC). A worker of one
- * slot claims once at a time, so that it starts its jobs in order.
+ * A second claim is sent beside one that is on its way if that many jobs are wanted: about the work
+ * that a claim costs by itself. With one at a time the server waited for the worker to read the
+ * answer, and the worker for the server: of two cores a third was idle in a drain, and two at a
+ * time did 53,000 jobs/s instead of 40,000 (2 x AMD EPYC). A worker of one slot claims once at a
+ * time, so that it starts its jobs in order.
  */
 const leastDemand = 100;
 
@@ -23,7 +24,9 @@ export class ParallelClaim implements Part {
   constructor(parts: {
     claims: QueueClaim;
     slots: Slots;
-    /** Wakes the claimer, which finds whatever else is wrong: a sleeping database, keys in the way. */
+    /**
+     * Wakes the claimer, which finds whatever else is wrong: a sleeping database, keys in the way.
+     */
     claimer: WakeUp;
     pollMs: number;
     logger: Logger;

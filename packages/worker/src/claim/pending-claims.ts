@@ -1,9 +1,9 @@
 import { TypedEvent } from "../runtime/event.ts";
 
 /**
- * The claims that are on their way. A claim whose answer may still come must not be handed back by the rescuer, or its
- * jobs would run here and elsewhere. A claim that failed without an answer may be committed all the same: the rescuer
- * subscribes to `unanswered` and looks for its jobs.
+ * The claims that are on their way. A claim whose answer may still come must not be handed back by
+ * the rescuer, or its jobs would run here and elsewhere. A claim that failed without an answer may
+ * be committed all the same: the rescuer subscribes to `unanswered` and looks for its jobs.
  */
 export class PendingClaims {
   readonly unanswered: TypedEvent = new TypedEvent();

@@ -1,21 +1,26 @@
 /**
- * How far ahead a worker claims, in ms of work at the rate it measures. Slots give back what has not begun after 60 to
- * 70 ms, so no process idles for 100 ms beside one that holds jobs.
+ * How far ahead a worker claims, in ms of work at the rate it measures. Slots give back what has
+ * not begun after 60 to 70 ms, so no process idles for 100 ms beside one that holds jobs.
  */
 const aheadMs = 40;
 
-/** Most jobs claimed ahead, however short they are: one claim on its way, and as many in hand meanwhile. */
+/**
+ * Most jobs claimed ahead, however short they are: one claim on its way, and as many in hand
+ * meanwhile.
+ */
 const mostAhead = 2_000;
 
 /** Attempts are counted over the last one to two windows of this many ms. */
 const windowMs = 50;
 
 /**
- * Decides how many jobs of one queue to claim: as many as may run at once, and ahead of them what will start within
- * some 40 ms. So short jobs never wait for a round trip, and long ones are not kept from a process that idles.
+ * Decides how many jobs of one queue to claim: as many as may run at once, and ahead of them what
+ * will start within some 40 ms. So short jobs never wait for a round trip, and long ones are not
+ * kept from a process that idles.
  *
- * It counts how many attempts ended lately rather than how long they took. A mean of those that ended first knows
- * nothing of the long ones beside them, and handlers that share a processor take turns, whatever their number.
+ * It counts how many attempts ended lately rather than how long they took. A mean of those that
+ * ended first knows nothing of the long ones beside them, and handlers that share a processor take
+ * turns, whatever their number.
  */
 export class Prefetch {
   /** Jobs that may run at once. */
@@ -49,8 +54,8 @@ export class Prefetch {
   }
 
   /**
-   * Jobs to hold beyond those that run. While few attempts have ended it grows with them, by doubling, because the first
-   * to end may be the shortest.
+   * Jobs to hold beyond those that run. While few attempts have ended it grows with them, by
+   * doubling, because the first to end may be the shortest.
    */
   get ahead(): number {
     this.#beginWindow();
@@ -60,8 +65,9 @@ export class Prefetch {
   }
 
   /**
-   * Returns how many jobs to claim while `held` run or wait for a slot. None while every slot is taken and half of what
-   * is held ahead is there: claims are then as large as they can be, and come back before a slot runs dry.
+   * Returns how many jobs to claim while `held` run or wait for a slot. None while every slot is
+   * taken and half of what is held ahead is there: claims are then as large as they can be, and
+   * come back before a slot runs dry.
    */
   demand(held: number): number {
     const { ahead, capacity } = this;

@@ -9,7 +9,10 @@ import type { ClaimConfirmer } from "./claim-confirmer.ts";
 import { ClaimCursor } from "./claim-cursor.ts";
 import type { PendingClaims } from "./pending-claims.ts";
 
-/** Most jobs in one claim. Measured in a drain, jobs/s: 71,000 with 250, 80,000 with 500, 86,000 with 1,000, 83,000 with 2,000. */
+/**
+ * Most jobs in one claim. Measured in a drain, jobs/s: 71,000 with 250, 80,000 with 500, 86,000
+ * with 1,000, 83,000 with 2,000.
+ */
 const batchSize = 1_000;
 
 export interface Claimed {
@@ -35,13 +38,19 @@ export interface QueueClaimParts {
   readonly types: readonly string[];
 }
 
-/** Claims ready jobs of one queue for its free slots and hands them to the executor. Two claims may be on their way at once. */
+/**
+ * Claims ready jobs of one queue for its free slots and hands them to the executor. Two claims may
+ * be on their way at once.
+ */
 export class QueueClaim {
   readonly queue: string;
   readonly #parts: QueueClaimParts;
   readonly #cursor = new ClaimCursor();
   #isDeep = false;
-  /** The last jobs found were plain. A claim of plain jobs alone is quicker, but a second one must follow if others are there. */
+  /**
+   * The last jobs found were plain. A claim of plain jobs alone is quicker, but a second one must
+   * follow if others are there.
+   */
   #isPlain = true;
 
   constructor(parts: QueueClaimParts) {
@@ -59,7 +68,10 @@ export class QueueClaim {
     return this.#cursor.isScanSlow;
   }
 
-  /** Claims once. Returns undefined if it could not: no job is wanted, there is no lease, or `signal` is aborted. */
+  /**
+   * Claims once. Returns undefined if it could not: no job is wanted, there is no lease, or
+   * `signal` is aborted.
+   */
   async claim(signal: AbortSignal): Promise<Claimed | undefined> {
     const { slots, lease, pending, confirmer } = this.#parts;
     const worker = lease.identity;
@@ -89,7 +101,8 @@ export class QueueClaim {
   #handOver(jobs: readonly statements.ClaimedJob[], worker: string, signal: AbortSignal): void {
     const { executor, lease } = this.#parts;
     for (const job of jobs) {
-      // Stopped meanwhile, or given up on by the watchdog; or the lease it was claimed under is lost, and everybody was told.
+      // Stopped meanwhile, or given up on by the watchdog; or the lease it was claimed under is
+      // lost, and everybody was told.
       if (signal.aborted || lease.identity !== worker) executor.handBack(job);
       else executor.submit(job);
     }
@@ -100,7 +113,8 @@ export class QueueClaim {
   ): Promise<statements.ClaimAnswer> {
     const { claimDb, settler, types } = this.#parts;
     const request = { ...claim, queue: this.queue, types };
-    // Where jobs are many, carrying outcomes saves a commit. Where they are few, the claim would wait for that commit, and its jobs with it.
+    // Where jobs are many, carrying outcomes saves a commit. Where they are few, the claim would
+    // wait for that commit, and its jobs with it.
     const riders = this.#isDeep ? piggyback(settler) : undefined;
     const startedAt = performance.now();
     const answer = riders

@@ -1,16 +1,16 @@
 import { hostname } from "node:os";
 import { type Database, DatabaseUnreachableError, type Logger, orLate, statements } from "@hark/core";
-import { TypedEvent } from "../runtime/event.ts";
-import { SharedDeadline } from "./shared-deadline.ts";
-import type { LeaseNews } from "./lease-renewal.ts";
 import { type LeaseThread, type Ports, realPorts } from "../ports.ts";
+import { TypedEvent } from "../runtime/event.ts";
 import type { Part } from "../runtime/part.ts";
+import type { LeaseNews } from "./lease-renewal.ts";
+import { SharedDeadline } from "./shared-deadline.ts";
 
 export interface LeaseKeeperOptions {
   connectionString: string;
   db: Database;
   name: string;
-  /** Concurrency by queue, for people who look at hark.workers. */
+  /** Concurrency by queue, shown to people in hark.workers. */
   queues: Record<string, number>;
   leaseMs: number;
   logger: Logger;
@@ -20,12 +20,16 @@ export interface LeaseKeeperOptions {
 /** How long start() waits for the first registration, in ms. */
 const startDeadlineMs = 15_000;
 
-/** From one tick of the main thread to the next, in ms. Without ticks the lease thread takes it to hang. */
+/**
+ * From one tick of the main thread to the next, in ms. Without ticks the lease thread takes it to
+ * hang.
+ */
 const tickMs = 500;
 
 /**
- * Keeps the process's lease, and with it its right to all its jobs. The lease is renewed from a thread of its own on a
- * connection of its own, so that neither a busy event loop nor an empty pool loses it (FM-18, FM-19).
+ * Keeps the process's lease, and with it its right to all its jobs. The lease is renewed from a
+ * thread of its own on a connection of its own, so that neither a busy event loop nor an empty pool
+ * loses it (FM-18, FM-19).
  */
 export class LeaseKeeper implements Part {
   /** A new identity is registered: claiming may go on. */
@@ -37,10 +41,14 @@ export class LeaseKeeper implements Part {
   #thread: LeaseThread | undefined;
   #ticker: NodeJS.Timeout | undefined;
   #identity: string | undefined;
-  /** Of the thread that runs now, and which of its registrations is ours. */
+  /** Of the thread that runs now. */
   #hold = new SharedDeadline();
+  /** Which of the thread's registrations is ours, counted from 1. */
   #registration = 0;
-  /** Until then the lease holds for sure, by performance.now(): no look at the shared memory for each job. */
+  /**
+   * Until then the lease holds for sure, by performance.now(): no look at the shared memory for
+   * each job.
+   */
   #heldUntilMs = 0;
   #peers: Readonly<Record<string, readonly string[]>> = {};
   #firstRegistered = Promise.withResolvers<void>();
@@ -57,8 +65,8 @@ export class LeaseKeeper implements Part {
   }
 
   /**
-   * Whether the lease holds now, at `nowMs` of performance.now(): the last word on whether a job may start. In a process
-   * that stood still it knows of a loss before the news of it are heard.
+   * Whether the lease holds now, at `nowMs` of performance.now(): the last word on whether a job
+   * may start. In a process that stood still it knows of a loss before the news of it are heard.
    */
   isHeld(nowMs: number): boolean {
     if (nowMs < this.#heldUntilMs) return true;
@@ -68,8 +76,8 @@ export class LeaseKeeper implements Part {
   }
 
   /**
-   * Identities of the live processes with a worker on the queue, as of the last renewal. It may list some that are gone,
-   * and miss new ones, this one too. Empty until the first renewal.
+   * Identities of the live processes with a worker on the queue, as of the last renewal. It may
+   * list some that are gone, and miss new ones, this one too. Empty until the first renewal.
    */
   peersOn(queue: string): readonly string[] {
     return this.#peers[queue] ?? [];
@@ -86,7 +94,10 @@ export class LeaseKeeper implements Part {
     }
   }
 
-  /** From now on the process is killed if its event loop hangs for a minute, so that a supervisor starts a fresh one. */
+  /**
+   * From now on the process is killed if its event loop hangs for a minute, so that a supervisor
+   * starts a fresh one.
+   */
   endProcessWhenHung(): void {
     Atomics.store(this.#ticks, 1, 1);
   }

@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
 import type { Queryable } from "@hark/core";
-// Not all of core: a thread that comes up in a tenth of the time is a lease that is renewed again so much sooner.
+// Not all of core: a thread that comes up in a tenth of the time is a lease that is renewed again
+// so much sooner.
 import { jitter, orLate } from "@hark/core/clock";
 import { registerWorker, renewLease } from "@hark/core/statements";
 
@@ -20,9 +21,15 @@ export interface LeaseRenewalParts {
   readonly queues: string;
   readonly leaseMs: number;
   readonly tell: (news: LeaseNews) => void;
-  /** Told before any news: the lease of a registration holds for so long from now, in ms; 0 once it is lost. */
+  /**
+   * Told before any news: the lease of a registration holds for so long from now, in ms; 0 once it
+   * is lost.
+   */
   readonly hold: (registration: number, forMs: number) => void;
-  /** Answers the lease's own connection, a fresh one after {@link LeaseRenewalParts.discard}. Every answer on it has a deadline. */
+  /**
+   * Returns the lease's own connection, a fresh one after {@link LeaseRenewalParts.discard}. Every
+   * query on it has a deadline.
+   */
   readonly connect: () => Promise<Queryable>;
   /** Throws the connection away: what it was asked last has failed. */
   readonly discard: () => void;
@@ -30,12 +37,18 @@ export interface LeaseRenewalParts {
   readonly isMainHung: () => boolean;
 }
 
-/** Registers the process and renews its lease, and registers anew whenever that is lost. Runs in the lease thread, for ever. */
+/**
+ * Registers the process and renews its lease, and registers again whenever that is lost. Runs in
+ * the lease thread, for ever.
+ */
 export async function renewForEver(parts: LeaseRenewalParts): Promise<never> {
   const { name, hostname, queues, leaseMs, tell, hold, connect, discard, isMainHung } = parts;
   /** Renewals come every third of the lease, so that one may fail and be tried again. */
   const intervalMs = leaseMs / 3;
-  /** Stop trusting the lease this much before it ends, by the monotonic clock counted from before the request (FM-23). */
+  /**
+   * Stop trusting the lease this much before it ends, by the monotonic clock counted from before
+   * the request (FM-23).
+   */
   const marginMs = Math.min(1_000, leaseMs / 10);
   let toldPeers = "";
 

@@ -1,7 +1,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { Client } from "pg";
-import { SharedDeadline } from "./shared-deadline.ts";
 import { type LeaseNews, renewForEver } from "./lease-renewal.ts";
+import { SharedDeadline } from "./shared-deadline.ts";
 
 /** What the lease keeper hands to its thread. */
 export interface LeaseThreadData {
@@ -10,13 +10,19 @@ export interface LeaseThreadData {
   readonly hostname: string;
   readonly queues: string;
   readonly leaseMs: number;
-  /** [0] counts the main thread's ticks, two a second; [1] is 1 if a process whose main thread hangs shall end. */
+  /**
+   * [0] counts the main thread's ticks, two a second; [1] is 1 if a process whose main thread hangs
+   * shall end.
+   */
   readonly ticks: Int32Array;
   /** The memory of a {@link SharedDeadline}. */
   readonly held: SharedArrayBuffer;
 }
 
-/** Checks in a row, one a second, without a tick, after which the main thread is taken to hang: the lease expires (FM-18). */
+/**
+ * Checks in a row, one a second, without a tick, after which the main thread is taken to hang: the
+ * lease expires (FM-18).
+ */
 const mostSilentChecks = 60;
 
 const { connectionString, ticks, held, ...registration } = workerData as LeaseThreadData;
@@ -38,7 +44,8 @@ setInterval(() => {
   if (silentChecks === mostSilentChecks && Atomics.load(ticks, 1) === 1) process.kill(process.pid, "SIGKILL");
 }, 1_000);
 
-// The keeper sends one message, to stop: close the connection, then end this thread (not the process).
+// The keeper sends one message, to stop: close the connection, then end this thread (not the
+// process).
 port.once("message", () => void (client?.end() ?? Promise.resolve()).catch(() => {}).finally(() => process.exit()));
 
 await renewForEver({
@@ -50,7 +57,9 @@ await renewForEver({
   isMainHung: () => silentChecks >= mostSilentChecks,
 });
 
-/** The thread's own connection: handlers that hold every client of every pool take nothing from it. */
+/**
+ * The thread's own connection: handlers that hold every client of every pool take nothing from it.
+ */
 async function connect(): Promise<Client> {
   if (client) return client;
   const fresh = new Client({

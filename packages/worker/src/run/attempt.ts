@@ -18,7 +18,8 @@ import {
 } from "@hark/core";
 import type { LeaseKeeper } from "../lease/lease-keeper.ts";
 import { sleep } from "../runtime/sleep.ts";
-import type { Settlement, Settler } from "../settle/settler.ts";
+import type { Settler } from "../settle/settler.ts";
+import type { Settlement } from "../settle/unsettled.ts";
 import { endingOf, endingOfPayload, interrupted } from "./ending.ts";
 import type { WorkerEvents } from "./events.ts";
 import { HandlerContext } from "./handler-context.ts";
@@ -35,7 +36,10 @@ export interface AttemptParts {
   readonly events: WorkerEvents;
   readonly retries: RetryBudget;
   readonly cipher: PayloadCipher | undefined;
-  /** How long a handler has to end after its signal was aborted, in ms, before the attempt ends without it. */
+  /**
+   * How long a handler has to end after its signal was aborted, in ms, before the attempt ends
+   * without it.
+   */
   readonly graceMs: number;
   readonly logger: Logger;
   /** The attempt's outcome was written or refused. Told before anybody else is. */
@@ -47,8 +51,9 @@ type AbortReason = JobCancelledError | LeaseLostError | WorkerStoppingError | Jo
 const rolledBack = new Error("the transaction given to completeIn() did not commit, though the handler returned");
 
 /**
- * One try of one job, from its claim to the settled row: see {@link Attempt.live} for its steps. Its signal may be
- * aborted from outside, with the error that says why. What a handler does not ask for is not made.
+ * One try of one job, from its claim to the settled row: see {@link Attempt.live} for its steps.
+ * Its signal may be aborted from outside, with the error that says why. What a handler does not ask
+ * for is not made.
  */
 export class Attempt {
   readonly job: statements.ClaimedJob;
@@ -69,12 +74,18 @@ export class Attempt {
     this.#parts = parts;
   }
 
-  /** The handler completed the job inside its own transaction: if that committed, there is nothing left to settle. */
+  /**
+   * The handler completed the job inside its own transaction: if that committed, there is nothing
+   * left to settle.
+   */
   get isCompletedInTransaction(): boolean {
     return this.#isCompletedInTransaction;
   }
 
-  /** Its handler has returned or never ran, or was left behind: only the outcome is still on the way. */
+  /**
+   * Its handler has returned or never ran, or was left behind: only the outcome is still on the
+   * way.
+   */
   get hasEnded(): boolean {
     return this.#ended.isOver;
   }
@@ -88,7 +99,10 @@ export class Attempt {
     return (this.#ownLogger ??= this.#parts.logger.child({ jobId: id, queue, type, attempt }));
   }
 
-  /** Its whole life: waits for a slot, runs, and has its outcome written. Resolves when the slot is free again. */
+  /**
+   * Its whole life: waits for a slot, runs, and has its outcome written. Resolves when the slot is
+   * free again.
+   */
   async live(): Promise<void> {
     const { slots } = this.#parts;
     let ending: Ending;
@@ -101,7 +115,10 @@ export class Attempt {
     slots.offer();
   }
 
-  /** In its slot: opens the payload, starts the timeout, runs the handler and checks its result. Never throws. */
+  /**
+   * In its slot: opens the payload, starts the timeout, runs the handler and checks its result.
+   * Never throws.
+   */
   async run(): Promise<Ending> {
     const startedAt = performance.now();
     if (!this.#parts.lease.isHeld(startedAt)) return interrupted; // others may run it: nothing starts on a lost lease
@@ -134,7 +151,8 @@ export class Attempt {
   settle(ending: Ending): void {
     this.#ended.end();
     const decided = decideOutcome(this.job, ending, this.#handler.job.backoff);
-    // A job completed in a transaction is most likely gone, and no retry to come, unless that was rolled back.
+    // A job completed in a transaction is most likely gone, and no retry to come, unless that was
+    // rolled back.
     const outcome = this.#isCompletedInTransaction ? decided : this.#parts.retries.spread(decided);
     this.#parts.settler.settle(this.job, outcome, (settlement) => this.#settled(ending, outcome, settlement));
   }
@@ -178,7 +196,8 @@ export class Attempt {
 
   #checkResult(result: unknown): Ending | Promise<Ending> {
     const { job } = this.#handler;
-    // The transaction's commit took the job with it. If it rolled back instead, the job is still ours and failed.
+    // The transaction's commit took the job with it. If it rolled back instead, the job is still
+    // ours and failed.
     if (this.#isCompletedInTransaction) return { kind: "error", error: rolledBack };
     if (result === undefined && !job.result) return { kind: "completed", resultJson: null };
     return checkResult(job, result);

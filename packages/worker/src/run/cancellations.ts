@@ -1,7 +1,7 @@
 import { channels, type Database, FalseAlarms, type Logger, type Notifications, statements } from "@hark/core";
-import type { Executor } from "./executor.ts";
 import { Loop, type Next } from "../runtime/loop.ts";
 import type { Part } from "../runtime/part.ts";
+import type { Attempts } from "./attempts.ts";
 
 /** Claims looked up in one statement. */
 const batchSize = 500;
@@ -10,23 +10,24 @@ const batchSize = 500;
 const restMs = 60_000;
 
 /**
- * Aborts running jobs that were cancelled. A notification names the job, and anyone may send one (FM-45): only a claim that the
- * table no longer has is aborted. One that was lost is made up for by the rescuer, which sees once a lease what this process holds.
+ * Aborts running jobs that were cancelled. A notification names the job, and anyone may send one
+ * (FM-45): only a claim that the table no longer has is aborted. One that was lost is made up for
+ * by the rescuer, which sees once a lease what this process holds.
  */
 export class Cancellations implements Part {
   readonly #db: Database;
   readonly #notifications: Notifications;
-  readonly #executor: Executor;
+  readonly #attempts: Attempts;
   readonly #loop: Loop;
   readonly #alarms = new FalseAlarms();
   /** Running jobs that are said to be cancelled: never more than run. */
   readonly #named = new Set<bigint>();
   #stopListening: (() => void) | undefined;
 
-  constructor(parts: { db: Database; notifications: Notifications; executor: Executor; logger: Logger }) {
+  constructor(parts: { db: Database; notifications: Notifications; attempts: Attempts; logger: Logger }) {
     this.#db = parts.db;
     this.#notifications = parts.notifications;
-    this.#executor = parts.executor;
+    this.#attempts = parts.attempts;
     this.#loop = new Loop({
       name: "cancellations",
       restMs,
@@ -45,7 +46,7 @@ export class Cancellations implements Part {
 
   /** A job that runs here may have been cancelled: looks, and aborts it if so. */
   suspect(id: bigint): void {
-    if (this.#executor.claimsOf(id).length === 0) return;
+    if (this.#attempts.claimsOf(id).length === 0) return;
     this.#named.add(id);
     this.#loop.wakeUp.ring();
   }
@@ -57,7 +58,7 @@ export class Cancellations implements Part {
 
   async #step(signal: AbortSignal): Promise<Next> {
     const ids = [...this.#named].slice(0, batchSize);
-    const claims = ids.flatMap((id) => this.#executor.claimsOf(id));
+    const claims = ids.flatMap((id) => this.#attempts.claimsOf(id));
     if (claims.length > 0) {
       await this.#alarms.pause(signal);
       const held = await statements.heldClaims(this.#db, {
@@ -66,7 +67,7 @@ export class Cancellations implements Part {
       });
       const isHeld = new Set(held.map(({ id, token }) => `${id} ${token}`));
       const gone = claims.filter(({ id, token }) => !isHeld.has(`${id} ${token}`));
-      for (const claim of gone) this.#executor.abortClaim(claim);
+      for (const claim of gone) this.#attempts.abortClaim(claim);
       if (gone.length === 0) this.#alarms.count();
     }
     for (const id of ids) this.#named.delete(id); // not before the answer: a step that fails is repeated

@@ -1,13 +1,15 @@
 import { type Logger, orLate } from "@hark/core";
 import type { Part } from "../runtime/part.ts";
 import type { Settler } from "../settle/settler.ts";
+import type { Attempts } from "./attempts.ts";
 import type { Executor } from "./executor.ts";
 
 /**
- * Ends what runs when the worker stops: lets jobs end within the drain time, then aborts the others and has them handed
- * back. Resolves once the last outcome was written, or is given up.
+ * Ends what runs when the worker stops: lets jobs end within the drain time, then aborts the others
+ * and has them handed back. Resolves once the last outcome was written, or is given up.
  */
 export class Drain implements Part {
+  readonly #attempts: Attempts;
   readonly #executor: Executor;
   readonly #settler: Settler;
   readonly #drainMs: number;
@@ -16,6 +18,7 @@ export class Drain implements Part {
   readonly #hurry = Promise.withResolvers<void>();
 
   constructor(parts: {
+    attempts: Attempts;
     executor: Executor;
     settler: Settler;
     /** How long running jobs may go on. */
@@ -24,6 +27,7 @@ export class Drain implements Part {
     abandonMs: number;
     logger: Logger;
   }) {
+    this.#attempts = parts.attempts;
     this.#executor = parts.executor;
     this.#settler = parts.settler;
     this.#drainMs = parts.drainMs;
@@ -39,9 +43,10 @@ export class Drain implements Part {
   async stop(): Promise<void> {
     const drained = this.#executor.stop().then(() => "drained" as const);
     if ((await Promise.race([orLate(drained, this.#drainMs), this.#hurry.promise])) === "drained") return;
-    this.#logger.warn({ running: this.#executor.activeCount }, "running jobs are aborted, to be handed back");
+    this.#logger.warn({ running: this.#attempts.size }, "running jobs are aborted, to be handed back");
     this.#executor.abortAll("stopping");
-    // An attempt leaves a handler behind that ignores its signal; the settler then has all there is to write.
+    // An attempt leaves a handler behind that ignores its signal; the settler then has all there is
+    // to write.
     if ((await orLate(drained, this.#abandonMs)) === "late") this.#settler.abandon();
   }
 }

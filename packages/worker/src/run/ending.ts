@@ -11,10 +11,15 @@ import {
   WorkerStoppingError,
 } from "@hark/core";
 
-/** Of an attempt whose claim holds no more, or that never began: the job goes back, attempt and all. */
+/**
+ * Of an attempt whose claim holds no more, or that never began: the job goes back, attempt and all.
+ */
 export const interrupted: Ending = { kind: "interrupted" };
 
-/** How an attempt ended whose handler threw `error`; `reason` is why its signal was aborted before, if it was. */
+/**
+ * How an attempt ended whose handler threw `error`; `reason` is why its signal was aborted before,
+ * if it was.
+ */
 export function endingOf(error: unknown, reason: unknown): Ending {
   // A handler ends in many ways once its signal is aborted: the reason for that is the truth.
   if (reason instanceof JobCancelledError) return { kind: "cancelled" };

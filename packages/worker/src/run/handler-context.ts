@@ -17,8 +17,8 @@ export interface Attempted {
 }
 
 /**
- * What a handler sees of its attempt. Its functions may be taken out of it and called alone; they, the signal and the
- * logger are made only when a handler asks for them.
+ * What a handler sees of its attempt. Its functions may be taken out of it and called alone; they,
+ * the signal and the logger are made only when a handler asks for them.
  */
 export class HandlerContext implements JobContext {
   readonly id: bigint;

@@ -1,6 +1,9 @@
 import type { Logger, Outcome, statements } from "@hark/core";
 
-/** Logs what became of an attempt: a success for debugging, a retry as a warning, a dead letter as an error. */
+/**
+ * Logs what became of an attempt: a success for debugging, a retry as a warning, a dead letter as
+ * an error.
+ */
 export function logOutcome(
   logger: Logger,
   { id, queue, type, attempt, maxAttempts }: statements.ClaimedJob,

@@ -2,20 +2,22 @@ import { orLate, type statements } from "@hark/core";
 import { TypedEvent } from "../runtime/event.ts";
 
 /**
- * Crashes after which a job is taken for the likely cause. One is too few: every job that ran beside the cause has one
- * too, and all of them would then run one by one (docs/decisions/0007).
+ * Crashes after which a job is taken for the likely cause. One is too few: every job that ran
+ * beside the cause has one too, and all of them would then run one by one (docs/decisions/0007).
  */
 const suspectAfter = 2;
 
-/** How long a suspect waits to be alone, in ms. Then it runs beside the jobs that have not ended. */
+/**
+ * How long a suspect waits to be alone, in ms. Then it runs beside the jobs that have not ended.
+ */
 const patienceMs = 60_000;
 
 /** Whether a job was running at so many deaths of workers that it is to run alone. */
 export const isSuspect = ({ crashCount }: statements.ClaimedJob): boolean => crashCount >= suspectAfter;
 
 /**
- * Keeps a job that was running when workers died apart from the others of its process, one at a time (FM-24). While it
- * waits nothing more is claimed; the jobs that run come to their end first.
+ * Keeps a job that was running when workers died apart from the others of its process, one at a
+ * time (FM-24). While it waits nothing more is claimed; the jobs that run come to their end first.
  */
 export class Quarantine {
   /** The job that was alone here has ended. */
@@ -30,7 +32,10 @@ export class Quarantine {
     return this.#isTaken;
   }
 
-  /** Whether a claimed job may go on now; if not, it is to be handed back. Takes the place for a suspect. */
+  /**
+   * Whether a claimed job may go on now; if not, it is to be handed back. Takes the place for a
+   * suspect.
+   */
   admits(job: statements.ClaimedJob): boolean {
     if (this.#isRunning || this.#isClosed) return false;
     if (!isSuspect(job)) return true;

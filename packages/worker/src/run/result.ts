@@ -2,7 +2,10 @@ import { type Ending, type JobDefinition, jsonIssues, limits, UnrecoverableError
 
 type Checked = Extract<Ending, { kind: "completed" | "fatal" }>;
 
-/** Checks what a handler returned. A result that cannot be stored fails the attempt for good, with the reason. */
+/**
+ * Checks what a handler returned. A result that cannot be stored fails the attempt for good, with
+ * the reason.
+ */
 export async function checkResult({ type, result: schema }: JobDefinition, result: unknown): Promise<Checked> {
   const refuse = (message: string): Checked => ({
     kind: "fatal",

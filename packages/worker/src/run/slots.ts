@@ -5,8 +5,9 @@ import type { Settler } from "../settle/settler.ts";
 import type { Quarantine } from "./quarantine.ts";
 
 /**
- * A job that was claimed ahead and has not begun after this many looks, this many ms apart, goes back to its queue:
- * another process may be idle. Looks compare how many jobs had come by then, which takes no time stamp for each job.
+ * A job that was claimed ahead and has not begun after this many looks, this many ms apart, goes
+ * back to its queue: another process may be idle. Looks compare how many jobs had come by then,
+ * which takes no time stamp for each job.
  */
 const overdue = { looks: 6, everyMs: 10 };
 
@@ -16,8 +17,8 @@ export interface Runnable<Result> {
 }
 
 /**
- * One queue's slots: at most so many of its jobs run at once. p-limit bounds what runs, and holds the few jobs that were
- * claimed ahead (see {@link Prefetch}).
+ * One queue's slots: at most so many of its jobs run at once. p-limit bounds what runs, and holds
+ * the few jobs that were claimed ahead (see {@link Prefetch}).
  */
 export class Slots {
   readonly queue: string;
@@ -72,15 +73,19 @@ export class Slots {
   }
 
   /**
-   * How many more jobs to claim now. 0 while there are enough, with those on their way; while outcomes pile up, because a
-   * database this slow needs no more work; and while a suspect job is to run alone.
+   * How many more jobs to claim now. 0 while there are enough, with those on their way; while
+   * outcomes pile up, because a database this slow needs no more work; and while a suspect job is
+   * to run alone.
    */
   get demand(): number {
     if (this.#settler.isBehind || this.#quarantine.isTaken) return 0;
     return this.#prefetch.demand(this.#limit.activeCount + this.#limit.pendingCount + this.#reserved);
   }
 
-  /** A claim asks for so many jobs. They count as here until the function it returns is called, any number of times. */
+  /**
+   * A claim asks for so many jobs. They count as here until the function it returns is called, any
+   * number of times.
+   */
   reserve(jobs: number): () => void {
     let reserved = jobs;
     this.#reserved += reserved;

@@ -12,8 +12,9 @@ export interface Bisection<Row> {
 }
 
 /**
- * Moves rows together. If the database refuses them and one of them may be the cause, moves them in halves, so that a
- * bad row stops nobody (FM-16): one bad row in 1,000 costs 20 more statements. Throws errors that are no row's fault.
+ * Moves rows together. If the database refuses them and one of them may be the cause, moves each
+ * half by itself, so that a bad row stops nobody (FM-16): one bad row in 1,000 costs 20 more
+ * statements. Throws errors that are no row's fault.
  */
 export async function bisect<Row>(rows: readonly Row[], bisection: Bisection<Row>): Promise<void> {
   const { move, alone, isRowsFault = mayBeOneRow, signal } = bisection;

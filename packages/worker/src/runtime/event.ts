@@ -1,6 +1,7 @@
 /**
- * Something that happens in a part. Parts that are built after it subscribe, so that it need not know them: see
- * build-worker.ts. Listeners run at once, in the order in which they subscribed, and must not throw.
+ * Something that happens in a part. Parts that are built after it subscribe, so that it need not
+ * know them: see build-worker.ts. Listeners run at once, in the order in which they subscribed, and
+ * must not throw.
  */
 export class TypedEvent<Fact = void> {
   readonly #listeners = new Set<(fact: Fact) => void>();

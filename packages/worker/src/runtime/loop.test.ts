@@ -59,7 +59,7 @@ test("a loop whose step hangs can be stopped: its signal is aborted at once, and
   expect(isStopped).toBe(true);
 });
 
-test("failures in a row lengthen the rest up to seconds, and one success starts anew", async () => {
+test("failures in a row lengthen the rest up to seconds, and one success starts over", async () => {
   const startedAt: number[] = [];
   let isFailing = true;
   const loop = new Loop({
@@ -107,11 +107,11 @@ test("a ring during a step is heard, and a hundred are one", async () => {
   await loop.stop();
 });
 
-test("a ring ends a rest, but a deaf one takes its time", async () => {
+test("a ring ends a rest, but not one that is uninterruptible", async () => {
   const rests: Next[] = [{ restMs: 1_000 }, { restMs: 1_000, isDeaf: true }];
   const startedAt: number[] = [];
   const loop = new Loop({
-    name: "deaf",
+    name: "uninterruptible",
     restMs: 1_000_000,
     logger: silentLogger,
     step: () => (startedAt.push(Date.now()), Promise.resolve(rests.shift() ?? "rest")),

@@ -5,8 +5,8 @@ import { WakeUp } from "./wake-up.ts";
 
 /**
  * What a step says about the next: "again" at once, "rest" for the usual interval, or a rest of its
- * own, in ms. A ring ends a rest, but not a deaf one: that is over soon, and what rings often would
- * make one step after the other.
+ * own, in ms. A ring ends a rest, but not one that is uninterruptible: that is for short rests,
+ * when rings come so often that one step would follow the other.
  */
 export type Next = "again" | "rest" | { readonly restMs: number; readonly isDeaf?: true };
 
@@ -44,10 +44,7 @@ export class Loop implements Part {
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
   #failures = 0;
-  /**
-   * Of these, those since something was last said to be mended: the rest after a failure counts
-   * them alone.
-   */
+  /** Of these, those since the last call of retry(): the rest after a failure counts them alone. */
   #failuresSinceMended = 0;
   #restarts = 0;
 
@@ -66,9 +63,9 @@ export class Loop implements Part {
   }
 
   /**
-   * What failed the last step may be mended, as when the database is back: a rest after a failure
-   * ends at once, and the rests start anew. The next step may meet one more connection that died in
-   * the outage, and is not to rest for as long as the outage earned.
+   * What failed the last step may be mended, as when the database is back. A rest after a failure
+   * ends at once, and the next rests are short again: the next step may meet one more connection
+   * that died in the outage, and must not rest for as long as the outage lasted.
    */
   retry(): void {
     this.#failuresSinceMended = 0;

@@ -17,7 +17,7 @@ test("a row that is refused again and again is left alone for longer each time, 
   expect(rests.length).toBeLessThan(12); // tries in an hour
 });
 
-test("a row that is not refused again is forgotten, and starts anew if it comes back", () => {
+test("a row that is not refused again is forgotten, and starts over if it comes back", () => {
   const refused = new RefusedRows(silentLogger);
   refused.add(1n, 0);
   refused.add(1n, 10_000);

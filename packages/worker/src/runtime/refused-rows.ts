@@ -8,10 +8,10 @@ const firstSilenceMs = 10_000;
 const longestSilenceMs = 600_000;
 
 /**
- * Jobs that the database refuses to move, for a CHECK or a trigger of the application's or for
- * damage on the disk. Each is left alone for a time, so that it neither blocks the others nor costs
- * a statement every time, and then tried again: what refused it may be gone. Kept in memory:
- * another process finds out by itself (docs/decisions/0018).
+ * Jobs that the database refuses to move, because of a CHECK or a trigger of the application, or
+ * because of damage on the disk. Each is left alone for a time, so that it neither blocks the
+ * others nor costs a statement every time. Then it is tried again, as the cause may be gone. Kept
+ * in memory: another process finds out by itself (docs/decisions/0018).
  */
 export class RefusedRows {
   readonly #logger: Logger;
@@ -38,7 +38,7 @@ export class RefusedRows {
     this.#logger.error({ jobId: id, error, againInMs: this.add(id) }, message);
   }
 
-  /** Remembers that a row was refused, and answers for how long it is left alone, in ms. */
+  /** Remembers that a row was refused. Returns for how long it is left alone, in ms. */
   add(id: bigint, now: number = performance.now()): number {
     const before = this.#rows.get(id);
     const silenceMs = before ? Math.min(before.silenceMs * 2, longestSilenceMs) : firstSilenceMs;

@@ -8,8 +8,9 @@ export interface Stoppable {
 const exitCodes = { SIGINT: 130, SIGTERM: 143 } as const;
 
 /**
- * Resolves once a signal has stopped `stoppable`: the first SIGTERM or SIGINT drains, a second aborts what runs, a third ends
- * the process at once. A signal may come while it starts: give its start, so that one that fails ends the wait and is thrown.
+ * Resolves once a signal has stopped `stoppable`: the first SIGTERM or SIGINT drains, a second
+ * aborts what runs, a third ends the process at once. A signal may come while it starts: give its
+ * start, so that one that fails ends the wait and is thrown.
  */
 export async function runUntilSignalled(
   stoppable: Stoppable,

@@ -1,7 +1,11 @@
 import { isRejection, type statements } from "@hark/core";
-import { completionsOf, type Settler } from "./settler.ts";
+import type { Settler } from "./settler.ts";
+import { completionsOf } from "./unsettled.ts";
 
-/** Successes that ride on the commit of a claim. Call one of the two functions once the claim is answered. */
+/**
+ * Successes that ride on the commit of a claim. Call one of the two functions once the claim is
+ * answered.
+ */
 export interface Piggyback {
   readonly completions: statements.Completions;
   /** The claim committed, and moved all but these ids. */
@@ -11,8 +15,8 @@ export interface Piggyback {
 }
 
 /**
- * Takes the successes that wait out of the settler's next flush, for a claim to settle in its own commit. Returns
- * undefined if there are none.
+ * Takes the successes that wait out of the settler's next flush, for a claim to settle in its own
+ * commit. Returns undefined if there are none.
  */
 export function piggyback(settler: Settler): Piggyback | undefined {
   const entries = settler.take(({ outcome, isLeftBehind }) => outcome.state === "completed" && !isLeftBehind);

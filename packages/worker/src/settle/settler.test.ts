@@ -8,7 +8,10 @@ afterEach(() => void vi.useRealTimers());
 const success: Outcome = { state: "completed", resultJson: null };
 const failure: Outcome = { state: "scheduled", ending: "error", attempt: 1, error: "no", delayMs: 1_000 };
 
-/** A settler whose database takes every outcome at once, and when it was asked to, in ms, with how many. */
+/**
+ * A settler whose database takes every outcome at once, and when it was asked to, in ms, with how
+ * many.
+ */
 function settlerOnClock() {
   const beganAt = performance.now();
   const writes: [atMs: number, name: string, jobs: number][] = [];

@@ -1,50 +1,31 @@
-import {
-  backoffMs,
-  type Database,
-  errorText,
-  isRejection,
-  type Logger,
-  type Outcome,
-  orLate,
-  type Queryable,
-  statements,
-} from "@hark/core";
+import { backoffMs, type Database, errorText, isRejection, type Logger, type Outcome, orLate } from "@hark/core";
 import { bisect } from "../runtime/bisect.ts";
 import { TypedEvent } from "../runtime/event.ts";
 import type { Part } from "../runtime/part.ts";
 import { sleep } from "../runtime/sleep.ts";
 import { WakeUp } from "../runtime/wake-up.ts";
-
-/** "settled": written. "refused": the claim no longer holds, so nothing was touched. */
-export type Settlement = "settled" | "refused";
-
-/** A claim whose job may hold up others of its key. */
-type KeyedClaim = Pick<statements.ClaimedJob, "id" | "token" | "key">;
-
-/** An outcome that is not written yet. */
-export interface Unsettled {
-  readonly claim: KeyedClaim;
-  outcome: Outcome;
-  readonly done: (settlement: Settlement) => void;
-  /** An earlier try ended without an answer, so it may have been written then. */
-  isDoubtful: boolean;
-  /** A claim that carried it failed: it is written without one. */
-  isLeftBehind: boolean;
-}
+import { isUrgent, type KeyedClaim, type Settlement, type Unsettled, writeOutcomes } from "./unsettled.ts";
 
 /** Most outcomes in one statement, as many as in one claim, which may carry them. */
 const batchSize = 1_000;
 
-/** Outcomes that may wait to be written before claiming pauses: a database this slow needs no more work. */
+/**
+ * Outcomes that may wait to be written before claiming pauses: a database this slow needs no more
+ * work.
+ */
 const mostBacklog = 2_000;
 
 /**
- * From one flush to the next while outcomes keep coming, in ms. Each flush is a durable commit, and producers' commits
- * share the disk with it (docs/decisions/0027). An outcome that others wait for does not wait for it.
+ * From one flush to the next while outcomes keep coming, in ms. Each flush is a durable commit, and
+ * producers' commits share the disk with it (docs/decisions/0027). An outcome that others wait for
+ * does not wait for it.
  */
 const flushIntervalMs = 5;
 
-/** Longest wait of a flush for a claim that settles outcomes: the claim after it may settle these. In ms. */
+/**
+ * Longest wait of a flush for a claim that settles outcomes: the claim after it may settle these.
+ * In ms.
+ */
 const claimPatienceMs = 20;
 
 /** Between tries while the database does not answer: 0.1 s doubling to 5 s, half of it random. */
@@ -54,10 +35,10 @@ const afterFailure = { baseMs: 100, factor: 2, capMs: 5_000, jitter: 0.5 };
 export const flushDeadlineMs = 5_000;
 
 /**
- * Writes outcomes, fenced by their tokens, one flush at a time. When idle it flushes at once, and when busy after some
- * ms, so that batches grow by themselves under load; a claim of a deep queue may carry successes (see piggyback.ts). An
- * outcome is kept until the database took or refused it. A batch that the database rejects is tried in halves, so that
- * one bad row stops nobody (FM-16).
+ * Writes outcomes, fenced by their tokens, one flush at a time. When idle it flushes at once, and
+ * when busy after some ms, so that batches grow by themselves under load; a claim of a deep queue
+ * may carry successes (see piggyback.ts). An outcome is kept until the database took or refused it.
+ * A batch that the database rejects is bisected, so that one bad row stops nobody (FM-16).
  */
 export class Settler implements Part {
   /** So many jobs moved on in one statement. */
@@ -82,7 +63,10 @@ export class Settler implements Part {
     this.#logger = logger;
   }
 
-  /** Whether so many outcomes wait to be written that claiming more jobs would only lengthen the list. */
+  /**
+   * Whether so many outcomes wait to be written that claiming more jobs would only lengthen the
+   * list.
+   */
   get isBehind(): boolean {
     return (this.#wasBehind = this.#waiting.length + this.#inFlight > mostBacklog);
   }
@@ -107,8 +91,8 @@ export class Settler implements Part {
   }
 
   /**
-   * Takes waiting outcomes, the oldest that are fit, no two of one job: the late outcome of a lost claim goes by itself.
-   * End with tell(), or with putBack() if they were not written.
+   * Takes waiting outcomes, the oldest that are fit, no two of one job: the late outcome of a lost
+   * claim goes by itself. End with tell(), or with putBack() if they were not written.
    */
   take(isFit: (entry: Unsettled) => boolean): Unsettled[] {
     const taken = new Map<bigint, Unsettled>();
@@ -139,7 +123,10 @@ export class Settler implements Part {
     this.#flushing ??= this.#flush();
   }
 
-  /** A claim that settles outcomes is on its way: a flush waits for it for a moment, until the returned function is called. */
+  /**
+   * A claim that settles outcomes is on its way: a flush waits for it for a moment, until the
+   * returned function is called.
+   */
   holdFlush(): () => void {
     this.#carriers += 1;
     return () => {
@@ -175,7 +162,10 @@ export class Settler implements Part {
     this.#flushing = undefined; // in the same turn as the last look, or an outcome in between would wait for the next
   }
 
-  /** Waits until the last flush is {@link flushIntervalMs} ago, or there is something that cannot wait. */
+  /**
+   * Waits until the last flush is {@link flushIntervalMs} ago, or there is something that cannot
+   * wait.
+   */
   async #untilDue(): Promise<void> {
     const hurry = this.#hurry.arm();
     const restMs = this.#flushedAt + flushIntervalMs - performance.now();
@@ -183,7 +173,7 @@ export class Settler implements Part {
     await sleep(restMs, { until: hurry, signal: this.#giveUp.signal });
   }
 
-  /** Writes outcomes of one state, in halves if the database rejects them. */
+  /** Writes outcomes of one state, and bisects them if the database rejects them. */
   #write(entries: readonly Unsettled[]): Promise<void> {
     return bisect(entries, {
       move: (some) => this.#writeOnce(some),
@@ -235,30 +225,4 @@ export class Settler implements Part {
   }
 }
 
-/** The next of its key may be parked until this is written; and what has not succeeded is rare, and told to somebody. */
-const isUrgent = ({ claim, outcome }: Unsettled): boolean => claim.key !== undefined || outcome.state !== "completed";
-
 const endOfTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
-
-/** The successes among outcomes, as completeJobs() takes them. */
-export function completionsOf(entries: readonly Unsettled[]): statements.Completions {
-  return statements.completionsOf(
-    entries.map(({ claim: { id, token }, outcome }) => ({
-      id,
-      token,
-      resultJson: outcome.state === "completed" ? outcome.resultJson : null,
-    })),
-  );
-}
-
-function writeOutcomes(db: Queryable, entries: readonly Unsettled[]): Promise<{ id: bigint }[]> {
-  const rows = () => entries.map(({ claim: { id, token }, outcome }) => ({ id, token, ...outcome }));
-  switch (entries[0]?.outcome.state) {
-    case "completed":
-      return statements.completeJobs(db, completionsOf(entries));
-    case "scheduled":
-      return statements.retryJobs(db, statements.retriedOf(rows() as never));
-    default:
-      return statements.buryJobs(db, statements.buriedOf(rows() as never));
-  }
-}

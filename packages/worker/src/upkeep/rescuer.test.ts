@@ -1,7 +1,6 @@
 import { type Database, silentLogger } from "@hark/core";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { LeaseKeeper } from "../lease/lease-keeper.ts";
-import type { Executor } from "../run/executor.ts";
 import { Rescuer } from "./rescuer.ts";
 
 beforeEach(() => void vi.useFakeTimers());
@@ -24,7 +23,7 @@ function rescuerBeside(nextExpiriesMs: (number | null)[]) {
   const rescuer = new Rescuer({
     db: { query } as unknown as Database,
     lease: { identity: undefined } as unknown as LeaseKeeper,
-    executor: { heldClaims: () => [] } as unknown as Executor,
+    attempts: { heldClaims: () => [] },
     isAwaited: () => false,
     onUnheld: () => {},
     leaseMs,

@@ -1,6 +1,6 @@
 import { type Database, type Logger, statements } from "@hark/core";
 import type { LeaseKeeper } from "../lease/lease-keeper.ts";
-import type { Executor } from "../run/executor.ts";
+import type { Attempts } from "../run/attempts.ts";
 import { Loop, type Next } from "../runtime/loop.ts";
 import type { Part } from "../runtime/part.ts";
 import { ForgottenClaims } from "./forgotten-claims.ts";
@@ -43,7 +43,7 @@ export class Rescuer implements Part {
   constructor(parts: {
     db: Database;
     lease: LeaseKeeper;
-    executor: Executor;
+    attempts: Pick<Attempts, "heldClaims">;
     /** Whether a claim under the token may still be answered. */
     isAwaited: (token: string) => boolean;
     /**
@@ -58,7 +58,7 @@ export class Rescuer implements Part {
     this.#lease = parts.lease;
     this.#leaseMs = parts.leaseMs;
     this.#logger = parts.logger;
-    const heldClaims = (this.#heldClaims = () => parts.executor.heldClaims());
+    const heldClaims = (this.#heldClaims = () => parts.attempts.heldClaims());
     const { db, isAwaited, logger } = parts;
     this.#onUnheld = parts.onUnheld;
     this.#forgotten = new ForgottenClaims({ db, heldClaims, isAwaited, logger });

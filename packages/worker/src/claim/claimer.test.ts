@@ -1,0 +1,241 @@
+import { type Database, silentLogger } from "@hark/core";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { Slots } from "../run/slots.ts";
+import { TypedEvent } from "../runtime/event.ts";
+import { Settler } from "../settle/settler.ts";
+import type { IdlePolicy } from "../wake/idle-policy.ts";
+import { Claimer } from "./claimer.ts";
+import { PendingClaims } from "./pending-claims.ts";
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+type Row = Record<string, unknown>;
+interface Asked {
+  name: string;
+  limit: number;
+  token: string;
+}
+
+/** A claimer on a database whose claims are answered by `answer`, with rows or an error. */
+function makeClaimer(answer: (claim: Asked) => Row[] | Error | Promise<Row[]>) {
+  const asked: Asked[] = [];
+  const submitted: bigint[] = [];
+  const handedBack: bigint[] = [];
+  const confirmed: bigint[] = [];
+  /** Keys that are running, of those whose jobs are to be parked. */
+  const running: string[] = [];
+  const parked: string[] = [];
+  const query = async ({ name = "", values }: { name?: string; values: unknown[] }) => {
+    if (name === "complete-jobs") return { rows: (values[0] as string).match(/\d+/g)!.map((id) => ({ id })) };
+    if (name === "park-jobs") {
+      parked.push(...(values[1] as string[]));
+      return { rows: running.map((key) => ({ key })) };
+    }
+    const claim = { name, limit: values[1] as number, token: values[3] as string };
+    asked.push(claim);
+    const answered = await answer(claim);
+    if (answered instanceof Error) throw answered;
+    return { rows: answered };
+  };
+  const db = { query } as unknown as Database;
+  const slots = { queue: "q", demand: 2, isSerial: false, free: new TypedEvent(), reserve: () => () => {} };
+  const lease: { identity: string | undefined } = { identity: "worker" };
+  const idle = {
+    isAsleep: false,
+    wakes: 0,
+    stays: 0,
+    found: [] as number[],
+    wake: () => void (idle.wakes += 1),
+    stayAwake: () => void (idle.stays += 1),
+    sleepOn: (): Promise<unknown> => Promise.resolve(undefined),
+    rest: (found: number) => (idle.found.push(found), Promise.resolve("rest" as const)),
+  };
+  const pending = new PendingClaims();
+  const settler = new Settler({ db, logger: silentLogger });
+  const claimer = new Claimer({
+    db,
+    claimDb: db,
+    slots: slots as unknown as Slots,
+    executor: {
+      submit: ({ id }) => {
+        slots.demand -= 1;
+        submitted.push(id);
+      },
+      handBack: ({ id }) => handedBack.push(id),
+    },
+    settler,
+    confirmer: { add: (claims) => confirmed.push(...claims.map(({ id }) => id)) },
+    lease,
+    pending,
+    types: ["test.run"],
+    idle: idle as unknown as IdlePolicy,
+    pollMs: 5_000,
+    logger: silentLogger,
+  });
+  const stop = () => Promise.all([claimer.stop(), vi.advanceTimersByTimeAsync(1)]);
+  const world = { slots, lease, idle, pending, settler, running };
+  return { claimer, asked, submitted, handedBack, confirmed, parked, stop, ...world };
+}
+
+const row = (id: number, changes: Partial<Row> = {}): Row => ({
+  kind: "job", id: String(id), type: "test.run", payload: null, priority: 0, attempt: 1, max_attempts: 3, crash_count: 0,
+  key: null, ...changes,
+}); // prettier-ignore
+
+test("it claims as many jobs as are wanted, starts them, and has plain claims confirmed", async () => {
+  const { claimer, asked, submitted, confirmed, idle, stop } = makeClaimer(() => [row(1)]);
+  claimer.start();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(asked).toMatchObject([{ name: "claim-plain-jobs", limit: 2 }]);
+  expect([submitted, confirmed, idle.found]).toEqual([[1n], [1n], [1]]);
+  await stop();
+});
+
+test("a full claim is followed by another at once; with no free slot it claims nothing until one is free", async () => {
+  let next = 0;
+  const { claimer, asked, slots, idle, stop } = makeClaimer(({ limit }) =>
+    Array.from({ length: limit }, () => row((next += 1))),
+  );
+  claimer.start();
+  await vi.advanceTimersByTimeAsync(0);
+  expect([asked.length, idle.stays]).toEqual([1, 1]);
+
+  slots.demand = 1;
+  slots.free.emit();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(asked).toHaveLength(2);
+  await stop();
+});
+
+test("without a lease it claims nothing, and what it claimed under a lost lease is handed back", async () => {
+  const answers = Promise.withResolvers<Row[]>();
+  const { claimer, asked, submitted, handedBack, lease, stop } = makeClaimer(() => answers.promise);
+  lease.identity = undefined;
+  claimer.start();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(asked).toEqual([]);
+
+  lease.identity = "one";
+  claimer.resume();
+  await vi.advanceTimersByTimeAsync(0);
+  lease.identity = "two";
+  answers.resolve([row(1)]);
+  await vi.advanceTimersByTimeAsync(0);
+  expect([asked.length, submitted, handedBack]).toEqual([1, [], [1n]]);
+  await stop();
+});
+
+test("an answer that comes after the stop is handed back, and the stop waits for it", async () => {
+  const answers = Promise.withResolvers<Row[]>();
+  const { claimer, submitted, handedBack } = makeClaimer(() => answers.promise);
+  claimer.start();
+  await vi.advanceTimersByTimeAsync(0);
+  const stopped = claimer.stop();
+  answers.resolve([row(1), row(2)]);
+  await vi.advanceTimersByTimeAsync(0);
+  await stopped;
+  expect([submitted, handedBack]).toEqual([[], [1n, 2n]]);
+});
+
+test("a claim is pending until its jobs are in hand", async () => {
+  const answers = Promise.withResolvers<Row[]>();
+  const { claimer, asked, pending, stop } = makeClaimer(() => answers.promise);
+  claimer.start();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(pending.has(asked[0]!.token)).toBe(true);
+  answers.resolve([]);
+  await vi.advanceTimersByTimeAsync(0);
+  expect(pending.has(asked[0]!.token)).toBe(false);
+  await stop();
+});
+
+test("a claim that fails without an answer is told to the rescuer, and one that was rejected is not", async () => {
+  const failures = [
+    new Error("Connection terminated unexpectedly"),
+    Object.assign(new Error("no"), { severity: "ERROR", code: "22000" }),
+  ];
+  const { claimer, asked, pending, stop } = makeClaimer(() => failures.shift() ?? []);
+  let unanswered = 0;
+  pending.unanswered.on(() => (unanswered += 1));
+  claimer.start();
+  await vi.advanceTimersByTimeAsync(0);
+  expect([unanswered, claimer.failures]).toEqual([1, 1]);
+  await vi.advanceTimersByTimeAsync(200);
+  expect([asked.length, unanswered]).toEqual([2, 1]);
+  await stop();
+});
+
+test("a look that finds nothing is told with the moment at which it began", async () => {
+  const { claimer, idle, stop } = makeClaimer(() => []);
+  const foundNothing: number[] = [];
+  claimer.foundNothing.on((startedAt) => foundNothing.push(startedAt));
+  claimer.start();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(foundNothing).toHaveLength(1);
+
+  idle.sleepOn = () => Promise.resolve("rest"); // it asked, and nothing is ready
+  await vi.advanceTimersByTimeAsync(1_000);
+  const askedAt = performance.now();
+  claimer.look();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(foundNothing).toHaveLength(2);
+  expect(foundNothing[1]).toBeGreaterThanOrEqual(askedAt);
+  await stop();
+});
+
+test("a free slot does not wake it while it sleeps, because nothing is ready", async () => {
+  const { claimer, asked, slots, idle, stop } = makeClaimer(() => []);
+  claimer.start();
+  await vi.advanceTimersByTimeAsync(0);
+  idle.isAsleep = true;
+  slots.free.emit();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(asked).toHaveLength(1);
+  await stop();
+});
+
+test("while the queue is deep a claim settles the successes that wait", async () => {
+  let next = 0;
+  const { claimer, asked, slots, settler, stop } = makeClaimer(({ limit }) =>
+    next < 4 ? Array.from({ length: limit }, () => row((next += 1))) : [],
+  );
+  const settled: string[] = [];
+  claimer.start();
+  await vi.advanceTimersByTimeAsync(0);
+  settler.settle(
+    { id: 1n, token: "00000000-0000-0000-0000-000000000001", key: undefined },
+    { state: "completed", resultJson: null },
+    (settlement) => settled.push(settlement),
+  );
+  slots.demand = 2;
+  slots.free.emit();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(asked.map(({ name }) => name)).toEqual(["claim-plain-jobs", "settle-and-claim-jobs"]);
+  await vi.advanceTimersByTimeAsync(50);
+  expect(settled).toEqual(["settled"]);
+  await stop();
+});
+
+test("jobs of running keys are parked, and it looks again at once, because others may have stood behind them", async () => {
+  const answers: Row[][] = [[{ kind: "not plain" }], [{ kind: "blocked", key: "k" }], [row(1, { key: "l" })]];
+  const { claimer, asked, parked, running, submitted, stop } = makeClaimer(() => answers.shift() ?? []);
+  running.push("k");
+  claimer.start();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(asked.map(({ name }) => name)).toEqual(["claim-plain-jobs", "claim-jobs", "claim-jobs"]);
+  expect([parked, submitted]).toEqual([["k"], [1n]]);
+  await stop();
+});
+
+test("jobs whose key is about to come free are not parked, and it looks again after some ms", async () => {
+  const { claimer, asked, stop } = makeClaimer(() =>
+    asked.length === 1 ? [{ kind: "blocked", key: "k" }] : [row(1, { key: "k" })],
+  );
+  claimer.start();
+  await vi.advanceTimersByTimeAsync(3);
+  expect(asked).toHaveLength(1);
+  await vi.advanceTimersByTimeAsync(3);
+  expect(asked).toHaveLength(2);
+  await stop();
+});

@@ -1,0 +1,51 @@
+import { type Outcome, type Queryable, statements } from "@hark/core";
+
+/** "settled": written. "refused": the claim no longer holds, so nothing was touched. */
+export type Settlement = "settled" | "refused";
+
+/** A claim whose job may hold up others of its key. */
+export type KeyedClaim = Pick<statements.ClaimedJob, "id" | "token" | "key">;
+
+/** An outcome that is not written yet. */
+export interface Unsettled {
+  readonly claim: KeyedClaim;
+  outcome: Outcome;
+  readonly done: (settlement: Settlement) => void;
+  /** An earlier try ended without an answer, so it may have been written then. */
+  isDoubtful: boolean;
+  /** A claim that was to settle it failed: it is written without one. */
+  isLeftBehind: boolean;
+}
+
+/**
+ * Whether an outcome is not to wait for others. The next job of its key may be parked until it is
+ * written; and an attempt that did not succeed is rare, and people may wait to hear of it.
+ */
+export const isUrgent = ({ claim, outcome }: Unsettled): boolean =>
+  claim.key !== undefined || outcome.state !== "completed";
+
+/** Successes, as completeJobs() takes them. */
+export function completionsOf(entries: readonly Unsettled[]): statements.Completions {
+  return statements.completionsOf(
+    entries.map(({ claim: { id, token }, outcome }) => ({
+      id,
+      token,
+      resultJson: outcome.state === "completed" ? outcome.resultJson : null,
+    })),
+  );
+}
+
+/**
+ * Writes outcomes of one state, fenced by their tokens. Returns the ids of the jobs that it moved.
+ */
+export function writeOutcomes(db: Queryable, entries: readonly Unsettled[]): Promise<{ id: bigint }[]> {
+  const rows = () => entries.map(({ claim: { id, token }, outcome }) => ({ id, token, ...outcome }));
+  switch (entries[0]?.outcome.state) {
+    case "completed":
+      return statements.completeJobs(db, completionsOf(entries));
+    case "scheduled":
+      return statements.retryJobs(db, statements.retriedOf(rows() as never));
+    default:
+      return statements.buryJobs(db, statements.buriedOf(rows() as never));
+  }
+}
