@@ -1,0 +1,38 @@
+import { expect, test } from "vitest";
+import { ArrivalRate } from "./arrival-rate.ts";
+
+/** A rate after `claims` of `found` jobs each, `gapMs` apart, and when the last one was. */
+function after(claims: number, found: number, gapMs: number): { rate: ArrivalRate; now: number } {
+  const rate = new ArrivalRate();
+  let now = 1_000;
+  for (let claim = 0; claim < claims; claim += 1) rate.count(found, (now += gapMs));
+  return { rate, now };
+}
+
+test("nothing found is not busy", () => {
+  expect(new ArrivalRate().isBusy(0)).toBe(false);
+});
+
+test("it takes some ten jobs in a row to be busy, or many in one claim after another", () => {
+  for (const [claims, found, gapMs, isBusy] of [
+    [9, 1, 2, false],
+    [13, 1, 2, true],
+    [9, 100, 1, false],
+    [10, 100, 1, true],
+  ] as const) {
+    const { rate, now } = after(claims, found, gapMs);
+    expect(rate.isBusy(now), `${claims} claims of ${found}`).toBe(isBusy);
+  }
+});
+
+test("jobs that come more than 4 ms apart are never busy, however many have come", () => {
+  const slow = after(1_000, 1, 4.1);
+  expect(slow.rate.isBusy(slow.now)).toBe(false);
+  const quick = after(1_000, 1, 3.9);
+  expect(quick.rate.isBusy(quick.now)).toBe(true);
+});
+
+test("a busy queue is not busy any more once nothing has come for 4 ms", () => {
+  const { rate, now } = after(100, 1, 1);
+  expect([rate.isBusy(now + 3.9), rate.isBusy(now + 4)]).toEqual([true, false]);
+});

@@ -1,0 +1,86 @@
+import type { Next } from "../runtime/loop.ts";
+
+/** All that decides when to look for jobs. Times are by performance.now(). */
+export interface IdleState {
+  readonly mode: Mode;
+  /** In the mode "waiting": when to ask. */
+  readonly waitsUntil: number;
+  /** A wake-up asked for a claim at once, and nothing was found since. */
+  readonly isUnproven: boolean;
+  /**
+   * In the mode "settling": isUnproven as it was after the claim, and whether it was woken since.
+   */
+  readonly wasUnproven: boolean;
+  readonly isWoken: boolean;
+  /** When it last went back to sleep after a wake-up in vain. */
+  readonly spuriousAt: number;
+  /** Rests in a row in the mode "held up". */
+  readonly heldUpRests: number;
+}
+
+/**
+ * - looking: the next step claims.
+ * - settling: after a claim that left nothing free, on the way to sleep.
+ * - held up: something is ready that no claim gets. The next step asks whether it still is.
+ * - asleep: nothing is ready, and whatever comes is announced. A step asks before it claims.
+ * - waiting: asleep, and woken: asks at `waitsUntil`, because others go first, or because the last
+ *   wake-up was spurious.
+ */
+export type Mode = "looking" | "settling" | "held up" | "asleep" | "waiting";
+
+/**
+ * "quiet": nothing is ready, and whatever comes will be announced. "ready": something is, or may
+ * be.
+ */
+export type Answer = "quiet" | "ready" | "no gate";
+
+export type IdleEvent =
+  /** There may be something to find. Others go first for `delayMs`. */
+  | { readonly on: "woken"; readonly now: number; readonly delayMs: number }
+  /** The loop's next step begins. */
+  | { readonly on: "step"; readonly now: number; readonly isListening: boolean }
+  /** The step asked whether anything is ready. */
+  | { readonly on: "asked"; readonly now: number; readonly answer: Answer }
+  /** A claim found so many jobs, and left nothing behind that was free. */
+  | {
+      readonly on: "claimed";
+      readonly now: number;
+      readonly found: number;
+      readonly isListening: boolean;
+      readonly isBusy: boolean;
+    }
+  /** After such a claim it tried to go to sleep. */
+  | {
+      readonly on: "settled";
+      readonly now: number;
+      readonly found: number;
+      readonly claimedAt: number;
+      readonly answer: Answer;
+    }
+  /** It can take nothing at the moment, or stops. */
+  | { readonly on: "nothing wanted" };
+
+/**
+ * What the loop does next. "claim"; "ask" whether anything is ready, which leads to "asked";
+ * "settle", which leads to "settled"; "go on", which means nothing to do now; or a rest.
+ */
+export interface IdleAction {
+  readonly next: "claim" | "ask" | "settle" | "go on" | Next;
+  /** It looks without being told, so producers need not notify. */
+  readonly closesGate?: true;
+}
+
+export interface Transition {
+  readonly state: IdleState;
+  readonly action: IdleAction;
+}
+
+export const firstState: IdleState = {
+  mode: "looking",
+  waitsUntil: Number.POSITIVE_INFINITY,
+  isUnproven: false,
+  wasUnproven: false,
+  isWoken: false,
+  spuriousAt: Number.NEGATIVE_INFINITY,
+  heldUpRests: 0,
+};

@@ -1,0 +1,181 @@
+import { type Backoff, backoffMs } from "@hark/core";
+import type { Answer, IdleAction, IdleEvent, IdleState, Mode, Transition } from "./idle-state.ts";
+
+/**
+ * From one look to the next while jobs come fast, in ms. With 2 the median job of 500 a second
+ * started after 4.7 to 7.6 ms, with 1 after 4.0 to 4.3, and neither a drain beside a bulk producer
+ * nor one beside 16 callers became slower. No ring ends this rest: each job that ends rings for its
+ * slot, and claims without a rest found little more, and took the processor from the producers.
+ */
+const busyRestMs = 1;
+
+/**
+ * From one look to the next when the gate cannot be opened, in ms: nothing is announced meanwhile.
+ */
+const noGateRestMs = 1_000;
+
+/**
+ * Rests while jobs are ready but locked, mostly by another worker's claim that commits in a moment,
+ * so one or two rests are enough. If that worker dies instead, its jobs are found this late. In ms.
+ */
+const heldUpRests: Backoff = { baseMs: 4, factor: 2, capMs: 250, jitter: 0.5 };
+
+/**
+ * For `memoryMs` after a spurious wake-up, the next one probes before it claims, at most once per
+ * `restMs`. Anyone may send notifications, and so they can cause at most 20 claims and 200 probes a
+ * second (FM-13).
+ */
+const spurious = { memoryMs: 50, restMs: 5 };
+
+type Kind = IdleEvent["on"];
+type On<K extends Kind> = Extract<IdleEvent, { on: K }>;
+
+/**
+ * In one of these modes, and if this holds, the state becomes that, and the loop does this next.
+ */
+type Row<K extends Kind> = readonly [
+  modes: readonly Mode[],
+  holds: (state: IdleState, event: On<K>) => boolean,
+  becomes: (state: IdleState, event: On<K>) => IdleState,
+  then: (state: IdleState, event: On<K>) => IdleAction,
+];
+
+/** The states that a row may lead to. */
+const to = {
+  same: (state: IdleState): IdleState => state,
+  looking: (state: IdleState): IdleState => ({ ...state, mode: "looking", waitsUntil: Number.POSITIVE_INFINITY }),
+  /** It looks without being told. */
+  awake: (state: IdleState): IdleState => ({ ...to.looking(state), heldUpRests: 0 }),
+  settling: (state: IdleState): IdleState => ({
+    ...state,
+    mode: "settling",
+    wasUnproven: state.isUnproven,
+    isWoken: false,
+  }),
+  wokenWhileSettling: (state: IdleState): IdleState => ({ ...state, isWoken: true }),
+  heldUp: (state: IdleState): IdleState => ({ ...state, mode: "held up", heldUpRests: state.heldUpRests + 1 }),
+  /** A wake-up that led to nothing until it sleeps again was spurious. */
+  asleep: (state: IdleState, { now }: { now: number }): IdleState => ({
+    ...state,
+    mode: "asleep",
+    waitsUntil: Number.POSITIVE_INFINITY,
+    heldUpRests: 0,
+    isUnproven: false,
+    spuriousAt: state.isUnproven ? now : state.spuriousAt,
+  }),
+  /** Its turn has come: it asks as if polled. */
+  asking: (state: IdleState): IdleState => ({ ...state, mode: "asleep", waitsUntil: Number.POSITIVE_INFINITY }),
+  waitingForOthers: (state: IdleState, { now, delayMs }: On<"woken">): IdleState => ({
+    ...state,
+    mode: "waiting",
+    waitsUntil: Math.min(state.waitsUntil, now + delayMs),
+  }),
+  waitingToProbe: (state: IdleState): IdleState => ({
+    ...state,
+    mode: "waiting",
+    waitsUntil: Math.min(state.waitsUntil, state.spuriousAt + spurious.restMs),
+  }),
+  /** Asleep, but woken while it asked. */
+  stillWaiting: (state: IdleState, event: { now: number }): IdleState => ({
+    ...to.asleep(state, event),
+    mode: "waiting",
+    waitsUntil: state.waitsUntil,
+  }),
+  /** Asleep after a wake-up in vain, and woken again meanwhile. */
+  probing: (state: IdleState, event: { now: number }): IdleState => to.waitingToProbe(to.asleep(state, event)),
+};
+
+const act = {
+  goOn: (): IdleAction => ({ next: "go on" }),
+  claim: (): IdleAction => ({ next: "claim" }),
+  ask: (): IdleAction => ({ next: "ask" }),
+  settle: (): IdleAction => ({ next: "settle" }),
+  again: (): IdleAction => ({ next: "again" }),
+  /** Until a wake-up or the poll. */
+  rest: (): IdleAction => ({ next: "rest" }),
+  restUntilTurn: (state: IdleState, { now }: { now: number }): IdleAction => ({
+    next: { restMs: Math.max(state.waitsUntil - now, 0) },
+  }),
+  restHeldUp: (state: IdleState): IdleAction => ({ next: { restMs: backoffMs(heldUpRests, state.heldUpRests) } }),
+  /** A gate that took long to fail is no reason to rest on top of that. */
+  restWithoutGate: (_: IdleState, { now, claimedAt }: On<"settled">): IdleAction => ({
+    next: { restMs: Math.max(noGateRestMs - (now - claimedAt), 0) },
+  }),
+  closeGate: (): IdleAction => ({ next: "go on", closesGate: true }),
+  restForPoll: (): IdleAction => ({ next: "rest", closesGate: true }),
+  restBusy: (): IdleAction => ({ next: { restMs: busyRestMs, isDeaf: true }, closesGate: true }),
+};
+
+const any: readonly Mode[] = ["looking", "settling", "held up", "asleep", "waiting"];
+const sleeping: readonly Mode[] = ["asleep", "waiting"];
+const always = (): boolean => true;
+const isDeaf = (_: IdleState, { isListening }: { isListening: boolean }) => !isListening;
+const isBusy = (_: IdleState, { isBusy: busy }: On<"claimed">) => busy;
+const isStaggered = (_: IdleState, { delayMs }: On<"woken">) => delayMs > 0;
+const wasSpurious = ({ spuriousAt }: IdleState, { now }: On<"woken">) => now < spuriousAt + spurious.memoryMs;
+const isEarly = ({ waitsUntil }: IdleState, { now }: { now: number }) => now < waitsUntil;
+const isQuiet = (_: IdleState, { answer }: { answer: Answer }) => answer === "quiet";
+const hasNoGate = (_: IdleState, { answer }: { answer: Answer }) => answer === "no gate";
+const isWoken = (state: IdleState) => state.isWoken;
+const isWokenInVain = (state: IdleState, event: On<"settled">) =>
+  state.isWoken && state.wasUnproven && isQuiet(state, event);
+const hasFound = (_: IdleState, { found }: On<"settled">) => found > 0;
+
+/** By event: the first row that fits the mode and whose condition holds decides. */
+const table: { readonly [K in Kind]: readonly Row<K>[] } = {
+  woken: [
+    [["looking", "held up"], always, to.looking, act.goOn],
+    [["settling"], always, to.wokenWhileSettling, act.goOn],
+    [sleeping, isStaggered, to.waitingForOthers, act.goOn],
+    [sleeping, wasSpurious, to.waitingToProbe, act.goOn],
+    [sleeping, always, to.looking, act.goOn],
+  ],
+  // Only a wake-up leads to a claim without a question. A poll and a staggered wake-up ask first,
+  // because a claim takes locks and writes.
+  step: [
+    [any, isDeaf, to.same, act.claim],
+    [["looking", "settling"], always, to.looking, act.claim],
+    [["waiting"], isEarly, to.same, act.restUntilTurn],
+    [["waiting"], always, to.asking, act.ask],
+    [["held up", "asleep"], always, to.same, act.ask],
+  ],
+  asked: [
+    [["waiting"], isQuiet, to.stillWaiting, act.rest], // woken while it asked: its loop is rung
+    [["held up", "asleep"], isQuiet, to.asleep, act.rest],
+    [any, always, to.looking, act.claim], // something is ready, or it was woken while it asked
+  ],
+  claimed: [
+    [any, isDeaf, to.awake, act.restForPoll],
+    [any, isBusy, to.awake, act.restBusy],
+    [any, always, to.settling, act.settle],
+  ],
+  settled: [
+    // Or notifications that come faster than claims would cause one claim after the other.
+    [["settling"], isWokenInVain, to.probing, act.restUntilTurn],
+    [["settling"], isWoken, to.looking, act.again],
+    [["settling"], isQuiet, to.asleep, act.rest],
+    [["settling"], hasNoGate, to.looking, act.restWithoutGate],
+    [["settling"], hasFound, to.looking, act.again],
+    [["settling"], always, to.heldUp, act.restHeldUp],
+    [any, always, to.same, act.again], // of a step that hung, and that the loop gave up
+  ],
+  "nothing wanted": [[any, always, to.awake, act.closeGate]],
+};
+
+/** What an event says in any mode. */
+function note(state: IdleState, event: IdleEvent): IdleState {
+  if (event.on === "woken" && event.delayMs <= 0) return { ...state, isUnproven: true };
+  if (event.on === "claimed" && event.found > 0) return { ...state, isUnproven: false, heldUpRests: 0 };
+  return state;
+}
+
+/** The state after an event, and what to do next. Without side effects. */
+export function transition<K extends Kind>(state: IdleState, event: On<K>): Transition {
+  const noted = note(state, event);
+  const rows: readonly Row<K>[] = table[event.on as K];
+  const row = rows.find(([modes, holds]) => modes.includes(noted.mode) && holds(noted, event));
+  if (!row) throw new Error(`no row for ${event.on} while ${state.mode}`);
+  const [, , becomes, then] = row;
+  const after = becomes(noted, event);
+  return { state: after, action: then(after, event) };
+}
