@@ -18,14 +18,15 @@ import { Slots } from "./run/slots.ts";
 import { TypedEvent } from "./runtime/event.ts";
 import type { Part, Stage } from "./runtime/part.ts";
 import { flushDeadlineMs, Settler } from "./settle/settler.ts";
-import { FrozenListenerWatch } from "./upkeep/frozen-listeners.ts";
+import { frozenListenerWatch } from "./upkeep/frozen-listeners.ts";
 import { missingHandlerWatch } from "./upkeep/missing-handlers.ts";
-import { OldSnapshotWatch } from "./upkeep/old-snapshots.ts";
-import { partitionUpkeep } from "./upkeep/partitions.ts";
-import { Rescuer } from "./upkeep/rescuer.ts";
+import { oldSnapshotWatch } from "./upkeep/old-snapshots.ts";
+import { partitions } from "./upkeep/partitions.ts";
+import { rescuer } from "./upkeep/rescuer.ts";
 import { schemaWatch } from "./upkeep/schema-watch.ts";
-import { statisticsUpkeep } from "./upkeep/statistics.ts";
-import { Vacuum } from "./upkeep/vacuum.ts";
+import { statistics } from "./upkeep/statistics.ts";
+import { unpark } from "./upkeep/unpark.ts";
+import { vacuum } from "./upkeep/vacuum.ts";
 import { IdlePolicy } from "./wake/idle-policy.ts";
 import { Listener } from "./wake/listener.ts";
 import { NotifyGate } from "./wake/notify-gate.ts";
@@ -155,18 +156,6 @@ export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts
   const wokenBy = [lease.registered, listening, gateLost];
   const claiming = new Claimers({ claimers, listener, gate, lease, wokenBy, logger });
 
-  const rescuer = new Rescuer({
-    db,
-    lease,
-    attempts,
-    isAwaited: (token) => pending.has(token),
-    onUnheld: (id) => cancellations.suspect(id),
-    leaseMs,
-    logger,
-  });
-  pending.unanswered.on(() => rescuer.claimUnanswered());
-  const vacuum = new Vacuum({ db: vacuumDb, logger });
-  settler.moved.on((jobs) => vacuum.count(jobs));
   const { schedules } = settings;
   const scheduler =
     schedules.length > 0 ? new Scheduler({ db, notifications: listener, schedules, cipher, logger }) : undefined;
@@ -174,13 +163,14 @@ export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts
   const sources: Part[] = [
     claiming,
     new Promoter({ db, notifications: listener, pollMs: settings.promoteMs, logger }),
-    rescuer,
+    rescuer({ db, lease, attempts, pending, cancellations, leaseMs, logger }),
     ...(scheduler ? [scheduler] : []),
-    partitionUpkeep({ db, keepDays: settings.keepDays, logger }),
-    statisticsUpkeep({ db, logger }),
-    vacuum,
-    new OldSnapshotWatch({ db, identity: () => lease.identity, logger }).loop,
-    new FrozenListenerWatch({ db, logger }).loop,
+    partitions({ db, keepDays: settings.keepDays, logger }),
+    statistics({ db, logger }),
+    unpark({ db, logger }),
+    vacuum({ db: vacuumDb, moved: settler.moved, logger }),
+    oldSnapshotWatch({ db, identity: () => lease.identity, logger }),
+    frozenListenerWatch({ db, logger }),
     missingHandlerWatch({ db, queues: concurrency.keys(), types, logger }),
     schemaWatch({ db, logger, onShutOut: (error) => claiming.shutOut(error) }),
   ];

@@ -1,4 +1,4 @@
-import { FrozenListenerWatch } from "@hark/worker";
+import { frozenListenerLook } from "@hark/worker";
 import { expect } from "vitest";
 import { eventually } from "../../support/eventually.ts";
 import { test } from "../../support/fixtures.ts";
@@ -35,11 +35,11 @@ test("a worker that stands still has its listener's session ended after a while,
     },
     { withinMs: 30_000, what: "a listener that is written to in vain" },
   );
-  await new FrozenListenerWatch({ db, logger }).look(); // 30 s are not over
+  await frozenListenerLook({ db, logger })(); // 30 s are not over
   expect((await listenerOf())?.pid).toBe(frozen.pid);
   expect(await usage()).toBeGreaterThan(0);
 
-  await new FrozenListenerWatch({ db, logger, frozenMs: 1 }).look();
+  await frozenListenerLook({ db, logger, frozenMs: 1 })();
 
   await eventually(async () => (await listenerOf()) === undefined, { withinMs: 10_000, what: "the session's end" });
   expect(logger.lines).toMatchObject([{ level: "warn", facts: { pid: frozen.pid } }]);

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { listOldSnapshots, migrate, openDatabase } from "@hark/core";
 import { findInstalled, startEmbedded, startInstalled } from "@hark/test/database";
-import { OldSnapshotWatch } from "@hark/worker";
+import { oldSnapshotLook } from "@hark/worker";
 import pg from "pg";
 import { expect, test as plain } from "vitest";
 import { eventually } from "../../support/eventually.ts";
@@ -42,14 +42,14 @@ const test = plain
     await db.pool.query("delete from hark.workers");
     const identity = await registerWorker(db, { leaseMs: 600_000 });
     const logger = recordingLogger();
-    const watch = new OldSnapshotWatch({ db, identity: () => identity, logger, oldMs: 1 });
+    const look = oldSnapshotLook({ db, identity: () => identity, logger, oldMs: 1 });
     let now = 0;
     return {
       lines: logger.lines,
       identity,
       async look(afterMs = minuteMs) {
         now += afterMs;
-        await watch.look(now);
+        await look(now);
         return logger.lines.splice(0);
       },
     };
@@ -184,17 +184,17 @@ test("a standby's feedback is named while it is connected, and its slot when it 
 test("of several workers the eldest looks", async ({ db, connect, watch }) => {
   const younger = await registerWorker(db);
   const logger = recordingLogger();
-  const other = new OldSnapshotWatch({ db, identity: () => younger, logger, oldMs: 1 });
+  const lookOfOther = oldSnapshotLook({ db, identity: () => younger, logger, oldMs: 1 });
   const session = await connect();
   await session.query("begin isolation level repeatable read");
   await session.query("select count(*) from hark.jobs");
-  for (let look = 1; look <= 3; look += 1) await other.look(look * minuteMs);
+  for (let minute = 1; minute <= 3; minute += 1) await lookOfOther(minute * minuteMs);
   expect(logger.lines).toEqual([]);
   await watch.look();
   expect(await watch.look()).toHaveLength(1);
 
   await db.pool.query("update hark.workers set dead_at = clock_timestamp() where id = $1", [watch.identity]);
-  for (let look = 4; look <= 5; look += 1) await other.look(look * minuteMs);
+  for (let minute = 4; minute <= 5; minute += 1) await lookOfOther(minute * minuteMs);
   expect(logger.lines).toHaveLength(1);
 });
 
@@ -214,13 +214,13 @@ test("to a role that may not see other roles' sessions, they are old once they h
   const own = openDatabase({ connectionString: restricted.href, maxConnections: 1 });
   try {
     const logger = recordingLogger();
-    const watch = new OldSnapshotWatch({ db: own, identity: () => identity, logger });
+    const look = oldSnapshotLook({ db: own, identity: () => identity, logger });
     const session = await connect();
     await session.query("begin isolation level repeatable read");
     const { rows } = await session.query<{ pid: number }>("select pg_backend_pid() as pid from pg_class limit 1");
-    for (const seconds of [0, 30]) await watch.look(seconds * 1_000);
+    for (const seconds of [0, 30]) await look(seconds * 1_000);
     expect(logger.lines).toEqual([]);
-    await watch.look(60_000);
+    await look(60_000);
     expect(logger.lines).toMatchObject([{ facts: { kind: "session", id: String(rows[0]!.pid), heldMs: 60_000 } }]);
   } finally {
     await own.close();

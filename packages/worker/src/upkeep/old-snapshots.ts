@@ -8,7 +8,7 @@ const intervalMs = 30_000;
  * Age from which a holder is worth a warning, in ms: autovacuum comes once a minute, and could have
  * cleared away by then.
  */
-const oldMs = 60_000;
+const defaultOldMs = 60_000;
 
 /** From one warning of a holder to its next, in ms: doubles up to an hour. */
 const firstSilenceMs = 300_000;
@@ -21,74 +21,68 @@ interface Seen {
   silenceMs: number;
 }
 
+export interface OldSnapshotParts {
+  readonly db: Database;
+  /** The identity of this worker at the moment; undefined while it has no lease. */
+  readonly identity: () => string | undefined;
+  readonly logger: Logger;
+  readonly oldMs?: number;
+}
+
 /**
- * Warns of what holds vacuum back (a forgotten transaction, a prepared one, a replication slot, a
- * standby's long query): dead rows then pile up in Hark's tables, and everything slows down with
- * them (FM-42). Of many workers the eldest looks; should two do so for a moment, there are two
- * warnings.
- *
- * A holder has to be seen twice with the same horizon: a long transaction that takes a new snapshot
- * for every query holds nothing.
+ * Warns of what holds vacuum back: a forgotten transaction, a prepared one, a replication slot, a
+ * standby's long query. Dead rows then pile up in Hark's tables, and everything slows down (FM-42).
+ * Of many workers the eldest looks; should two do so for a moment, there are two warnings.
  */
-export class OldSnapshotWatch {
-  readonly loop: Loop;
-  readonly #db: Database;
-  readonly #identity: () => string | undefined;
-  readonly #logger: Logger;
-  readonly #oldMs: number;
-  #seen = new Map<string, Seen>();
+export function oldSnapshotWatch(parts: OldSnapshotParts): Loop {
+  const look = oldSnapshotLook(parts);
+  return new Loop({
+    name: "old snapshots",
+    restMs: intervalMs,
+    logger: parts.logger,
+    async step() {
+      await look();
+      return "rest";
+    },
+  });
+}
 
-  constructor(parts: {
-    db: Database;
-    /** Who this worker is at the moment; undefined while it has no lease. */
-    identity: () => string | undefined;
-    logger: Logger;
-    intervalMs?: number;
-    oldMs?: number;
-  }) {
-    this.#db = parts.db;
-    this.#identity = parts.identity;
-    this.#logger = parts.logger;
-    this.#oldMs = parts.oldMs ?? oldMs;
-    this.loop = new Loop({
-      name: "old snapshots",
-      restMs: parts.intervalMs ?? intervalMs,
-      logger: parts.logger,
-      step: async () => {
-        await this.look();
-        return "rest";
-      },
-    });
-  }
-
-  /** Looks once; `now` in ms of the process clock. */
-  async look(now: number = performance.now()): Promise<void> {
-    const identity = this.#identity();
-    if (identity === undefined) return;
-    const holders = await statements.horizonHolders(this.#db, { olderThanMs: this.#oldMs, onlyIfEldest: identity });
-    const before = this.#seen;
-    this.#seen = new Map();
+/**
+ * One look of the watch; call the function that it returns with the time in ms of the process
+ * clock. A holder is old only if it is seen twice with the same horizon: a long transaction that
+ * takes a new snapshot for every query holds nothing.
+ */
+export function oldSnapshotLook({ db, identity, logger, oldMs = defaultOldMs }: OldSnapshotParts) {
+  let before = new Map<string, Seen>();
+  return async (now: number = performance.now()): Promise<void> => {
+    const onlyIfEldest = identity();
+    if (onlyIfEldest === undefined) return;
+    const holders = await statements.horizonHolders(db, { olderThanMs: oldMs, onlyIfEldest });
+    const seenNow = new Map<string, Seen>();
     for (const holder of holders) {
       const key = `${holder.kind} ${holder.id}`;
       const last = before.get(key);
-      const seen =
-        last?.horizon === holder.horizon
-          ? last
-          : { horizon: holder.horizon, since: now, warnAt: now, silenceMs: firstSilenceMs };
-      this.#seen.set(key, seen);
-      const isOld = seen === last && (holder.heldMs !== undefined || now - seen.since >= this.#oldMs);
+      const isSame = last?.horizon === holder.horizon;
+      const seen = isSame ? last : { horizon: holder.horizon, since: now, warnAt: now, silenceMs: firstSilenceMs };
+      seenNow.set(key, seen);
+      const isOld = isSame && (holder.heldMs !== undefined || now - seen.since >= oldMs);
       if (!isOld || now < seen.warnAt) continue;
-      this.#warn(holder, holder.heldMs ?? now - seen.since);
+      warn(logger, holder, holder.heldMs ?? now - seen.since);
       seen.warnAt = now + seen.silenceMs;
       seen.silenceMs = Math.min(seen.silenceMs * 2, longestSilenceMs);
     }
-  }
+    before = seenNow;
+  };
+}
 
-  #warn(holder: statements.HorizonHolder & { deadRows: statements.DeadRows }, heldMs: number): void {
-    const { kind, id, application, role, state, command, remedy, deadRows } = holder;
-    this.#logger.warn(
-      { kind, id, application, role, state, command, heldMs: Math.round(heldMs), deadRows, remedy },
-      "dead rows cannot be cleared away, and claims slow down with them: end what holds an old snapshot, there or by the remedy",
-    );
-  }
+function warn(
+  logger: Logger,
+  holder: statements.HorizonHolder & { deadRows: statements.DeadRows },
+  heldMs: number,
+): void {
+  const { kind, id, application, role, state, command, remedy, deadRows } = holder;
+  logger.warn(
+    { kind, id, application, role, state, command, heldMs: Math.round(heldMs), deadRows, remedy },
+    "dead rows cannot be cleared away, and claims slow down with them: end what holds an old snapshot, there or by the remedy",
+  );
 }

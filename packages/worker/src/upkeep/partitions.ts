@@ -7,7 +7,7 @@ const daysAhead = 7;
 const hourMs = 3_600_000;
 
 /** Makes tomorrow's partitions of the history and drops those older than `keepDays`, every hour. */
-export function partitionUpkeep({ db, keepDays, logger }: { db: Database; keepDays: number; logger: Logger }): Loop {
+export function partitions({ db, keepDays, logger }: { db: Database; keepDays: number; logger: Logger }): Loop {
   return new Loop({
     name: "partitions",
     restMs: hourMs,

@@ -1,7 +1,7 @@
 import { type Database, silentLogger } from "@hark/core";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import type { LeaseKeeper } from "../lease/lease-keeper.ts";
-import { Rescuer } from "./rescuer.ts";
+import { PendingClaims } from "../claim/pending-claims.ts";
+import { rescuer } from "./rescuer.ts";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -20,33 +20,34 @@ function rescuerBeside(nextExpiriesMs: (number | null)[]) {
     if (name !== "survey-leases") return { rows: [] };
     return { rows: [{ next_expiry_ms: nextExpiriesMs.shift() ?? null, has_orphans: false, mine: [] }] };
   };
-  const rescuer = new Rescuer({
+  const pending = new PendingClaims();
+  const loop = rescuer({
     db: { query } as unknown as Database,
-    lease: { identity: undefined } as unknown as LeaseKeeper,
+    lease: { identity: undefined },
     attempts: { heldClaims: () => [] },
-    isAwaited: () => false,
-    onUnheld: () => {},
+    pending,
+    cancellations: { suspect: () => {} },
     leaseMs,
     logger: silentLogger,
   });
-  return { rescuer, askedAt };
+  return { loop, pending, askedAt };
 }
 
 test("a rescuer looks again just after the next lease would run out, and once a lease if there is none", async () => {
-  const { rescuer, askedAt } = rescuerBeside([3_000, 700, null, 60_000]);
-  rescuer.start();
+  const { loop, askedAt } = rescuerBeside([3_000, 700, null, 60_000]);
+  loop.start();
   await vi.advanceTimersByTimeAsync(3_020 + 720 + 10_000 + 10_000 + 1);
-  await Promise.all([rescuer.stop(), vi.advanceTimersByTimeAsync(1)]);
+  await Promise.all([loop.stop(), vi.advanceTimersByTimeAsync(1)]);
 
   expect(askedAt.map(([name]) => name)).toEqual(Array(5).fill("survey-leases"));
   expect(askedAt.map(([, at]) => at)).toEqual([0, 3_020, 3_740, 13_740, 23_740]);
 });
 
 test("a lease that has run out is certified at once, and looked at again soon while its row is in other hands", async () => {
-  const { rescuer, askedAt } = rescuerBeside([-5, -10, null]);
-  rescuer.start();
+  const { loop, askedAt } = rescuerBeside([-5, -10, null]);
+  loop.start();
   await vi.advanceTimersByTimeAsync(41);
-  await Promise.all([rescuer.stop(), vi.advanceTimersByTimeAsync(1)]);
+  await Promise.all([loop.stop(), vi.advanceTimersByTimeAsync(1)]);
 
   expect(askedAt).toEqual([
     ["survey-leases", 0],
@@ -58,12 +59,12 @@ test("a lease that has run out is certified at once, and looked at again soon wh
 });
 
 test("after a claim that was not answered a rescuer looks at once and twice more, and then once a lease again", async () => {
-  const { rescuer, askedAt } = rescuerBeside([]);
-  rescuer.start();
+  const { loop, pending, askedAt } = rescuerBeside([]);
+  loop.start();
   await vi.advanceTimersByTimeAsync(1_000);
-  rescuer.claimUnanswered();
+  pending.unanswered.emit();
   await vi.advanceTimersByTimeAsync(leaseMs + 501);
-  await Promise.all([rescuer.stop(), vi.advanceTimersByTimeAsync(1)]);
+  await Promise.all([loop.stop(), vi.advanceTimersByTimeAsync(1)]);
 
   expect(askedAt.map(([, at]) => at)).toEqual([0, 1_000, 1_250, 1_500, 11_500]);
 });

@@ -1,8 +1,9 @@
 import { type Database, type Logger, statements } from "@hark/core";
+import type { PendingClaims } from "../claim/pending-claims.ts";
 import type { LeaseKeeper } from "../lease/lease-keeper.ts";
 import type { Attempts } from "../run/attempts.ts";
+import type { Cancellations } from "../run/cancellations.ts";
 import { Loop, type Next } from "../runtime/loop.ts";
-import type { Part } from "../runtime/part.ts";
 import { ForgottenClaims } from "./forgotten-claims.ts";
 import { Orphans } from "./orphans.ts";
 
@@ -21,96 +22,80 @@ const lockedRestMs = 250;
  */
 const unanswered = { looks: 3, restMs: 250 };
 
+/** Owns nothing. Without a lease of our own there are still the jobs of others to look after. */
+const nilIdentity = "00000000-0000-0000-0000-000000000000";
+
+export interface RescuerParts {
+  readonly db: Database;
+  readonly lease: Pick<LeaseKeeper, "identity">;
+  readonly attempts: Pick<Attempts, "heldClaims">;
+  /**
+   * Claims that may still be answered, and the event that one was not: its jobs may be in no hands.
+   */
+  readonly pending: Pick<PendingClaims, "has" | "unanswered">;
+  /**
+   * Is told of a job that runs here and that the database does not book to this process: it was
+   * just settled, or cancelled without our hearing it.
+   */
+  readonly cancellations: Pick<Cancellations, "suspect">;
+  readonly leaseMs: number;
+  readonly logger: Logger;
+}
+
 /**
  * Takes jobs back from workers that died, and from claims of this worker whose answer was lost on
  * the way. Sleeps until the earliest lease of another would run out, so it asks the database once a
  * lease while all is well and every claim is answered. Every worker has one: row locks decide, not
  * a leader.
  */
-export class Rescuer implements Part {
-  readonly #db: Database;
-  readonly #lease: LeaseKeeper;
-  readonly #heldClaims: () => readonly statements.Claim[];
-  readonly #onUnheld: (id: bigint) => void;
-  readonly #forgotten: ForgottenClaims;
-  readonly #orphans: Orphans;
-  readonly #leaseMs: number;
-  readonly #logger: Logger;
-  readonly #loop: Loop;
+export function rescuer(parts: RescuerParts): Loop {
+  const { db, lease, attempts, pending, cancellations, leaseMs, logger } = parts;
+  const orphans = new Orphans({ db, logger });
+  const forgotten = new ForgottenClaims({
+    db,
+    heldClaims: () => attempts.heldClaims(),
+    isAwaited: (token) => pending.has(token),
+    logger,
+  });
   /** Looks that are to come in short order. */
-  #looksSoon = 0;
+  let looksSoon = 0;
 
-  constructor(parts: {
-    db: Database;
-    lease: LeaseKeeper;
-    attempts: Pick<Attempts, "heldClaims">;
-    /** Whether a claim under the token may still be answered. */
-    isAwaited: (token: string) => boolean;
-    /**
-     * A job runs here that the database does not book to this process: it was just settled, or
-     * cancelled without our hearing it.
-     */
-    onUnheld: (id: bigint) => void;
-    leaseMs: number;
-    logger: Logger;
-  }) {
-    this.#db = parts.db;
-    this.#lease = parts.lease;
-    this.#leaseMs = parts.leaseMs;
-    this.#logger = parts.logger;
-    const heldClaims = (this.#heldClaims = () => parts.attempts.heldClaims());
-    const { db, isAwaited, logger } = parts;
-    this.#onUnheld = parts.onUnheld;
-    this.#forgotten = new ForgottenClaims({ db, heldClaims, isAwaited, logger });
-    this.#orphans = new Orphans(parts);
-    const step = (signal: AbortSignal) => this.#step(signal);
-    this.#loop = new Loop({ name: "rescue", restMs: parts.leaseMs, logger, step });
+  const loop = new Loop({
+    name: "rescue",
+    restMs: leaseMs,
+    logger,
+    async step(signal) {
+      const held = attempts.heldClaims(); // before the survey: what is claimed during it is not missing
+      const asked = { worker: lease.identity ?? nilIdentity, except: orphans.refused };
+      const survey = (await statements.surveyLeases(db, asked))[0]!;
+      const mine = new Set(survey.mine.map(({ token, id }) => `${id} ${token}`));
+      for (const { id, token } of held) if (!mine.has(`${id} ${token}`)) cancellations.suspect(id);
+      await forgotten.release(survey.mine);
+      if (looksSoon > 0) looksSoon -= 1; // a look that failed was none
+
+      const { nextExpiryMs = leaseMs } = survey;
+      if ((nextExpiryMs <= 0 && (await certifyDeaths())) || survey.hasOrphans) return rescue(signal);
+      const restMs = Math.max(nextExpiryMs, 0) + afterExpiryMs;
+      return { restMs: Math.min(restMs, looksSoon > 0 ? unanswered.restMs : leaseMs) };
+    },
+  });
+
+  /** Declares workers dead whose lease ran out; returns whether there were any. */
+  async function certifyDeaths(): Promise<boolean> {
+    const died = await statements.certifyDeaths(db, {});
+    for (const { id, name } of died)
+      logger.warn({ worker: id, workerName: name }, "a worker's lease ran out: it is declared dead");
+    return died.length > 0;
   }
 
-  start(): void {
-    this.#loop.start();
-  }
-
-  stop(): Promise<void> {
-    return this.#loop.stop();
-  }
-
-  /**
-   * What a claim took may be booked to this process and in nobody's hands: looks for it now, and
-   * not once a lease.
-   */
-  claimUnanswered(): void {
-    this.#looksSoon = unanswered.looks;
-    this.#loop.wakeUp.ring();
-  }
-
-  async #step(signal: AbortSignal): Promise<Next> {
-    const identity = this.#lease.identity;
-    // The nil identity owns nothing: without a lease of our own there is still the others' jobs to
-    // look after.
-    const held = this.#heldClaims();
-    const asked = { worker: identity ?? nilIdentity, except: this.#orphans.refused };
-    const survey = (await statements.surveyLeases(this.#db, asked))[0]!;
-    const mine = new Set(survey.mine.map(({ token, id }) => `${id} ${token}`));
-    for (const { id, token } of held) if (!mine.has(`${id} ${token}`)) this.#onUnheld(id);
-    await this.#forgotten.release(survey.mine);
-    if (this.#looksSoon > 0) this.#looksSoon -= 1; // a look that failed was none
-
-    if (survey.nextExpiryMs !== undefined && survey.nextExpiryMs <= 0) {
-      const died = await statements.certifyDeaths(this.#db, {});
-      for (const { id, name } of died)
-        this.#logger.warn({ worker: id, workerName: name }, "a worker's lease ran out: it is declared dead");
-      if (died.length > 0) return this.#rescue(signal);
-    }
-    if (survey.hasOrphans) return this.#rescue(signal);
-    const restMs = Math.max(survey.nextExpiryMs ?? this.#leaseMs, 0) + afterExpiryMs;
-    return { restMs: Math.min(restMs, this.#looksSoon > 0 ? unanswered.restMs : this.#leaseMs) };
-  }
-
-  async #rescue(signal: AbortSignal): Promise<Next> {
+  async function rescue(signal: AbortSignal): Promise<Next> {
     // More may be left; the next survey says so.
-    return (await this.#orphans.rescue(signal)) > 0 ? "again" : { restMs: lockedRestMs };
+    return (await orphans.rescue(signal)) > 0 ? "again" : { restMs: lockedRestMs };
   }
-}
 
-const nilIdentity = "00000000-0000-0000-0000-000000000000";
+  pending.unanswered.on(() => {
+    looksSoon = unanswered.looks;
+    loop.wakeUp.ring();
+  });
+  return loop;
+}

@@ -1,6 +1,7 @@
 import { type Database, silentLogger } from "@hark/core";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { Vacuum } from "./vacuum.ts";
+import { TypedEvent } from "../runtime/event.ts";
+import { vacuum } from "./vacuum.ts";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -17,47 +18,48 @@ async function vacuumTaking(...takes: { ms: number; fails?: true }[]) {
     if (fails) throw new Error("canceling statement due to statement timeout");
     return { rows: [] };
   };
-  const vacuum = new Vacuum({ db: { query } as unknown as Database, logger: silentLogger });
-  vacuum.start();
+  const moved = new TypedEvent<number>();
+  const loop = vacuum({ db: { query } as unknown as Database, moved, logger: silentLogger });
+  loop.start();
   await vi.advanceTimersByTimeAsync(0);
-  const stop = () => Promise.all([vacuum.stop(), vi.advanceTimersByTimeAsync(10_000)]);
-  return { vacuum, at, stop };
+  const stop = () => Promise.all([loop.stop(), vi.advanceTimersByTimeAsync(10_000)]);
+  return { moved, at, stop };
 }
 
 test("a vacuum starts with every 250,000th job that moves, however few move at once", async () => {
-  const { vacuum, at, stop } = await vacuumTaking({ ms: 0 }, { ms: 0 });
-  for (let jobs = 0; jobs < 249_000; jobs += 1_000) vacuum.count(1_000);
+  const { moved, at, stop } = await vacuumTaking({ ms: 0 }, { ms: 0 });
+  for (let jobs = 0; jobs < 249_000; jobs += 1_000) moved.emit(1_000);
   await vi.advanceTimersByTimeAsync(7_200_000);
   expect(at).toEqual([]);
 
-  vacuum.count(1_000);
+  moved.emit(1_000);
   await vi.advanceTimersByTimeAsync(1_000);
   expect(at).toEqual([7_200_000]);
-  for (let jobs = 0; jobs < 250_000; jobs += 1_000) vacuum.count(1_000);
+  for (let jobs = 0; jobs < 250_000; jobs += 1_000) moved.emit(1_000);
   await vi.advanceTimersByTimeAsync(0);
   expect(at).toEqual([7_200_000, 7_201_000]);
   await stop();
 });
 
 test("vacuums take a twenty-first of the time at most, and jobs that moved meanwhile are not forgotten", async () => {
-  const { vacuum, at, stop } = await vacuumTaking({ ms: 2_000 }, { ms: 100 }, { ms: 0 });
-  vacuum.count(250_000);
+  const { moved, at, stop } = await vacuumTaking({ ms: 2_000 }, { ms: 100 }, { ms: 0 });
+  moved.emit(250_000);
   await vi.advanceTimersByTimeAsync(1_000);
-  vacuum.count(250_000); // while the first is at it
+  moved.emit(250_000); // while the first is at it
   await vi.advanceTimersByTimeAsync(40_999);
   expect(at).toEqual([0]);
   await vi.advanceTimersByTimeAsync(2);
-  vacuum.count(1_000_000);
+  moved.emit(1_000_000);
   await vi.advanceTimersByTimeAsync(10_000);
   expect(at).toEqual([0, 42_000, 44_100]);
   await stop();
 });
 
 test("a vacuum that is cut short by its deadline is not begun again at once", async () => {
-  const { vacuum, at, stop } = await vacuumTaking({ ms: 4_500, fails: true }, { ms: 0 });
-  vacuum.count(250_000);
+  const { moved, at, stop } = await vacuumTaking({ ms: 4_500, fails: true }, { ms: 0 });
+  moved.emit(250_000);
   await vi.advanceTimersByTimeAsync(4_500);
-  vacuum.count(250_000);
+  moved.emit(250_000);
   await vi.advanceTimersByTimeAsync(89_999);
   expect(at).toEqual([0]);
   await vi.advanceTimersByTimeAsync(1);

@@ -1,6 +1,6 @@
 import { type Database, type Logger, statements } from "@hark/core";
-import { Loop, type Next } from "../runtime/loop.ts";
-import type { Part } from "../runtime/part.ts";
+import type { TypedEvent } from "../runtime/event.ts";
+import { Loop } from "../runtime/loop.ts";
 
 /**
  * Jobs between two vacuums. Every job leaves a dead row in each table that it passed, some 300 B
@@ -20,50 +20,35 @@ const idleMs = 3_600_000;
 
 /**
  * Vacuums the tables that jobs pass through each time this worker has moved many of them.
- * Autovacuum looks once a minute, which is millions of dead rows too late for a busy queue; it
- * stays for all others, and where the worker's role may not vacuum.
+ * Autovacuum looks once a minute, which is millions of dead rows too late for a busy queue. It
+ * stays for all other queues, and where the worker's role may not vacuum. `moved` tells how many
+ * jobs moved on.
  */
-export class Vacuum implements Part {
-  readonly #db: Database;
-  readonly #loop: Loop;
-  #jobs = 0;
-  #restsUntilMs = 0;
-
-  constructor({ db, logger }: { db: Database; logger: Logger }) {
-    this.#db = db;
-    this.#loop = new Loop({ name: "vacuum", restMs: idleMs, logger, step: () => this.#step() });
-  }
-
-  start(): void {
-    this.#loop.start();
-  }
-
-  stop(): Promise<void> {
-    return this.#loop.stop();
-  }
-
-  /** So many jobs moved on. */
-  count(jobs: number): void {
-    const wasDue = this.#isDue;
-    this.#jobs += jobs;
-    if (this.#isDue && !wasDue) this.#loop.wakeUp.ring();
-  }
-
-  get #isDue(): boolean {
-    return this.#jobs >= everyJobs;
-  }
-
-  async #step(): Promise<Next> {
-    if (!this.#isDue) return "rest";
-    const startedAt = performance.now();
-    if (startedAt < this.#restsUntilMs) return { restMs: this.#restsUntilMs - startedAt };
-    this.#jobs = 0; // those that move meanwhile count for the next
-    try {
-      await statements.vacuumPassedTables(this.#db);
-    } finally {
-      const endedAt = performance.now();
-      this.#restsUntilMs = endedAt + restsPerVacuum * (endedAt - startedAt);
-    }
-    return "again"; // many may have moved meanwhile
-  }
+export function vacuum({ db, moved, logger }: { db: Database; moved: TypedEvent<number>; logger: Logger }): Loop {
+  let jobs = 0;
+  let restsUntil = 0;
+  const loop = new Loop({
+    name: "vacuum",
+    restMs: idleMs,
+    logger,
+    async step() {
+      if (jobs < everyJobs) return "rest";
+      const startedAt = performance.now();
+      if (startedAt < restsUntil) return { restMs: restsUntil - startedAt };
+      jobs = 0; // those that move meanwhile count for the next
+      try {
+        await statements.vacuumPassedTables(db);
+      } finally {
+        const endedAt = performance.now();
+        restsUntil = endedAt + restsPerVacuum * (endedAt - startedAt);
+      }
+      return "again"; // many may have moved meanwhile
+    },
+  });
+  moved.on((more) => {
+    const wasDue = jobs >= everyJobs;
+    jobs += more;
+    if (!wasDue && jobs >= everyJobs) loop.wakeUp.ring();
+  });
+  return loop;
 }

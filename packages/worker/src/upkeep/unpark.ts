@@ -1,0 +1,22 @@
+import { type Database, type Logger, statements } from "@hark/core";
+import { Loop } from "../runtime/loop.ts";
+
+/** How often to look, in ms: a hand-off frees parked jobs at once, so there is hardly ever one. */
+const intervalMs = 60_000;
+
+/** Jobs freed in one statement. */
+const batchSize = 1_000;
+
+/** Frees parked jobs whose key is free though no hand-off saw them. */
+export function unpark({ db, logger }: { db: Database; logger: Logger }): Loop {
+  return new Loop({
+    name: "unpark",
+    restMs: intervalMs,
+    logger,
+    async step() {
+      const [{ unparked } = { unparked: 0 }] = await statements.unparkJobs(db, { limit: batchSize });
+      if (unparked > 0) logger.warn({ unparked }, "freed parked jobs that no hand-off had seen");
+      return "rest";
+    },
+  });
+}
