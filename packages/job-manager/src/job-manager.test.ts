@@ -1,7 +1,7 @@
 import { HarkError, InvalidOptionsError, silentLogger } from "@hark/core";
 import { expect, test } from "vitest";
-import { JobManager } from "./job-manager.ts";
 import type { JobManagerOptions } from "./job-manager-options.ts";
+import { JobManager } from "./job-manager.ts";
 import { PostgresQueue } from "./queue/postgres-queue.ts";
 
 /** Nothing listens there, and nothing here may try to connect. */

@@ -19,11 +19,11 @@ import type { z } from "zod";
 import { Calls } from "./calls.ts";
 import { check } from "./check.ts";
 import { checkChoice, type DeadLetterJob, deadLetters, requeue } from "./dead-letters.ts";
+import { type UrlJob, urlJobsWith } from "./define-url-job.ts";
 import { NoProcessorError, NotInitializedError } from "./errors.ts";
 import { type JobManagerOptions, managerSettings, processorArgument } from "./job-manager-options.ts";
-import { type UrlJob, urlJobsWith } from "./define-url-job.ts";
-import { type AddedJob, addUrlJob, type NewUrlJob } from "./url-job.ts";
 import { handlerOf, type JobProcessor } from "./processor.ts";
+import { type AddedJob, addUrlJob, type NewUrlJob } from "./url-job.ts";
 
 export interface JobManagerHealth {
   /** It claims and runs jobs. */

@@ -1,8 +1,8 @@
 import { errorText, UnrecoverableError } from "@hark/core";
 import { type Handler, implement } from "@hark/worker";
 import { shown } from "./check.ts";
-import { JobFailedError } from "./errors.ts";
 import type { UrlJob } from "./define-url-job.ts";
+import { JobFailedError } from "./errors.ts";
 import { type UrlJobView, viewOf } from "./url-job.ts";
 
 /** What a processor gets. */

@@ -1,15 +1,15 @@
 import {
+  type BaseServerOptions,
+  type BaseStartOptions,
   createServer as createPlainServer,
   type HarkServer,
   type RunningServer,
-  type ServerOptions as PlainServerOptions,
   startServer as startPlainServer,
-  type StartOptions as PlainStartOptions,
 } from "@hark/server";
 import { urlJobRoutes, type UrlJobRoutesOptions } from "./routes/url-jobs.ts";
 
-export type ServerOptions = PlainServerOptions & UrlJobRoutesOptions;
-export type StartOptions = PlainStartOptions & UrlJobRoutesOptions;
+export type ServerOptions = BaseServerOptions & UrlJobRoutesOptions;
+export type StartOptions = BaseStartOptions & UrlJobRoutesOptions;
 
 /**
  * Builds the HTTP API with DataShelf's endpoints, without listening anywhere; opens no connection before the first request.

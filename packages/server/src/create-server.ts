@@ -37,7 +37,7 @@ export type DatabaseChoice =
       maxConnections?: number;
     };
 
-export type ServerOptions = DatabaseChoice &
+export type BaseServerOptions = DatabaseChoice &
   Credentials & {
     /** What it serves beside /livez and /readyz. */
     routes?: readonly Routes[];
@@ -64,7 +64,7 @@ export interface HarkServer extends AsyncDisposable {
  * Builds the HTTP API without listening anywhere; opens no connection before the first request.
  * @throws InvalidOptionsError
  */
-export function createServer(options: ServerOptions): HarkServer {
+export function createServer(options: BaseServerOptions): HarkServer {
   checkCredentials(options);
   const { token, tokens, authorize, routes = [] } = options;
   const logger = redactingLogger(options.logger ?? createLogger());

@@ -1,5 +1,5 @@
-export { createServer, type DatabaseChoice, type HarkServer, type ServerOptions } from "./create-server.ts";
-export { startServer, type RunningServer, type StartOptions } from "./start-server.ts";
+export { createServer, type DatabaseChoice, type HarkServer, type BaseServerOptions } from "./create-server.ts";
+export { startServer, type RunningServer, type BaseStartOptions } from "./start-server.ts";
 export type { Scope } from "./middleware/access.ts";
 export type { AccessToken, Credentials, RequestHead } from "./middleware/authorize.ts";
 export type { RateLimit } from "./middleware/rate-limit.ts";

@@ -4,14 +4,14 @@ import { createServer as createHttpServer, type Server } from "node:http";
 import { type AddressInfo, isIPv6, type Socket } from "node:net";
 import { createLogger, type Duration, InvalidOptionsError, loadQuestions, parseDuration } from "@hark/core";
 import { Connections } from "./connections.ts";
-import { createServer, type HarkServer, type ServerOptions } from "./create-server.ts";
+import { createServer, type HarkServer, type BaseServerOptions } from "./create-server.ts";
 import { CannotListenError, OpenServerError } from "./errors.ts";
 import { isLoopback } from "./loopback.ts";
 import { checkCredentials, isClosed } from "./middleware/authorize.ts";
 import { failureBody } from "./middleware/errors.ts";
 import { loopbackNames } from "./middleware/host.ts";
 
-export type StartOptions = ServerOptions & {
+export type BaseStartOptions = BaseServerOptions & {
   /** 3000 if not given; 0 takes a free one. */
   port?: number;
   /** 127.0.0.1 if not given. Any address that other machines reach needs a token or `authorize`. */
@@ -36,7 +36,7 @@ const safeLength = 32;
  * @throws OpenServerError for an address beyond loopback without a credential; nothing listens then
  * @throws CannotListenError, InvalidOptionsError
  */
-export async function startServer(options: StartOptions): Promise<RunningServer> {
+export async function startServer(options: BaseStartOptions): Promise<RunningServer> {
   const { port = 3_000, host = "127.0.0.1", logger = createLogger(), drainTimeout = 10_000 } = options;
   checkCredentials(options);
   if (!Number.isInteger(port) || port < 0 || port > 65_535) {

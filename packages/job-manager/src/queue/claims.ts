@@ -9,9 +9,9 @@ import {
   PayloadUnreadableError,
   statements,
 } from "@hark/core";
-import type { DequeuedJob, HeldJobs } from "./held-jobs.ts";
 import type { UrlJob } from "../define-url-job.ts";
 import { viewOf } from "../url-job.ts";
+import type { DequeuedJob, HeldJobs } from "./held-jobs.ts";
 import type { ProcessLease } from "./process-lease.ts";
 import type { QueueUpkeep } from "./queue-upkeep.ts";
 import type { Settlement } from "./settlement.ts";

@@ -20,14 +20,14 @@ import {
 } from "@hark/core";
 import { createProducer, type Producer } from "@hark/producer";
 import { fallAsleep, NotifyGate, Listener } from "@hark/worker";
-import { Bell } from "./bell.ts";
 import { Calls } from "../calls.ts";
 import { check } from "../check.ts";
-import { Claims, queue } from "./claims.ts";
-import { QueueClosedError } from "../errors.ts";
-import { claimOf, type ClaimReference, type DequeuedJob, HeldJobs, isToken } from "./held-jobs.ts";
 import { type UrlJob, urlJobsWith } from "../define-url-job.ts";
+import { QueueClosedError } from "../errors.ts";
 import { type AddedJob, addUrlJob, type NewUrlJob } from "../url-job.ts";
+import { Bell } from "./bell.ts";
+import { Claims, queue } from "./claims.ts";
+import { claimOf, type ClaimReference, type DequeuedJob, HeldJobs, isToken } from "./held-jobs.ts";
 import { ProcessLease } from "./process-lease.ts";
 import {
   dequeueOptions,

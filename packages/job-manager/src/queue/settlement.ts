@@ -18,8 +18,8 @@ import {
   statements,
   UnrecoverableError,
 } from "@hark/core";
-import type { HeldJobs } from "./held-jobs.ts";
 import type { UrlJob } from "../define-url-job.ts";
+import type { HeldJobs } from "./held-jobs.ts";
 
 /** What became of a job whose attempt failed. `delay` is in ms; `attempts` are those that count from now on. */
 export type FailedJob =
