@@ -84,13 +84,10 @@ describe("the command line", () => {
   });
 
   test.for([["stats"], ["enqueue", "a", "1"], ["migrate", "--check"], ["doctor"]])(
-    "%s: a database that cannot be reached is 3 within 6 s, and its password is told to nobody",
-    { retry: 2 }, // on a busy machine the start of a process alone takes seconds
+    "%s: a database that cannot be reached is 3, and its password is told to nobody",
     async (args) => {
-      const startedAt = performance.now();
       const { code, stdout, stderr } = await run(args, { env: { DATABASE_URL: await closedUrl() } });
       expect(code).toBe(3);
-      expect(performance.now() - startedAt).toBeLessThan(6_000);
       expect(stdout + stderr).toMatch(/No PostgreSQL answered at 127\.0\.0\.1:\d+\/app/);
       expect(stdout + stderr).not.toContain("hunter2");
       if (args[0] !== "doctor") expect(stderr.split("\n")).toHaveLength(2);

@@ -43,7 +43,10 @@ const facts: [pattern: string, fact: (walk: Walk, ran: Ran) => Promise<void>][] 
       expect(length).toBe(4);
     },
   ],
-  ["run hark migrate", async (walk) => expect(await walk.rows("select count(*) from hark.jobs")).toEqual([{ count: "0" }])],
+  [
+    "run hark migrate",
+    async (walk) => expect(await walk.rows("select count(*) from hark.jobs")).toEqual([{ count: "0" }]),
+  ],
   [
     "sign-up.ts",
     async (walk, { output }) => {
@@ -54,13 +57,18 @@ const facts: [pattern: string, fact: (walk: Walk, ran: Ran) => Promise<void>][] 
   ],
   [
     "run hark work",
-    (walk) => walk.counts("select count(*) from hark.finished_jobs where state = 'completed'", 1, "the welcome that was sent"),
+    (walk) =>
+      walk.counts("select count(*) from hark.finished_jobs where state = 'completed'", 1, "the welcome that was sent"),
   ],
   [
     "run hark enqueue",
     async (walk, { output }) => {
       expect(output).toMatch(/\b\d+\b/);
-      await walk.counts("select count(*) from hark.dead_jobs where attempt = 3", 1, "the dead letter, after three attempts");
+      await walk.counts(
+        "select count(*) from hark.dead_jobs where attempt = 3",
+        1,
+        "the dead letter, after three attempts",
+      );
     },
   ],
   ["dead list", async (_, { output }) => expect(output).toMatch(/email\.welcome .*3\/3 .*there is no such mailbox/)],
@@ -73,7 +81,11 @@ const facts: [pattern: string, fact: (walk: Walk, ran: Ran) => Promise<void>][] 
         6,
         "three more attempts of the requeued job",
       );
-      await walk.counts("select count(*) from hark.dead_jobs where attempt = 3", 1, "the dead letter, for the second time");
+      await walk.counts(
+        "select count(*) from hark.dead_jobs where attempt = 3",
+        1,
+        "the dead letter, for the second time",
+      );
     },
   ],
   [
@@ -96,7 +108,8 @@ const facts: [pattern: string, fact: (walk: Walk, ran: Ran) => Promise<void>][] 
   ],
   [
     "hark.enqueue(",
-    (walk) => walk.counts("select count(*) from hark.finished_jobs where state = 'completed'", 2, "the job enqueued by SQL"),
+    (walk) =>
+      walk.counts("select count(*) from hark.finished_jobs where state = 'completed'", 2, "the job enqueued by SQL"),
   ],
   [
     "run demo --books 40 --workers 3",

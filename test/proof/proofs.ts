@@ -119,6 +119,13 @@ export const proofs: readonly Proof[] = [
     runs: [{ tests: ["test/proof/upgrade"] }],
   },
   {
+    name: "docs",
+    proves: "the README's commands do what it says when they are typed as they stand there",
+    after: ["README.md", "package.json", "packages/cli/src"],
+    minutes: 2,
+    runs: [{ tests: ["test/proof/docs"] }],
+  },
+  {
     name: "demo",
     proves: "the demo leaves nothing behind, whenever it is interrupted or killed",
     after: ["examples/datashelf/src", "test/database"],

@@ -10,10 +10,8 @@ import {
 } from "@hark/core";
 import { createWorker, implement } from "@hark/worker";
 import { expect } from "vitest";
-import { eventually } from "../support/eventually.ts";
 import { test as base } from "../support/fixtures.ts";
 import { untilState } from "../support/jobs.ts";
-import { recordingLogger } from "../support/recording-logger.ts";
 
 /** A later version of Hark migrates the database, and says the oldest code that it lets in; the end of the test takes it back. */
 const test = base.extend("migrateLater", ({ databaseUrl, db }, { onCleanup }) => {
@@ -74,35 +72,6 @@ test.for([
     }
   },
 );
-
-test("a worker that a newer schema shuts out while it runs claims nothing more, says so once, and ends what it runs", async ({
-  db,
-  producer,
-  queue,
-  startWorker,
-  migrateLater,
-}) => {
-  const job = defineJob("test.plain", { queue });
-  const ended = Promise.withResolvers<void>();
-  const logger = recordingLogger();
-  const worker = await startWorker([implement(job, () => ended.promise)], { logger });
-  const running = await producer.enqueue(job, {});
-  await untilState(db, running.id, "running");
-
-  const { theirs } = await migrateLater((ours) => ours + 1);
-  const reason = () => worker.health().reasons.find((text) => text.includes("claims nothing any more"));
-  await eventually(reason, { withinMs: 60_000, what: "the worker's knowing of the newer schema", everyMs: 50 });
-  const waiting = await producer.enqueue(job, {});
-  ended.resolve();
-
-  await untilState(db, running.id, "completed");
-  expect(reason()).toContain(`lets in code from version ${theirs} on`);
-  await worker.stop();
-  await untilState(db, waiting.id, "ready");
-  expect(logger.lines.filter(({ level }) => level === "error").map(({ message }) => message)).toEqual([
-    "the schema needs newer code: this worker claims nothing any more",
-  ]);
-});
 
 test("a ledger that was made before it said whom a schema lets in gets its column when the schema is migrated", async ({
   server,

@@ -9,7 +9,7 @@ import { tell } from "../../support/long.ts";
 import { task } from "../../support/task.ts";
 import { startWorkerProcess, type WorkerProcess } from "../../support/worker-process.ts";
 import { lintMigration } from "../../upgrade/migration-lint.ts";
-import { commitOfThisSchema, installRelease, type LaterMigration, type Release } from "../../upgrade/releases.ts";
+import { commitOfThisSchema, installRelease, type LaterMigration, type Release } from "./releases.ts";
 
 /** Jobs a second, one insert each (the figure of FM-44). */
 const jobsPerSecond = 200;
