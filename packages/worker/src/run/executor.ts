@@ -16,10 +16,6 @@ export class Executor implements Part {
   readonly #quarantine: Quarantine;
   readonly #logger: Logger;
   readonly #attemptParts: ReadonlyMap<string, AttemptParts>;
-  /**
-   * After a lost lease the same job may come back before its former attempt has ended: two of one
-   * id.
-   */
   readonly #attempts: Attempts;
   #isStopping = false;
   #idle = Promise.withResolvers<void>();
@@ -79,10 +75,7 @@ export class Executor implements Part {
     this.#take(job)?.settle({ kind: "interrupted" });
   }
 
-  /**
-   * Tells every running job that its worker stops, or lost its lease; what has not begun never
-   * does.
-   */
+  /** Tells every running job that its worker stops, or lost its lease. Other jobs never begin. */
   abortAll(why: "stopping" | "lease lost"): void {
     this.#dropWaiting();
     this.#attempts.abortAll(why);
@@ -97,10 +90,7 @@ export class Executor implements Part {
     return attempt;
   }
 
-  /**
-   * A job that was there whenever a worker died runs by itself: if it is the cause, it takes no
-   * other along (FM-24).
-   */
+  /** A job that was running whenever a worker died runs alone: if it is the cause, no other job suffers (FM-24). */
   async #runAlone(attempt: Attempt): Promise<void> {
     const { id, queue, type, crashCount } = attempt.job;
     this.#logger.warn(
