@@ -40,7 +40,7 @@ export {
   UnrecoverableError,
   WorkerStoppingError,
 } from "./errors.ts";
-export { FalseAlarms } from "./false-alarms.ts";
+export { WakeUpLimiter } from "./wake-up-limiter.ts";
 export { type DrizzleTransaction, queryableOf, type PgTransaction, type Transaction } from "./transaction.ts";
 export {
   checkMaxAttempts,

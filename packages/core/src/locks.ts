@@ -4,7 +4,7 @@ import { jitter } from "./clock.ts";
 import type { Queryable } from "./database.ts";
 import { InvalidOptionsError, LockLostError, LockTimeoutError } from "./errors.ts";
 import { queryableOf, type Transaction } from "./transaction.ts";
-import { FalseAlarms } from "./false-alarms.ts";
+import { WakeUpLimiter } from "./wake-up-limiter.ts";
 import { limits } from "./json.ts";
 import { channels, type Notifications } from "./notifications.ts";
 import { asId, statement } from "./statements/statement.ts";
@@ -81,7 +81,7 @@ export function createLocks({
       checkRequest(key, ttlMs, waitMs);
       const waitEndsAt = performance.now() + waitMs;
       const released = new Bell();
-      const alarms = new FalseAlarms();
+      const limiter = new WakeUpLimiter();
       let stopListening: (() => void) | undefined;
       try {
         for (;;) {
@@ -100,8 +100,8 @@ export function createLocks({
           });
           const restMs = Math.min(leftMs, answer.expiresInMs + 5, notifications ? pollMs : jitter(100));
           if (!(await released.wait(Math.max(restMs, 1), signal))) continue;
-          alarms.count(); // taken as false until the next look takes the lock and ends the wait
-          await alarms.pause(signal);
+          limiter.countSpurious(); // taken as false until the next look takes the lock and ends the wait
+          await limiter.pause(signal);
         }
       } finally {
         stopListening?.();

@@ -1,4 +1,4 @@
-import { backoffMs, type Database, FalseAlarms, type Logger, statements } from "@hark/core";
+import { backoffMs, type Database, type Logger, statements, WakeUpLimiter } from "@hark/core";
 import { TypedEvent } from "../runtime/event.ts";
 import { Loop, type Next } from "../runtime/loop.ts";
 import type { Part } from "../runtime/part.ts";
@@ -25,7 +25,7 @@ export class Claimer implements Part {
   readonly #parallel: ParallelClaim;
   readonly #idle: IdlePolicy;
   readonly #db: Database;
-  readonly #alarms = new FalseAlarms();
+  readonly #limiter = new WakeUpLimiter();
   /** A notification asked for the next look. */
   #isAnnounced = false;
   /** Claims in a row that found a key about to come free. */
@@ -96,7 +96,7 @@ export class Claimer implements Part {
 
     const rest = await this.#idle.sleepOn(until);
     if (rest === "rest") {
-      if (isAnnounced) this.#alarms.count();
+      if (isAnnounced) this.#limiter.countSpurious();
       this.foundNothing.emit(startedAt);
     }
     if (rest) return rest;
@@ -106,7 +106,7 @@ export class Claimer implements Part {
       this.#idle.stayAwake();
       return "rest"; // a free slot or a new lease wakes it
     }
-    if (isAnnounced && claimed.found === 0) this.#alarms.count();
+    if (isAnnounced && claimed.found === 0) this.#limiter.countSpurious();
     if (!claimed.isAll) return "again";
 
     const next = await this.#park(claimed.blockedKeys);
@@ -122,7 +122,7 @@ export class Claimer implements Part {
     if (!this.#isAnnounced) return false;
     // Before the pause: what is heard during it asks for another look, and that one pauses too.
     this.#isAnnounced = false;
-    await this.#alarms.pause(signal);
+    await this.#limiter.pause(signal);
     return true;
   }
 

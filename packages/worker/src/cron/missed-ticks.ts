@@ -30,7 +30,7 @@ export function dueTicks(
 ): DueTicks {
   const nextAtMs = ticks.next(nowMs);
   const newest = newestTicks(ticks, dueAtMs, nowMs, missed === "all" ? mostMadeUp : 1);
-  const due = newest.length > 0 ? newest : [dueAtMs]; // other zone data than whoever worked it out had
+  const due = newest.length > 0 ? newest : [dueAtMs]; // the scheduler that worked it out had other zone data
   const isMissed = missed === "none" && nowMs - due.at(-1)! > lateMs;
   return { tickMs: isMissed ? [] : due, nextAtMs };
 }

@@ -13,7 +13,7 @@ export interface Ticks {
 }
 
 /**
- * Answers the ticks of a rule. An interval counts from 1970-01-01 UTC, so that all schedulers agree
+ * Returns the ticks of a rule. An interval counts from 1970-01-01 UTC, so that all schedulers agree
  * and a restart shifts nothing.
  * @throws Error for a pattern that is none; RangeError for an unknown zone
  */

@@ -9,7 +9,7 @@ import {
 } from "@hark/core";
 import { Loop, type Next } from "../runtime/loop.ts";
 import type { Part } from "../runtime/part.ts";
-import { News } from "../wake/news.ts";
+import { Announcements } from "../wake/announcements.ts";
 import { dueTicks } from "./missed-ticks.ts";
 import { type ScheduleRule, type Ticks, ticksOf } from "./rule.ts";
 import type { Schedule } from "./schedule.ts";
@@ -26,7 +26,7 @@ const longestRestMs = 60_000;
  */
 const lateMs = 10_000;
 
-/** Rest of who found all fired by others, in ms, before it looks when the next are due. */
+/** Rest before it looks when the next are due, in ms, if others fired all that were due. */
 const lostRestMs = 5;
 
 export interface SchedulerParts {
@@ -41,14 +41,14 @@ export interface SchedulerParts {
  * Declares a worker's schedules, and fires them: each tick enqueues a job. Sleeps until the
  * earliest is due, and is woken when a declaration changes. Fires by the rules as the database has
  * them, so that the newest declaration holds for all. Any number of schedulers may have the same
- * schedules, with clocks as wrong as may be: the database's decides, and one firing of a tick wins
+ * schedules, even with skewed clocks: the database's clock decides, and one firing of a tick wins
  * (FM-33). Schedules that nobody declares any more rest.
  */
 export class Scheduler implements Part {
   readonly #parts: SchedulerParts;
   readonly #names: readonly string[];
   readonly #loop: Loop;
-  readonly #news = new News();
+  readonly #announcements = new Announcements();
   readonly #ticks = new Map<string, Ticks>();
   #isDeclared = false;
   /** The earliest tick that was not fired yet as far as is known, in ms of the process clock. */
@@ -80,7 +80,7 @@ export class Scheduler implements Part {
     logger.info({ schedules: this.#names, zoneData: process.versions.tz }, "schedules follow this zone data");
     this.#stopListening = notifications.on(channels.scheduleChanged, (name) => {
       if (name !== undefined && !this.#names.includes(name)) return;
-      this.#news.heard(name, this.#loop);
+      this.#announcements.heard(name, this.#loop);
     });
     this.#loop.start();
   }
@@ -91,7 +91,7 @@ export class Scheduler implements Part {
   }
 
   async #step(signal: AbortSignal): Promise<Next> {
-    if (this.#news.isAny) await this.#news.pause(signal);
+    await this.#announcements.pause(signal);
     const { db } = this.#parts;
     if (!this.#isDeclared) await this.#declare();
 
@@ -126,7 +126,7 @@ export class Scheduler implements Part {
   }
 
   /**
-   * Answers whether any of them was ours to fire. Throws after the last: one that cannot be fired
+   * Returns whether any of them was ours to fire. Throws after the last: one that cannot be fired
    * holds no other up.
    */
   async #fireAll(due: readonly statements.WaitingSchedule[]): Promise<boolean> {

@@ -19,7 +19,7 @@ export class DueJobs {
   }
 
   /**
-   * Promotes up to `limit` of what is due from a moment on, and answers what is left as
+   * Promotes up to `limit` of the jobs that are due from a moment on. Returns what is left, as
    * promoteJobs() does.
    */
   async promote(request: Look, signal?: AbortSignal): Promise<statements.Promotion> {

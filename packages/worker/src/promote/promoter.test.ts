@@ -24,7 +24,7 @@ test("a promoter that has failed for a while looks as soon as the listener is ba
   promoter.start();
   await vi.advanceTimersByTimeAsync(60_000); // the rests after a failure have grown to some seconds
   const before = looks.length;
-  while (looks.length === before) await vi.advanceTimersByTimeAsync(10); // just now in vain
+  while (looks.length === before) await vi.advanceTimersByTimeAsync(10); // just now, and it failed
   const failed = looks.length;
 
   isDown = false;

@@ -9,7 +9,7 @@ import {
 } from "@hark/core";
 import { Loop, type Next } from "../runtime/loop.ts";
 import type { Part } from "../runtime/part.ts";
-import { News } from "../wake/news.ts";
+import { Announcements } from "../wake/announcements.ts";
 import { DueJobs } from "./due-jobs.ts";
 
 /** Due jobs promoted in one statement. */
@@ -32,7 +32,7 @@ const wholeLookShare = 0.1;
 
 /**
  * Makes due jobs ready, by updating their run_at. Sleeps until the earliest is due, a few seconds
- * at most, and is woken when an earlier one is scheduled that would be late by that. Every worker
+ * at most, and is woken when an earlier one is scheduled that would be late otherwise. Every worker
  * has one; they skip each other's rows, so any number is right and none is needed to lead.
  */
 export class Promoter implements Part {
@@ -44,16 +44,17 @@ export class Promoter implements Part {
    * When the sleep ends, in epoch ms by the database's clock; what is due later than that needs no
    * waking.
    */
-  #armedForMs = Number.POSITIVE_INFINITY;
+  #wakesAtMs = Number.POSITIVE_INFINITY;
   /**
    * The last look left no job that was due before this moment, in epoch ms by the database's clock.
    */
-  #markMs = Number.NEGATIVE_INFINITY;
+  #cursorMs = Number.NEGATIVE_INFINITY;
   /**
-   * When all scheduled jobs are looked at again though there is a mark, in ms of the process clock.
+   * When all scheduled jobs are looked at again though there is a cursor, in ms of the process
+   * clock.
    */
   #wholeLookAt = 0;
-  readonly #news = new News();
+  readonly #announcements = new Announcements();
   #stopListening: (() => void) | undefined;
 
   constructor(parts: { db: Database; notifications: Notifications; pollMs: number; logger: Logger }) {
@@ -66,9 +67,9 @@ export class Promoter implements Part {
   start(): void {
     this.#stopListening = this.#notifications.on(channels.jobScheduled, (dueAtMs) => {
       // Forged or garbled payloads are no number, and wake it once too often at worst.
-      if (dueAtMs === undefined || !(Number(dueAtMs) >= this.#markMs)) this.#wholeLookAt = 0; // committed late, or missed
-      if (dueAtMs !== undefined && Number(dueAtMs) >= this.#armedForMs) return;
-      this.#news.heard(dueAtMs, this.#loop);
+      if (dueAtMs === undefined || !(Number(dueAtMs) >= this.#cursorMs)) this.#wholeLookAt = 0; // committed late, or missed
+      if (dueAtMs !== undefined && Number(dueAtMs) >= this.#wakesAtMs) return;
+      this.#announcements.heard(dueAtMs, this.#loop);
     });
     this.#loop.start();
   }
@@ -79,32 +80,32 @@ export class Promoter implements Part {
   }
 
   async #step(signal: AbortSignal): Promise<Next> {
-    if (this.#news.isAny) await this.#news.pause(signal);
-    this.#armedForMs = Number.POSITIVE_INFINITY; // until the answer is known, every notification counts
+    await this.#announcements.pause(signal);
+    this.#wakesAtMs = Number.POSITIVE_INFINITY; // until the answer is known, every notification counts
     const isWhole = performance.now() >= this.#wholeLookAt;
     const { promoted, nextDueInMs, nextDueAtMs } = await this.#look(isWhole, signal);
     if (promoted === batchSize) return "again";
 
     let restMs = jitter(this.#pollMs);
     if (nextDueInMs !== undefined && nextDueAtMs !== undefined) {
-      this.#armedForMs = nextDueAtMs;
+      this.#wakesAtMs = nextDueAtMs;
       const untilDueMs = nextDueInMs <= 0 && promoted === 0 ? leastRestMs : Math.max(Math.ceil(nextDueInMs), 1);
       restMs = Math.min(restMs, untilDueMs);
     }
-    // What the mark hides must not wait for the interval.
+    // What the cursor hides must not wait for the interval.
     return { restMs: isWhole ? restMs : Math.min(restMs, Math.max(this.#wholeLookAt - performance.now(), 1)) };
   }
 
-  /** Promotes one batch: of all that is due, or of what is due from the mark on. */
+  /** Promotes one batch: of all that is due, or of what is due from the cursor on. */
   async #look(isWhole: boolean, signal: AbortSignal): Promise<statements.Promotion> {
     const askedAt = performance.now();
     if (isWhole) this.#wholeLookAt = Number.POSITIVE_INFINITY; // a notification during the look may ask for another
     let isSlow = true;
     try {
-      const afterMs = isWhole ? Number.NEGATIVE_INFINITY : this.#markMs;
+      const afterMs = isWhole ? Number.NEGATIVE_INFINITY : this.#cursorMs;
       const promotion = await this.#due.promote({ limit: batchSize, afterMs }, signal);
       isSlow = performance.now() - askedAt >= slowLookMs;
-      this.#markMs = Math.min(promotion.lookedAtMs, promotion.nextDueAtMs ?? Number.POSITIVE_INFINITY);
+      this.#cursorMs = Math.min(promotion.lookedAtMs, promotion.nextDueAtMs ?? Number.POSITIVE_INFINITY);
       return promotion;
     } finally {
       if (isWhole && this.#wholeLookAt > 0)

@@ -1,4 +1,4 @@
-import { channels, type Database, FalseAlarms, type Logger, type Notifications, statements } from "@hark/core";
+import { channels, type Database, type Logger, type Notifications, statements, WakeUpLimiter } from "@hark/core";
 import { Loop, type Next } from "../runtime/loop.ts";
 import type { Part } from "../runtime/part.ts";
 import type { Attempts } from "./attempts.ts";
@@ -19,7 +19,7 @@ export class Cancellations implements Part {
   readonly #notifications: Notifications;
   readonly #attempts: Attempts;
   readonly #loop: Loop;
-  readonly #alarms = new FalseAlarms();
+  readonly #limiter = new WakeUpLimiter();
   /** Running jobs that are said to be cancelled: never more than run. */
   readonly #named = new Set<bigint>();
   #stopListening: (() => void) | undefined;
@@ -60,7 +60,7 @@ export class Cancellations implements Part {
     const ids = [...this.#named].slice(0, batchSize);
     const claims = ids.flatMap((id) => this.#attempts.claimsOf(id));
     if (claims.length > 0) {
-      await this.#alarms.pause(signal);
+      await this.#limiter.pause(signal);
       const held = await statements.heldClaims(this.#db, {
         ids: claims.map(({ id }) => id),
         tokens: claims.map(({ token }) => token),
@@ -68,7 +68,7 @@ export class Cancellations implements Part {
       const isHeld = new Set(held.map(({ id, token }) => `${id} ${token}`));
       const gone = claims.filter(({ id, token }) => !isHeld.has(`${id} ${token}`));
       for (const claim of gone) this.#attempts.abortClaim(claim);
-      if (gone.length === 0) this.#alarms.count();
+      if (gone.length === 0) this.#limiter.countSpurious();
     }
     for (const id of ids) this.#named.delete(id); // not before the answer: a step that fails is repeated
     return this.#named.size > 0 ? "again" : "rest";

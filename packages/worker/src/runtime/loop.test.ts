@@ -108,7 +108,7 @@ test("a ring during a step is heard, and a hundred are one", async () => {
 });
 
 test("a ring ends a rest, but not one that is uninterruptible", async () => {
-  const rests: Next[] = [{ restMs: 1_000 }, { restMs: 1_000, isDeaf: true }];
+  const rests: Next[] = [{ restMs: 1_000 }, { restMs: 1_000, isUninterruptible: true }];
   const startedAt: number[] = [];
   const loop = new Loop({
     name: "uninterruptible",

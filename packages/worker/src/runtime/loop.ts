@@ -8,7 +8,7 @@ import { WakeUp } from "./wake-up.ts";
  * own, in ms. A ring ends a rest, but not one that is uninterruptible: that is for short rests,
  * when rings come so often that one step would follow the other.
  */
-export type Next = "again" | "rest" | { readonly restMs: number; readonly isDeaf?: true };
+export type Next = "again" | "rest" | { readonly restMs: number; readonly isUninterruptible?: true };
 
 export interface LoopOptions {
   name: string;
@@ -40,12 +40,12 @@ const afterFailure = { baseMs: 100, factor: 2, capMs: 5_000, jitter: 0.5 };
 export class Loop implements Part {
   readonly wakeUp: WakeUp = new WakeUp();
   readonly #options: LoopOptions;
-  readonly #mended: WakeUp = new WakeUp();
+  readonly #retried: WakeUp = new WakeUp();
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
   #failures = 0;
   /** Of these, those since the last call of retry(): the rest after a failure counts them alone. */
-  #failuresSinceMended = 0;
+  #failuresSinceRetry = 0;
   #restarts = 0;
 
   constructor(options: LoopOptions) {
@@ -68,8 +68,8 @@ export class Loop implements Part {
    * that died in the outage, and must not rest for as long as the outage lasted.
    */
   retry(): void {
-    this.#failuresSinceMended = 0;
-    this.#mended.ring();
+    this.#failuresSinceRetry = 0;
+    this.#retried.ring();
   }
 
   start(): void {
@@ -86,18 +86,18 @@ export class Loop implements Part {
     const stopping = this.#stopping.signal;
     while (!stopping.aborted) {
       const rung = this.wakeUp.arm(); // before the step, or a ring during it would be lost
-      const mended = this.#mended.arm();
+      const retried = this.#retried.arm();
       try {
         const next = await this.#step();
-        this.#failures = this.#failuresSinceMended = 0;
+        this.#failures = this.#failuresSinceRetry = 0;
         if (next === "again") continue;
         const rest: Exclude<Next, string> = next === "rest" ? { restMs: jitter(restMs) } : next;
-        await sleep(rest.restMs, { signal: stopping, ...(!rest.isDeaf && { until: rung }) });
+        await sleep(rest.restMs, { signal: stopping, ...(!rest.isUninterruptible && { until: rung }) });
       } catch (error) {
         this.#failures += 1;
-        this.#failuresSinceMended += 1;
+        this.#failuresSinceRetry += 1;
         logger.error({ loop: name, error, failures: this.#failures }, "step failed, will try again");
-        await sleep(backoffMs(afterFailure, this.#failuresSinceMended), { signal: stopping, until: mended });
+        await sleep(backoffMs(afterFailure, this.#failuresSinceRetry), { signal: stopping, until: retried });
       }
     }
   }

@@ -35,7 +35,7 @@ export class Orphans {
   }
 
   /**
-   * Takes some of them back, and answers how many; 0 if others have them in hand, or no table takes
+   * Takes some of them back, and returns how many; 0 if others have them in hand, or no table takes
    * them.
    */
   async rescue(signal?: AbortSignal): Promise<number> {
@@ -74,8 +74,8 @@ export class Orphans {
   }
 
   /**
-   * Fenced by the dead owner's token: whoever took the job meanwhile keeps it. Answers false if it
-   * is refused as a dead letter too.
+   * Fenced by the dead owner's token: a worker that took the job meanwhile keeps it. Returns false
+   * if it is refused as a dead letter too.
    */
   async #bury(on: Queryable, claim: statements.Claim, rejection: unknown): Promise<boolean> {
     const error = `its worker died while it ran, and it could not be made ready again: ${errorText(rejection)}`;

@@ -71,7 +71,7 @@ test("while jobs come fast it looks every ms, and no ring is to end such a rest"
     await vi.advanceTimersByTimeAsync(1);
     next = await sleeper.rest(2, until);
   }
-  expect(next).toEqual({ restMs: 1, isDeaf: true });
+  expect(next).toEqual({ restMs: 1, isUninterruptible: true });
 });
 
 test("while something is ready that no claim gets it rests, longer each time, and never sleeps", async () => {
@@ -132,7 +132,7 @@ test("a wake-up that comes while it asks is not slept through", async () => {
   expect(sleeper.isAsleep).toBe(false);
 });
 
-test("who lets others go first sleeps on until its turn, and claims only if something is left by then", async () => {
+test("a worker that lets others go first sleeps on until its turn, and claims only if something is left by then", async () => {
   let isReady = false;
   let questions = 0;
   const sleeper = sleeperAt(new StubGate(), async () => ((questions += 1), isReady));
@@ -177,7 +177,7 @@ test("a turn that comes while it asks is not slept through", async () => {
   expect(await sleeper.sleepOn(until)).toEqual({ restMs: 10 });
 });
 
-test("who is woken in vain again and again asks before it claims, and not often", async () => {
+test("after spurious wake-ups a worker asks before it claims, and not often", async () => {
   let questions = 0;
   const sleeper = sleeperAt(new StubGate(), async () => ((questions += 1), false));
   await sleeper.rest(0, until);
@@ -201,7 +201,7 @@ test("who is woken in vain again and again asks before it claims, and not often"
   expect(await sleeper.sleepOn(until)).toBeUndefined();
 });
 
-test("who is woken again in the middle of a look that finds nothing asks before it claims", async () => {
+test("a worker that is woken again during a look that finds nothing asks before it claims", async () => {
   let isReady = false;
   let sleeper!: IdlePolicy;
   sleeper = sleeperAt(new StubGate(), async () => (sleeper.wake(), isReady));
@@ -217,7 +217,7 @@ test("who is woken again in the middle of a look that finds nothing asks before 
   expect(await sleeper.sleepOn(until)).toBeUndefined();
 });
 
-test("who is woken while the gate is silent looks, and does not wait for its answer", async () => {
+test("a worker that is woken while the gate is silent looks, and does not wait for its answer", async () => {
   const gate = new StubGate();
   gate.open = () => new Promise<never>(() => {}); // as in a black hole
   const sleeper = sleeperAt(gate);

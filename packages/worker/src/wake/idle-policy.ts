@@ -7,7 +7,7 @@ import { transition } from "./idle-table.ts";
 import type { NotifyGate } from "./notify-gate.ts";
 
 /**
- * Falling asleep may have to wait for a long transaction. It begins anew after this, in ms, within
+ * Falling asleep may have to wait for a long transaction. It begins again after this, in ms, within
  * the deadline of a step.
  */
 const patienceMs = 10_000;

@@ -12,7 +12,7 @@ export interface IdleState {
    */
   readonly wasUnproven: boolean;
   readonly isWoken: boolean;
-  /** When it last went back to sleep after a wake-up in vain. */
+  /** When it last went back to sleep after a wake-up that led to no job. */
   readonly spuriousAt: number;
   /** Rests in a row in the mode "held up". */
   readonly heldUpRests: number;

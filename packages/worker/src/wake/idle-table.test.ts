@@ -96,7 +96,7 @@ const rows: readonly [why: string, from: IdleState, event: IdleEvent, ...expecte
   // A claim left nothing free.
   ["on the way to sleep", state("looking"), claimed(0), "settling", "settle", { wasUnproven: false, isWoken: false }],
   [
-    "in vain",
+    "found nothing",
     state("looking", { ...unproven, heldUpRests: 3 }),
     claimed(0),
     "settling",
@@ -104,14 +104,14 @@ const rows: readonly [why: string, from: IdleState, event: IdleEvent, ...expecte
     { wasUnproven: true, heldUpRests: 3 },
   ],
   [
-    "not in vain",
+    "found a job",
     state("looking", { ...unproven, heldUpRests: 3 }),
     claimed(1),
     "settling",
     "settle",
     { wasUnproven: false, isUnproven: false, heldUpRests: 0 },
   ],
-  ["jobs come fast", state("looking"), claimed(5, { isBusy: true }), "looking", { restMs: 1, isDeaf: true }],
+  ["jobs come fast", state("looking"), claimed(5, { isBusy: true }), "looking", { restMs: 1, isUninterruptible: true }],
   ["nothing is announced", state("asleep"), claimed(0, { isListening: false }), "looking", "rest"],
   [
     "nothing is announced, though jobs come fast",
@@ -141,14 +141,20 @@ const rows: readonly [why: string, from: IdleState, event: IdleEvent, ...expecte
   ["woken meanwhile", state("settling", { isWoken: true }), settled("quiet"), "looking", "again"],
   ["woken meanwhile", state("settling", { isWoken: true }), settled("no gate"), "looking", "again"],
   [
-    "woken in vain, and again meanwhile",
+    "a spurious wake-up, and another meanwhile",
     state("settling", wokenInVain),
     settled("quiet"),
     "waiting",
     { restMs: 5 },
     { spuriousAt: now, isUnproven: false },
   ],
-  ["woken in vain, but something is there", state("settling", wokenInVain), settled("ready"), "looking", "again"],
+  [
+    "a wake-up led to no job, but something is there",
+    state("settling", wokenInVain),
+    settled("ready"),
+    "looking",
+    "again",
+  ],
   ["the gate does not open", state("settling"), settled("no gate"), "looking", { restMs: 970 }],
   ["a claim found jobs, and more are there", state("settling"), settled("ready", 1), "looking", "again"],
   ["a step that the loop gave up", state("looking"), settled("quiet"), "looking", "again"],

@@ -81,7 +81,7 @@ const to = {
     mode: "waiting",
     waitsUntil: state.waitsUntil,
   }),
-  /** Asleep after a wake-up in vain, and woken again meanwhile. */
+  /** Asleep after a spurious wake-up, and woken again meanwhile. */
   probing: (state: IdleState, event: { now: number }): IdleState => to.waitingToProbe(to.asleep(state, event)),
 };
 
@@ -103,13 +103,13 @@ const act = {
   }),
   closeGate: (): IdleAction => ({ next: "go on", closesGate: true }),
   restForPoll: (): IdleAction => ({ next: "rest", closesGate: true }),
-  restBusy: (): IdleAction => ({ next: { restMs: busyRestMs, isDeaf: true }, closesGate: true }),
+  restBusy: (): IdleAction => ({ next: { restMs: busyRestMs, isUninterruptible: true }, closesGate: true }),
 };
 
 const any: readonly Mode[] = ["looking", "settling", "held up", "asleep", "waiting"];
 const sleeping: readonly Mode[] = ["asleep", "waiting"];
 const always = (): boolean => true;
-const isDeaf = (_: IdleState, { isListening }: { isListening: boolean }) => !isListening;
+const isNotListening = (_: IdleState, { isListening }: { isListening: boolean }) => !isListening;
 const isBusy = (_: IdleState, { isBusy: busy }: On<"claimed">) => busy;
 const isStaggered = (_: IdleState, { delayMs }: On<"woken">) => delayMs > 0;
 const wasSpurious = ({ spuriousAt }: IdleState, { now }: On<"woken">) => now < spuriousAt + spurious.memoryMs;
@@ -117,7 +117,7 @@ const isEarly = ({ waitsUntil }: IdleState, { now }: { now: number }) => now < w
 const isQuiet = (_: IdleState, { answer }: { answer: Answer }) => answer === "quiet";
 const hasNoGate = (_: IdleState, { answer }: { answer: Answer }) => answer === "no gate";
 const isWoken = (state: IdleState) => state.isWoken;
-const isWokenInVain = (state: IdleState, event: On<"settled">) =>
+const isWokenSpuriously = (state: IdleState, event: On<"settled">) =>
   state.isWoken && state.wasUnproven && isQuiet(state, event);
 const hasFound = (_: IdleState, { found }: On<"settled">) => found > 0;
 
@@ -133,7 +133,7 @@ const table: { readonly [K in Kind]: readonly Row<K>[] } = {
   // Only a wake-up leads to a claim without a question. A poll and a staggered wake-up ask first,
   // because a claim takes locks and writes.
   step: [
-    [any, isDeaf, to.same, act.claim],
+    [any, isNotListening, to.same, act.claim],
     [["looking", "settling"], always, to.looking, act.claim],
     [["waiting"], isEarly, to.same, act.restUntilTurn],
     [["waiting"], always, to.asking, act.ask],
@@ -145,13 +145,13 @@ const table: { readonly [K in Kind]: readonly Row<K>[] } = {
     [any, always, to.looking, act.claim], // something is ready, or it was woken while it asked
   ],
   claimed: [
-    [any, isDeaf, to.awake, act.restForPoll],
+    [any, isNotListening, to.awake, act.restForPoll],
     [any, isBusy, to.awake, act.restBusy],
     [any, always, to.settling, act.settle],
   ],
   settled: [
     // Or notifications that come faster than claims would cause one claim after the other.
-    [["settling"], isWokenInVain, to.probing, act.restUntilTurn],
+    [["settling"], isWokenSpuriously, to.probing, act.restUntilTurn],
     [["settling"], isWoken, to.looking, act.again],
     [["settling"], isQuiet, to.asleep, act.rest],
     [["settling"], hasNoGate, to.looking, act.restWithoutGate],
@@ -172,7 +172,7 @@ function note(state: IdleState, event: IdleEvent): IdleState {
 /** The state after an event, and what to do next. Without side effects. */
 export function transition<K extends Kind>(state: IdleState, event: On<K>): Transition {
   const noted = note(state, event);
-  const rows: readonly Row<K>[] = table[event.on as K];
+  const rows: readonly Row<K>[] = table[event.on];
   const row = rows.find(([modes, holds]) => modes.includes(noted.mode) && holds(noted, event));
   if (!row) throw new Error(`no row for ${event.on} while ${state.mode}`);
   const [, , becomes, then] = row;

@@ -13,7 +13,7 @@ export interface ListenSocketOptions {
   readonly applicationName: string;
   /** The socket failed, before or after the connection was made. */
   readonly onError: (error: Error) => void;
-  /** The socket is closed, whoever closed it. */
+  /** The socket is closed, by either side. */
   readonly onClose: () => void;
   /** The server ended the session, and said so. */
   readonly onEndedByServer: (error: Error) => void;

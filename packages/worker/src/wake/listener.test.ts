@@ -53,7 +53,7 @@ test("an outage fills no log, and a logger that throws stops nothing", async () 
   await listener.close();
 });
 
-test("who waits for it is told when to stop", async () => {
+test("waiting for the listener ends by a signal, or when it is closed", async () => {
   const listener = new Listener({ connectionString: await nobodyThere(), logger: silentLogger });
   const stop = new AbortController();
   const waiting = listener.whenListening(stop.signal);

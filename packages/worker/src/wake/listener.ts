@@ -64,8 +64,8 @@ const payloadShapes: Record<Channel, RegExp> = {
 /**
  * Hears the database's notifications and passes each to the subscribers of its channel.
  * {@link Reconnect} keeps a session open; after each connect all subscribers are told that they may
- * have missed something. Notifications are hints: while the listener is deaf the polls find every
- * job, so no error ever leaves it.
+ * have missed something. Notifications are hints: while the listener hears nothing the polls find
+ * every job, so no error ever leaves it.
  */
 export class Listener implements Notifications, AsyncDisposable {
   readonly #onListening: (() => void) | undefined;

@@ -67,7 +67,7 @@ test("a queue is open from the answer to the opening until it is closed", async 
   await gate.stop();
 });
 
-test("a queue that is open already is not locked again, and its writers are listed anew", async () => {
+test("a queue that is open already is not locked again, and its writers are listed again", async () => {
   const client = new StubClient();
   const { gate } = gateOn(client);
   await gate.open("mail");
@@ -111,7 +111,7 @@ test.each([
   ["a statement fails", (client: StubClient) => void (client.failure = new Error("no answer"))],
   ["the connection fails", (client: StubClient) => void client.emit("error", new Error("cut"))],
   ["the server ends it", (client: StubClient) => void client.emit("end")],
-])("when %s the session is lost: every queue is closed, and the next opening connects anew", async (_, lose) => {
+])("when %s the session is lost: every queue is closed, and the next opening connects again", async (_, lose) => {
   const [first, second] = [new StubClient(), new StubClient()];
   const { gate, losses } = gateOn(first, second);
   await gate.open("a");

@@ -131,7 +131,7 @@ export class NotifyGate implements AsyncDisposable {
   }
 
   /**
-   * Makes sure that the session still lives: call it when the listener had to connect anew. Loses
+   * Makes sure that the session still lives: call it when the listener had to connect again. Loses
    * the session if in doubt.
    */
   async check(): Promise<void> {
@@ -194,7 +194,7 @@ export class NotifyGate implements AsyncDisposable {
 
   #lose(client: PoolClient, error: unknown): void {
     if (this.#client !== client || this.#isStopped) return;
-    this.#logger.warn({ error, queues: [...this.#queues.keys()] }, "the gate's session is lost, opening it anew");
+    this.#logger.warn({ error, queues: [...this.#queues.keys()] }, "the gate's session is lost, opening it again");
     this.#drop();
     this.#onLost();
   }

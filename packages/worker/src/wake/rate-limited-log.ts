@@ -22,7 +22,7 @@ export class RateLimitedLog {
     try {
       this.#logger[level](facts, message);
     } catch {
-      // a logger that throws must not make the worker deaf
+      // a logger that throws must not end what wrote the line
     }
   }
 }

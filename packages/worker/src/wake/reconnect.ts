@@ -187,7 +187,7 @@ export class Reconnect {
     }
     const advice = "as behind a transaction pooler: set HARK_LISTEN_URL to a direct connection";
     onLost("polling", `${why.message}, ${advice}`);
-    if (!this.#toldSilence) log.write("warn", "deaf", { reason: why.message }, silenceAdvice);
+    if (!this.#toldSilence) log.write("warn", "polling", { reason: why.message }, silenceAdvice);
     this.#toldSilence = true;
     return "polling";
   }

@@ -5,7 +5,7 @@ import { Client } from "pg";
 /**
  * Ends the sessions of one own channel that are older than the session with the process number $1:
  * predecessors whose connection broke unnoticed by the server. The random channel in their last
- * query shows that they are ours, so a process number that is used anew does no harm. (This SQL
+ * query shows that they are ours, so a reused process number does no harm. (This SQL
  * stands here because no other part of Hark deals with these sessions.)
  */
 const endOlderSessions = `

@@ -1,12 +1,15 @@
 /**
- * What the first of those who wait is late by, in ms: about a wake-up, a claim and its commit, so
- * that it finds the work of those who claim at once done. Who waits longest is late by seven times
- * that among 50, and nine times among 256.
+ * How much later the first worker that waits looks, in ms: about a wake-up, a claim and its commit,
+ * so that it finds the work of those that claim at once done. The last of 50 workers waits seven
+ * times that, and the last of 256 nine times.
  */
 const unitMs = 3;
 
-/** No clock of any kind is in this: a worker that knows no others, or is alone, comes first. */
-export interface Turn {
+/**
+ * The workers that one notification wakes. No clock plays a part: a worker that knows no others
+ * comes first.
+ */
+export interface Herd {
   /** The worker's identity. */
   readonly me: string;
   /**
@@ -14,7 +17,7 @@ export interface Turn {
    * difference.
    */
   readonly peers: readonly string[];
-  /** The same for all who hear one notification, and another in the next. */
+  /** The same for all workers that hear one notification, and another in the next. */
   readonly salt: string;
   /** How many workers it takes for the jobs: so many come first. */
   readonly wanted: number;
@@ -27,7 +30,7 @@ export interface Turn {
  * and each notification has another winner. Later ranks follow in waves that double, since it is
  * the less likely that nobody took the jobs the more have had their turn.
  */
-export function staggerMs({ me, peers, salt, wanted }: Turn): number {
+export function staggerMs({ me, peers, salt, wanted }: Herd): number {
   const mine = scoreOf(me, salt);
   let rank = 0;
   for (const peer of peers) {
