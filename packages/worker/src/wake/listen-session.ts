@@ -3,10 +3,7 @@ import { HarkError, orLate, withDeadline } from "@hark/core";
 import { ListenSocket } from "./listen-socket.ts";
 import { SecondSession } from "./second-session.ts";
 
-/**
- * How a session that listened, or tried to, ended. "silent": queries are answered, but no
- * notification arrives.
- */
+/** How a session ended. "silent": queries are answered, but no notification arrives. */
 export type SessionEnd = "refused" | "late" | "cut" | "ended by server" | "silent" | "closed";
 
 export class SessionEndedError extends HarkError {
