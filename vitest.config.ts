@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { allTags } from "./test/docs/tags.ts";
 
 /** A file for the results as JSON: `.ci/run` counts from it. */
 const report = process.env.TEST_REPORT;
@@ -17,6 +18,8 @@ const onDatabase = {
 export default defineConfig({
   test: {
     reporters: report ? ["default", ["json", { outputFile: report }]] : ["default"],
+    // What tests prove. A test with a tag that no document lists fails.
+    tags: allTags(),
     projects: [
       {
         test: {
@@ -34,7 +37,7 @@ export default defineConfig({
         test: {
           name: "test",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/proof/**"],
+          exclude: ["**/node_modules/**", "test/proof/**"],
           ...onDatabase,
           // More than cores, since most of these tests wait most of the time.
           maxWorkers: 4,

@@ -1,3 +1,5 @@
+// @module-tag SEC-08
+// @module-tag SEC-09
 import {
   defineJob,
   type HarkError,
@@ -137,28 +139,29 @@ const refusals: Refusal[] = [
   ],
 ];
 
-test("every bad request is refused with a typed error that says what to do, and nothing is written", async ({
-  db,
-  producer,
-}) => {
-  const count = async () =>
-    (await db.pool.query("select (select count(*) from hark.jobs) + (select count(*) from hark.unique_keys) as rows"))
-      .rows;
-  const before = await count();
+test(
+  "every bad request is refused with a typed error that says what to do, and nothing is written",
+  { tags: ["FM-36", "FM-37", "PLAIN-4"] },
+  async ({ db, producer }) => {
+    const count = async () =>
+      (await db.pool.query("select (select count(*) from hark.jobs) + (select count(*) from hark.unique_keys) as rows"))
+        .rows;
+    const before = await count();
 
-  for (const [what, job, payload, options, ErrorType, says] of refusals) {
-    const attempt = producer.enqueue(job as JobDefinition, payload, options as EnqueueOptions);
-    const error = await attempt.then(
-      () => undefined,
-      (thrown: unknown) => thrown,
-    );
-    expect(error, what).toBeInstanceOf(ErrorType);
-    expect((error as HarkError).message, what).toMatch(says);
-    expect((error as HarkError).code, what).toMatch(/^[A-Z_]+$/);
-    expect((error as HarkError).message.length, what).toBeLessThan(700); // also where what was given is not short
-    expect(await count(), what).toEqual(before);
-  }
-});
+    for (const [what, job, payload, options, ErrorType, says] of refusals) {
+      const attempt = producer.enqueue(job as JobDefinition, payload, options as EnqueueOptions);
+      const error = await attempt.then(
+        () => undefined,
+        (thrown: unknown) => thrown,
+      );
+      expect(error, what).toBeInstanceOf(ErrorType);
+      expect((error as HarkError).message, what).toMatch(says);
+      expect((error as HarkError).code, what).toMatch(/^[A-Z_]+$/);
+      expect((error as HarkError).message.length, what).toBeLessThan(700); // also where what was given is not short
+      expect(await count(), what).toEqual(before);
+    }
+  },
+);
 
 test("one bad job among many keeps them all out", async ({ db, producer, queue }) => {
   const attempt = producer.enqueueMany([
@@ -171,7 +174,7 @@ test("one bad job among many keeps them all out", async ({ db, producer, queue }
   expect((await db.pool.query("select from hark.jobs where queue = $1", [queue])).rowCount).toBe(0);
 });
 
-test("what is at the limit passes", async ({ producer, queue }) => {
+test("what is at the limit passes", { tags: ["FM-37"] }, async ({ producer, queue }) => {
   await producer.enqueueMany([
     { job: loose, payload: "x".repeat(262_142), options: { queue } },
     { job: loose, payload: null, options: { queue: "q".repeat(63) } },
@@ -202,7 +205,7 @@ const sqlRefusals: [what: string, jobs: string, says: RegExp][] = [
   ["half a priority", `[{"type": "t", "priority": 1.5}]`, /integer/],
 ];
 
-test("the SQL functions refuse the same, for callers in other languages", async ({ db }) => {
+test("the SQL functions refuse the same, for callers in other languages", { tags: ["FM-37"] }, async ({ db }) => {
   for (const [what, jobs, says] of sqlRefusals) {
     await expect(db.pool.query("select * from hark.enqueue_many($1::jsonb)", [jobs]), what).rejects.toThrow(says);
   }

@@ -13,52 +13,63 @@ describe("hark doctor", { timeout: 180_000 }, () => {
     return { ...diagnosis, named: (name: string) => diagnosis.checks.find((check) => check.name === name)! };
   };
 
-  test("a database in order fails no check, and the lines and the document say the same", async ({ hark }) => {
-    const [lines, document] = await Promise.all([hark(["doctor"]), hark(["doctor", "--json"])]);
-    expect(lines).toMatchObject({ code: 0, stderr: "" });
-    expect(document).toMatchObject({ code: 0, stderr: "" });
-    const { ok, checks, named } = diagnose(document.stdout);
-    expect(ok).toBe(true);
-    for (const { name, status } of checks) expect(lines.stdout).toMatch(new RegExp(`^${status} +${name} `, "m"));
-    for (const name of [
-      "node",
-      "connection",
-      "schema",
-      "privileges",
-      "LISTEN",
-      "clock",
-      "notification queue",
-      "waiting jobs",
-      "partitions",
-    ]) {
-      expect(named(name)).toMatchObject({ status: "ok" });
-    }
-    expect(named("workers")).toMatchObject({ status: "warn", advice: expect.stringContaining("hark work") as string });
-  });
+  test(
+    "a database in order fails no check, and the lines and the document say the same",
+    { tags: ["FM-10"] },
+    async ({ hark }) => {
+      const [lines, document] = await Promise.all([hark(["doctor"]), hark(["doctor", "--json"])]);
+      expect(lines).toMatchObject({ code: 0, stderr: "" });
+      expect(document).toMatchObject({ code: 0, stderr: "" });
+      const { ok, checks, named } = diagnose(document.stdout);
+      expect(ok).toBe(true);
+      for (const { name, status } of checks) expect(lines.stdout).toMatch(new RegExp(`^${status} +${name} `, "m"));
+      for (const name of [
+        "node",
+        "connection",
+        "schema",
+        "privileges",
+        "LISTEN",
+        "clock",
+        "notification queue",
+        "waiting jobs",
+        "partitions",
+      ]) {
+        expect(named(name)).toMatchObject({ status: "ok" });
+      }
+      expect(named("workers")).toMatchObject({
+        status: "warn",
+        advice: expect.stringContaining("hark work") as string,
+      });
+    },
+  );
 
-  test("through a transaction pooler LISTEN fails and says what to set; with HARK_LISTEN_URL it is in order", async ({
-    databaseUrl,
-    server,
-  }) => {
-    await using pooler = await startPgBouncer(databaseUrl, { poolMode: "transaction" });
-    const ask = (listenUrl: string) =>
-      run(["doctor", "--json"], { env: { DATABASE_URL: pooler.url, HARK_LISTEN_URL: listenUrl } });
-    const [alone, direct] = await Promise.all([ask(""), ask(databaseUrl)]);
-    expect(alone.code).toBe(1);
-    expect(diagnose(alone.stdout).named("LISTEN")).toMatchObject({
-      status: "fail",
-      message: expect.stringContaining("transaction pooler") as string,
-      advice: expect.stringContaining("Set HARK_LISTEN_URL") as string,
-    });
-    expect(direct.code).toBe(0);
-    expect(diagnose(direct.stdout).named("HARK_LISTEN_URL")).toMatchObject({ status: "ok", facts: { isHeard: true } });
+  test(
+    "through a transaction pooler LISTEN fails and says what to set; with HARK_LISTEN_URL it is in order",
+    { tags: ["FM-04"] },
+    async ({ databaseUrl, server }) => {
+      await using pooler = await startPgBouncer(databaseUrl, { poolMode: "transaction" });
+      const ask = (listenUrl: string) =>
+        run(["doctor", "--json"], { env: { DATABASE_URL: pooler.url, HARK_LISTEN_URL: listenUrl } });
+      const [alone, direct] = await Promise.all([ask(""), ask(databaseUrl)]);
+      expect(alone.code).toBe(1);
+      expect(diagnose(alone.stdout).named("LISTEN")).toMatchObject({
+        status: "fail",
+        message: expect.stringContaining("transaction pooler") as string,
+        advice: expect.stringContaining("Set HARK_LISTEN_URL") as string,
+      });
+      expect(direct.code).toBe(0);
+      expect(diagnose(direct.stdout).named("HARK_LISTEN_URL")).toMatchObject({
+        status: "ok",
+        facts: { isHeard: true },
+      });
 
-    for (const ended of await Promise.all([pooler.url, await server.createDatabase(), await closedUrl()].map(ask))) {
-      expect(ended.code).toBe(1);
-      expect(diagnose(ended.stdout).named("HARK_LISTEN_URL").status).toBe("fail");
-      expect(ended.stdout).not.toContain("hunter2");
-    }
-  });
+      for (const ended of await Promise.all([pooler.url, await server.createDatabase(), await closedUrl()].map(ask))) {
+        expect(ended.code).toBe(1);
+        expect(diagnose(ended.stdout).named("HARK_LISTEN_URL").status).toBe("fail");
+        expect(ended.stdout).not.toContain("hunter2");
+      }
+    },
+  );
 
   test("without a schema it fails and skips what needs one; without a database it skips nearly all, and is 3", async ({
     emptyUrl,

@@ -118,17 +118,17 @@ describe("hark work", { timeout: 180_000 }, () => {
     expect(unreachable).toMatchObject({ code: 3, stderr: expect.stringMatching(/^hark: .*\n$/) as string });
   });
 
-  test("through a transaction pooler alone it says that it polls, and still runs jobs", async ({
-    databaseUrl,
-    db,
-    writeModule,
-  }) => {
-    await using pooler = await startPgBouncer(databaseUrl, { poolMode: "transaction" });
-    await insert(db, {});
-    const ended = await run(["work", await writeModule("pooled.ts", jobsModule), "--once"], {
-      env: { DATABASE_URL: pooler.url },
-    });
-    expect(ended).toMatchObject({ code: 0, stdout: expect.stringContaining("1 completed") as string });
-    expect(ended.stderr).toMatch(/^waiting on queues default:10; polling, as LISTEN is silent/);
-  });
+  test(
+    "through a transaction pooler alone it says that it polls, and still runs jobs",
+    { tags: ["FM-04"] },
+    async ({ databaseUrl, db, writeModule }) => {
+      await using pooler = await startPgBouncer(databaseUrl, { poolMode: "transaction" });
+      await insert(db, {});
+      const ended = await run(["work", await writeModule("pooled.ts", jobsModule), "--once"], {
+        env: { DATABASE_URL: pooler.url },
+      });
+      expect(ended).toMatchObject({ code: 0, stdout: expect.stringContaining("1 completed") as string });
+      expect(ended.stderr).toMatch(/^waiting on queues default:10; polling, as LISTEN is silent/);
+    },
+  );
 });

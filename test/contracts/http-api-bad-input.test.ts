@@ -1,3 +1,5 @@
+// @module-tag SEC-19
+// @module-tag SEC-21
 import { describe, expect } from "vitest";
 import {
   ask,

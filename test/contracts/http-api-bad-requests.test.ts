@@ -1,3 +1,4 @@
+// @module-tag SEC-19
 import { gzipSync } from "node:zlib";
 import { describe } from "vitest";
 import {

@@ -1,3 +1,4 @@
+// @module-tag SEC-26
 import { once } from "node:events";
 import { type AddressInfo, createServer as createTcpServer, type Socket } from "node:net";
 import { openDatabase, silentLogger } from "@hark/core";
@@ -51,20 +52,24 @@ describe("a database that fails", () => {
     },
   );
 
-  test("one that takes no writes, as a standby, answers 503 to whoever enqueues", async ({ databaseUrl, start }) => {
-    const readOnly = new URL(databaseUrl);
-    readOnly.searchParams.set("options", "-c default_transaction_read_only=on");
-    const standby = openDatabase({ connectionString: readOnly.href });
-    const { url } = await start({ database: standby });
+  test(
+    "one that takes no writes, as a standby, answers 503 to whoever enqueues",
+    { tags: ["FM-09"] },
+    async ({ databaseUrl, start }) => {
+      const readOnly = new URL(databaseUrl);
+      readOnly.searchParams.set("options", "-c default_transaction_read_only=on");
+      const standby = openDatabase({ connectionString: readOnly.href });
+      const { url } = await start({ database: standby });
 
-    const answer = await callTo(url, "POST", "/api/queue/jobs", {
-      type: "product",
-      target_url: "https://shop.example/",
-    });
+      const answer = await callTo(url, "POST", "/api/queue/jobs", {
+        type: "product",
+        target_url: "https://shop.example/",
+      });
 
-    expect(answer).toMatchObject({ status: 503, body: { success: false, error: { code: "DATABASE_UNREACHABLE" } } });
-    await standby.close();
-  });
+      expect(answer).toMatchObject({ status: 503, body: { success: false, error: { code: "DATABASE_UNREACHABLE" } } });
+      await standby.close();
+    },
+  );
 
   test("every other call answers 503 without saying where the database is", async ({ start }) => {
     const failing = openDatabase({ connectionString: "postgres://postgres:secret@127.0.0.1:1/none" });

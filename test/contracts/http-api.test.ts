@@ -178,7 +178,7 @@ describe("GET /api/queue/dead-letter", () => {
     });
   });
 
-  test("lists at most limit", async ({ call, database }) => {
+  test("lists at most limit", { tags: ["FM-54"] }, async ({ call, database }) => {
     const first = await makeDeadLetter(database);
     await makeDeadLetter(database);
 

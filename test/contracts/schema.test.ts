@@ -6,16 +6,18 @@ import { test } from "../setup/fixtures.ts";
 
 const tables = Object.values<unknown>(schema).filter((entry) => is(entry, PgTable));
 
-test("the migrated database has every table of schema/, and no other but the migrator's ledger and partitions", async ({
-  pool,
-}) => {
-  const { rows } = await pool.query<{ name: string }>(
-    `select relname as name from pg_class where relnamespace = 'hark'::regnamespace and relkind in ('r', 'p') and not relispartition`,
-  );
-  expect(rows.map(({ name }) => name).toSorted()).toEqual(
-    [...tables.map((table) => getTableConfig(table).name), "migrations"].toSorted(),
-  );
-});
+test(
+  "the migrated database has every table of schema/, and no other but the migrator's ledger and partitions",
+  { tags: ["PLAIN-2"] },
+  async ({ pool }) => {
+    const { rows } = await pool.query<{ name: string }>(
+      `select relname as name from pg_class where relnamespace = 'hark'::regnamespace and relkind in ('r', 'p') and not relispartition`,
+    );
+    expect(rows.map(({ name }) => name).toSorted()).toEqual(
+      [...tables.map((table) => getTableConfig(table).name), "migrations"].toSorted(),
+    );
+  },
+);
 
 for (const table of tables) {
   const { name, columns, indexes, checks, primaryKeys } = getTableConfig(table);
@@ -139,21 +141,25 @@ test("vacuum of a table that jobs come through keeps the file, rather than lock 
   expect(await sizes()).toEqual(before);
 });
 
-test("vacuum of waiting jobs clears their indexes too, however few of many have gone", async ({ pool }) => {
-  await pool.query(`insert into hark.jobs (queue, type, payload, priority, attempt, max_attempts, crash_count, run_at, created_at, state)
+test(
+  "vacuum of waiting jobs clears their indexes too, however few of many have gone",
+  { tags: ["FM-42"] },
+  async ({ pool }) => {
+    await pool.query(`insert into hark.jobs (queue, type, payload, priority, attempt, max_attempts, crash_count, run_at, created_at, state)
                     select 'q', 't', '{}', 0, 0, 1, 0, now(), now(), 'ready' from generate_series(1, 100000)`);
-  await pool.query("vacuum analyze hark.jobs");
-  await pool.query("delete from hark.jobs where id in (select id from hark.jobs order by id limit 1500)"); // 1.5 % of the pages
+    await pool.query("vacuum analyze hark.jobs");
+    await pool.query("delete from hark.jobs where id in (select id from hark.jobs order by id limit 1500)"); // 1.5 % of the pages
 
-  await pool.query("vacuum hark.jobs");
+    await pool.query("vacuum hark.jobs");
 
-  const { rows } = await pool.query<{ "QUERY PLAN": [{ Plan: Record<string, number> }] }>(
-    `explain (analyze, buffers, format json)
+    const { rows } = await pool.query<{ "QUERY PLAN": [{ Plan: Record<string, number> }] }>(
+      `explain (analyze, buffers, format json)
        select id from hark.jobs where queue = 'q' and state = 'ready' order by priority desc, id limit 1`,
-  );
-  expect(rows[0]!["QUERY PLAN"][0].Plan["Shared Hit Blocks"]).toBeLessThanOrEqual(5); // down the index, and the row
-  await pool.query("delete from hark.jobs where queue = 'q'");
-});
+    );
+    expect(rows[0]!["QUERY PLAN"][0].Plan["Shared Hit Blocks"]).toBeLessThanOrEqual(5); // down the index, and the row
+    await pool.query("delete from hark.jobs where queue = 'q'");
+  },
+);
 
 test("each day's history is indexed as the whole is", async ({ pool }) => {
   const { rows } = await pool.query<{ name: string; options: string[] }>(

@@ -17,21 +17,25 @@ const test = base.extend("workerDb", { scope: "file" }, ({ databaseUrl }, { onCl
   return workerDb;
 });
 
-test("every statement prepares on the migrated database, under a name of its own", async ({ db }) => {
-  const client = await db.pool.connect();
-  try {
-    for (const [exported, { statementName, text }] of all) {
-      await client.query(`prepare "${statementName}" as ${text}`).catch((cause: unknown) => {
-        throw new Error(`${exported} does not prepare`, { cause });
-      });
+test(
+  "every statement prepares on the migrated database, under a name of its own",
+  { tags: ["PLAIN-1"] },
+  async ({ db }) => {
+    const client = await db.pool.connect();
+    try {
+      for (const [exported, { statementName, text }] of all) {
+        await client.query(`prepare "${statementName}" as ${text}`).catch((cause: unknown) => {
+          throw new Error(`${exported} does not prepare`, { cause });
+        });
+      }
+      const { rows } = await client.query<{ name: string }>("select name from pg_prepared_statements where from_sql");
+      expect(rows).toHaveLength(all.length);
+      expect(all.length).toBeGreaterThanOrEqual(17);
+    } finally {
+      client.release(true); // with what it prepared
     }
-    const { rows } = await client.query<{ name: string }>("select name from pg_prepared_statements where from_sql");
-    expect(rows).toHaveLength(all.length);
-    expect(all.length).toBeGreaterThanOrEqual(17);
-  } finally {
-    client.release(true); // with what it prepared
-  }
-});
+  },
+);
 
 test("a job's settings are stored as they were given, also those that are left unsaid because they are the default", async ({
   db,
@@ -48,67 +52,68 @@ test("a job's settings are stored as they were given, also those that are left u
   expect(rows).toEqual(jobs);
 });
 
-test("claim, settle and promote go by their indexes, though the statistics say that the tables are empty", async ({
-  db,
-  workerDb,
-  queue,
-}) => {
-  await db.pool.query(
-    "alter table hark.jobs set (autovacuum_enabled = off); alter table hark.running_jobs set (autovacuum_enabled = off)",
-  );
-  await db.pool.query("analyze hark.jobs; analyze hark.running_jobs; analyze hark.workers");
-  const worker = await registerWorker(db);
-  await db.pool.query(
-    `insert into hark.jobs (queue, type, payload, priority, attempt, max_attempts, crash_count, key, run_at, created_at, state)
+test(
+  "claim, settle and promote go by their indexes, though the statistics say that the tables are empty",
+  { tags: ["FAST-1"] },
+  async ({ db, workerDb, queue }) => {
+    await db.pool.query(
+      "alter table hark.jobs set (autovacuum_enabled = off); alter table hark.running_jobs set (autovacuum_enabled = off)",
+    );
+    await db.pool.query("analyze hark.jobs; analyze hark.running_jobs; analyze hark.workers");
+    const worker = await registerWorker(db);
+    await db.pool.query(
+      `insert into hark.jobs (queue, type, payload, priority, attempt, max_attempts, crash_count, key, run_at, created_at, state)
      select $1, 'test.plain', '{}', n % 3, 0, 3, 0, case when n % 10 = 0 then 'key ' || n end, clock_timestamp(), clock_timestamp(),
             case when n % 4 = 0 then 'scheduled' else 'ready' end
        from generate_series(1, 20000) n`,
-    [queue],
-  );
-  const uuid = "00000000-0000-0000-0000-000000000001";
-  const plans: [name: string, parameters: string, index: RegExp][] = [
-    [
-      "claim-jobs",
-      `('${queue}', 10, '${worker}', '${uuid}', array['test.plain'], -2147483648, 0)`,
-      /Index Scan using jobs_ready on jobs/,
-    ],
-    [
-      "claim-plain-jobs",
-      `('${queue}', 10, '${worker}', '${uuid}', array['test.plain'], -2147483648, 0)`,
-      /Index Scan using jobs_ready on jobs/,
-    ],
-    ["confirm-claims", `('{1}', '{${uuid}}', '${worker}')`, /running_jobs_pkey[^]*jobs_pkey/],
-    [
-      "settle-and-claim-jobs",
-      `('${queue}', 10, '${worker}', '${uuid}', array['test.plain'], 0, 7, '{1}', '{${uuid}}', null)`,
-      /Index Scan using jobs_ready on jobs[^]*running_jobs_pkey|running_jobs_pkey[^]*Index Scan using jobs_ready on jobs/,
-    ],
-    ["complete-jobs", `('{1}', '{${uuid}}', null)`, /running_jobs_pkey/],
-    ["retry-jobs", `('{1}', '{"1": {"token": "${uuid}"}}')`, /running_jobs_pkey/],
-    ["bury-jobs", `('{1}', '{"1": {"token": "${uuid}"}}')`, /running_jobs_pkey/],
-    ["promote-jobs", `(10, '-Infinity', null, '{}')`, /Index Scan using jobs_due on jobs/],
-    ["cancel-job", `(1)`, /jobs_pkey/],
-  ];
-  for (const [name, parameters, index] of plans) {
-    const client = await workerDb.pool.connect();
-    try {
-      await client.query(`prepare "${name}" as ${namedWith(name)}`);
-      const { rows } = await client.query<{ "QUERY PLAN": string }>(`explain execute "${name}" ${parameters}`);
-      const plan = rows.map((row) => row["QUERY PLAN"]).join("\n");
-      expect(plan, name).toMatch(index);
-      expect(plan, name).not.toMatch(/Seq Scan on jobs/); // a million of them may wait; how many run is bounded by slots
-      expect(plan, name).not.toMatch(/Function Scan on (unnest|jsonb)/); // the list of a settle, read once for every running job
-    } finally {
-      client.release(true);
+      [queue],
+    );
+    const uuid = "00000000-0000-0000-0000-000000000001";
+    const plans: [name: string, parameters: string, index: RegExp][] = [
+      [
+        "claim-jobs",
+        `('${queue}', 10, '${worker}', '${uuid}', array['test.plain'], -2147483648, 0)`,
+        /Index Scan using jobs_ready on jobs/,
+      ],
+      [
+        "claim-plain-jobs",
+        `('${queue}', 10, '${worker}', '${uuid}', array['test.plain'], -2147483648, 0)`,
+        /Index Scan using jobs_ready on jobs/,
+      ],
+      ["confirm-claims", `('{1}', '{${uuid}}', '${worker}')`, /running_jobs_pkey[^]*jobs_pkey/],
+      [
+        "settle-and-claim-jobs",
+        `('${queue}', 10, '${worker}', '${uuid}', array['test.plain'], 0, 7, '{1}', '{${uuid}}', null)`,
+        /Index Scan using jobs_ready on jobs[^]*running_jobs_pkey|running_jobs_pkey[^]*Index Scan using jobs_ready on jobs/,
+      ],
+      ["complete-jobs", `('{1}', '{${uuid}}', null)`, /running_jobs_pkey/],
+      ["retry-jobs", `('{1}', '{"1": {"token": "${uuid}"}}')`, /running_jobs_pkey/],
+      ["bury-jobs", `('{1}', '{"1": {"token": "${uuid}"}}')`, /running_jobs_pkey/],
+      ["promote-jobs", `(10, '-Infinity', null, '{}')`, /Index Scan using jobs_due on jobs/],
+      ["cancel-job", `(1)`, /jobs_pkey/],
+    ];
+    for (const [name, parameters, index] of plans) {
+      const client = await workerDb.pool.connect();
+      try {
+        await client.query(`prepare "${name}" as ${namedWith(name)}`);
+        const { rows } = await client.query<{ "QUERY PLAN": string }>(`explain execute "${name}" ${parameters}`);
+        const plan = rows.map((row) => row["QUERY PLAN"]).join("\n");
+        expect(plan, name).toMatch(index);
+        expect(plan, name).not.toMatch(/Seq Scan on jobs/); // a million of them may wait; how many run is bounded by slots
+        expect(plan, name).not.toMatch(/Function Scan on (unnest|jsonb)/); // the list of a settle, read once for every running job
+      } finally {
+        client.release(true);
+      }
     }
-  }
-});
+  },
+);
 
 test.for([
   ["claim", { mayDefer: false, keyOf: "case when n % 3 = 0 then 'key ' || n % 50 end" }],
   ["claim of plain jobs", { mayDefer: true, keyOf: "null" }],
 ] as const)(
   "a %s never takes more than its limit, whatever plan it is given and however stale the statistics are",
+  { tags: ["FM-26", "STRICT-4"] },
   async ([, { mayDefer, keyOf }], { db, queue }) => {
     const switches = ["material", "nestloop", "hashagg", "sort", "hashjoin", "mergejoin"];
     const worker = await registerWorker(db);
@@ -158,6 +163,7 @@ test.for([
   ["a single attempt", { maxAttempts: 1 }],
 ] as const)(
   "of a job with %s among the next a claim of plain jobs takes nothing, and one that may defer takes all and waits",
+  { tags: ["FM-47"] },
   async ([, special], { db, queue }) => {
     const worker = await registerWorker(db);
     const [last, third, first, second] = await insertJobs(db, [
@@ -178,7 +184,7 @@ test.for([
   },
 );
 
-test("a claim that may defer minds no job behind its limit", async ({ db, queue }) => {
+test("a claim that may defer minds no job behind its limit", { tags: ["FM-26", "FM-47"] }, async ({ db, queue }) => {
   const worker = await registerWorker(db);
   const ids = await insertJobs(db, [{ queue }, { queue }, { queue, key: "k" }, { queue, maxAttempts: 1 }]);
   const request = { queue, worker, token: crypto.randomUUID(), types: ["test.plain"], limit: 2, mayDefer: true };

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { parseArguments } from "../proof/arguments.ts";
 import { type Proof, proofs } from "../proof/proofs.ts";
 import { root } from "./blocks.ts";
-import { rowsOf } from "./citations.ts";
+import { rowsOf } from "./tables.ts";
 
 const codes = (words: readonly string[]) => words.map((word) => `\`${word}\``).join(", ");
 const rowOf = ({ name, proves, after, minutes }: Proof) => [`\`${name}\``, proves, codes(after), `${minutes}`];

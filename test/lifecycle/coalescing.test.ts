@@ -71,44 +71,44 @@ test("close() waits for the calls before it, and refuses those after it", async 
   expect((await db.pool.query("select from hark.jobs where queue = $1", [queue])).rowCount).toBe(101);
 });
 
-test("when the connection breaks under an insert, each of its callers is told, and its jobs are there all or none", async ({
-  db,
-  databaseUrl,
-  queue,
-}) => {
-  const job = defineJob("test.broken", { queue });
-  await using proxy = await startProxy(databaseUrl);
-  await using own = createProducer({ connectionString: proxy.url });
-  await own.enqueue(job, "to connect");
-  const client = await db.pool.connect();
-  try {
-    await client.query("begin; lock table hark.jobs in exclusive mode");
-    const first = own.enqueue(job, "first"); // goes at once, and waits for the lock
+test(
+  "when the connection breaks under an insert, each of its callers is told, and its jobs are there all or none",
+  { tags: ["FM-30", "KEPT-6"] },
+  async ({ db, databaseUrl, queue }) => {
+    const job = defineJob("test.broken", { queue });
+    await using proxy = await startProxy(databaseUrl);
+    await using own = createProducer({ connectionString: proxy.url });
+    await own.enqueue(job, "to connect");
+    const client = await db.pool.connect();
+    try {
+      await client.query("begin; lock table hark.jobs in exclusive mode");
+      const first = own.enqueue(job, "first"); // goes at once, and waits for the lock
+      await eventually(
+        async () =>
+          (await db.pool.query("select from pg_locks where relation = 'hark.jobs'::regclass and not granted"))
+            .rowCount === 1,
+        { withinMs: 30_000, what: "the insert that waits" },
+      );
+      const others = numbers.map((n) => own.enqueue(job, n));
+      const answers = Promise.allSettled([first, ...others]);
+      await proxy.set("refuse");
+
+      for (const { status } of await answers) expect(status).toBe("rejected");
+      await client.query("commit");
+    } finally {
+      client.release();
+    }
     await eventually(
       async () =>
-        (await db.pool.query("select from pg_locks where relation = 'hark.jobs'::regclass and not granted"))
-          .rowCount === 1,
-      { withinMs: 30_000, what: "the insert that waits" },
+        (
+          await db.pool.query(
+            "select from pg_stat_activity where application_name = 'hark producer' and state = 'active'",
+          )
+        ).rowCount === 0,
+      { withinMs: 30_000, what: "the end of the insert that was cut off" },
     );
-    const others = numbers.map((n) => own.enqueue(job, n));
-    const answers = Promise.allSettled([first, ...others]);
-    await proxy.set("refuse");
-
-    for (const { status } of await answers) expect(status).toBe("rejected");
-    await client.query("commit");
-  } finally {
-    client.release();
-  }
-  await eventually(
-    async () =>
-      (
-        await db.pool.query(
-          "select from pg_stat_activity where application_name = 'hark producer' and state = 'active'",
-        )
-      ).rowCount === 0,
-    { withinMs: 30_000, what: "the end of the insert that was cut off" },
-  );
-  const { rows } = await db.pool.query("select payload from hark.jobs where queue = $1 order by id", [queue]);
-  const payloads = rows.map(({ payload }) => payload as unknown);
-  expect([["to connect"], ["to connect", "first"]]).toContainEqual(payloads); // the others were never sent
-});
+    const { rows } = await db.pool.query("select payload from hark.jobs where queue = $1 order by id", [queue]);
+    const payloads = rows.map(({ payload }) => payload as unknown);
+    expect([["to connect"], ["to connect", "first"]]).toContainEqual(payloads); // the others were never sent
+  },
+);

@@ -14,30 +14,34 @@ const test = base.extend("books", { scope: "file" }, async ({ db }) => {
     (await db.pool.query<{ title: string }>("select title from books where job = $1", [job])).rows;
 });
 
-test("the handler's row and the completion commit together", async ({ db, producer, queue, books, startWorker }) => {
-  const job = defineJob("test.book", { queue });
-  const handler = implement(job, async (context) => {
-    const { id } = context;
-    await db.transaction(async (tx) => {
-      await tx.query("insert into books values ($1, 'Dune')", [id]);
-      await context.completeIn(tx, { stored: true });
-      expect((await getJob(db, id))!.state).toBe("running"); // nobody else sees it yet
+test(
+  "the handler's row and the completion commit together",
+  { tags: ["ONCE-1"] },
+  async ({ db, producer, queue, books, startWorker }) => {
+    const job = defineJob("test.book", { queue });
+    const handler = implement(job, async (context) => {
+      const { id } = context;
+      await db.transaction(async (tx) => {
+        await tx.query("insert into books values ($1, 'Dune')", [id]);
+        await context.completeIn(tx, { stored: true });
+        expect((await getJob(db, id))!.state).toBe("running"); // nobody else sees it yet
+      });
+      expect((await getJob(db, id))!.state).toBe("completed");
     });
-    expect((await getJob(db, id))!.state).toBe("completed");
-  });
-  const worker = await startWorker([handler]);
-  const settled: unknown[] = [];
-  worker.events.on("settled", ({ id }, { state }) => settled.push([id, state]));
+    const worker = await startWorker([handler]);
+    const settled: unknown[] = [];
+    worker.events.on("settled", ({ id }, { state }) => settled.push([id, state]));
 
-  const { id } = await producer.enqueue(job, {});
+    const { id } = await producer.enqueue(job, {});
 
-  const done = await untilState(db, id, "completed");
-  expect(done.result).toEqual({ stored: true });
-  expect(await books(id)).toEqual([{ title: "Dune" }]);
-  await eventually(() => settled.length === 1, { withinMs: 30_000, what: "the event" });
-  expect(settled).toEqual([[id, "completed"]]);
-  await eventually(() => worker.health().activeJobs === 0, { withinMs: 30_000, what: "the free slot" });
-});
+    const done = await untilState(db, id, "completed");
+    expect(done.result).toEqual({ stored: true });
+    expect(await books(id)).toEqual([{ title: "Dune" }]);
+    await eventually(() => settled.length === 1, { withinMs: 30_000, what: "the event" });
+    expect(settled).toEqual([[id, "completed"]]);
+    await eventually(() => worker.health().activeJobs === 0, { withinMs: 30_000, what: "the free slot" });
+  },
+);
 
 // The fault campaign found it: they counted as retries to come, and those of other jobs were spread behind them.
 test("jobs that were completed in a transaction delay no retry of another job", async ({
@@ -81,40 +85,38 @@ test("a Drizzle transaction completes a job as well", async ({ db, producer, que
   expect(await books(id)).toEqual([{ title: "Emma" }]);
 });
 
-test("a rollback leaves neither row nor completion, and the attempt failed", async ({
-  db,
-  producer,
-  queue,
-  books,
-  startWorker,
-}) => {
-  const job = defineJob("test.book", { queue, retry: { backoff: { base: 1 } } });
-  const handler = implement(job, async (context) => {
-    const { id, attempt } = context;
-    const client = await db.pool.connect();
-    try {
-      await client.query("begin");
-      await client.query("insert into books values ($1, $2)", [id, `attempt ${attempt}`]);
-      await context.completeIn(client);
-      await client.query(attempt === 3 ? "commit" : "rollback");
-      if (attempt === 1) throw new Error("the handler noticed");
-    } finally {
-      client.release();
-    }
-  });
-  await startWorker([handler]);
+test(
+  "a rollback leaves neither row nor completion, and the attempt failed",
+  { tags: ["ONCE-1"] },
+  async ({ db, producer, queue, books, startWorker }) => {
+    const job = defineJob("test.book", { queue, retry: { backoff: { base: 1 } } });
+    const handler = implement(job, async (context) => {
+      const { id, attempt } = context;
+      const client = await db.pool.connect();
+      try {
+        await client.query("begin");
+        await client.query("insert into books values ($1, $2)", [id, `attempt ${attempt}`]);
+        await context.completeIn(client);
+        await client.query(attempt === 3 ? "commit" : "rollback");
+        if (attempt === 1) throw new Error("the handler noticed");
+      } finally {
+        client.release();
+      }
+    });
+    await startWorker([handler]);
 
-  const { id } = await producer.enqueue(job, {});
+    const { id } = await producer.enqueue(job, {});
 
-  const done = await untilState(db, id, "completed");
-  expect(await books(id)).toEqual([{ title: "attempt 3" }]);
-  expect(done.attempts.map(({ attempt, ending }) => [attempt, ending])).toEqual([
-    [1, "error"],
-    [2, "error"],
-    [3, "completed"],
-  ]);
-  expect(done.attempts[1]!.error).toContain("did not commit, though the handler returned");
-});
+    const done = await untilState(db, id, "completed");
+    expect(await books(id)).toEqual([{ title: "attempt 3" }]);
+    expect(done.attempts.map(({ attempt, ending }) => [attempt, ending])).toEqual([
+      [1, "error"],
+      [2, "error"],
+      [3, "completed"],
+    ]);
+    expect(done.attempts[1]!.error).toContain("did not commit, though the handler returned");
+  },
+);
 
 test("a handler that fails after its transaction committed has completed its job all the same", async ({
   db,
@@ -142,69 +144,71 @@ test("a handler that fails after its transaction committed has completed its job
   expect(await books(id)).toEqual([{ title: "Ulysses" }]);
 });
 
-test("a stale owner's completeIn throws, and its transaction leaves nothing", async ({
-  db,
-  producer,
-  queue,
-  books,
-  startWorker,
-}) => {
-  const job = defineJob("test.book", { queue });
-  const errors: unknown[] = [];
-  const titles: string[] = [];
-  const handler = implement(job, async (context) => {
-    const { id } = context;
-    const isFirst = titles.length === 0;
-    const title = isFirst ? "stale" : "fresh";
-    titles.push(title);
-    // As after a pause longer than the lease: the job is another's before this one comes to write.
-    if (isFirst) {
-      await db.pool.query("update hark.running_jobs set worker = gen_random_uuid() where id = $1", [id]);
-      await statements.rescueJobs(db, { limit: 10 });
-    }
-    await db
-      .transaction(async (tx) => {
-        await tx.query("insert into books values ($1, $2)", [id, title]);
-        await context.completeIn(tx);
-      })
-      .catch((error: unknown) => {
-        errors.push(error);
-        throw error;
-      });
-  });
-  await startWorker([handler]);
+test(
+  "a stale owner's completeIn throws, and its transaction leaves nothing",
+  { tags: ["FM-20", "ONCE-1"] },
+  async ({ db, producer, queue, books, startWorker }) => {
+    const job = defineJob("test.book", { queue });
+    const errors: unknown[] = [];
+    const titles: string[] = [];
+    const handler = implement(job, async (context) => {
+      const { id } = context;
+      const isFirst = titles.length === 0;
+      const title = isFirst ? "stale" : "fresh";
+      titles.push(title);
+      // As after a pause longer than the lease: the job is another's before this one comes to write.
+      if (isFirst) {
+        await db.pool.query("update hark.running_jobs set worker = gen_random_uuid() where id = $1", [id]);
+        await statements.rescueJobs(db, { limit: 10 });
+      }
+      await db
+        .transaction(async (tx) => {
+          await tx.query("insert into books values ($1, $2)", [id, title]);
+          await context.completeIn(tx);
+        })
+        .catch((error: unknown) => {
+          errors.push(error);
+          throw error;
+        });
+    });
+    await startWorker([handler]);
 
-  const { id } = await producer.enqueue(job, {});
+    const { id } = await producer.enqueue(job, {});
 
-  const done = await untilState(db, id, "completed");
-  expect(errors).toEqual([expect.any(LeaseLostError)]);
-  expect(await books(id)).toEqual([{ title: "fresh" }]);
-  expect(done).toMatchObject({ attempt: 2, crashCount: 1 });
-});
+    const done = await untilState(db, id, "completed");
+    expect(errors).toEqual([expect.any(LeaseLostError)]);
+    expect(await books(id)).toEqual([{ title: "fresh" }]);
+    expect(done).toMatchObject({ attempt: 2, crashCount: 1 });
+  },
+);
 
-test("a cancelled job cannot be completed any more", async ({ db, producer, queue, books, startWorker }) => {
-  const job = defineJob("test.book", { queue });
-  const errors: unknown[] = [];
-  const handler = implement(job, async (context) => {
-    const { id } = context;
-    await cancelJob(db, id);
-    await db
-      .transaction(async (tx) => {
-        await tx.query("insert into books values ($1, 'never')", [id]);
-        await context.completeIn(tx);
-      })
-      .catch((error: unknown) => void errors.push(error));
-  });
-  const worker = await startWorker([handler]);
+test(
+  "a cancelled job cannot be completed any more",
+  { tags: ["ONCE-1"] },
+  async ({ db, producer, queue, books, startWorker }) => {
+    const job = defineJob("test.book", { queue });
+    const errors: unknown[] = [];
+    const handler = implement(job, async (context) => {
+      const { id } = context;
+      await cancelJob(db, id);
+      await db
+        .transaction(async (tx) => {
+          await tx.query("insert into books values ($1, 'never')", [id]);
+          await context.completeIn(tx);
+        })
+        .catch((error: unknown) => void errors.push(error));
+    });
+    const worker = await startWorker([handler]);
 
-  const { id } = await producer.enqueue(job, {});
+    const { id } = await producer.enqueue(job, {});
 
-  await untilState(db, id, "cancelled");
-  await eventually(() => worker.health().activeJobs === 0, { withinMs: 30_000, what: "the end of the attempt" });
-  expect(errors).toEqual([expect.any(LeaseLostError)]);
-  expect(await books(id)).toEqual([]);
-  expect((await getJob(db, id))!.state).toBe("cancelled");
-});
+    await untilState(db, id, "cancelled");
+    await eventually(() => worker.health().activeJobs === 0, { withinMs: 30_000, what: "the end of the attempt" });
+    expect(errors).toEqual([expect.any(LeaseLostError)]);
+    expect(await books(id)).toEqual([]);
+    expect((await getJob(db, id))!.state).toBe("cancelled");
+  },
+);
 
 test("a result that cannot be kept rolls the transaction back", async ({ db, producer, queue, books, startWorker }) => {
   const job = defineJob("test.book", { queue });

@@ -7,24 +7,23 @@ import { test } from "../support/fixtures.ts";
 import { claim, completed, insertJob, registerWorker, untilState } from "../support/jobs.ts";
 import { expireLease } from "../support/pass-time.ts";
 
-test("an idle worker runs a job when it is committed, long before its poll, and keeps the result", async ({
-  db,
-  producer,
-  queue,
-  startWorker,
-}) => {
-  const add = defineJob("test.add", { queue });
-  const handler = implement(add, ({ payload }) => ({ sum: (payload as number[]).reduce((sum, term) => sum + term) }));
-  await startWorker([handler], { pollInterval: "10m" });
+test(
+  "an idle worker runs a job when it is committed, long before its poll, and keeps the result",
+  { tags: ["AWAKE-1"] },
+  async ({ db, producer, queue, startWorker }) => {
+    const add = defineJob("test.add", { queue });
+    const handler = implement(add, ({ payload }) => ({ sum: (payload as number[]).reduce((sum, term) => sum + term) }));
+    await startWorker([handler], { pollInterval: "10m" });
 
-  const { id, status } = await producer.enqueue(add, [1, 2, 3]);
+    const { id, status } = await producer.enqueue(add, [1, 2, 3]);
 
-  expect(status).toBe("inserted");
-  const job = await untilState(db, id, "completed");
-  expect(job).toMatchObject({ queue, type: "test.add", payload: [1, 2, 3], result: { sum: 6 }, attempt: 1 });
-  expect(job.attempts).toEqual([]); // a clean first success needs no line
-  expect(job.startedAt!.getTime()).toBeLessThanOrEqual(job.finishedAt!.getTime());
-});
+    expect(status).toBe("inserted");
+    const job = await untilState(db, id, "completed");
+    expect(job).toMatchObject({ queue, type: "test.add", payload: [1, 2, 3], result: { sum: 6 }, attempt: 1 });
+    expect(job.attempts).toEqual([]); // a clean first success needs no line
+    expect(job.startedAt!.getTime()).toBeLessThanOrEqual(job.finishedAt!.getTime());
+  },
+);
 
 test("a handler gets what the schema made of the payload, and the table keeps what was given", async ({
   db,
@@ -45,59 +44,63 @@ test("a handler gets what the schema made of the payload, and the table keeps wh
   expect(seen).toEqual([{ name: "you", at: 7 }]);
 });
 
-test("a result that cannot be kept makes a dead letter that says why", async ({ db, producer, queue, startWorker }) => {
-  const loose = defineJob("test.loose", { queue });
-  const strict = defineJob("test.strict", { queue, result: v.object({ sum: v.number() }) });
-  const results = [{ id: 1n }, { text: "a\0b" }, "x".repeat(65_536), "x".repeat(65_534)];
-  const handlers = [
-    implement(loose, ({ payload }) => results[payload as number]),
-    implement(strict, () => ({ sum: "six" }) as never),
-  ];
-  await startWorker(handlers);
+test(
+  "a result that cannot be kept makes a dead letter that says why",
+  { tags: ["FM-36", "FM-37"] },
+  async ({ db, producer, queue, startWorker }) => {
+    const loose = defineJob("test.loose", { queue });
+    const strict = defineJob("test.strict", { queue, result: v.object({ sum: v.number() }) });
+    const results = [{ id: 1n }, { text: "a\0b" }, "x".repeat(65_536), "x".repeat(65_534)];
+    const handlers = [
+      implement(loose, ({ payload }) => results[payload as number]),
+      implement(strict, () => ({ sum: "six" }) as never),
+    ];
+    await startWorker(handlers);
 
-  const [bigint, nul, large, fitting] = await producer.enqueueMany(
-    results.map((_, place) => ({ job: loose, payload: place })),
-  );
-  const wrong = await producer.enqueue(strict, {});
+    const [bigint, nul, large, fitting] = await producer.enqueueMany(
+      results.map((_, place) => ({ job: loose, payload: place })),
+    );
+    const wrong = await producer.enqueue(strict, {});
 
-  const reasons: [bigint, RegExp][] = [
-    [bigint!.id, /the result of test\.loose is no JSON at id: a bigint/],
-    [nul!.id, /is no JSON at text: has a NUL/],
-    [large!.id, /is over 65536 bytes/],
-    [wrong.id, /the result of test\.strict fails its schema/],
-  ];
-  for (const [id, error] of reasons) {
-    expect(await untilState(db, id, "dead")).toMatchObject({
-      reason: "unrecoverable",
-      attempt: 1,
-      error: expect.stringMatching(error),
+    const reasons: [bigint, RegExp][] = [
+      [bigint!.id, /the result of test\.loose is no JSON at id: a bigint/],
+      [nul!.id, /is no JSON at text: has a NUL/],
+      [large!.id, /is over 65536 bytes/],
+      [wrong.id, /the result of test\.strict fails its schema/],
+    ];
+    for (const [id, error] of reasons) {
+      expect(await untilState(db, id, "dead")).toMatchObject({
+        reason: "unrecoverable",
+        attempt: 1,
+        error: expect.stringMatching(error),
+      });
+    }
+    await untilState(db, fitting!.id, "completed");
+  },
+);
+
+test(
+  "no more jobs of a queue run at once than its concurrency, and all of them run",
+  { tags: ["STRICT-4"] },
+  async ({ producer, queue, startWorker }) => {
+    const job = defineJob("test.count", { queue });
+    let running = 0;
+    let most = 0;
+    let ended = 0;
+    const handler = implement(job, async () => {
+      most = Math.max(most, ++running);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      running -= 1;
+      ended += 1;
     });
-  }
-  await untilState(db, fitting!.id, "completed");
-});
+    await startWorker([handler], { queues: { [queue]: 3 } });
 
-test("no more jobs of a queue run at once than its concurrency, and all of them run", async ({
-  producer,
-  queue,
-  startWorker,
-}) => {
-  const job = defineJob("test.count", { queue });
-  let running = 0;
-  let most = 0;
-  let ended = 0;
-  const handler = implement(job, async () => {
-    most = Math.max(most, ++running);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    running -= 1;
-    ended += 1;
-  });
-  await startWorker([handler], { queues: { [queue]: 3 } });
+    await producer.enqueueMany(Array.from({ length: 20 }, () => ({ job, payload: {} })));
 
-  await producer.enqueueMany(Array.from({ length: 20 }, () => ({ job, payload: {} })));
-
-  await eventually(() => ended === 20, { withinMs: 30_000, what: "20 ended jobs" });
-  expect(most).toBe(3);
-});
+    await eventually(() => ended === 20, { withinMs: 30_000, what: "20 ended jobs" });
+    expect(most).toBe(3);
+  },
+);
 
 test("a worker claims only for its free slots, so that another one finds the rest", async ({
   db,
@@ -131,7 +134,7 @@ test("a worker claims only for its free slots, so that another one finds the res
   );
 });
 
-test("an outcome that comes after its lease was lost changes nothing", async ({ db, queue }) => {
+test("an outcome that comes after its lease was lost changes nothing", { tags: ["OWNED-1"] }, async ({ db, queue }) => {
   const id = await insertJob(db, { queue });
   const slow = await registerWorker(db);
   const [stale] = await claim(db, { queue, worker: slow });

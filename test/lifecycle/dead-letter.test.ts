@@ -12,36 +12,35 @@ import { expect } from "vitest";
 import { test } from "../support/fixtures.ts";
 import { untilState } from "../support/jobs.ts";
 
-test("a job out of attempts becomes a dead letter, whole, with its last error", async ({
-  db,
-  producer,
-  queue,
-  startWorker,
-}) => {
-  const job = defineJob("test.doomed", { queue, retry: { backoff: { base: 1 } } });
-  const handler = implement(job, ({ attempt }) => {
-    throw new Error(`attempt ${attempt} failed`);
-  });
-  await startWorker([handler]);
+test(
+  "a job out of attempts becomes a dead letter, whole, with its last error",
+  { tags: ["KEPT-3"] },
+  async ({ db, producer, queue, startWorker }) => {
+    const job = defineJob("test.doomed", { queue, retry: { backoff: { base: 1 } } });
+    const handler = implement(job, ({ attempt }) => {
+      throw new Error(`attempt ${attempt} failed`);
+    });
+    await startWorker([handler]);
 
-  const { id } = await producer.enqueue(job, { url: "https://shop.example/1" }, { priority: 3 });
+    const { id } = await producer.enqueue(job, { url: "https://shop.example/1" }, { priority: 3 });
 
-  const dead = await untilState(db, id, "dead");
-  expect(dead).toMatchObject({
-    reason: "attempts_exhausted",
-    attempt: 3,
-    maxAttempts: 3,
-    priority: 3,
-    payload: { url: "https://shop.example/1" },
-    error: expect.stringMatching(/^Error: attempt 3 failed/),
-  });
-  expect(dead.attempts.map(({ attempt, ending, retryAt }) => [attempt, ending, retryAt === null])).toEqual([
-    [1, "error", false],
-    [2, "error", false],
-    [3, "error", true],
-  ]);
-  expect((await listDeadJobs(db, { type: "test.doomed" })).map((letter) => letter.id)).toContain(id);
-});
+    const dead = await untilState(db, id, "dead");
+    expect(dead).toMatchObject({
+      reason: "attempts_exhausted",
+      attempt: 3,
+      maxAttempts: 3,
+      priority: 3,
+      payload: { url: "https://shop.example/1" },
+      error: expect.stringMatching(/^Error: attempt 3 failed/),
+    });
+    expect(dead.attempts.map(({ attempt, ending, retryAt }) => [attempt, ending, retryAt === null])).toEqual([
+      [1, "error", false],
+      [2, "error", false],
+      [3, "error", true],
+    ]);
+    expect((await listDeadJobs(db, { type: "test.doomed" })).map((letter) => letter.id)).toContain(id);
+  },
+);
 
 test("an UnrecoverableError ends a job at once, and a retryAfter does on its last attempt", async ({
   db,

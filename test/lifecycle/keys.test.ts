@@ -8,67 +8,66 @@ import { claim, completed, countJobs, insertJob, registerWorker, untilState } fr
 /** So long that no test lives to see it: what starts was handed over. */
 const never = { pollInterval: "10m", promoteInterval: "10m" } as const;
 
-test("jobs of one key run one at a time, oldest first, and those that wait are parked, not tried", async ({
-  db,
-  producer,
-  queue,
-  startWorker,
-}) => {
-  const job = defineJob("test.page", { queue, key: (payload) => (payload as { url: string }).url });
-  const gates = Array.from({ length: 4 }, () => Promise.withResolvers<void>());
-  const started: number[] = [];
-  const handler = implement(job, async ({ payload, attempt }) => {
-    expect(attempt).toBe(1);
-    const { place } = payload as { place: number };
-    started.push(place);
-    await gates[place]!.promise;
-  });
-  await startWorker([handler], never);
+test(
+  "jobs of one key run one at a time, oldest first, and those that wait are parked, not tried",
+  { tags: ["FM-39"] },
+  async ({ db, producer, queue, startWorker }) => {
+    const job = defineJob("test.page", { queue, key: (payload) => (payload as { url: string }).url });
+    const gates = Array.from({ length: 4 }, () => Promise.withResolvers<void>());
+    const started: number[] = [];
+    const handler = implement(job, async ({ payload, attempt }) => {
+      expect(attempt).toBe(1);
+      const { place } = payload as { place: number };
+      started.push(place);
+      await gates[place]!.promise;
+    });
+    await startWorker([handler], never);
 
-  const jobs = await producer.enqueueMany(
-    gates.map((_, place) => ({ job, payload: { url: "https://shop.example/", place } })),
-  );
+    const jobs = await producer.enqueueMany(
+      gates.map((_, place) => ({ job, payload: { url: "https://shop.example/", place } })),
+    );
 
-  for (const place of gates.keys()) {
-    await eventually(() => started.length === place + 1, { withinMs: 30_000, what: `start ${place}` });
-    await expect
-      .poll(() => statesOf(jobs), { timeout: 30_000 })
-      .toEqual([...Array(place).fill("completed"), "running", ...Array(3 - place).fill("parked")]);
-    gates[place]!.resolve();
-  }
-  await untilState(db, jobs[3]!.id, "completed");
-  expect(started).toEqual([0, 1, 2, 3]);
-  expect((await getJob(db, jobs[3]!.id))!.attempts).toEqual([]);
+    for (const place of gates.keys()) {
+      await eventually(() => started.length === place + 1, { withinMs: 30_000, what: `start ${place}` });
+      await expect
+        .poll(() => statesOf(jobs), { timeout: 30_000 })
+        .toEqual([...Array(place).fill("completed"), "running", ...Array(3 - place).fill("parked")]);
+      gates[place]!.resolve();
+    }
+    await untilState(db, jobs[3]!.id, "completed");
+    expect(started).toEqual([0, 1, 2, 3]);
+    expect((await getJob(db, jobs[3]!.id))!.attempts).toEqual([]);
 
-  async function statesOf(enqueued: readonly { id: bigint }[]): Promise<JobDetails["state"][]> {
-    return Promise.all(enqueued.map(async ({ id }) => (await getJob(db, id))!.state));
-  }
-});
+    async function statesOf(enqueued: readonly { id: bigint }[]): Promise<JobDetails["state"][]> {
+      return Promise.all(enqueued.map(async ({ id }) => (await getJob(db, id))!.state));
+    }
+  },
+);
 
-test("different keys, other queues and jobs without a key do not wait for each other", async ({
-  producer,
-  queue,
-  startWorker,
-}) => {
-  const here = defineJob("test.here", { queue });
-  const there = defineJob("test.there", { queue: `${queue}.there` });
-  const gate = Promise.withResolvers<void>();
-  let running = 0;
-  const wait = () => {
-    running += 1;
-    return gate.promise;
-  };
-  await startWorker([implement(here, wait), implement(there, wait)], never);
+test(
+  "different keys, other queues and jobs without a key do not wait for each other",
+  { tags: ["FM-39"] },
+  async ({ producer, queue, startWorker }) => {
+    const here = defineJob("test.here", { queue });
+    const there = defineJob("test.there", { queue: `${queue}.there` });
+    const gate = Promise.withResolvers<void>();
+    let running = 0;
+    const wait = () => {
+      running += 1;
+      return gate.promise;
+    };
+    await startWorker([implement(here, wait), implement(there, wait)], never);
 
-  await producer.enqueue(here, {}, { key: "one" });
-  await producer.enqueue(here, {}, { key: "other" });
-  await producer.enqueue(there, {}, { key: "one" });
-  await producer.enqueue(here, {});
-  await producer.enqueue(here, {});
+    await producer.enqueue(here, {}, { key: "one" });
+    await producer.enqueue(here, {}, { key: "other" });
+    await producer.enqueue(there, {}, { key: "one" });
+    await producer.enqueue(here, {});
+    await producer.enqueue(here, {});
 
-  await eventually(() => running === 5, { withinMs: 30_000, what: "five at once" });
-  gate.resolve();
-});
+    await eventually(() => running === 5, { withinMs: 30_000, what: "five at once" });
+    gate.resolve();
+  },
+);
 
 test("the most urgent parked job gets the key", async ({ db, queue }) => {
   const worker = await registerWorker(db);
@@ -86,38 +85,42 @@ test("the most urgent parked job gets the key", async ({ db, queue }) => {
   expect((await getJob(db, old))!.state).toBe("parked");
 });
 
-test("every way out hands the key over: retry, death, cancellation and rescue", async ({ db, queue }) => {
-  const worker = await registerWorker(db);
-  const ways: Record<string, (job: statements.ClaimedJob) => Promise<unknown>> = {
-    retry: ({ id, token }) =>
-      statements.retryJobs(
-        db,
-        statements.retriedOf([{ id, token, ending: "error", error: "no", delayMs: 3_600_000, attempt: 1 }]),
-      ),
-    death: ({ id, token }) =>
-      statements.buryJobs(
-        db,
-        statements.buriedOf([{ id, token, ending: "fatal", reason: "unrecoverable", error: "no" }]),
-      ),
-    cancellation: ({ id }) => cancelJob(db, id),
-    rescue: async () => {
-      await statements.leaveWorkers(db, { id: worker });
-      await statements.rescueJobs(db, { limit: 100 });
-    },
-  };
-  for (const [key, leave] of Object.entries(ways)) {
-    await insertJob(db, { queue, key });
-    const [running] = await claim(db, { queue, worker });
-    const next = await insertJob(db, { queue, key, priority: 1 });
-    await statements.parkJobs(db, { queue, keys: [key], limit: 10 });
-    expect((await getJob(db, next))!.state, key).toBe("parked");
+test(
+  "every way out hands the key over: retry, death, cancellation and rescue",
+  { tags: ["STRICT-1"] },
+  async ({ db, queue }) => {
+    const worker = await registerWorker(db);
+    const ways: Record<string, (job: statements.ClaimedJob) => Promise<unknown>> = {
+      retry: ({ id, token }) =>
+        statements.retryJobs(
+          db,
+          statements.retriedOf([{ id, token, ending: "error", error: "no", delayMs: 3_600_000, attempt: 1 }]),
+        ),
+      death: ({ id, token }) =>
+        statements.buryJobs(
+          db,
+          statements.buriedOf([{ id, token, ending: "fatal", reason: "unrecoverable", error: "no" }]),
+        ),
+      cancellation: ({ id }) => cancelJob(db, id),
+      rescue: async () => {
+        await statements.leaveWorkers(db, { id: worker });
+        await statements.rescueJobs(db, { limit: 100 });
+      },
+    };
+    for (const [key, leave] of Object.entries(ways)) {
+      await insertJob(db, { queue, key });
+      const [running] = await claim(db, { queue, worker });
+      const next = await insertJob(db, { queue, key, priority: 1 });
+      await statements.parkJobs(db, { queue, keys: [key], limit: 10 });
+      expect((await getJob(db, next))!.state, key).toBe("parked");
 
-    await leave(running!);
+      await leave(running!);
 
-    expect((await getJob(db, next))!.state, key).toBe("ready");
-    await cancelJob(db, next);
-  }
-});
+      expect((await getJob(db, next))!.state, key).toBe("ready");
+      await cancelJob(db, next);
+    }
+  },
+);
 
 test("a parked job is freed when the ready one that it waited behind is cancelled", async ({ db, queue }) => {
   const worker = await registerWorker(db);
@@ -134,7 +137,7 @@ test("a parked job is freed when the ready one that it waited behind is cancelle
   expect((await getJob(db, second))!.state).toBe("ready");
 });
 
-test("a job is never parked behind a key that has just come free", async ({ db, queue }) => {
+test("a job is never parked behind a key that has just come free", { tags: ["FM-40"] }, async ({ db, queue }) => {
   const worker = await registerWorker(db);
   await insertJob(db, { queue, key: "k" });
   const [running] = await claim(db, { queue, worker });
@@ -151,37 +154,45 @@ test("a job is never parked behind a key that has just come free", async ({ db, 
   expect((await getJob(db, next))!.state).toBe("ready");
 });
 
-test("a hand-over waits for a parking that is under way, and then finds the parked job", async ({ db, queue }) => {
-  const worker = await registerWorker(db);
-  await insertJob(db, { queue, key: "k" });
-  const [running] = await claim(db, { queue, worker });
-  const next = await insertJob(db, { queue, key: "k" });
+test(
+  "a hand-over waits for a parking that is under way, and then finds the parked job",
+  { tags: ["FM-40"] },
+  async ({ db, queue }) => {
+    const worker = await registerWorker(db);
+    await insertJob(db, { queue, key: "k" });
+    const [running] = await claim(db, { queue, worker });
+    const next = await insertJob(db, { queue, key: "k" });
 
-  const parking = await db.pool.connect();
-  await parking.query("begin");
-  expect(await statements.parkJobs(parking, { queue, keys: ["k"], limit: 10 })).toEqual([{ key: "k" }]);
-  const settled = statements.completeJobs(db, completed(running!));
-  await eventually(async () => (await db.pool.query("select from pg_locks where not granted")).rowCount === 1, {
-    withinMs: 30_000,
-    what: "the settle waiting",
-  });
-  await parking.query("commit");
-  parking.release();
-  await settled;
+    const parking = await db.pool.connect();
+    await parking.query("begin");
+    expect(await statements.parkJobs(parking, { queue, keys: ["k"], limit: 10 })).toEqual([{ key: "k" }]);
+    const settled = statements.completeJobs(db, completed(running!));
+    await eventually(async () => (await db.pool.query("select from pg_locks where not granted")).rowCount === 1, {
+      withinMs: 30_000,
+      what: "the settle waiting",
+    });
+    await parking.query("commit");
+    parking.release();
+    await settled;
 
-  expect((await getJob(db, next))!.state).toBe("ready");
-});
+    expect((await getJob(db, next))!.state).toBe("ready");
+  },
+);
 
-test("two running jobs of one key cannot be written, whatever the code does", async ({ db, queue }) => {
-  const worker = await registerWorker(db);
-  await insertJob(db, { queue, key: "k" });
-  await claim(db, { queue, worker });
+test(
+  "two running jobs of one key cannot be written, whatever the code does",
+  { tags: ["STRICT-1"] },
+  async ({ db, queue }) => {
+    const worker = await registerWorker(db);
+    await insertJob(db, { queue, key: "k" });
+    await claim(db, { queue, worker });
 
-  const twin = db.pool.query(
-    `insert into hark.running_jobs select (jsonb_populate_record(r, '{"id": 1152921504606846976}')).*
+    const twin = db.pool.query(
+      `insert into hark.running_jobs select (jsonb_populate_record(r, '{"id": 1152921504606846976}')).*
        from hark.running_jobs r where queue = $1`,
-    [queue],
-  );
+      [queue],
+    );
 
-  await expect(twin).rejects.toThrow(/running_jobs_key/);
-});
+    await expect(twin).rejects.toThrow(/running_jobs_key/);
+  },
+);

@@ -20,50 +20,58 @@ const test = base.extend("listener", { scope: "file" }, async ({ databaseUrl }, 
   return listener;
 });
 
-test("a lock is held by one, and only its token renews and releases it", async ({ db, queue: key }) => {
-  const locks = createLocks({ db, owner: "me" });
-  const lock = await locks.acquire(key, { ttlMs: 60_000 });
+test(
+  "a lock is held by one, and only its token renews and releases it",
+  { tags: ["FM-56"] },
+  async ({ db, queue: key }) => {
+    const locks = createLocks({ db, owner: "me" });
+    const lock = await locks.acquire(key, { ttlMs: 60_000 });
 
-  await expect(locks.acquire(key, { ttlMs: 60_000 })).rejects.toThrow(LockTimeoutError);
-  expect(await locks.release(key, crypto.randomUUID())).toBe(false);
-  await lock.renew();
-  expect((await db.pool.query("select owner, token from hark.locks where key = $1", [key])).rows).toEqual([
-    { owner: "me", token: lock.token },
-  ]);
+    await expect(locks.acquire(key, { ttlMs: 60_000 })).rejects.toThrow(LockTimeoutError);
+    expect(await locks.release(key, crypto.randomUUID())).toBe(false);
+    await lock.renew();
+    expect((await db.pool.query("select owner, token from hark.locks where key = $1", [key])).rows).toEqual([
+      { owner: "me", token: lock.token },
+    ]);
 
-  expect(await lock.release()).toBe(true);
-  expect(await lock.release()).toBe(false);
-  expect(lock.signal.aborted).toBe(false); // given up, not lost
-  await (await locks.acquire(key, { ttlMs: 60_000 })).release();
-});
+    expect(await lock.release()).toBe(true);
+    expect(await lock.release()).toBe(false);
+    expect(lock.signal.aborted).toBe(false); // given up, not lost
+    await (await locks.acquire(key, { ttlMs: 60_000 })).release();
+  },
+);
 
-test("who waits is woken by the release, long before any interval", async ({ db, queue: key, listener }) => {
-  let answers = 0;
-  const counted: Queryable = {
-    async query(statement) {
-      const answer = await db.query(statement);
-      answers += 1;
-      return answer;
-    },
-  };
-  const locks = createLocks({ db, notifications: listener });
-  const waiters = createLocks({ db: counted, notifications: listener });
-  const lock = await locks.acquire(key, { ttlMs: 600_000 });
-  const times: number[] = [];
+test(
+  "who waits is woken by the release, long before any interval",
+  { tags: ["AWAKE-1", "FM-56"] },
+  async ({ db, queue: key, listener }) => {
+    let answers = 0;
+    const counted: Queryable = {
+      async query(statement) {
+        const answer = await db.query(statement);
+        answers += 1;
+        return answer;
+      },
+    };
+    const locks = createLocks({ db, notifications: listener });
+    const waiters = createLocks({ db: counted, notifications: listener });
+    const lock = await locks.acquire(key, { ttlMs: 600_000 });
+    const times: number[] = [];
 
-  for (let turn = 0, held = lock; turn < 5; turn += 1) {
-    const before = answers;
-    const waiting = waiters.acquire(key, { ttlMs: 600_000, waitMs: 60_000 });
-    await eventually(() => answers > before, { withinMs: 30_000, what: "its no, after which it sleeps" });
-    const releasedAt = performance.now();
-    await held.release();
-    held = await waiting;
-    times.push(performance.now() - releasedAt);
-    if (turn === 4) await held.release();
-  }
+    for (let turn = 0, held = lock; turn < 5; turn += 1) {
+      const before = answers;
+      const waiting = waiters.acquire(key, { ttlMs: 600_000, waitMs: 60_000 });
+      await eventually(() => answers > before, { withinMs: 30_000, what: "its no, after which it sleeps" });
+      const releasedAt = performance.now();
+      await held.release();
+      held = await waiting;
+      times.push(performance.now() - releasedAt);
+      if (turn === 4) await held.release();
+    }
 
-  expect(Math.min(...times)).toBeLessThan(700); // it would look by itself after a second
-});
+    expect(Math.min(...times)).toBeLessThan(700); // it would look by itself after a second
+  },
+);
 
 test("an abandoned lock is taken over when its time is up, under a higher fence, and its former holder is refused", async ({
   db,
@@ -82,46 +90,60 @@ test("an abandoned lock is taken over when its time is up, under a higher fence,
   expect(await next.release()).toBe(true);
 });
 
-test("a holder is told to stop before its time is up, and a renewal puts that off", async ({ db, queue: key }) => {
-  const locks = createLocks({ db });
-  const lock = await locks.acquire(key, { ttlMs: 2_000 });
-  const rows = async () =>
-    (await db.pool.query("select from hark.locks where key = $1 and expires_at > clock_timestamp()", [key])).rowCount;
+test(
+  "a holder is told to stop before its time is up, and a renewal puts that off",
+  { tags: ["FM-55"] },
+  async ({ db, queue: key }) => {
+    const locks = createLocks({ db });
+    const lock = await locks.acquire(key, { ttlMs: 2_000 });
+    const rows = async () =>
+      (await db.pool.query("select from hark.locks where key = $1 and expires_at > clock_timestamp()", [key])).rowCount;
 
-  await lock.renew(60_000);
-  await new Promise((resolve) => setTimeout(resolve, 2_000));
-  expect(lock.signal.aborted).toBe(false);
-  await lock.renew(1_000);
-  const isStillHeld = await new Promise((resolve) => lock.signal.addEventListener("abort", () => resolve(rows())));
+    await lock.renew(60_000);
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    expect(lock.signal.aborted).toBe(false);
+    await lock.renew(1_000);
+    const isStillHeld = await new Promise((resolve) => lock.signal.addEventListener("abort", () => resolve(rows())));
 
-  expect(isStillHeld).toBe(1);
-  await lock.release();
-});
+    expect(isStillHeld).toBe(1);
+    await lock.release();
+  },
+);
 
-test("a guarded transaction holds a takeover up until it has committed", async ({ db, queue: key }) => {
-  const locks = createLocks({ db });
-  await db.pool.query("create table if not exists written (by text, at timestamptz default clock_timestamp())");
-  const lock = await locks.acquire(key, { ttlMs: 1_000 });
+test(
+  "a guarded transaction holds a takeover up until it has committed",
+  { tags: ["FM-55"] },
+  async ({ db, queue: key }) => {
+    const locks = createLocks({ db });
+    await db.pool.query("create table if not exists written (by text, at timestamptz default clock_timestamp())");
+    const lock = await locks.acquire(key, { ttlMs: 1_000 });
 
-  const tx = await db.pool.connect();
-  await tx.query("begin");
-  await lock.guard(tx);
-  const taking = locks.acquire(key, { ttlMs: 60_000, waitMs: 60_000 });
-  await eventually(
-    async () =>
-      (await db.pool.query("select from pg_stat_activity where query like '%hark.locks%' and wait_event_type = 'Lock'"))
-        .rowCount === 1,
-    { withinMs: 30_000, what: "the takeover waiting" },
-  );
-  await tx.query("insert into written (by) values ('former')");
-  await tx.query("commit");
-  tx.release();
-  const next = await taking;
-  await db.pool.query("insert into written (by) values ('next')");
+    const tx = await db.pool.connect();
+    await tx.query("begin");
+    await lock.guard(tx);
+    const taking = locks.acquire(key, { ttlMs: 60_000, waitMs: 60_000 });
+    await eventually(
+      async () =>
+        (
+          await db.pool.query(
+            "select from pg_stat_activity where query like '%hark.locks%' and wait_event_type = 'Lock'",
+          )
+        ).rowCount === 1,
+      { withinMs: 30_000, what: "the takeover waiting" },
+    );
+    await tx.query("insert into written (by) values ('former')");
+    await tx.query("commit");
+    tx.release();
+    const next = await taking;
+    await db.pool.query("insert into written (by) values ('next')");
 
-  expect((await db.pool.query("select by from written order by at")).rows).toEqual([{ by: "former" }, { by: "next" }]);
-  await next.release();
-});
+    expect((await db.pool.query("select by from written order by at")).rows).toEqual([
+      { by: "former" },
+      { by: "next" },
+    ]);
+    await next.release();
+  },
+);
 
 test("a wait ends with its time or its signal, and bad requests are refused before anything is asked", async ({
   db,

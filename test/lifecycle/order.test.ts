@@ -4,7 +4,7 @@ import { expect } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { test } from "../support/fixtures.ts";
 
-test("higher priority starts first, then older", async ({ producer, queue, startWorker }) => {
+test("higher priority starts first, then older", { tags: ["STRICT-2"] }, async ({ producer, queue, startWorker }) => {
   const job = defineJob("test.order", { queue });
   const priorities = [0, 5, -3, 5, 2_147_483_647, 0, -2_147_483_648, 5];
   await producer.enqueueMany(priorities.map((priority, place) => ({ job, payload: place, options: { priority } })));
@@ -32,19 +32,23 @@ test("a job type's own priority counts where none is given", async ({ producer, 
   expect(order).toEqual(["plain, raised", "urgent", "plain", "urgent, lowered"]);
 });
 
-test("a worker of one slot starts the jobs of a deep queue in order", async ({ producer, queue, startWorker }) => {
-  const job = defineJob("test.order", { queue });
-  const places = Array.from({ length: 4_000 }, (_, place) => place);
-  await producer.enqueueMany(places.map((payload) => ({ job, payload })));
-  const order: unknown[] = [];
+test(
+  "a worker of one slot starts the jobs of a deep queue in order",
+  { tags: ["STRICT-2"] },
+  async ({ producer, queue, startWorker }) => {
+    const job = defineJob("test.order", { queue });
+    const places = Array.from({ length: 4_000 }, (_, place) => place);
+    await producer.enqueueMany(places.map((payload) => ({ job, payload })));
+    const order: unknown[] = [];
 
-  await startWorker([implement(job, ({ payload }) => void order.push(payload))], { queues: { [queue]: 1 } });
+    await startWorker([implement(job, ({ payload }) => void order.push(payload))], { queues: { [queue]: 1 } });
 
-  await eventually(() => order.length === places.length, { withinMs: 30_000, what: "all starts" });
-  expect(order).toEqual(places);
-});
+    await eventually(() => order.length === places.length, { withinMs: 30_000, what: "all starts" });
+    expect(order).toEqual(places);
+  },
+);
 
-test("a full queue keeps no other queue waiting", async ({ producer, queue, startWorker }) => {
+test("a full queue keeps no other queue waiting", { tags: ["FM-39"] }, async ({ producer, queue, startWorker }) => {
   const slow = defineJob("test.slow", { queue });
   const quick = defineJob("test.quick", { queue: `${queue}.quick` });
   const gate = Promise.withResolvers<void>();

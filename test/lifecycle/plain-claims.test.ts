@@ -19,42 +19,40 @@ function claimsFromNow(): string[] {
   return names;
 }
 
-test("a worker that last found a job with a key does not begin with a claim of plain jobs, until it finds plain ones again", async ({
-  db,
-  producer,
-  queue,
-  startWorker,
-}) => {
-  const job = defineJob("test.kinds", { queue });
-  await startWorker([implement(job, () => {})]);
-  const names = claimsFromNow();
-  const claimsOf = async (options: { key?: string }) => {
-    names.length = 0;
-    const { id } = await producer.enqueue(job, {}, options);
-    await untilState(db, id, "completed");
-    return new Set(names);
-  };
+test(
+  "a worker that last found a job with a key does not begin with a claim of plain jobs, until it finds plain ones again",
+  { tags: ["FM-47"] },
+  async ({ db, producer, queue, startWorker }) => {
+    const job = defineJob("test.kinds", { queue });
+    await startWorker([implement(job, () => {})]);
+    const names = claimsFromNow();
+    const claimsOf = async (options: { key?: string }) => {
+      names.length = 0;
+      const { id } = await producer.enqueue(job, {}, options);
+      await untilState(db, id, "completed");
+      return new Set(names);
+    };
 
-  expect(await claimsOf({})).toEqual(new Set(["claim-plain-jobs"]));
-  expect(await claimsOf({ key: "k" })).toContain("claim-jobs");
-  expect(await claimsOf({ key: "k" })).toEqual(new Set(["claim-jobs"]));
-  expect(await claimsOf({})).toContain("claim-jobs");
-  expect(await claimsOf({})).toEqual(new Set(["claim-plain-jobs"]));
-});
+    expect(await claimsOf({})).toEqual(new Set(["claim-plain-jobs"]));
+    expect(await claimsOf({ key: "k" })).toContain("claim-jobs");
+    expect(await claimsOf({ key: "k" })).toEqual(new Set(["claim-jobs"]));
+    expect(await claimsOf({})).toContain("claim-jobs");
+    expect(await claimsOf({})).toEqual(new Set(["claim-plain-jobs"]));
+  },
+);
 
-test("where jobs come fast but leave most slots free, claims settle nothing along", async ({
-  db,
-  producer,
-  queue,
-  startWorker,
-}) => {
-  const job = defineJob("test.stream", { queue });
-  const jobs = 600; // fewer than slots, so that no claim can get all that it asks for
-  await startWorker([implement(job, () => {})], { queues: { [queue]: 1_000 } });
-  const names = claimsFromNow();
+test(
+  "where jobs come fast but leave most slots free, claims settle nothing along",
+  { tags: ["FM-41"] },
+  async ({ db, producer, queue, startWorker }) => {
+    const job = defineJob("test.stream", { queue });
+    const jobs = 600; // fewer than slots, so that no claim can get all that it asks for
+    await startWorker([implement(job, () => {})], { queues: { [queue]: 1_000 } });
+    const names = claimsFromNow();
 
-  for (let sent = 0; sent < jobs; sent += 1) await producer.enqueue(job, {});
+    for (let sent = 0; sent < jobs; sent += 1) await producer.enqueue(job, {});
 
-  await expect.poll(() => countJobs(db, queue), { timeout: 30_000 }).toEqual({ completed: jobs });
-  expect(new Set(names)).toEqual(new Set(["claim-plain-jobs"]));
-});
+    await expect.poll(() => countJobs(db, queue), { timeout: 30_000 }).toEqual({ completed: jobs });
+    expect(new Set(names)).toEqual(new Set(["claim-plain-jobs"]));
+  },
+);

@@ -111,33 +111,32 @@ test("a retry keeps its id, queue, priority and key, and the worker is woken for
   expect(seen).toEqual(Array.from({ length: 3 }, () => [id, 7, "one"]));
 });
 
-test("whatever a handler throws, its failure is written down and its worker goes on", async ({
-  db,
-  producer,
-  queue,
-  startWorker,
-}) => {
-  const bad = defineJob("test.bad", { queue, retry: { attempts: 1 } });
-  const good = defineJob("test.good", { queue });
-  const handlers = [
-    implement(bad, ({ payload }) => {
-      throw thrown[payload as string] as Error;
-    }),
-    implement(good, () => {}),
-  ];
-  await startWorker(handlers, { queues: { [queue]: 1 } });
+test(
+  "whatever a handler throws, its failure is written down and its worker goes on",
+  { tags: ["FM-36"] },
+  async ({ db, producer, queue, startWorker }) => {
+    const bad = defineJob("test.bad", { queue, retry: { attempts: 1 } });
+    const good = defineJob("test.good", { queue });
+    const handlers = [
+      implement(bad, ({ payload }) => {
+        throw thrown[payload as string] as Error;
+      }),
+      implement(good, () => {}),
+    ];
+    await startWorker(handlers, { queues: { [queue]: 1 } });
 
-  const ids = new Map<string, bigint>();
-  for (const what of Object.keys(thrown)) ids.set(what, (await producer.enqueue(bad, what)).id);
-  const last = await producer.enqueue(good, {});
+    const ids = new Map<string, bigint>();
+    for (const what of Object.keys(thrown)) ids.set(what, (await producer.enqueue(bad, what)).id);
+    const last = await producer.enqueue(good, {});
 
-  await untilState(db, last.id, "completed");
-  for (const [what, id] of ids) {
-    const { error } = await untilState(db, id, "dead");
-    expect(error, what).not.toBe("");
-    expect(Buffer.byteLength(error!), what).toBeLessThanOrEqual(16_384);
-  }
-});
+    await untilState(db, last.id, "completed");
+    for (const [what, id] of ids) {
+      const { error } = await untilState(db, id, "dead");
+      expect(error, what).not.toBe("");
+      expect(Buffer.byteLength(error!), what).toBeLessThanOrEqual(16_384);
+    }
+  },
+);
 
 /** By what it is (FM-36): each must neither end the process nor block the failure's way into the table. */
 const thrown: Record<string, unknown> = {

@@ -8,35 +8,38 @@ import { makeDue } from "../support/pass-time.ts";
 /** So long that no test lives to see it: what starts was woken. */
 const never = { pollInterval: "10m", promoteInterval: "10m" } as const;
 
-test("a delayed job starts when it is due, not earlier, though no interval is near", async ({
-  db,
-  producer,
-  queue,
-  startWorker,
-}) => {
-  const job = defineJob("test.delayed", { queue });
-  await startWorker([implement(job, () => {})], never);
+test(
+  "a delayed job starts when it is due, not earlier, though no interval is near",
+  { tags: ["AWAKE-1", "FM-23"] },
+  async ({ db, producer, queue, startWorker }) => {
+    const job = defineJob("test.delayed", { queue });
+    await startWorker([implement(job, () => {})], never);
 
-  const { id } = await producer.enqueue(job, {}, { delay: 500 });
+    const { id } = await producer.enqueue(job, {}, { delay: 500 });
 
-  const { createdAt, startedAt, runAt } = await untilState(db, id, "completed");
-  const waitedMs = startedAt!.getTime() - createdAt.getTime();
-  expect(waitedMs).toBeGreaterThanOrEqual(499); // both are cut to whole ms
-  // Promoted by setting run_at to the moment it became ready, between due and claimed.
-  expect(runAt.getTime()).toBeGreaterThanOrEqual(createdAt.getTime() + 499);
-  expect(runAt.getTime()).toBeLessThanOrEqual(startedAt!.getTime());
-});
+    const { createdAt, startedAt, runAt } = await untilState(db, id, "completed");
+    const waitedMs = startedAt!.getTime() - createdAt.getTime();
+    expect(waitedMs).toBeGreaterThanOrEqual(499); // both are cut to whole ms
+    // Promoted by setting run_at to the moment it became ready, between due and claimed.
+    expect(runAt.getTime()).toBeGreaterThanOrEqual(createdAt.getTime() + 499);
+    expect(runAt.getTime()).toBeLessThanOrEqual(startedAt!.getTime());
+  },
+);
 
-test("a job waits for its runAt by the database's clock", async ({ db, producer, queue, startWorker }) => {
-  const job = defineJob("test.at", { queue });
-  await startWorker([implement(job, () => {})], never);
-  const { rows } = await db.pool.query<{ at: Date }>("select clock_timestamp() + interval '400 ms' as at");
-  const runAt = rows[0]!.at;
+test(
+  "a job waits for its runAt by the database's clock",
+  { tags: ["FM-23"] },
+  async ({ db, producer, queue, startWorker }) => {
+    const job = defineJob("test.at", { queue });
+    await startWorker([implement(job, () => {})], never);
+    const { rows } = await db.pool.query<{ at: Date }>("select clock_timestamp() + interval '400 ms' as at");
+    const runAt = rows[0]!.at;
 
-  const { id } = await producer.enqueue(job, {}, { runAt });
+    const { id } = await producer.enqueue(job, {}, { runAt });
 
-  expect((await untilState(db, id, "completed")).startedAt!.getTime()).toBeGreaterThanOrEqual(runAt.getTime());
-});
+    expect((await untilState(db, id, "completed")).startedAt!.getTime()).toBeGreaterThanOrEqual(runAt.getTime());
+  },
+);
 
 test("a runAt in the past means now", async ({ db, producer, queue }) => {
   const job = defineJob("test.past", { queue });
@@ -64,23 +67,22 @@ test("an earlier job that is scheduled later ends the scheduler's sleep", async 
   await untilState(db, later.id, "completed", { withinMs: 30_000 });
 });
 
-test("what came due while no worker was there starts with the first one", async ({
-  db,
-  producer,
-  queue,
-  startWorker,
-}) => {
-  const job = defineJob("test.overdue", { queue });
-  const jobs = await producer.enqueueMany(
-    Array.from({ length: 50 }, () => ({ job, payload: {}, options: { delay: "1h" as const } })),
-  );
-  for (const { id } of jobs) await makeDue(db, id);
-  expect(await countJobs(db, queue)).toEqual({ scheduled: 50 });
+test(
+  "what came due while no worker was there starts with the first one",
+  { tags: ["FM-34"] },
+  async ({ db, producer, queue, startWorker }) => {
+    const job = defineJob("test.overdue", { queue });
+    const jobs = await producer.enqueueMany(
+      Array.from({ length: 50 }, () => ({ job, payload: {}, options: { delay: "1h" as const } })),
+    );
+    for (const { id } of jobs) await makeDue(db, id);
+    expect(await countJobs(db, queue)).toEqual({ scheduled: 50 });
 
-  await startWorker([implement(job, () => {})], never);
+    await startWorker([implement(job, () => {})], never);
 
-  for (const { id } of jobs) await untilState(db, id, "completed");
-});
+    for (const { id } of jobs) await untilState(db, id, "completed");
+  },
+);
 
 test("more due jobs than one batch are all promoted, by any number of workers, each once", async ({
   db,

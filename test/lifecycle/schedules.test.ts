@@ -15,27 +15,27 @@ import {
 
 const yearly = "0 0 1 1 *";
 
-test("each tick of a schedule is one job, with its payload, for the moment of the tick", async ({
-  db,
-  queue,
-  startWorker,
-}) => {
-  const job = defineJob("test.scheduled", {
-    queue,
-    payload: v.object({ list: v.string(), size: v.optional(v.number(), 10) }),
-  });
-  const seen: JobContext[] = [];
-  const every = schedule(job, { every: "1s" }, { name: queue, payload: { list: "a" }, priority: 3, maxAttempts: 2 });
-  await startWorker([implement(job, (context) => void seen.push(context))], { schedules: [every] });
+test(
+  "each tick of a schedule is one job, with its payload, for the moment of the tick",
+  { tags: ["TICK-1"] },
+  async ({ db, queue, startWorker }) => {
+    const job = defineJob("test.scheduled", {
+      queue,
+      payload: v.object({ list: v.string(), size: v.optional(v.number(), 10) }),
+    });
+    const seen: JobContext[] = [];
+    const every = schedule(job, { every: "1s" }, { name: queue, payload: { list: "a" }, priority: 3, maxAttempts: 2 });
+    await startWorker([implement(job, (context) => void seen.push(context))], { schedules: [every] });
 
-  await eventually(() => seen.length >= 3, { withinMs: 20_000, what: "three runs" });
+    await eventually(() => seen.length >= 3, { withinMs: 20_000, what: "three runs" });
 
-  expect(seen[0]).toMatchObject({ payload: { list: "a", size: 10 }, priority: 3, maxAttempts: 2, attempt: 1 });
-  const ticks = await ticksOfJobs(db, queue);
-  expect(ticks.map((tick) => tick % 1_000)).toEqual(ticks.map(() => 0));
-  expect(ticks.map((tick) => tick - ticks[0]!)).toEqual(ticks.map((_, place) => place * 1_000));
-  expect((await firedTicks(db, queue)).map(({ tickMs }) => tickMs).slice(0, 3)).toEqual(ticks.slice(0, 3));
-});
+    expect(seen[0]).toMatchObject({ payload: { list: "a", size: 10 }, priority: 3, maxAttempts: 2, attempt: 1 });
+    const ticks = await ticksOfJobs(db, queue);
+    expect(ticks.map((tick) => tick % 1_000)).toEqual(ticks.map(() => 0));
+    expect(ticks.map((tick) => tick - ticks[0]!)).toEqual(ticks.map((_, place) => place * 1_000));
+    expect((await firedTicks(db, queue)).map(({ tickMs }) => tickMs).slice(0, 3)).toEqual(ticks.slice(0, 3));
+  },
+);
 
 test("a changed declaration takes effect at once, for a worker that has the old one too", async ({
   db,
@@ -85,24 +85,25 @@ test("the same declaration again changes nothing: not the revision, not the next
   expect(await untilDeclared(db, queue)).toEqual({ ...before, revision: "2" }); // another job at the same times
 });
 
-test("nobody fires a tick before its time by the database's clock, nor by a declaration that has changed", async ({
-  db,
-  queue,
-}) => {
-  const scheduler = startScheduler(db, [schedule(defineJob("test.early"), yearly, { name: queue, queue })]);
-  const { next_at: ahead } = await untilDeclared(db, queue);
-  await scheduler.stop();
-  const fire = (dueAtMs: number, revision: string) =>
-    statements.fireSchedule(db, { name: queue, revision, dueAtMs, tickMs: [dueAtMs], nextAtMs: dueAtMs + 60_000 });
+test(
+  "nobody fires a tick before its time by the database's clock, nor by a declaration that has changed",
+  { tags: ["FM-33"] },
+  async ({ db, queue }) => {
+    const scheduler = startScheduler(db, [schedule(defineJob("test.early"), yearly, { name: queue, queue })]);
+    const { next_at: ahead } = await untilDeclared(db, queue);
+    await scheduler.stop();
+    const fire = (dueAtMs: number, revision: string) =>
+      statements.fireSchedule(db, { name: queue, revision, dueAtMs, tickMs: [dueAtMs], nextAtMs: dueAtMs + 60_000 });
 
-  expect(await fire(ahead.getTime(), "1")).toEqual([{ enqueued: undefined }]);
-  const dueAtMs = (await databaseNow(db)) - 1;
-  await setNextTick(db, queue, dueAtMs);
-  expect(await fire(dueAtMs, "2")).toEqual([{ enqueued: undefined }]);
-  expect(await ticksOfJobs(db, queue)).toEqual([]);
+    expect(await fire(ahead.getTime(), "1")).toEqual([{ enqueued: undefined }]);
+    const dueAtMs = (await databaseNow(db)) - 1;
+    await setNextTick(db, queue, dueAtMs);
+    expect(await fire(dueAtMs, "2")).toEqual([{ enqueued: undefined }]);
+    expect(await ticksOfJobs(db, queue)).toEqual([]);
 
-  expect(await fire(dueAtMs, "1")).toEqual([{ enqueued: 1 }]);
-});
+    expect(await fire(dueAtMs, "1")).toEqual([{ enqueued: 1 }]);
+  },
+);
 
 test("a schedule that no worker declares any more rests, and goes on when one declares it again", async ({
   db,
@@ -168,25 +169,26 @@ test("a unique key keeps ticks from piling up behind a job that was not started"
   expect(await ticksOfJobs(db, queue)).toHaveLength(1);
 });
 
-test("a tick is not fired again when a declaration that raced with it, or a person, sets the schedule back", async ({
-  db,
-  queue,
-}) => {
-  const job = defineJob("test.back", { queue });
-  const scheduler = startScheduler(db, [schedule(job, { every: "1s" }, { name: queue, missed: "all" })]);
-  await eventually(async () => (await firedTicks(db, queue)).length >= 2, { withinMs: 20_000, what: "two ticks" });
-  const [first] = await firedTicks(db, queue);
+test(
+  "a tick is not fired again when a declaration that raced with it, or a person, sets the schedule back",
+  { tags: ["FM-33"] },
+  async ({ db, queue }) => {
+    const job = defineJob("test.back", { queue });
+    const scheduler = startScheduler(db, [schedule(job, { every: "1s" }, { name: queue, missed: "all" })]);
+    await eventually(async () => (await firedTicks(db, queue)).length >= 2, { withinMs: 20_000, what: "two ticks" });
+    const [first] = await firedTicks(db, queue);
 
-  await setNextTick(db, queue, first!.tickMs);
+    await setNextTick(db, queue, first!.tickMs);
 
-  const now = await databaseNow(db);
-  const isPast = async () => (await untilDeclared(db, queue)).next_at.getTime() > now;
-  await eventually(isPast, { withinMs: 20_000, what: "catching up" });
-  await scheduler.stop();
-  const ticks = await ticksOfJobs(db, queue);
-  expect(ticks).toEqual([...new Set(ticks)]);
-  expect(ticks.length).toBeGreaterThanOrEqual(2);
-});
+    const now = await databaseNow(db);
+    const isPast = async () => (await untilDeclared(db, queue)).next_at.getTime() > now;
+    await eventually(isPast, { withinMs: 20_000, what: "catching up" });
+    await scheduler.stop();
+    const ticks = await ticksOfJobs(db, queue);
+    expect(ticks).toEqual([...new Set(ticks)]);
+    expect(ticks.length).toBeGreaterThanOrEqual(2);
+  },
+);
 
 test("ticks are forgotten after a day, and not those of a firing that came late", async ({ db, queue }) => {
   const job = defineJob("test.forgotten", { queue });
@@ -232,33 +234,33 @@ test("a sealed payload is sealed in the schedule and in its jobs, and opened for
   expect(rows[0]!.text).toContain("hark:sealed");
 });
 
-test("a schedule that cannot be fired holds no other up, and its worker says how late it is", async ({
-  db,
-  queue,
-  startWorker,
-}) => {
-  const job = defineJob("test.late", { queue });
-  let runs = 0;
-  const stuck = schedule(job, { every: "10m" }, { name: `${queue}-stuck`, missed: "all", queue: `${queue}-stuck` });
-  const well = schedule(job, { every: "1s" }, { name: `${queue}-well` });
-  await db.pool.query(
-    `create or replace function hark.refuse_stuck() returns trigger language plpgsql as
+test(
+  "a schedule that cannot be fired holds no other up, and its worker says how late it is",
+  { tags: ["FM-34"] },
+  async ({ db, queue, startWorker }) => {
+    const job = defineJob("test.late", { queue });
+    let runs = 0;
+    const stuck = schedule(job, { every: "10m" }, { name: `${queue}-stuck`, missed: "all", queue: `${queue}-stuck` });
+    const well = schedule(job, { every: "1s" }, { name: `${queue}-well` });
+    await db.pool.query(
+      `create or replace function hark.refuse_stuck() returns trigger language plpgsql as
        $$ begin if new.queue like '%-stuck' then raise 'not today'; end if; return new; end $$;
      create trigger refuse_stuck before insert on hark.jobs for each row execute function hark.refuse_stuck()`,
-  );
-  try {
-    const worker = await startWorker([implement(job, () => void (runs += 1))], { schedules: [stuck, well] });
-    await untilDeclared(db, stuck.name);
-    await setNextTick(db, stuck.name, (await databaseNow(db)) - 1_200_000);
+    );
+    try {
+      const worker = await startWorker([implement(job, () => void (runs += 1))], { schedules: [stuck, well] });
+      await untilDeclared(db, stuck.name);
+      await setNextTick(db, stuck.name, (await databaseNow(db)) - 1_200_000);
 
-    const isLate = () =>
-      worker.health().reasons.some((reason) => /^schedule q-\S+-stuck is 1\d\d\d s late$/.test(reason));
-    await eventually(isLate, { withinMs: 90_000, what: "ill health" });
-    const before = runs;
-    await eventually(() => runs > before, { withinMs: 30_000, what: "a run of the other" });
-    await db.pool.query("drop function hark.refuse_stuck cascade");
-    await eventually(() => worker.health().isHealthy, { withinMs: 30_000, what: "good health" });
-  } finally {
-    await db.pool.query("drop function if exists hark.refuse_stuck cascade");
-  }
-});
+      const isLate = () =>
+        worker.health().reasons.some((reason) => /^schedule q-\S+-stuck is 1\d\d\d s late$/.test(reason));
+      await eventually(isLate, { withinMs: 90_000, what: "ill health" });
+      const before = runs;
+      await eventually(() => runs > before, { withinMs: 30_000, what: "a run of the other" });
+      await db.pool.query("drop function hark.refuse_stuck cascade");
+      await eventually(() => worker.health().isHealthy, { withinMs: 30_000, what: "good health" });
+    } finally {
+      await db.pool.query("drop function if exists hark.refuse_stuck cascade");
+    }
+  },
+);

@@ -4,42 +4,41 @@ import { expect } from "vitest";
 import { test } from "../support/fixtures.ts";
 import { countJobs } from "../support/jobs.ts";
 
-test("the stats equal a count over the tables, whatever has happened to the jobs", async ({
-  db,
-  producer,
-  queue,
-  startWorker,
-}) => {
-  const job = defineJob("test.mixed", { queue, retry: { attempts: 2, backoff: { base: 1 } } });
-  const gate = Promise.withResolvers<void>();
-  const handler = implement(job, async ({ payload, attempt }) => {
-    if (payload === "fail" || (payload === "flaky" && attempt === 1)) throw new Error("as told");
-    if (payload === "hold") await gate.promise;
-  });
-  await startWorker([handler], { queues: { [queue]: 5 } });
-  const kinds = ["plain", "plain", "plain", "flaky", "fail", "fail", "hold"];
-  const jobs = await producer.enqueueMany(kinds.map((payload) => ({ job, payload })));
-  await producer.enqueueMany([
-    { job, payload: "hold", options: { key: "k" } },
-    { job, payload: "hold", options: { key: "k" } },
-    { job, payload: "plain", options: { delay: "1h" } },
-    { job, payload: "plain", options: { delay: "1h" } },
-  ]);
-  const settled = { completed: 4, dead: 2, running: 2, parked: 1, scheduled: 2 };
-  await expect.poll(() => countJobs(db, queue), { timeout: 30_000 }).toEqual(settled);
-  const doomed = await producer.enqueue(job, "plain", { delay: "1h" });
-  await cancelJob(db, doomed.id);
-  await requeueDeadJob(db, jobs[4]!.id);
-  await expect.poll(() => countJobs(db, queue), { timeout: 30_000 }).toEqual({ ...settled, cancelled: 1 });
+test(
+  "the stats equal a count over the tables, whatever has happened to the jobs",
+  { tags: ["PLAIN-5"] },
+  async ({ db, producer, queue, startWorker }) => {
+    const job = defineJob("test.mixed", { queue, retry: { attempts: 2, backoff: { base: 1 } } });
+    const gate = Promise.withResolvers<void>();
+    const handler = implement(job, async ({ payload, attempt }) => {
+      if (payload === "fail" || (payload === "flaky" && attempt === 1)) throw new Error("as told");
+      if (payload === "hold") await gate.promise;
+    });
+    await startWorker([handler], { queues: { [queue]: 5 } });
+    const kinds = ["plain", "plain", "plain", "flaky", "fail", "fail", "hold"];
+    const jobs = await producer.enqueueMany(kinds.map((payload) => ({ job, payload })));
+    await producer.enqueueMany([
+      { job, payload: "hold", options: { key: "k" } },
+      { job, payload: "hold", options: { key: "k" } },
+      { job, payload: "plain", options: { delay: "1h" } },
+      { job, payload: "plain", options: { delay: "1h" } },
+    ]);
+    const settled = { completed: 4, dead: 2, running: 2, parked: 1, scheduled: 2 };
+    await expect.poll(() => countJobs(db, queue), { timeout: 30_000 }).toEqual(settled);
+    const doomed = await producer.enqueue(job, "plain", { delay: "1h" });
+    await cancelJob(db, doomed.id);
+    await requeueDeadJob(db, jobs[4]!.id);
+    await expect.poll(() => countJobs(db, queue), { timeout: 30_000 }).toEqual({ ...settled, cancelled: 1 });
 
-  await statements.foldStats(db, { limit: 10_000 }); // many deltas or one row: the same sums
+    await statements.foldStats(db, { limit: 10_000 }); // many deltas or one row: the same sums
 
-  const stats = await getStats(db);
-  expect(stats.queues[queue]).toEqual({ ...settled, cancelled: 1, ready: 0 });
-  expect(stats).toMatchObject({ queued: 3, running: 2, completed: 4, failed: 2 });
-  expect((await db.pool.query("select from hark.stats where queue = $1", [queue])).rowCount).toBe(1);
-  gate.resolve();
-});
+    const stats = await getStats(db);
+    expect(stats.queues[queue]).toEqual({ ...settled, cancelled: 1, ready: 0 });
+    expect(stats).toMatchObject({ queued: 3, running: 2, completed: 4, failed: 2 });
+    expect((await db.pool.query("select from hark.stats where queue = $1", [queue])).rowCount).toBe(1);
+    gate.resolve();
+  },
+);
 
 test("folding while batches settle loses no count", async ({ db, producer, queue, startWorker }) => {
   const job = defineJob("test.plain", { queue });
@@ -59,27 +58,28 @@ test("folding while batches settle loses no count", async ({ db, producer, queue
   expect((await getStats(db)).queues[queue]).toMatchObject({ completed: 1_000, dead: 0, cancelled: 0 });
 });
 
-test("of a deep backlog the large counts are estimated, and small queues and states are still exact", async ({
-  db,
-  queue,
-}) => {
-  const deep = `${queue}-deep`;
-  await db.pool.query(
-    `insert into hark.jobs (queue, type, payload, priority, attempt, max_attempts, crash_count, key, run_at, created_at, state)
+test(
+  "of a deep backlog the large counts are estimated, and small queues and states are still exact",
+  { tags: ["FM-54"] },
+  async ({ db, queue }) => {
+    const deep = `${queue}-deep`;
+    await db.pool.query(
+      `insert into hark.jobs (queue, type, payload, priority, attempt, max_attempts, crash_count, key, run_at, created_at, state)
      select case when n <= 150000 then $2 else $1 end, 'test.plain', '{}', 0, 0, 3, 0, case when n > 150010 then 'key ' || n end,
             now(), now(), case when n <= 150007 then 'ready' when n <= 150010 then 'scheduled' else 'parked' end
        from generate_series(1, 150015) n`,
-    [queue, deep],
-  );
+      [queue, deep],
+    );
 
-  const { queued, states, queues, isEstimated } = await getStats(db);
-  await db.pool.query("delete from hark.jobs where queue = any ($1)", [[queue, deep]]);
+    const { queued, states, queues, isEstimated } = await getStats(db);
+    await db.pool.query("delete from hark.jobs where queue = any ($1)", [[queue, deep]]);
 
-  expect(isEstimated).toBe(true);
-  expect(queues[queue]).toMatchObject({ ready: 7, scheduled: 3, parked: 5 });
-  expect(queues[deep]!.ready).toBeGreaterThan(120_000);
-  expect(queues[deep]!.ready).toBeLessThan(180_000);
-  expect(queued).toBe(states.ready + states.scheduled + states.parked);
+    expect(isEstimated).toBe(true);
+    expect(queues[queue]).toMatchObject({ ready: 7, scheduled: 3, parked: 5 });
+    expect(queues[deep]!.ready).toBeGreaterThan(120_000);
+    expect(queues[deep]!.ready).toBeLessThan(180_000);
+    expect(queued).toBe(states.ready + states.scheduled + states.parked);
 
-  expect(await getStats(db)).toMatchObject({ isEstimated: false });
-});
+    expect(await getStats(db)).toMatchObject({ isEstimated: false });
+  },
+);

@@ -50,39 +50,42 @@ test("a handler that ends well although it was aborted has completed its job", a
   expect((await untilState(db, id, "completed")).result).toBe("finished");
 });
 
-test("a handler that ignores its signal is left behind after the grace: its job and its slot go on", async ({
-  db,
-  producer,
-  queue,
-  startWorker,
-}) => {
-  const deaf = defineJob("test.deaf", { queue, timeout: 50, retry: { attempts: 1 } });
-  const next = defineJob("test.next", { queue });
-  const gate = Promise.withResolvers<string>();
-  const handlers = [implement(deaf, () => gate.promise), implement(next, () => {})];
-  const worker = await startWorker(handlers, { queues: { [queue]: 1 }, abortTimeout: 100 });
+test(
+  "a handler that ignores its signal is left behind after the grace: its job and its slot go on",
+  { tags: ["FM-17"] },
+  async ({ db, producer, queue, startWorker }) => {
+    const deaf = defineJob("test.deaf", { queue, timeout: 50, retry: { attempts: 1 } });
+    const next = defineJob("test.next", { queue });
+    const gate = Promise.withResolvers<string>();
+    const handlers = [implement(deaf, () => gate.promise), implement(next, () => {})];
+    const worker = await startWorker(handlers, { queues: { [queue]: 1 }, abortTimeout: 100 });
 
-  const { id } = await producer.enqueue(deaf, {});
-  const following = await producer.enqueue(next, {});
+    const { id } = await producer.enqueue(deaf, {});
+    const following = await producer.enqueue(next, {});
 
-  expect(await untilState(db, id, "dead")).toMatchObject({ error: expect.stringContaining("longer than its 50 ms") });
-  await untilState(db, following.id, "completed");
-  gate.resolve("far too late");
-  await eventually(() => worker.health().activeJobs === 0, { withinMs: 30_000, what: "no active job" });
-  expect((await getJob(db, id))!.state).toBe("dead");
-});
+    expect(await untilState(db, id, "dead")).toMatchObject({ error: expect.stringContaining("longer than its 50 ms") });
+    await untilState(db, following.id, "completed");
+    gate.resolve("far too late");
+    await eventually(() => worker.health().activeJobs === 0, { withinMs: 30_000, what: "no active job" });
+    expect((await getJob(db, id))!.state).toBe("dead");
+  },
+);
 
-test("a timeout beyond what one timer can hold does not fire at once", async ({ db, producer, queue, startWorker }) => {
-  const job = defineJob("test.patient", { queue, timeout: "90d" });
-  let isAborted = false;
-  const handler = implement(job, async ({ signal }) => {
-    await sleep(50);
-    isAborted = signal.aborted;
-  });
-  await startWorker([handler]);
+test(
+  "a timeout beyond what one timer can hold does not fire at once",
+  { tags: ["FM-28"] },
+  async ({ db, producer, queue, startWorker }) => {
+    const job = defineJob("test.patient", { queue, timeout: "90d" });
+    let isAborted = false;
+    const handler = implement(job, async ({ signal }) => {
+      await sleep(50);
+      isAborted = signal.aborted;
+    });
+    await startWorker([handler]);
 
-  const { id } = await producer.enqueue(job, {});
+    const { id } = await producer.enqueue(job, {});
 
-  await untilState(db, id, "completed");
-  expect(isAborted).toBe(false);
-});
+    await untilState(db, id, "completed");
+    expect(isAborted).toBe(false);
+  },
+);

@@ -30,30 +30,28 @@ const test = base.extend("heard", { scope: "file" }, async ({ databaseUrl }, { o
   };
 });
 
-test("a job enqueued in a pg transaction exists, and wakes, when that commits", async ({
-  db,
-  producer,
-  queue,
-  heard,
-  startWorker,
-}) => {
-  const job = defineJob("test.mail", { queue });
-  await heard.sleepOn(queue);
-  await startWorker([implement(job, () => {})], { pollInterval: "10m" });
-  const client = await db.pool.connect();
-  await client.query("begin");
-  const { id } = await producer.in(client).enqueue(job, { to: "you" });
-  expect(await countJobs(db, queue)).toEqual({});
-  expect(heard.of(queue)).toEqual([]);
+test(
+  "a job enqueued in a pg transaction exists, and wakes, when that commits",
+  { tags: ["KEPT-4"] },
+  async ({ db, producer, queue, heard, startWorker }) => {
+    const job = defineJob("test.mail", { queue });
+    await heard.sleepOn(queue);
+    await startWorker([implement(job, () => {})], { pollInterval: "10m" });
+    const client = await db.pool.connect();
+    await client.query("begin");
+    const { id } = await producer.in(client).enqueue(job, { to: "you" });
+    expect(await countJobs(db, queue)).toEqual({});
+    expect(heard.of(queue)).toEqual([]);
 
-  await client.query("commit");
-  client.release();
+    await client.query("commit");
+    client.release();
 
-  await untilState(db, id, "completed");
-  expect(heard.of(queue)).toEqual([`job_ready ${queue} 1`]);
-});
+    await untilState(db, id, "completed");
+    expect(heard.of(queue)).toEqual([`job_ready ${queue} 1`]);
+  },
+);
 
-test("a rollback removes the job and its wake-up", async ({ db, producer, queue, heard }) => {
+test("a rollback removes the job and its wake-up", { tags: ["KEPT-4"] }, async ({ db, producer, queue, heard }) => {
   await heard.sleepOn(queue, `${queue}.after`);
   const job = defineJob("test.mail", { queue });
   const client = await db.pool.connect();
@@ -119,61 +117,60 @@ test("a Drizzle savepoint that rolls back takes its jobs along, and leaves the o
   expect(rows).toEqual([{ payload: "kept" }]);
 });
 
-test("hark.enqueue in any client's transaction commits or vanishes with it", async ({
-  db,
-  queue,
-  heard,
-  startWorker,
-}) => {
-  await heard.sleepOn(queue);
-  const job = defineJob("test.sql", { queue });
-  const seen: unknown[] = [];
-  await startWorker([implement(job, ({ payload, priority, key }) => void seen.push([payload, priority, key]))]);
-  const client = await db.pool.connect();
-  const enqueue = `select hark.enqueue('test.sql', '{"n": 1}', queue => $1, priority => 4, key => 'k') as id`;
+test(
+  "hark.enqueue in any client's transaction commits or vanishes with it",
+  { tags: ["KEPT-4"] },
+  async ({ db, queue, heard, startWorker }) => {
+    await heard.sleepOn(queue);
+    const job = defineJob("test.sql", { queue });
+    const seen: unknown[] = [];
+    await startWorker([implement(job, ({ payload, priority, key }) => void seen.push([payload, priority, key]))]);
+    const client = await db.pool.connect();
+    const enqueue = `select hark.enqueue('test.sql', '{"n": 1}', queue => $1, priority => 4, key => 'k') as id`;
 
-  await client.query("begin");
-  await client.query(enqueue, [queue]);
-  await client.query("rollback");
-  await client.query("begin");
-  const { rows } = await client.query<{ id: bigint }>(enqueue, [queue]);
-  await client.query("commit");
-  client.release();
+    await client.query("begin");
+    await client.query(enqueue, [queue]);
+    await client.query("rollback");
+    await client.query("begin");
+    const { rows } = await client.query<{ id: bigint }>(enqueue, [queue]);
+    await client.query("commit");
+    client.release();
 
-  await untilState(db, rows[0]!.id, "completed");
-  expect(seen).toEqual([[{ n: 1 }, 4, "k"]]);
-  expect(heard.of(queue)).toEqual([`job_ready ${queue} 1`]);
-});
+    await untilState(db, rows[0]!.id, "completed");
+    expect(seen).toEqual([[{ n: 1 }, 4, "k"]]);
+    expect(heard.of(queue)).toEqual([`job_ready ${queue} 1`]);
+  },
+);
 
-test("a statement that inserts many jobs sends one wake-up for each queue that is slept on, and one for the earliest due", async ({
-  producer,
-  queue,
-  heard,
-}) => {
-  await heard.sleepOn(queue, `${queue}.two`, `${queue}.after`);
-  const job = defineJob("test.mail", { queue });
-  const before = heard.all.length;
-  const soon = new Date(Date.now() + 950); // nothing else that is scheduled can stand for it
-  const later = new Date(Date.now() + 7_200_000);
+test(
+  "a statement that inserts many jobs sends one wake-up for each queue that is slept on, and one for the earliest due",
+  { tags: ["FM-11"] },
+  async ({ producer, queue, heard }) => {
+    await heard.sleepOn(queue, `${queue}.two`, `${queue}.after`);
+    const job = defineJob("test.mail", { queue });
+    const before = heard.all.length;
+    const soon = new Date(Date.now() + 950); // nothing else that is scheduled can stand for it
+    const later = new Date(Date.now() + 7_200_000);
 
-  await producer.enqueueMany([
-    ...Array.from({ length: 500 }, () => ({ job, payload: {} })),
-    ...Array.from({ length: 500 }, () => ({ job, payload: {}, options: { queue: `${queue}.two` } })),
-    { job, payload: {}, options: { runAt: later } },
-    { job, payload: {}, options: { runAt: soon } },
-  ]);
-  await producer.enqueue(job, {}, { queue: `${queue}.after` });
+    await producer.enqueueMany([
+      ...Array.from({ length: 500 }, () => ({ job, payload: {} })),
+      ...Array.from({ length: 500 }, () => ({ job, payload: {}, options: { queue: `${queue}.two` } })),
+      { job, payload: {}, options: { runAt: later } },
+      { job, payload: {}, options: { runAt: soon } },
+    ]);
+    await producer.enqueue(job, {}, { queue: `${queue}.after` });
 
-  await eventually(() => heard.of(`${queue}.after`).length === 1, { withinMs: 30_000, what: "the later wake-up" });
-  expect(heard.all.slice(before).toSorted()).toEqual(
-    [
-      `job_ready ${queue} 500`,
-      `job_ready ${queue}.two 500`,
-      `job_ready ${queue}.after 1`,
-      `job_scheduled ${soon.getTime()}`,
-    ].toSorted(),
-  );
-});
+    await eventually(() => heard.of(`${queue}.after`).length === 1, { withinMs: 30_000, what: "the later wake-up" });
+    expect(heard.all.slice(before).toSorted()).toEqual(
+      [
+        `job_ready ${queue} 500`,
+        `job_ready ${queue}.two 500`,
+        `job_ready ${queue}.after 1`,
+        `job_scheduled ${soon.getTime()}`,
+      ].toSorted(),
+    );
+  },
+);
 
 test("what is no transaction is refused, with what to pass instead", async ({ db, producer, queue }) => {
   const job = defineJob("test.mail", { queue });

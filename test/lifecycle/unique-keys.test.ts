@@ -33,81 +33,85 @@ test("while a job is unfinished, its unique key answers its id; afterwards it is
   expect(afterwards.id).not.toBe(first.id);
 });
 
-test("a retry keeps the unique key, and death, cancellation and rescue treat it as the state they lead to", async ({
-  db,
-  producer,
-  queue,
-}) => {
-  const job = defineJob("test.plain", { queue, retry: { attempts: 2 } });
-  const worker = await registerWorker(db);
-  const again = async (uniqueKey: string) => (await producer.enqueue(job, {}, { uniqueKey })).status;
-  for (const key of ["retried", "dead", "cancelled", "rescued"]) await producer.enqueue(job, {}, { uniqueKey: key });
-  const [retried, dead, cancelled] = await claim(db, { queue, worker, limit: 3 });
-  const { token } = retried!;
+test(
+  "a retry keeps the unique key, and death, cancellation and rescue treat it as the state they lead to",
+  { tags: ["FM-32", "STRICT-3"] },
+  async ({ db, producer, queue }) => {
+    const job = defineJob("test.plain", { queue, retry: { attempts: 2 } });
+    const worker = await registerWorker(db);
+    const again = async (uniqueKey: string) => (await producer.enqueue(job, {}, { uniqueKey })).status;
+    for (const key of ["retried", "dead", "cancelled", "rescued"]) await producer.enqueue(job, {}, { uniqueKey: key });
+    const [retried, dead, cancelled] = await claim(db, { queue, worker, limit: 3 });
+    const { token } = retried!;
 
-  await statements.retryJobs(
-    db,
-    statements.retriedOf([{ id: retried!.id, token, ending: "error", error: "", delayMs: 9e6, attempt: 1 }]),
-  );
-  expect(await again("retried")).toBe("duplicate");
-  await statements.buryJobs(
-    db,
-    statements.buriedOf([{ id: dead!.id, token, ending: "fatal", reason: "unrecoverable", error: "no" }]),
-  );
-  expect(await again("dead")).toBe("inserted");
-  await cancelJob(db, cancelled!.id);
-  expect(await again("cancelled")).toBe("inserted");
+    await statements.retryJobs(
+      db,
+      statements.retriedOf([{ id: retried!.id, token, ending: "error", error: "", delayMs: 9e6, attempt: 1 }]),
+    );
+    expect(await again("retried")).toBe("duplicate");
+    await statements.buryJobs(
+      db,
+      statements.buriedOf([{ id: dead!.id, token, ending: "fatal", reason: "unrecoverable", error: "no" }]),
+    );
+    expect(await again("dead")).toBe("inserted");
+    await cancelJob(db, cancelled!.id);
+    expect(await again("cancelled")).toBe("inserted");
 
-  const dying = await registerWorker(db);
-  await claim(db, { queue, worker: dying });
-  await statements.leaveWorkers(db, { id: dying });
-  await statements.rescueJobs(db, { limit: 10 });
-  expect(await again("rescued")).toBe("duplicate");
-});
+    const dying = await registerWorker(db);
+    await claim(db, { queue, worker: dying });
+    await statements.leaveWorkers(db, { id: dying });
+    await statements.rescueJobs(db, { limit: 10 });
+    expect(await again("rescued")).toBe("duplicate");
+  },
+);
 
-test("many producers at once enqueue one job of a unique key, and learn the same id", async ({
-  db,
-  databaseUrl,
-  queue,
-}) => {
-  const job = defineJob("test.plain", { queue });
-  const producers = Array.from({ length: 6 }, () =>
-    createProducer({ connectionString: databaseUrl, maxConnections: 2 }),
-  );
-  try {
-    for (let round = 0; round < 10; round += 1) {
-      const uniqueKey = `round ${round}`;
-      const answers = await Promise.all(
-        producers.flatMap((producer) => [
-          producer.enqueue(job, {}, { uniqueKey }),
-          producer.enqueue(job, {}, { uniqueKey }),
-        ]),
-      );
-      expect(new Set(answers.map(({ id }) => id)).size).toBe(1);
-      expect(answers.filter(({ status }) => status === "inserted")).toHaveLength(1);
+test(
+  "many producers at once enqueue one job of a unique key, and learn the same id",
+  { tags: ["FM-32", "STRICT-3"] },
+  async ({ db, databaseUrl, queue }) => {
+    const job = defineJob("test.plain", { queue });
+    const producers = Array.from({ length: 6 }, () =>
+      createProducer({ connectionString: databaseUrl, maxConnections: 2 }),
+    );
+    try {
+      for (let round = 0; round < 10; round += 1) {
+        const uniqueKey = `round ${round}`;
+        const answers = await Promise.all(
+          producers.flatMap((producer) => [
+            producer.enqueue(job, {}, { uniqueKey }),
+            producer.enqueue(job, {}, { uniqueKey }),
+          ]),
+        );
+        expect(new Set(answers.map(({ id }) => id)).size).toBe(1);
+        expect(answers.filter(({ status }) => status === "inserted")).toHaveLength(1);
+      }
+    } finally {
+      await Promise.all(producers.map((producer) => producer.close()));
     }
-  } finally {
-    await Promise.all(producers.map((producer) => producer.close()));
-  }
-  expect(await countJobs(db, queue)).toEqual({ ready: 10 });
-});
+    expect(await countJobs(db, queue)).toEqual({ ready: 10 });
+  },
+);
 
-test("batches that share unique keys in opposite order meet without a deadlock", async ({ db, databaseUrl, queue }) => {
-  const job = defineJob("test.plain", { queue });
-  await using producer = createProducer({ connectionString: databaseUrl, maxConnections: 4 });
-  const requests = Array.from({ length: 50 }, (_, place) => ({
-    job,
-    payload: {},
-    options: { uniqueKey: `key ${place}` },
-  }));
+test(
+  "batches that share unique keys in opposite order meet without a deadlock",
+  { tags: ["FM-31"] },
+  async ({ db, databaseUrl, queue }) => {
+    const job = defineJob("test.plain", { queue });
+    await using producer = createProducer({ connectionString: databaseUrl, maxConnections: 4 });
+    const requests = Array.from({ length: 50 }, (_, place) => ({
+      job,
+      payload: {},
+      options: { uniqueKey: `key ${place}` },
+    }));
 
-  const answers = await Promise.all(
-    Array.from({ length: 12 }, (_, turn) => producer.enqueueMany(turn % 2 ? requests : requests.toReversed())),
-  );
+    const answers = await Promise.all(
+      Array.from({ length: 12 }, (_, turn) => producer.enqueueMany(turn % 2 ? requests : requests.toReversed())),
+    );
 
-  expect(answers.flat().filter(({ status }) => status === "inserted")).toHaveLength(50);
-  expect(await countJobs(db, queue)).toEqual({ ready: 50 });
-});
+    expect(answers.flat().filter(({ status }) => status === "inserted")).toHaveLength(50);
+    expect(await countJobs(db, queue)).toEqual({ ready: 50 });
+  },
+);
 
 test("one batch that names a unique key twice inserts it once, and one queue's key is free in another", async ({
   producer,

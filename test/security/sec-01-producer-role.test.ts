@@ -1,3 +1,4 @@
+// @module-tag SEC-01
 import { defineJob, openDatabase } from "@hark/core";
 import { createProducer } from "@hark/producer";
 import { implement } from "@hark/worker";
@@ -170,7 +171,7 @@ describe("as hark_producer", () => {
     expect(statements.length).toBeGreaterThanOrEqual(30);
   });
 
-  test.for(statements)("%s is refused: %s", async ([, statement], { shop, secretId }) => {
+  test.for(statements)("%s is refused: %s", { tags: ["CLOSED-1"] }, async ([, statement], { shop, secretId }) => {
     expect(secretId).toMatch(/^\d+$/); // there is something to be had
     expect(await attempt(shop, statement)).toBe(insufficientPrivilege);
   });

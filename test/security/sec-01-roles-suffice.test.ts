@@ -1,3 +1,4 @@
+// @module-tag SEC-01
 import { randomUUID } from "node:crypto";
 import {
   cancelJob,
@@ -16,8 +17,8 @@ import {
   schemaVersion,
   silentLogger,
 } from "@hark/core";
-import { createProducer } from "@hark/producer";
 import { startServer } from "@hark/job-manager";
+import { createProducer } from "@hark/producer";
 import { implement, schedule } from "@hark/worker";
 import { describe, expect } from "vitest";
 import { run } from "../docs/terminal.ts";

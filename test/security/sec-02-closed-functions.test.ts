@@ -1,3 +1,4 @@
+// @module-tag SEC-02
 import { randomBytes } from "node:crypto";
 import { expect } from "vitest";
 import { test } from "../support/logins.ts";

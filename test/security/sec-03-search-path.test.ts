@@ -1,3 +1,6 @@
+// @module-tag SEC-03
+// @module-tag SEC-08
+// @module-tag SEC-09
 import { expect } from "vitest";
 import { test } from "../support/logins.ts";
 

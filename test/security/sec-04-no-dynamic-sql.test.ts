@@ -1,3 +1,4 @@
+// @module-tag SEC-04
 import { expect } from "vitest";
 import { test } from "../support/logins.ts";
 

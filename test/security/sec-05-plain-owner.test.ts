@@ -1,10 +1,11 @@
+// @module-tag SEC-05
 import { randomUUID } from "node:crypto";
 import { createRoles, defineJob, getStats, loadQuestions, migrate, openDatabase, silentLogger } from "@hark/core";
 import { createProducer } from "@hark/producer";
 import { createWorker, implement } from "@hark/worker";
 import { expect } from "vitest";
-import { untilState } from "../support/jobs.ts";
 import { test } from "../support/fixtures.ts";
+import { untilState } from "../support/jobs.ts";
 
 /* SEC-05: all of Hark without a superuser and without an extension. */
 

@@ -1,3 +1,4 @@
+// @module-tag SEC-06
 import { cancelJob, createLocks, defineJob } from "@hark/core";
 import { implement, schedule } from "@hark/worker";
 import pg from "pg";
@@ -73,7 +74,7 @@ const floods: [what: string, channel: string, payload: (queue: string) => string
 
 test.for(floods)(
   "a flood of %s costs an idle worker little and stops nothing",
-  { timeout: 60_000 },
+  { tags: ["CLOSED-4", "FM-13", "FM-45"], timeout: 60_000 },
   async ([, channel, payload], { queue, startWorker, flood, producer, db }) => {
     const logger = recordingLogger();
     const schedules = [schedule(job, "0 0 1 1 *", { name: queue })];
@@ -102,68 +103,64 @@ test.for(floods)(
   },
 );
 
-test("a forged cancellation of a running job aborts nothing, a true one does", async ({
-  queue,
-  startWorker,
-  flood,
-  producer,
-  db,
-}) => {
-  const running = Promise.withResolvers<AbortSignal>();
-  const finish = Promise.withResolvers<void>();
-  await startWorker(
-    [
-      implement(job, async ({ payload, signal }) => {
-        if (payload === "later") return { done: true };
-        running.resolve(signal);
-        if (payload === "waits")
-          await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error)));
-        await finish.promise;
-        return { done: true };
-      }),
-    ],
-    { queues: { [queue]: 5 } },
-  );
-  const { id } = await producer.enqueue(job, "plain", { queue });
-  const signal = await running.promise;
-  const { sent, end } = countStatements();
-  await flood("job_cancelled", `'${id}'`, 5_000);
-  // An answer that aborts would be there: what was claimed after all the questions has run and is written down.
-  const later = await producer.enqueue(job, "later", { queue });
-  await untilState(db, later.id, "completed");
-  end();
-  expect(sent.get("held-claims")).toBeGreaterThan(0);
-  expect(sent.get("held-claims")).toBeLessThan(300);
-  expect(signal.aborted).toBe(false);
-  finish.resolve();
-  expect(await untilState(db, id, "completed")).toMatchObject({ attempt: 1, result: { done: true } });
+test(
+  "a forged cancellation of a running job aborts nothing, a true one does",
+  { tags: ["FM-45"] },
+  async ({ queue, startWorker, flood, producer, db }) => {
+    const running = Promise.withResolvers<AbortSignal>();
+    const finish = Promise.withResolvers<void>();
+    await startWorker(
+      [
+        implement(job, async ({ payload, signal }) => {
+          if (payload === "later") return { done: true };
+          running.resolve(signal);
+          if (payload === "waits")
+            await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error)));
+          await finish.promise;
+          return { done: true };
+        }),
+      ],
+      { queues: { [queue]: 5 } },
+    );
+    const { id } = await producer.enqueue(job, "plain", { queue });
+    const signal = await running.promise;
+    const { sent, end } = countStatements();
+    await flood("job_cancelled", `'${id}'`, 5_000);
+    // An answer that aborts would be there: what was claimed after all the questions has run and is written down.
+    const later = await producer.enqueue(job, "later", { queue });
+    await untilState(db, later.id, "completed");
+    end();
+    expect(sent.get("held-claims")).toBeGreaterThan(0);
+    expect(sent.get("held-claims")).toBeLessThan(300);
+    expect(signal.aborted).toBe(false);
+    finish.resolve();
+    expect(await untilState(db, id, "completed")).toMatchObject({ attempt: 1, result: { done: true } });
 
-  const waiting = await producer.enqueue(job, "waits", { queue });
-  await untilState(db, waiting.id, "running");
-  expect(await cancelJob(db, waiting.id)).toBe("running");
-  await untilState(db, waiting.id, "cancelled");
-});
+    const waiting = await producer.enqueue(job, "waits", { queue });
+    await untilState(db, waiting.id, "running");
+    expect(await cancelJob(db, waiting.id)).toBe("running");
+    await untilState(db, waiting.id, "cancelled");
+  },
+);
 
-test("a flood of forged releases leaves a waiter for a lock waiting, and the true one wakes it", async ({
-  startWorker,
-  queue,
-  flood,
-  db,
-  pool,
-}) => {
-  const worker = await startWorker([implement(job, () => ({}))], { queues: { [queue]: 1 } });
-  const holder = await createLocks({ db }).acquire(`page ${queue}`, { ttlMs: 60_000 });
-  const { rows } = await pool.query<{ hash: string }>("select hashtextextended($1, 0)::text as hash", [holder.key]);
-  const waiting = worker.locks.acquire(holder.key, { ttlMs: 5_000, waitMs: 60_000 });
-  const { sent, end } = countStatements();
-  const startedAt = performance.now();
-  await flood("lock_released", `'${rows[0]!.hash}'`, 10_000);
-  const seconds = (performance.now() - startedAt) / 1_000;
-  end();
-  expect(sent.get("acquire-lock")).toBeGreaterThan(5); // it does wake
-  expect(sent.get("acquire-lock")).toBeLessThan(120 + 80 * seconds);
+test(
+  "a flood of forged releases leaves a waiter for a lock waiting, and the true one wakes it",
+  { tags: ["FM-45"] },
+  async ({ startWorker, queue, flood, db, pool }) => {
+    const worker = await startWorker([implement(job, () => ({}))], { queues: { [queue]: 1 } });
+    const holder = await createLocks({ db }).acquire(`page ${queue}`, { ttlMs: 60_000 });
+    const { rows } = await pool.query<{ hash: string }>("select hashtextextended($1, 0)::text as hash", [holder.key]);
+    const waiting = worker.locks.acquire(holder.key, { ttlMs: 5_000, waitMs: 60_000 });
+    const { sent, end } = countStatements();
+    const startedAt = performance.now();
+    await flood("lock_released", `'${rows[0]!.hash}'`, 10_000);
+    const seconds = (performance.now() - startedAt) / 1_000;
+    end();
+    expect(sent.get("acquire-lock")).toBeGreaterThan(5); // it does wake
+    expect(sent.get("acquire-lock")).toBeLessThan(120 + 80 * seconds);
 
-  await holder.release();
-  const lock = await waiting;
-  expect(lock.fence).toBeGreaterThan(holder.fence);
-});
+    await holder.release();
+    const lock = await waiting;
+    expect(lock.fence).toBeGreaterThan(holder.fence);
+  },
+);

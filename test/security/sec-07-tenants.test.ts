@@ -1,3 +1,4 @@
+// @module-tag SEC-07
 import { createRoles } from "@hark/core";
 import pg from "pg";
 import { expect, inject } from "vitest";

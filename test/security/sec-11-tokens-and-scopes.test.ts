@@ -1,3 +1,4 @@
+// @module-tag SEC-11
 import { createHash, randomBytes } from "node:crypto";
 import { defineUrlJob } from "@hark/job-manager";
 import { describe, expect } from "vitest";

@@ -1,3 +1,4 @@
+// @module-tag SEC-12
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { root } from "../docs/blocks.ts";

@@ -1,3 +1,4 @@
+// @module-tag SEC-13
 import { readdirSync, readFileSync } from "node:fs";
 import { expect } from "vitest";
 import { root } from "../docs/blocks.ts";

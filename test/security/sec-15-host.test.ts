@@ -1,3 +1,4 @@
+// @module-tag SEC-15
 import { expect } from "vitest";
 import { call, routes } from "../support/http.ts";
 import { test } from "../support/servers.ts";

@@ -1,3 +1,5 @@
+// @module-tag SEC-16
+// @module-tag SEC-17
 import { expect } from "vitest";
 import { call, routes } from "../support/http.ts";
 import { test } from "../support/servers.ts";

@@ -1,6 +1,7 @@
+// @module-tag SEC-22
 import { defineJob, openDatabase, QueueFullError, silentLogger } from "@hark/core";
-import { createProducer } from "@hark/producer";
 import { defineUrlJob, startServer } from "@hark/job-manager";
+import { createProducer } from "@hark/producer";
 import { implement } from "@hark/worker";
 import { describe, expect } from "vitest";
 import { eventually } from "../support/eventually.ts";
@@ -67,19 +68,23 @@ test("calls at once do not get in by ones and twos", async ({ limited, queue, db
   expect(await countJobs(db, queue)).toEqual({ ready: 50 });
 });
 
-test("inside a transaction of the only connection it asks on that one", async ({ databaseUrl, queue }) => {
-  const db = openDatabase({ connectionString: databaseUrl, maxConnections: 1 });
-  const producer = createProducer({ database: db, maxDepth: 2 });
-  try {
-    await db.transaction(async (tx) => {
-      await producer.in(tx).enqueue(job, {}, { queue });
-      await producer.in(tx).enqueue(job, {}, { queue });
-      await refusal(producer.in(tx).enqueue(job, {}, { queue }));
-    });
-  } finally {
-    await db.close();
-  }
-});
+test(
+  "inside a transaction of the only connection it asks on that one",
+  { tags: ["FM-49"] },
+  async ({ databaseUrl, queue }) => {
+    const db = openDatabase({ connectionString: databaseUrl, maxConnections: 1 });
+    const producer = createProducer({ database: db, maxDepth: 2 });
+    try {
+      await db.transaction(async (tx) => {
+        await producer.in(tx).enqueue(job, {}, { queue });
+        await producer.in(tx).enqueue(job, {}, { queue });
+        await refusal(producer.in(tx).enqueue(job, {}, { queue }));
+      });
+    } finally {
+      await db.close();
+    }
+  },
+);
 
 test("as soon as workers have made room, jobs are let in again", async ({ limited, queue, startWorker }) => {
   const producer = limited(5);

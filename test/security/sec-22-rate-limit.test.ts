@@ -1,3 +1,4 @@
+// @module-tag SEC-22
 import { describe, expect } from "vitest";
 import { RateLimiter } from "../../packages/server/dist/middleware/rate-limit.js";
 import { call } from "../support/http.ts";
@@ -57,7 +58,7 @@ describe("the bucket", () => {
     expect([0, 0, 0, 0].map(() => limiter.take("a", 1e9))).toEqual([0, 0, 0, 100]);
   });
 
-  test("remembers a bounded number of callers", () => {
+  test("remembers a bounded number of callers", { tags: ["FM-52"] }, () => {
     const limiter = new RateLimiter({ perSecond: 1, burst: 1 });
     for (let n = 0; n < 20_000; n += 1) limiter.take(`caller-${n}`, 0);
     expect(limiter.take("caller-19999", 0)).toBe(1_000);

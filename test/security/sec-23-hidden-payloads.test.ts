@@ -1,3 +1,4 @@
+// @module-tag SEC-23
 import { openDatabase, silentLogger } from "@hark/core";
 import { startServer } from "@hark/job-manager";
 import { expect } from "vitest";

@@ -1,3 +1,4 @@
+// @module-tag SEC-24
 import { randomBytes, webcrypto } from "node:crypto";
 import {
   createPayloadCipher,

@@ -1,3 +1,4 @@
+// @module-tag SEC-25
 import { spawnSync } from "node:child_process";
 import { cancelJob, defineJob, type JobDefinition, openDatabase, requeueDeadJob } from "@hark/core";
 import { createProducer } from "@hark/producer";
@@ -6,8 +7,8 @@ import * as v from "valibot";
 import { describe, expect } from "vitest";
 import { z } from "zod";
 import { root } from "../docs/blocks.ts";
-import { insertJob, untilState } from "../support/jobs.ts";
 import { test as base } from "../support/fixtures.ts";
+import { insertJob, untilState } from "../support/jobs.ts";
 import { recordingLogger } from "../support/recording-logger.ts";
 
 /*
@@ -162,36 +163,34 @@ describe("errors of PostgreSQL while enqueueing", () => {
 });
 
 describe("log lines and dead letters of a worker", () => {
-  test("a handler that throws is quoted, cut short in the log, and its payload is not", async ({
-    producer,
-    queue,
-    startWorker,
-    db,
-    logger,
-  }) => {
-    const job = defineJob("pay.throws", { retry: { attempts: 2, backoff: { base: 10 } } });
-    await startWorker(
-      [
-        implement(job, ({ log, payload }) => {
-          log.info({ payload, result: payload, step: 1 }, "charging");
-          throw Object.assign(new Error(`the bank is closed ${"x".repeat(50_000)}`), { request: payload });
-        }),
-      ],
-      { queues: { [queue]: 1 }, logger },
-    );
-    const { id } = await producer.enqueue(job, secret, { queue });
-    const dead = await untilState(db, id, "dead");
-    expect(dead.error).toContain("the bank is closed");
-    expect(Buffer.byteLength(dead.error!)).toBeLessThanOrEqual(16_384);
-    expect(everythingOf([dead.error, dead.attempts])).not.toContain(marker);
-    expect(everythingOf(logger.lines)).not.toContain(marker);
-    const said = logger.lines.filter(({ message }) => /job failed|dead letter/.test(message));
-    expect(said).toHaveLength(2);
-    for (const { facts } of said) {
-      expect(facts["error"]).toContain("the bank is closed");
-      expect(String(facts["error"]).length).toBeLessThan(600);
-    }
-  });
+  test(
+    "a handler that throws is quoted, cut short in the log, and its payload is not",
+    { tags: ["CLOSED-3"] },
+    async ({ producer, queue, startWorker, db, logger }) => {
+      const job = defineJob("pay.throws", { retry: { attempts: 2, backoff: { base: 10 } } });
+      await startWorker(
+        [
+          implement(job, ({ log, payload }) => {
+            log.info({ payload, result: payload, step: 1 }, "charging");
+            throw Object.assign(new Error(`the bank is closed ${"x".repeat(50_000)}`), { request: payload });
+          }),
+        ],
+        { queues: { [queue]: 1 }, logger },
+      );
+      const { id } = await producer.enqueue(job, secret, { queue });
+      const dead = await untilState(db, id, "dead");
+      expect(dead.error).toContain("the bank is closed");
+      expect(Buffer.byteLength(dead.error!)).toBeLessThanOrEqual(16_384);
+      expect(everythingOf([dead.error, dead.attempts])).not.toContain(marker);
+      expect(everythingOf(logger.lines)).not.toContain(marker);
+      const said = logger.lines.filter(({ message }) => /job failed|dead letter/.test(message));
+      expect(said).toHaveLength(2);
+      for (const { facts } of said) {
+        expect(facts["error"]).toContain("the bank is closed");
+        expect(String(facts["error"]).length).toBeLessThan(600);
+      }
+    },
+  );
 
   test("a payload that no longer fits its schema", async ({ producer, queue, startWorker, db, logger }) => {
     const { id } = await producer.enqueue(defineJob("pay.changed"), secret, { queue });

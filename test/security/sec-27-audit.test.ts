@@ -1,6 +1,7 @@
+// @module-tag SEC-27
 import { roleNames } from "@hark/core";
-import { startServer } from "@hark/job-manager";
 import { borrowPool } from "@hark/core";
+import { startServer } from "@hark/job-manager";
 import { expect } from "vitest";
 import { call } from "../support/http.ts";
 import { test } from "../support/logins.ts";

@@ -1,3 +1,4 @@
+// @module-tag SEC-28
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { expect } from "vitest";

@@ -1,3 +1,4 @@
+// @module-tag SEC-31
 import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -77,9 +78,11 @@ test("the files of the published packages are those of the list", async () => {
 test("no test, source map, build state or configuration is published, and no path of the machine that packed", async () => {
   const files = await unpacked();
   expect(files.length).toBeGreaterThan(200);
-  expect(files.filter((file) => !/\/(package\.json|README\.md|LICENSE|dist\/.*\.(js|d\.ts)|drizzle\/.*\.(sql|json))$/.test(file))).toEqual(
-    [],
-  );
+  expect(
+    files.filter(
+      (file) => !/\/(package\.json|README\.md|LICENSE|dist\/.*\.(js|d\.ts)|drizzle\/.*\.(sql|json))$/.test(file),
+    ),
+  ).toEqual([]);
   expect(files.filter((file) => /\.test\.|\/testing\//.test(file))).toEqual([]);
   for (const file of files) {
     const text = await readFile(join(scratch, "unpacked", file), "utf8");

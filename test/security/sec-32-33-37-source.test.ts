@@ -1,3 +1,6 @@
+// @module-tag SEC-32
+// @module-tag SEC-33
+// @module-tag SEC-37
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { root } from "../docs/blocks.ts";

@@ -1,3 +1,4 @@
+// @module-tag SEC-35
 import { checkName, errorText, loggable, maskPasswords, parseDuration, storableText } from "@hark/core";
 import { expect, test } from "vitest";
 import { hideValues } from "../../packages/core/dist/redact.js";

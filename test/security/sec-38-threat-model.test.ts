@@ -1,11 +1,12 @@
+// @module-tag SEC-38
 import { randomBytes } from "node:crypto";
 import { cancelJob, channels, createLocks, defineJob, openDatabase, roleNames } from "@hark/core";
-import { createProducer } from "@hark/producer";
 import { defineUrlJob } from "@hark/job-manager";
+import { createProducer } from "@hark/producer";
 import pg from "pg";
 import { describe, expect, test as plainTest } from "vitest";
 import { proseOf } from "../docs/blocks.ts";
-import { rowsOf } from "../docs/citations.ts";
+import { rowsOf } from "../docs/tables.ts";
 import { eventually } from "../support/eventually.ts";
 import { call, routes } from "../support/http.ts";
 import { untilState } from "../support/jobs.ts";

@@ -1,3 +1,4 @@
+// @module-tag SEC-39
 import { randomUUID } from "node:crypto";
 import { borrowPool, openDatabase, statements } from "@hark/core";
 import { expect } from "vitest";

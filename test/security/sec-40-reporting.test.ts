@@ -1,7 +1,8 @@
+// @module-tag SEC-40
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { root } from "../docs/blocks.ts";
-import { rowsOf } from "../docs/citations.ts";
+import { rowsOf } from "../docs/tables.ts";
 
 /* SEC-40: who finds a hole knows where to write, and how long an answer takes. */
 

@@ -26,32 +26,30 @@ const test = base.extend("migrateLater", ({ databaseUrl, db }, { onCleanup }) =>
   };
 });
 
-test("code runs with a newer schema that lets it in: it starts, works, and finds nothing to migrate", async ({
-  databaseUrl,
-  db,
-  producer,
-  queue,
-  startWorker,
-  migrateLater,
-}) => {
-  const { ours, theirs } = await migrateLater((version) => version);
+test(
+  "code runs with a newer schema that lets it in: it starts, works, and finds nothing to migrate",
+  { tags: ["FM-44"] },
+  async ({ databaseUrl, db, producer, queue, startWorker, migrateLater }) => {
+    const { ours, theirs } = await migrateLater((version) => version);
 
-  await checkSchema(databaseUrl);
-  expect(await migrate({ connectionString: databaseUrl })).toEqual([]);
-  expect(await schemaVersion(databaseUrl)).toEqual({ found: theirs, wanted: ours, pending: [] });
+    await checkSchema(databaseUrl);
+    expect(await migrate({ connectionString: databaseUrl })).toEqual([]);
+    expect(await schemaVersion(databaseUrl)).toEqual({ found: theirs, wanted: ours, pending: [] });
 
-  const job = defineJob("test.plain", { queue });
-  const worker = await startWorker([implement(job, () => {})]);
-  const { id } = await producer.enqueue(job, {});
-  await untilState(db, id, "completed");
-  expect(worker.health()).toMatchObject({ isHealthy: true });
-});
+    const job = defineJob("test.plain", { queue });
+    const worker = await startWorker([implement(job, () => {})]);
+    const { id } = await producer.enqueue(job, {});
+    await untilState(db, id, "completed");
+    expect(worker.health()).toMatchObject({ isHealthy: true });
+  },
+);
 
 test.for([
   ["lets in newer code only", (ours: number) => ours + 1],
   ["does not say whom it lets in", () => null],
 ] as const)(
   "code that a newer schema shuts out refuses to start, migrate and grant: it %s",
+  { tags: ["FM-43", "FM-44", "UPGRADE-2"] },
   async ([, oldestCode], { databaseUrl, queue, migrateLater }) => {
     const { ours, theirs } = await migrateLater(oldestCode);
     const worker = createWorker({

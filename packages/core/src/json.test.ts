@@ -8,7 +8,7 @@ const unit = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom("\0", "\ud800", "\udc00", "\\u0000") },
 );
 
-test("JSON values have issues if and only if a text or name in them cannot be stored", () => {
+test("JSON values have issues if and only if a text or name in them cannot be stored", { tags: ["FM-36"] }, () => {
   const seen = { flawed: 0, sound: 0 };
   fc.assert(
     fc.property(fc.jsonValue({ depthSize: "medium", stringUnit: unit }), (value) => {
@@ -50,18 +50,26 @@ test("a circle ends at the depth limit instead of never", () => {
   expect(jsonIssues(circle)[0]?.message).toMatch(/in a circle/);
 });
 
-test("any text can be stored after storableText, within the limit, whatever is in it", () => {
-  fc.assert(
-    fc.property(fc.string({ unit: "binary", maxLength: 300 }), fc.integer({ min: 40, max: 200 }), (text, maxBytes) => {
-      const stored = storableText(`${text}\0\ud800`, maxBytes);
-      expect(Buffer.byteLength(stored)).toBeLessThanOrEqual(maxBytes);
-      expect(stored.isWellFormed()).toBe(true);
-      expect(stored).not.toContain("\0");
-    }),
-  );
-});
+test(
+  "any text can be stored after storableText, within the limit, whatever is in it",
+  { tags: ["FM-36", "FM-37"] },
+  () => {
+    fc.assert(
+      fc.property(
+        fc.string({ unit: "binary", maxLength: 300 }),
+        fc.integer({ min: 40, max: 200 }),
+        (text, maxBytes) => {
+          const stored = storableText(`${text}\0\ud800`, maxBytes);
+          expect(Buffer.byteLength(stored)).toBeLessThanOrEqual(maxBytes);
+          expect(stored.isWellFormed()).toBe(true);
+          expect(stored).not.toContain("\0");
+        },
+      ),
+    );
+  },
+);
 
-test("an error's text names it, its causes, and stays within the limit", () => {
+test("an error's text names it, its causes, and stays within the limit", { tags: ["FM-37"] }, () => {
   const text = errorText(new TypeError("no price", { cause: new Error("page was empty") }));
   expect(text).toMatch(/^TypeError: no price\n\s+at /);
   expect(text).toContain("caused by Error: page was empty");

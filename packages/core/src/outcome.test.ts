@@ -33,7 +33,7 @@ function expectedState(ending: Ending, isLast: boolean, isPoison: boolean) {
   return isLast || (ending.kind === "crashed" && isPoison) ? "dead" : "scheduled";
 }
 
-test("10,000 random endings land in the states that the table of outcomes says", () => {
+test("10,000 random endings land in the states that the table of outcomes says", { tags: ["FM-25", "FM-27"] }, () => {
   fc.assert(
     fc.property(endings, tries, (ending, tried) => {
       const outcome = decideOutcome(tried, ending, defaultBackoff);

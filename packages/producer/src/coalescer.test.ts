@@ -73,7 +73,7 @@ test("a job that is refused is found by halves, and the others keep their order"
   expect(db.inserts.length).toBeLessThanOrEqual(1 + 2 * Math.ceil(Math.log2(100)));
 });
 
-test("what is no answer to the rows is never sent again", async () => {
+test("what is no answer to the rows is never sent again", { tags: ["FM-30"] }, async () => {
   for (const code of ["ECONNRESET", "57P01", "40001", "57014", undefined]) {
     const db = database(() => {
       throw Object.assign(new Error("broken"), { code });

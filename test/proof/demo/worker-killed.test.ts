@@ -14,7 +14,7 @@ const restartMs = 15_000;
 
 test(
   "a worker killed in the middle of a crawl costs no page: others restart its jobs",
-  { timeout: 180_000 },
+  { tags: ["FM-15"], timeout: 180_000 },
   async ({ server, startDemo, onTestFinished }) => {
     const [seed, books] = [3, 150];
     const url = await server.createDatabase();

@@ -9,75 +9,78 @@ import { countJobs, insertJobs } from "../../support/jobs.ts";
 const sessions = `select pid, application_name as name from pg_stat_activity
   where datname = current_database() and application_name in ('hark worker', 'hark listener', 'hark lease') order by pid`;
 
-test("every session of a live worker may be terminated, again and again", async ({
-  db,
-  queue,
-  ledger,
-  startProcess,
-}) => {
-  const worker = await startProcess({ leaseMs: 4_000, concurrency: 5 });
-  const ids: bigint[] = [];
-  const terminated: Record<string, number> = {};
+test(
+  "every session of a live worker may be terminated, again and again",
+  { tags: ["FM-06", "KEPT-1"] },
+  async ({ db, queue, ledger, startProcess }) => {
+    const worker = await startProcess({ leaseMs: 4_000, concurrency: 5 });
+    const ids: bigint[] = [];
+    const terminated: Record<string, number> = {};
 
-  for (let round = 0; round < 40; round += 1) {
-    ids.push(
-      ...(await insertJobs(db, [
-        { queue, type: "test.task", payloadJson: '{"ms": 10}' },
-        { queue, type: "test.task", payloadJson: '{"ms": 60}', key: "one" },
-        { queue, type: "test.task", payloadJson: '{"does": "fail", "times": 1}', maxAttempts: 10 },
-      ])),
-    );
-    const { rows } = await db.pool.query<{ pid: number; name: string }>(sessions);
-    const target = rows[round % Math.max(rows.length, 1)];
-    if (!target) continue; // all were ended just now
-    await db.pool.query("select pg_terminate_backend($1)", [target.pid]);
-    terminated[target.name] = (terminated[target.name] ?? 0) + 1;
-    await new Promise((resolve) => setTimeout(resolve, 25)); // some rounds in the middle of reconnecting, some after
-  }
+    for (let round = 0; round < 40; round += 1) {
+      ids.push(
+        ...(await insertJobs(db, [
+          { queue, type: "test.task", payloadJson: '{"ms": 10}' },
+          { queue, type: "test.task", payloadJson: '{"ms": 60}', key: "one" },
+          { queue, type: "test.task", payloadJson: '{"does": "fail", "times": 1}', maxAttempts: 10 },
+        ])),
+      );
+      const { rows } = await db.pool.query<{ pid: number; name: string }>(sessions);
+      const target = rows[round % Math.max(rows.length, 1)];
+      if (!target) continue; // all were ended just now
+      await db.pool.query("select pg_terminate_backend($1)", [target.pid]);
+      terminated[target.name] = (terminated[target.name] ?? 0) + 1;
+      await new Promise((resolve) => setTimeout(resolve, 25)); // some rounds in the middle of reconnecting, some after
+    }
 
-  await expect.poll(() => countJobs(db, queue), { timeout: 120_000 }).toEqual({ completed: ids.length });
-  expect(worker.isAlive).toBe(true);
-  expect(Object.keys(terminated).toSorted()).toEqual(["hark lease", "hark listener", "hark worker"]);
-  expect(await lostOrDoubled(db, ids)).toEqual([]);
-  expect(await unexplainedStarts(db, ledger)).toEqual([]);
-  await eventually(async () => (await worker.health()).isHealthy, { withinMs: 60_000, what: "good health" });
-  const { rows } = await db.pool.query<{ name: string }>(sessions);
-  expect(rows.length).toBeLessThanOrEqual(6); // three of the pool, the claims' own, the listener, the lease
-  expect(
-    rows
-      .filter(({ name }) => name !== "hark worker")
-      .map(({ name }) => name)
-      .toSorted(),
-  ).toEqual(["hark lease", "hark listener"]);
-});
+    await expect.poll(() => countJobs(db, queue), { timeout: 120_000 }).toEqual({ completed: ids.length });
+    expect(worker.isAlive).toBe(true);
+    expect(Object.keys(terminated).toSorted()).toEqual(["hark lease", "hark listener", "hark worker"]);
+    expect(await lostOrDoubled(db, ids)).toEqual([]);
+    expect(await unexplainedStarts(db, ledger)).toEqual([]);
+    await eventually(async () => (await worker.health()).isHealthy, { withinMs: 60_000, what: "good health" });
+    const { rows } = await db.pool.query<{ name: string }>(sessions);
+    expect(rows.length).toBeLessThanOrEqual(6); // three of the pool, the claims' own, the listener, the lease
+    expect(
+      rows
+        .filter(({ name }) => name !== "hark worker")
+        .map(({ name }) => name)
+        .toSorted(),
+    ).toEqual(["hark lease", "hark listener"]);
+  },
+);
 
-test("a lease is kept though its session is terminated: another one renews it", async ({ db, queue, startWorker }) => {
-  const handler = implement(defineJob("test.plain", { queue }), () => {});
-  const worker = await startWorker([handler], { lease: "4s", name: queue });
-  let losses = 0;
-  worker.events.on("leaseLost", () => (losses += 1));
-  const lease = async () => {
-    const { rows } = await db.pool.query<{ expiresAt: Date }>(
-      `select expires_at as "expiresAt" from hark.workers where name = $1`,
-      [queue],
-    );
-    return rows[0]!.expiresAt.getTime();
-  };
+test(
+  "a lease is kept though its session is terminated: another one renews it",
+  { tags: ["FM-06"] },
+  async ({ db, queue, startWorker }) => {
+    const handler = implement(defineJob("test.plain", { queue }), () => {});
+    const worker = await startWorker([handler], { lease: "4s", name: queue });
+    let losses = 0;
+    worker.events.on("leaseLost", () => (losses += 1));
+    const lease = async () => {
+      const { rows } = await db.pool.query<{ expiresAt: Date }>(
+        `select expires_at as "expiresAt" from hark.workers where name = $1`,
+        [queue],
+      );
+      return rows[0]!.expiresAt.getTime();
+    };
 
-  for (let round = 0; round < 3; round += 1) {
-    const ended = await eventually(
-      async () => {
-        const { rowCount } = await db.pool.query(
-          `select pg_terminate_backend(pid) from pg_stat_activity
+    for (let round = 0; round < 3; round += 1) {
+      const ended = await eventually(
+        async () => {
+          const { rowCount } = await db.pool.query(
+            `select pg_terminate_backend(pid) from pg_stat_activity
             where datname = current_database() and application_name = 'hark lease'`,
-        );
-        return rowCount === 1;
-      },
-      { withinMs: 30_000, what: "a session of the lease" },
-    );
-    expect(ended).toBe(true);
-    const before = await lease();
-    await eventually(async () => (await lease()) > before, { withinMs: 30_000, what: "a renewal" });
-  }
-  expect(losses).toBe(0);
-});
+          );
+          return rowCount === 1;
+        },
+        { withinMs: 30_000, what: "a session of the lease" },
+      );
+      expect(ended).toBe(true);
+      const before = await lease();
+      await eventually(async () => (await lease()) > before, { withinMs: 30_000, what: "a renewal" });
+    }
+    expect(losses).toBe(0);
+  },
+);

@@ -8,83 +8,77 @@ import { untilState } from "../../support/jobs.ts";
 /** Bytes take this long each way, so that an answer can be cut off when its statement has already been committed. */
 const delayMs = 250;
 
-test("a job whose claim was committed but never answered is handed back and runs, its attempt not burnt", async ({
-  db,
-  databaseUrl,
-  proxy,
-  producer,
-  queue,
-  startWorker,
-}) => {
-  const job = defineJob("test.unanswered", { queue, retry: { attempts: 1 } });
-  const starts: number[] = [];
-  const handler = implement(job, ({ attempt }) => void starts.push(attempt));
-  // Notifications come straight: it is the claim's own connection that fails.
-  const worker = await startWorker([handler], {
-    connectionString: proxy.url,
-    listenUrl: databaseUrl,
-    lease: "10m", // nobody is to wait for it
-    pollInterval: "10m",
-  });
-  let losses = 0;
-  worker.events.on("leaseLost", () => (losses += 1));
+test(
+  "a job whose claim was committed but never answered is handed back and runs, its attempt not burnt",
+  { tags: ["FM-25", "FM-30", "OWNED-7"] },
+  async ({ db, databaseUrl, proxy, producer, queue, startWorker }) => {
+    const job = defineJob("test.unanswered", { queue, retry: { attempts: 1 } });
+    const starts: number[] = [];
+    const handler = implement(job, ({ attempt }) => void starts.push(attempt));
+    // Notifications come straight: it is the claim's own connection that fails.
+    const worker = await startWorker([handler], {
+      connectionString: proxy.url,
+      listenUrl: databaseUrl,
+      lease: "10m", // nobody is to wait for it
+      pollInterval: "10m",
+    });
+    let losses = 0;
+    worker.events.on("leaseLost", () => (losses += 1));
 
-  await proxy.set({ delayMs });
-  const { id } = await producer.enqueue(job, {});
-  await untilState(db, id, "running");
-  expect(starts).toEqual([]);
-  await proxy.set("cut");
-  await proxy.set("ok");
-
-  const done = await untilState(db, id, "completed", { withinMs: 60_000 });
-  expect(starts).toEqual([1]);
-  expect(losses).toBe(0); // not by way of a rescue: the worker itself noticed
-  expect(done).toMatchObject({ attempt: 1, crashCount: 0, attempts: [{ ending: "interrupted", attempt: 1 }] });
-});
-
-test("an outcome that was committed but never answered is written once, and its slot comes free", async ({
-  db,
-  databaseUrl,
-  proxy,
-  producer,
-  queue,
-  startWorker,
-}) => {
-  const job = defineJob("test.unanswered", { queue });
-  const gates = { succeed: Promise.withResolvers<void>(), fail: Promise.withResolvers<void>() };
-  const handler = implement(job, async ({ payload }) => {
-    await gates[payload as "succeed"].promise;
-    if (payload === "fail") throw new Error("as told");
-  });
-  const worker = await startWorker([handler], {
-    connectionString: proxy.url,
-    listenUrl: databaseUrl,
-    lease: "6s",
-    pollInterval: "10m",
-  });
-  const settled: bigint[] = [];
-  const refused: bigint[] = [];
-  worker.events.on("settled", ({ id }) => settled.push(id)).on("refused", ({ id }) => refused.push(id));
-
-  for (const kind of ["succeed", "fail"] as const) {
-    const { id } = await producer.enqueue(job, kind);
-    await untilState(db, id, "running");
-    await eventually(() => worker.health().activeJobs === 1, { withinMs: 60_000, what: "the handler" });
     await proxy.set({ delayMs });
-    gates[kind].resolve();
-    const written = await untilState(db, id, kind === "succeed" ? "completed" : "scheduled");
-    expect(settled).not.toContain(id);
+    const { id } = await producer.enqueue(job, {});
+    await untilState(db, id, "running");
+    expect(starts).toEqual([]);
     await proxy.set("cut");
     await proxy.set("ok");
 
-    await eventually(() => worker.health().activeJobs === 0, { withinMs: 60_000, what: "the free slot" });
-    expect(settled).toContain(id); // what it asked again about had been its own doing
-    const after = await untilState(db, id, written.state);
-    expect(after.attempts).toEqual(written.attempts);
-  }
-  expect(refused).toEqual([]);
-  const { rows } = await db.pool.query("select sum(completed)::int as completed from hark.stats where queue = $1", [
-    queue,
-  ]);
-  expect(rows).toEqual([{ completed: 1 }]);
-});
+    const done = await untilState(db, id, "completed", { withinMs: 60_000 });
+    expect(starts).toEqual([1]);
+    expect(losses).toBe(0); // not by way of a rescue: the worker itself noticed
+    expect(done).toMatchObject({ attempt: 1, crashCount: 0, attempts: [{ ending: "interrupted", attempt: 1 }] });
+  },
+);
+
+test(
+  "an outcome that was committed but never answered is written once, and its slot comes free",
+  { tags: ["FM-30", "OWNED-7"] },
+  async ({ db, databaseUrl, proxy, producer, queue, startWorker }) => {
+    const job = defineJob("test.unanswered", { queue });
+    const gates = { succeed: Promise.withResolvers<void>(), fail: Promise.withResolvers<void>() };
+    const handler = implement(job, async ({ payload }) => {
+      await gates[payload as "succeed"].promise;
+      if (payload === "fail") throw new Error("as told");
+    });
+    const worker = await startWorker([handler], {
+      connectionString: proxy.url,
+      listenUrl: databaseUrl,
+      lease: "6s",
+      pollInterval: "10m",
+    });
+    const settled: bigint[] = [];
+    const refused: bigint[] = [];
+    worker.events.on("settled", ({ id }) => settled.push(id)).on("refused", ({ id }) => refused.push(id));
+
+    for (const kind of ["succeed", "fail"] as const) {
+      const { id } = await producer.enqueue(job, kind);
+      await untilState(db, id, "running");
+      await eventually(() => worker.health().activeJobs === 1, { withinMs: 60_000, what: "the handler" });
+      await proxy.set({ delayMs });
+      gates[kind].resolve();
+      const written = await untilState(db, id, kind === "succeed" ? "completed" : "scheduled");
+      expect(settled).not.toContain(id);
+      await proxy.set("cut");
+      await proxy.set("ok");
+
+      await eventually(() => worker.health().activeJobs === 0, { withinMs: 60_000, what: "the free slot" });
+      expect(settled).toContain(id); // what it asked again about had been its own doing
+      const after = await untilState(db, id, written.state);
+      expect(after.attempts).toEqual(written.attempts);
+    }
+    expect(refused).toEqual([]);
+    const { rows } = await db.pool.query("select sum(completed)::int as completed from hark.stats where queue = $1", [
+      queue,
+    ]);
+    expect(rows).toEqual([{ completed: 1 }]);
+  },
+);

@@ -74,18 +74,20 @@ const test = base.extend("crashing", async ({ queue }, { onCleanup }) => {
   return { db, producer, job: handler.job, runs, restarted: restarted.promise };
 });
 
-test("a job whose claim a crash undid is told at once, and runs again as the attempt that it was", async ({
-  crashing: { db, producer, job, runs, restarted },
-}) => {
-  const { id } = await producer.enqueue(job, {});
-  await restarted;
+test(
+  "a job whose claim a crash undid is told at once, and runs again as the attempt that it was",
+  { tags: ["FM-47", "OWNED-5"] },
+  async ({ crashing: { db, producer, job, runs, restarted } }) => {
+    const { id } = await producer.enqueue(job, {});
+    await restarted;
 
-  const { attempt } = await untilState(db, id, "completed", { withinMs: 60_000 });
+    const { attempt } = await untilState(db, id, "completed", { withinMs: 60_000 });
 
-  expect(runs).toMatchObject([{ attempt: 1, toldBeforeRestart: "LEASE_LOST" }, { attempt: 1 }]);
-  expect(new Set(runs.map(({ token }) => token)).size).toBe(2);
-  expect(attempt).toBe(1);
-});
+    expect(runs).toMatchObject([{ attempt: 1, toldBeforeRestart: "LEASE_LOST" }, { attempt: 1 }]);
+    expect(new Set(runs.map(({ token }) => token)).size).toBe(2);
+    expect(attempt).toBe(1);
+  },
+);
 
 test.for([
   ["that has a key", {}, { key: "one at a time" }],
@@ -93,6 +95,7 @@ test.for([
   ["that has run for a moment", { isPatient: true }, {}],
 ] as const)(
   "the claim of a job %s is on the disk: a crash undoes nothing, and it runs once",
+  { tags: ["FM-47", "OWNED-5"] },
   async ([, payload, options], { crashing: { db, producer, job, runs, restarted } }) => {
     const { id } = await producer.enqueue(job, payload, options);
     await restarted;

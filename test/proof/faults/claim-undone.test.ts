@@ -50,30 +50,29 @@ test("who falls asleep while another's claim is not committed still finds the jo
   await untilState(db, id, "completed", { withinMs });
 });
 
-test("who was woken, and found the job in another's hands, still finds it when that claimer dies", async ({
-  db,
-  queue,
-  startWorker,
-  connect,
-}) => {
-  const job = defineJob("test.plain", { queue });
-  const [dying, holder] = [await connect(), await connect()];
-  const rival = await registerWorker(db);
-  await startWorker([implement(job, () => {})], { ...options, name: queue });
-  await eventually(async () => (await db.pool.query(mark, [queue])).rowCount, { withinMs, what: "its mark" });
-  await pause(longEnoughMs);
-  await holder.query("begin");
-  await holder.query("select from hark.workers where name = $1 for update", [queue]); // its next claim has to wait
-  const id = await insertJob(db, { queue });
-  const waiting = `select from pg_stat_activity where wait_event_type = 'Lock' and query like '%insert into hark.running_jobs%'
+test(
+  "who was woken, and found the job in another's hands, still finds it when that claimer dies",
+  { tags: ["AWAKE-2"] },
+  async ({ db, queue, startWorker, connect }) => {
+    const job = defineJob("test.plain", { queue });
+    const [dying, holder] = [await connect(), await connect()];
+    const rival = await registerWorker(db);
+    await startWorker([implement(job, () => {})], { ...options, name: queue });
+    await eventually(async () => (await db.pool.query(mark, [queue])).rowCount, { withinMs, what: "its mark" });
+    await pause(longEnoughMs);
+    await holder.query("begin");
+    await holder.query("select from hark.workers where name = $1 for update", [queue]); // its next claim has to wait
+    const id = await insertJob(db, { queue });
+    const waiting = `select from pg_stat_activity where wait_event_type = 'Lock' and query like '%insert into hark.running_jobs%'
     and datname = current_database()`;
-  await eventually(async () => (await db.pool.query(waiting)).rowCount, { withinMs, what: "a claim that waits" });
-  await dying.query("begin");
-  expect(await claim(dying, { queue, worker: rival })).toHaveLength(1);
-  await holder.query("rollback");
-  await pause(longEnoughMs);
+    await eventually(async () => (await db.pool.query(waiting)).rowCount, { withinMs, what: "a claim that waits" });
+    await dying.query("begin");
+    expect(await claim(dying, { queue, worker: rival })).toHaveLength(1);
+    await holder.query("rollback");
+    await pause(longEnoughMs);
 
-  await db.pool.query("select pg_terminate_backend($1)", [dying.pid]);
+    await db.pool.query("select pg_terminate_backend($1)", [dying.pid]);
 
-  await untilState(db, id, "completed", { withinMs });
-});
+    await untilState(db, id, "completed", { withinMs });
+  },
+);

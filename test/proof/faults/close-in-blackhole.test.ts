@@ -5,21 +5,23 @@ import { eventually } from "../../support/eventually.ts";
 import { test } from "../../support/fixtures.ts";
 import { startProxy } from "../../support/proxy.ts";
 
-test("idle connections that fell silent do not outlive their pool: else their process could not end", async ({
-  databaseUrl,
-}) => {
-  await using proxy = await startProxy(databaseUrl);
-  const db = openDatabase({ connectionString: proxy.url, maxConnections: 2 });
-  const sockets: Socket[] = [];
-  db.pool.on("connect", (client) =>
-    sockets.push((client as unknown as { connection: { stream: Socket } }).connection.stream),
-  );
-  await Promise.all([db.pool.query("select pg_sleep(0.1)"), db.pool.query("select pg_sleep(0.1)")]);
-  expect(sockets).toHaveLength(2);
+test(
+  "idle connections that fell silent do not outlive their pool: else their process could not end",
+  { tags: ["FM-07"] },
+  async ({ databaseUrl }) => {
+    await using proxy = await startProxy(databaseUrl);
+    const db = openDatabase({ connectionString: proxy.url, maxConnections: 2 });
+    const sockets: Socket[] = [];
+    db.pool.on("connect", (client) =>
+      sockets.push((client as unknown as { connection: { stream: Socket } }).connection.stream),
+    );
+    await Promise.all([db.pool.query("select pg_sleep(0.1)"), db.pool.query("select pg_sleep(0.1)")]);
+    expect(sockets).toHaveLength(2);
 
-  await proxy.set("hole");
-  await db.close();
+    await proxy.set("hole");
+    await db.close();
 
-  // Nobody answers their goodbye, and TCP itself would wait for that for some 15 minutes.
-  await eventually(() => sockets.every(({ destroyed }) => destroyed), { withinMs: 5_000, what: "their end" });
-});
+    // Nobody answers their goodbye, and TCP itself would wait for that for some 15 minutes.
+    await eventually(() => sockets.every(({ destroyed }) => destroyed), { withinMs: 5_000, what: "their end" });
+  },
+);

@@ -19,75 +19,74 @@ const stopMs = options.drainMs + options.abortMs + 5_000;
 /** Most end within the drain, some must be aborted, and a few do not listen. */
 const payloads = ['{"ms": 10}', '{"ms": 60}', '{"ms": 700}', '{"ms": 20}', '{"does": "ignore", "ms": 700}'];
 
-test(`${restarts} SIGTERMs at random moments under load burn no attempt and lose no job, and each process ends by itself`, async ({
-  db,
-  queue,
-  ledger,
-  startProcess,
-}) => {
-  const seed = seedOfRun();
-  const random = randomFrom(seed);
-  const ids: bigint[] = [];
-  const stops: { ms: number; jobs: number }[] = [];
-  let left = restarts;
+test(
+  `${restarts} SIGTERMs at random moments under load burn no attempt and lose no job, and each process ends by itself`,
+  { tags: ["FM-25", "FM-51", "KEPT-1", "STOP-2"] },
+  async ({ db, queue, ledger, startProcess }) => {
+    const seed = seedOfRun();
+    const random = randomFrom(seed);
+    const ids: bigint[] = [];
+    const stops: { ms: number; jobs: number }[] = [];
+    let left = restarts;
 
-  async function stop(worker: WorkerProcess): Promise<void> {
-    const { pid } = worker;
-    worker.kill("SIGTERM");
-    const toldAt = performance.now();
-    expect({ seed, exit: await worker.exited, log: worker.log }).toMatchObject({ exit: 0 });
-    const ms = performance.now() - toldAt;
-    stops.push({ ms, jobs: ledger.of("started").filter((entry) => entry.pid === pid).length });
-  }
-
-  async function lane(place: number): Promise<void> {
-    let serving = await startProcess(options);
-    while (left > 0) {
-      left -= 1;
-      const next = await startProcess({ ...options, awaitReady: false });
-      await next.born;
-      if (random() < 1 / 6) {
-        await sleep(random() * 300); // in the middle of its start
-        await stop(next);
-        continue;
-      }
-      const jobs = Array.from({ length: 30 }, (_, job) => ({
-        queue,
-        type: "test.task",
-        payloadJson: pick(random, payloads),
-        maxAttempts: 1, // one burnt attempt would be the end of it
-        ...(job % 6 === 0 && { key: `lane ${place}` }),
-      }));
-      ids.push(...(await insertJobs(db, jobs)));
-      await sleep(random() * 1_000);
-      await stop(serving);
-      serving = next;
+    async function stop(worker: WorkerProcess): Promise<void> {
+      const { pid } = worker;
+      worker.kill("SIGTERM");
+      const toldAt = performance.now();
+      expect({ seed, exit: await worker.exited, log: worker.log }).toMatchObject({ exit: 0 });
+      const ms = performance.now() - toldAt;
+      stops.push({ ms, jobs: ledger.of("started").filter((entry) => entry.pid === pid).length });
     }
-  }
-  await Promise.all(Array.from({ length: lanes }, (_, place) => lane(place)));
 
-  await expect.poll(() => countJobs(db, queue), { timeout: 120_000 }).toEqual({ completed: ids.length });
-  expect(await lostOrDoubled(db, ids)).toEqual([]);
-  expect(await unexplainedStarts(db, ledger)).toEqual([]);
+    async function lane(place: number): Promise<void> {
+      let serving = await startProcess(options);
+      while (left > 0) {
+        left -= 1;
+        const next = await startProcess({ ...options, awaitReady: false });
+        await next.born;
+        if (random() < 1 / 6) {
+          await sleep(random() * 300); // in the middle of its start
+          await stop(next);
+          continue;
+        }
+        const jobs = Array.from({ length: 30 }, (_, job) => ({
+          queue,
+          type: "test.task",
+          payloadJson: pick(random, payloads),
+          maxAttempts: 1, // one burnt attempt would be the end of it
+          ...(job % 6 === 0 && { key: `lane ${place}` }),
+        }));
+        ids.push(...(await insertJobs(db, jobs)));
+        await sleep(random() * 1_000);
+        await stop(serving);
+        serving = next;
+      }
+    }
+    await Promise.all(Array.from({ length: lanes }, (_, place) => lane(place)));
 
-  // Attempts equal handler starts, less those that were handed back.
-  let handedBack = 0;
-  const starts = Map.groupBy(ledger.of("started"), ({ id }) => id);
-  for (const id of ids) {
-    const { attempt, attempts } = (await getJob(db, id))!;
-    expect(attempts.filter(({ ending }) => ending !== "interrupted")).toEqual([]);
-    const tokens = new Set(attempts.map(({ token }) => token));
-    expect(starts.get(String(id))!.filter(({ token }) => !tokens.has(token))).toHaveLength(1);
-    expect(attempt).toBe(1);
-    handedBack += attempts.length;
-  }
-  expect(handedBack).toBeGreaterThan(0); // or nothing was shown
+    await expect.poll(() => countJobs(db, queue), { timeout: 120_000 }).toEqual({ completed: ids.length });
+    expect(await lostOrDoubled(db, ids)).toEqual([]);
+    expect(await unexplainedStarts(db, ledger)).toEqual([]);
 
-  const idle = stops.filter(({ jobs }) => jobs === 0).length;
-  const times = stops.map(({ ms }) => ms);
-  tell(
-    `${stops.length} SIGTERMs (${idle} before the first job), ${ids.length} jobs, ${handedBack} attempts handed back; to the exit`,
-    times,
-  );
-  expect(percentile(times, 1)).toBeLessThanOrEqual(stopMs);
-});
+    // Attempts equal handler starts, less those that were handed back.
+    let handedBack = 0;
+    const starts = Map.groupBy(ledger.of("started"), ({ id }) => id);
+    for (const id of ids) {
+      const { attempt, attempts } = (await getJob(db, id))!;
+      expect(attempts.filter(({ ending }) => ending !== "interrupted")).toEqual([]);
+      const tokens = new Set(attempts.map(({ token }) => token));
+      expect(starts.get(String(id))!.filter(({ token }) => !tokens.has(token))).toHaveLength(1);
+      expect(attempt).toBe(1);
+      handedBack += attempts.length;
+    }
+    expect(handedBack).toBeGreaterThan(0); // or nothing was shown
+
+    const idle = stops.filter(({ jobs }) => jobs === 0).length;
+    const times = stops.map(({ ms }) => ms);
+    tell(
+      `${stops.length} SIGTERMs (${idle} before the first job), ${ids.length} jobs, ${handedBack} attempts handed back; to the exit`,
+      times,
+    );
+    expect(percentile(times, 1)).toBeLessThanOrEqual(stopMs);
+  },
+);

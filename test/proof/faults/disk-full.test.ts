@@ -44,6 +44,7 @@ test.for([
   ["53300", "too many connections"],
 ])(
   "outcomes that the database answers with %s (%s) are sent again, after rests that double, keep the worker from claiming once there are 2,000, and are written in the end",
+  { tags: ["FM-46"] },
   async ([sqlState], { db, queue, startWorker }) => {
     const jobs = 8_000;
     const triedAt: number[] = [];
@@ -126,119 +127,120 @@ function enqueueAll(db: Database, queue: string) {
   };
 }
 
-test(`when the disk of the tables is full, what runs ends and is written once there is room: nothing is lost or done twice, ${rounds} times`, async ({
-  queue,
-  ledger,
-  startProcess,
-  skip,
-}) => {
-  await using server = await startEmbedded({ durable: true });
-  await using disk = await mountFor(server, { sizeMb: 96, skip });
-  const admin = openDatabase({ connectionString: server.url });
-  const url = new URL(server.url);
-  url.pathname = "/small";
-  const db = openDatabase({ connectionString: url.href });
-  try {
-    await admin.pool.query(`create tablespace small location '${await folderFor(server, disk, "space")}'`);
-    await admin.pool.query("create database small tablespace small");
-    await migrate({ connectionString: url.href });
-    const workers: WorkerProcess[] = [];
-    for (const name of ["one", "other"])
-      workers.push(await startProcess({ databaseUrl: url.href, name, concurrency: 60, leaseMs: 30_000 }));
-    const enqueued = enqueueAll(db, queue);
+test(
+  `when the disk of the tables is full, what runs ends and is written once there is room: nothing is lost or done twice, ${rounds} times`,
+  { tags: ["FM-46", "KEPT-5"] },
+  async ({ queue, ledger, startProcess, skip }) => {
+    await using server = await startEmbedded({ durable: true });
+    await using disk = await mountFor(server, { sizeMb: 96, skip });
+    const admin = openDatabase({ connectionString: server.url });
+    const url = new URL(server.url);
+    url.pathname = "/small";
+    const db = openDatabase({ connectionString: url.href });
+    try {
+      await admin.pool.query(`create tablespace small location '${await folderFor(server, disk, "space")}'`);
+      await admin.pool.query("create database small tablespace small");
+      await migrate({ connectionString: url.href });
+      const workers: WorkerProcess[] = [];
+      for (const name of ["one", "other"])
+        workers.push(await startProcess({ databaseUrl: url.href, name, concurrency: 60, leaseMs: 30_000 }));
+      const enqueued = enqueueAll(db, queue);
 
-    const held: bigint[] = [];
-    for (let round = 0; round < rounds; round += 1) {
-      const payloadJson = JSON.stringify({ ms: 3_000, fills: "a page in five".repeat(100) });
-      const before = ledger.of("started").length;
-      const long = await insertJobs(
-        db,
-        Array.from({ length: 50 }, () => ({ queue, type: task.type, payloadJson, priority: 9 })),
-      );
-      held.push(...long);
-      await eventually(() => ledger.of("started").length >= before + 50, { withinMs: 60_000, what: "the long jobs" });
-      const failedBefore = enqueued.failures.length;
-      const makeRoom = await disk.fill();
-      await eventually(() => enqueued.failures.length > failedBefore, { withinMs: 60_000, what: "a refused insert" });
-      const all = new Set(long.map(String));
-      const areEnded = () => new Set(ledger.of("ended").flatMap(({ id }) => (all.has(id) ? [id] : []))).size === 50;
-      await eventually(areEnded, { withinMs: 60_000, what: "the ends of the long jobs", everyMs: 20 });
-      const isTold = () => workers.some(({ log }) => log.includes("outcomes could not be written"));
-      await eventually(isTold, { withinMs: 60_000, what: "an outcome for which there is no room" });
-      const acknowledged = enqueued.ids.length;
-      await makeRoom();
-      await eventually(() => enqueued.ids.length > acknowledged, { withinMs: 60_000, what: "an insert with room" });
+      const held: bigint[] = [];
+      for (let round = 0; round < rounds; round += 1) {
+        const payloadJson = JSON.stringify({ ms: 3_000, fills: "a page in five".repeat(100) });
+        const before = ledger.of("started").length;
+        const long = await insertJobs(
+          db,
+          Array.from({ length: 50 }, () => ({ queue, type: task.type, payloadJson, priority: 9 })),
+        );
+        held.push(...long);
+        await eventually(() => ledger.of("started").length >= before + 50, { withinMs: 60_000, what: "the long jobs" });
+        const failedBefore = enqueued.failures.length;
+        const makeRoom = await disk.fill();
+        await eventually(() => enqueued.failures.length > failedBefore, { withinMs: 60_000, what: "a refused insert" });
+        const all = new Set(long.map(String));
+        const areEnded = () => new Set(ledger.of("ended").flatMap(({ id }) => (all.has(id) ? [id] : []))).size === 50;
+        await eventually(areEnded, { withinMs: 60_000, what: "the ends of the long jobs", everyMs: 20 });
+        const isTold = () => workers.some(({ log }) => log.includes("outcomes could not be written"));
+        await eventually(isTold, { withinMs: 60_000, what: "an outcome for which there is no room" });
+        const acknowledged = enqueued.ids.length;
+        await makeRoom();
+        await eventually(() => enqueued.ids.length > acknowledged, { withinMs: 60_000, what: "an insert with room" });
+      }
+      await enqueued.end();
+
+      const ids = [...held, ...enqueued.ids];
+      await expect.poll(() => countJobs(db, queue), { timeout: 120_000 }).toEqual({ completed: ids.length });
+      expect(new Set(enqueued.failures.map((error) => (error as { code?: string }).code))).toEqual(new Set(["53100"]));
+      expect(workers.map(({ isAlive }) => isAlive)).toEqual([true, true]);
+      expect(await lostOrDoubled(db, ids)).toEqual([]);
+      const starts = Map.groupBy(ledger.of("started"), ({ id }) => id);
+      expect([...starts.values()].filter(({ length }) => length > 1)).toEqual([]); // no outcome was dropped, no lease lost
+    } finally {
+      await db.close();
+      await admin.close();
     }
-    await enqueued.end();
+  },
+);
 
-    const ids = [...held, ...enqueued.ids];
-    await expect.poll(() => countJobs(db, queue), { timeout: 120_000 }).toEqual({ completed: ids.length });
-    expect(new Set(enqueued.failures.map((error) => (error as { code?: string }).code))).toEqual(new Set(["53100"]));
-    expect(workers.map(({ isAlive }) => isAlive)).toEqual([true, true]);
-    expect(await lostOrDoubled(db, ids)).toEqual([]);
-    const starts = Map.groupBy(ledger.of("started"), ({ id }) => id);
-    expect([...starts.values()].filter(({ length }) => length > 1)).toEqual([]); // no outcome was dropped, no lease lost
-  } finally {
-    await db.close();
-    await admin.close();
-  }
-});
+test(
+  `when the disk of the log of writes is full the server crashes: once there is room and it is started, nothing acknowledged is lost or completed twice, ${rounds} times`,
+  { tags: ["FM-46", "KEPT-5"] },
+  async ({ queue, ledger, startProcess, skip }) => {
+    // Or it would take all of its room in advance.
+    const settings = { min_wal_size: "32MB", max_wal_size: "48MB" };
+    await using server = await startEmbedded({ durable: true, settings });
+    await using disk = await mountFor(server, { sizeMb: 160, skip });
+    await server.stopImmediately();
+    const log = join(server.directory, "data", "pg_wal");
+    const place = await folderFor(server, disk, "log");
+    await run("cp", ["-a", `${log}/.`, place]);
+    await rm(log, { recursive: true });
+    await symlink(place, log);
+    await server.start();
+    await migrate({ connectionString: server.url });
+    const db = openDatabase({ connectionString: server.url, deadlineMs: 2_000 });
+    try {
+      const workers: WorkerProcess[] = [];
+      for (const name of ["one", "other"])
+        workers.push(await startProcess({ databaseUrl: server.url, name, leaseMs: 3_000, pollMs: 1_000 }));
+      const enqueued = enqueueAll(db, queue);
 
-test(`when the disk of the log of writes is full the server crashes: once there is room and it is started, nothing acknowledged is lost or completed twice, ${rounds} times`, async ({
-  queue,
-  ledger,
-  startProcess,
-  skip,
-}) => {
-  // Or it would take all of its room in advance.
-  const settings = { min_wal_size: "32MB", max_wal_size: "48MB" };
-  await using server = await startEmbedded({ durable: true, settings });
-  await using disk = await mountFor(server, { sizeMb: 160, skip });
-  await server.stopImmediately();
-  const log = join(server.directory, "data", "pg_wal");
-  const place = await folderFor(server, disk, "log");
-  await run("cp", ["-a", `${log}/.`, place]);
-  await rm(log, { recursive: true });
-  await symlink(place, log);
-  await server.start();
-  await migrate({ connectionString: server.url });
-  const db = openDatabase({ connectionString: server.url, deadlineMs: 2_000 });
-  try {
-    const workers: WorkerProcess[] = [];
-    for (const name of ["one", "other"])
-      workers.push(await startProcess({ databaseUrl: server.url, name, leaseMs: 3_000, pollMs: 1_000 }));
-    const enqueued = enqueueAll(db, queue);
+      const crashes: Crash[] = [];
+      for (let round = 0; round < rounds; round += 1) {
+        const before = ledger.of("ended").length;
+        await eventually(() => ledger.of("ended").length > before + 20, { withinMs: 60_000, what: "some ends" });
+        const from = monotonicUs();
+        const makeRoom = await disk.fill();
+        // The rest of the file at hand is enough for a while; who wants the next one finds no room for it.
+        const isDown = async () => {
+          await db.pool.query("select pg_switch_wal()").catch(() => {});
+          return server.pid === undefined;
+        };
+        await eventually(isDown, { withinMs: 60_000, what: "the end of the server", everyMs: 50 });
+        crashes.push({ from, to: monotonicUs() });
+        expect(readFileSync(server.logFile, "utf8")).toMatch(/PANIC: .*pg_wal.*No space left on device/);
+        await makeRoom();
+        await server.start();
+        const acknowledged = enqueued.ids.length;
+        await eventually(() => enqueued.ids.length > acknowledged + 20, {
+          withinMs: 60_000,
+          what: "inserts with room",
+        });
+      }
+      await enqueued.end();
 
-    const crashes: Crash[] = [];
-    for (let round = 0; round < rounds; round += 1) {
-      const before = ledger.of("ended").length;
-      await eventually(() => ledger.of("ended").length > before + 20, { withinMs: 60_000, what: "some ends" });
-      const from = monotonicUs();
-      const makeRoom = await disk.fill();
-      // The rest of the file at hand is enough for a while; who wants the next one finds no room for it.
-      const isDown = async () => {
-        await db.pool.query("select pg_switch_wal()").catch(() => {});
-        return server.pid === undefined;
+      const isDone = async () => {
+        const counts = await countJobs(db, queue);
+        return Object.keys(counts).join() === "completed" && counts["completed"]! >= enqueued.ids.length;
       };
-      await eventually(isDown, { withinMs: 60_000, what: "the end of the server", everyMs: 50 });
-      crashes.push({ from, to: monotonicUs() });
-      expect(readFileSync(server.logFile, "utf8")).toMatch(/PANIC: .*pg_wal.*No space left on device/);
-      await makeRoom();
-      await server.start();
-      const acknowledged = enqueued.ids.length;
-      await eventually(() => enqueued.ids.length > acknowledged + 20, { withinMs: 60_000, what: "inserts with room" });
+      await eventually(isDone, { withinMs: 120_000, what: "the completion of all jobs", everyMs: 50 });
+      expect(workers.map(({ isAlive }) => isAlive)).toEqual([true, true]);
+      expect(await lostOrDoubled(db, enqueued.ids)).toEqual([]);
+      expect(await unexplainedStarts(db, ledger, { crashes })).toEqual([]);
+    } finally {
+      await db.close();
     }
-    await enqueued.end();
-
-    const isDone = async () => {
-      const counts = await countJobs(db, queue);
-      return Object.keys(counts).join() === "completed" && counts["completed"]! >= enqueued.ids.length;
-    };
-    await eventually(isDone, { withinMs: 120_000, what: "the completion of all jobs", everyMs: 50 });
-    expect(workers.map(({ isAlive }) => isAlive)).toEqual([true, true]);
-    expect(await lostOrDoubled(db, enqueued.ids)).toEqual([]);
-    expect(await unexplainedStarts(db, ledger, { crashes })).toEqual([]);
-  } finally {
-    await db.close();
-  }
-});
+  },
+);

@@ -9,30 +9,29 @@ const leaseMs = 2_000;
 
 // FM-50: Node ends a process over a rejection that nobody handles, and Hark does not stand in its way: who knows what was left
 // undone. It is a crash like any other, with a reason in its jobs' ledger.
-test("a promise that a handler leaves behind and that rejects ends its process, and others run what it had in hand", async ({
-  db,
-  queue,
-  ledger,
-  startProcess,
-}) => {
-  const victim = await startProcess({ leaseMs, concurrency: 6, name: "victim" });
-  const neighbours = await insertJobs(
-    db,
-    Array.from({ length: 5 }, () => ({ queue, type: "test.task", payloadJson: '{"ms": 1500}' })),
-  );
-  await ledger.until("started", 5, 60_000);
+test(
+  "a promise that a handler leaves behind and that rejects ends its process, and others run what it had in hand",
+  { tags: ["FM-50"] },
+  async ({ db, queue, ledger, startProcess }) => {
+    const victim = await startProcess({ leaseMs, concurrency: 6, name: "victim" });
+    const neighbours = await insertJobs(
+      db,
+      Array.from({ length: 5 }, () => ({ queue, type: "test.task", payloadJson: '{"ms": 1500}' })),
+    );
+    await ledger.until("started", 5, 60_000);
 
-  const floating = await insertJob(db, { queue, type: "test.task", payloadJson: '{"does": "float", "ms": 200}' });
+    const floating = await insertJob(db, { queue, type: "test.task", payloadJson: '{"does": "float", "ms": 200}' });
 
-  await eventually(() => !victim.isAlive, { withinMs: 30_000, what: "the end of its process" });
-  expect(await victim.exited).toBe(1);
-  expect(victim.log).toContain("nobody awaits this"); // or nobody would learn why
-  await untilState(db, floating, "completed"); // it had returned
-  await startProcess({ leaseMs, concurrency: 6, name: "heir" });
-  await expect.poll(() => countJobs(db, queue), { timeout: 60_000 }).toEqual({ completed: 6 });
-  expect(await lostOrDoubled(db, [...neighbours, floating])).toEqual([]);
-  expect(await unexplainedStarts(db, ledger)).toEqual([]);
-  for (const id of neighbours) {
-    expect((await getJob(db, id))!.attempts.map(({ ending }) => ending)).toEqual(["crashed", "completed"]);
-  }
-});
+    await eventually(() => !victim.isAlive, { withinMs: 30_000, what: "the end of its process" });
+    expect(await victim.exited).toBe(1);
+    expect(victim.log).toContain("nobody awaits this"); // or nobody would learn why
+    await untilState(db, floating, "completed"); // it had returned
+    await startProcess({ leaseMs, concurrency: 6, name: "heir" });
+    await expect.poll(() => countJobs(db, queue), { timeout: 60_000 }).toEqual({ completed: 6 });
+    expect(await lostOrDoubled(db, [...neighbours, floating])).toEqual([]);
+    expect(await unexplainedStarts(db, ledger)).toEqual([]);
+    for (const id of neighbours) {
+      expect((await getJob(db, id))!.attempts.map(({ ending }) => ending)).toEqual(["crashed", "completed"]);
+    }
+  },
+);

@@ -9,44 +9,44 @@ import { recordingLogger } from "../../support/recording-logger.ts";
 const word = "x".repeat(7_000);
 const words = 6_000;
 
-test("a worker that stands still has its listener's session ended after a while, and the notification queue drains", async ({
-  db,
-  queue,
-  startProcess,
-}) => {
-  const worker = await startProcess({ leaseMs: 600_000 });
-  const listenerOf = async () =>
-    (
-      await db.pool.query<{ pid: number; wait: string | null; xmin: string | null }>(
-        `select pid, wait_event as wait, backend_xmin::text as xmin from pg_stat_activity
+test(
+  "a worker that stands still has its listener's session ended after a while, and the notification queue drains",
+  { tags: ["FM-10"] },
+  async ({ db, queue, startProcess }) => {
+    const worker = await startProcess({ leaseMs: 600_000 });
+    const listenerOf = async () =>
+      (
+        await db.pool.query<{ pid: number; wait: string | null; xmin: string | null }>(
+          `select pid, wait_event as wait, backend_xmin::text as xmin from pg_stat_activity
           where datname = current_database() and application_name = 'hark listener'`,
-      )
-    ).rows[0];
-  const usage = async () =>
-    (await db.pool.query<{ usage: number }>("select pg_notification_queue_usage() as usage")).rows[0]!.usage;
-  const logger = recordingLogger();
+        )
+      ).rows[0];
+    const usage = async () =>
+      (await db.pool.query<{ usage: number }>("select pg_notification_queue_usage() as usage")).rows[0]!.usage;
+    const logger = recordingLogger();
 
-  worker.kill("SIGSTOP");
-  await db.pool.query("select count(pg_notify('job_ready', n || $1)) from generate_series(1, $2) n", [word, words]);
-  const frozen = await eventually(
-    async () => {
-      const listener = await listenerOf();
-      return listener?.wait === "ClientWrite" ? listener : undefined;
-    },
-    { withinMs: 30_000, what: "a listener that is written to in vain" },
-  );
-  await frozenListenerLook({ db, logger })(); // 30 s are not over
-  expect((await listenerOf())?.pid).toBe(frozen.pid);
-  expect(await usage()).toBeGreaterThan(0);
+    worker.kill("SIGSTOP");
+    await db.pool.query("select count(pg_notify('job_ready', n || $1)) from generate_series(1, $2) n", [word, words]);
+    const frozen = await eventually(
+      async () => {
+        const listener = await listenerOf();
+        return listener?.wait === "ClientWrite" ? listener : undefined;
+      },
+      { withinMs: 30_000, what: "a listener that is written to in vain" },
+    );
+    await frozenListenerLook({ db, logger })(); // 30 s are not over
+    expect((await listenerOf())?.pid).toBe(frozen.pid);
+    expect(await usage()).toBeGreaterThan(0);
 
-  await frozenListenerLook({ db, logger, frozenMs: 1 })();
+    await frozenListenerLook({ db, logger, frozenMs: 1 })();
 
-  await eventually(async () => (await listenerOf()) === undefined, { withinMs: 10_000, what: "the session's end" });
-  expect(logger.lines).toMatchObject([{ level: "warn", facts: { pid: frozen.pid } }]);
-  await db.pool.query("select pg_notify('job_ready', 'anything')"); // whoever notifies moves the queue's tail on
-  await eventually(async () => (await usage()) < 0.001, { withinMs: 30_000, what: "an empty notification queue" });
-  worker.kill("SIGCONT");
-  const after = await insertJob(db, { queue, type: "test.task", payloadJson: "{}" });
-  await untilState(db, after, "completed", { withinMs: 60_000 });
-  expect(worker.isAlive).toBe(true);
-});
+    await eventually(async () => (await listenerOf()) === undefined, { withinMs: 10_000, what: "the session's end" });
+    expect(logger.lines).toMatchObject([{ level: "warn", facts: { pid: frozen.pid } }]);
+    await db.pool.query("select pg_notify('job_ready', 'anything')"); // whoever notifies moves the queue's tail on
+    await eventually(async () => (await usage()) < 0.001, { withinMs: 30_000, what: "an empty notification queue" });
+    worker.kill("SIGCONT");
+    const after = await insertJob(db, { queue, type: "test.task", payloadJson: "{}" });
+    await untilState(db, after, "completed", { withinMs: 60_000 });
+    expect(worker.isAlive).toBe(true);
+  },
+);

@@ -4,56 +4,59 @@ import { eventually } from "../../support/eventually.ts";
 import { endMarks, flush, heardOf, test, withinMs } from "../../support/gate.ts";
 import { claim, completed, insertJob, insertJobs, registerWorker } from "../../support/jobs.ts";
 
-test("a sleeper takes what is enqueued before, while and after it falls asleep", async ({
-  db,
-  queue,
-  startSleeper,
-}) => {
-  const before = await insertJob(db, { queue });
-  const sleeper = await startSleeper();
-  await sleeper.untilClaimed(before);
-  await sleeper.untilAsleep();
-  for (let round = 0; round < 20; round += 1) {
-    await sleeper.untilClaimed(await insertJob(db, { queue }));
-    if (round % 2) await sleeper.untilAsleep();
-  }
-});
+test(
+  "a sleeper takes what is enqueued before, while and after it falls asleep",
+  { tags: ["FM-40"] },
+  async ({ db, queue, startSleeper }) => {
+    const before = await insertJob(db, { queue });
+    const sleeper = await startSleeper();
+    await sleeper.untilClaimed(before);
+    await sleeper.untilAsleep();
+    for (let round = 0; round < 20; round += 1) {
+      await sleeper.untilClaimed(await insertJob(db, { queue }));
+      if (round % 2) await sleeper.untilAsleep();
+    }
+  },
+);
 
-test("a job of a transaction that read the gate shut is found when that commits", async ({
-  queue,
-  connect,
-  startSleeper,
-  ears,
-}) => {
-  const producer = await connect();
-  await producer.query("begin");
-  const id = await insertJob(producer, { queue }); // nobody sleeps
-  const armed = Promise.withResolvers<void>();
-  const sleeper = await startSleeper({ pause: () => armed.resolve() });
-  await armed.promise;
+test(
+  "a job of a transaction that read the gate shut is found when that commits",
+  { tags: ["FM-03"] },
+  async ({ queue, connect, startSleeper, ears }) => {
+    const producer = await connect();
+    await producer.query("begin");
+    const id = await insertJob(producer, { queue }); // nobody sleeps
+    const armed = Promise.withResolvers<void>();
+    const sleeper = await startSleeper({ pause: () => armed.resolve() });
+    await armed.promise;
 
-  await producer.query("commit");
+    await producer.query("commit");
 
-  await sleeper.untilClaimed(id);
-  await sleeper.untilAsleep();
-  await flush(producer, ears.heard);
-  expect(heardOf(ears.heard, queue)).toHaveLength(0); // found by looking, not by a notification
-});
+    await sleeper.untilClaimed(id);
+    await sleeper.untilAsleep();
+    await flush(producer, ears.heard);
+    expect(heardOf(ears.heard, queue)).toHaveLength(0); // found by looking, not by a notification
+  },
+);
 
-test("without the quiesce step that job is lost", async ({ db, queue, connect, startSleeper, ears }) => {
-  const producer = await connect();
-  await producer.query("begin");
-  const id = await insertJob(producer, { queue });
-  const sleeper = await startSleeper({ isHasty: true });
-  await sleeper.untilAsleep();
+test(
+  "without the quiesce step that job is lost",
+  { tags: ["FM-03"] },
+  async ({ db, queue, connect, startSleeper, ears }) => {
+    const producer = await connect();
+    await producer.query("begin");
+    const id = await insertJob(producer, { queue });
+    const sleeper = await startSleeper({ isHasty: true });
+    await sleeper.untilAsleep();
 
-  await producer.query("commit");
+    await producer.query("commit");
 
-  await flush(producer, ears.heard);
-  await sleeper.untilAsleep();
-  expect(sleeper.claimed).not.toContain(id);
-  expect(await statements.unhandledTypes(db, { queue, types: [] })).toHaveLength(1); // it is there, ready
-});
+    await flush(producer, ears.heard);
+    await sleeper.untilAsleep();
+    expect(sleeper.claimed).not.toContain(id);
+    expect(await statements.unhandledTypes(db, { queue, types: [] })).toHaveLength(1); // it is there, ready
+  },
+);
 
 test("a producer whose snapshot is older than the mark still sees that somebody sleeps", async ({
   db,

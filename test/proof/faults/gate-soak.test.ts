@@ -118,21 +118,25 @@ async function soak(
   }
 }
 
-test(`no wake-up is lost in ${jobs} jobs of random transactions, though nobody polls, and sleepers come, go and lose their marks`, async ({
-  db,
-  databaseUrl,
-  queue,
-}) => {
-  await soak({ db, databaseUrl, queue }, { wanted: jobs, standstillMs: 30_000 });
+test(
+  `no wake-up is lost in ${jobs} jobs of random transactions, though nobody polls, and sleepers come, go and lose their marks`,
+  { tags: ["AWAKE-2", "FM-03"] },
+  async ({ db, databaseUrl, queue }) => {
+    await soak({ db, databaseUrl, queue }, { wanted: jobs, standstillMs: 30_000 });
 
-  const { rowCount } = await db.pool.query("select from hark.jobs where queue = $1", [queue]);
-  expect(rowCount).toBe(0);
-});
+    const { rowCount } = await db.pool.query("select from hark.jobs where queue = $1", [queue]);
+    expect(rowCount).toBe(0);
+  },
+);
 
-test("without the quiesce step the same soak hangs on a job that is ready", async ({ db, databaseUrl, queue }) => {
-  const run = soak({ db, databaseUrl, queue }, { wanted: 20_000, isHasty: true, standstillMs: 3_000 });
+test(
+  "without the quiesce step the same soak hangs on a job that is ready",
+  { tags: ["AWAKE-2"] },
+  async ({ db, databaseUrl, queue }) => {
+    const run = soak({ db, databaseUrl, queue }, { wanted: 20_000, isHasty: true, standstillMs: 3_000 });
 
-  await expect(run).rejects.toThrow(/the claims of all \d+ jobs did not come true/);
-  const { rowCount } = await db.pool.query("select from hark.jobs where queue = $1 and state = 'ready'", [queue]);
-  expect(rowCount).toBeGreaterThan(0);
-});
+    await expect(run).rejects.toThrow(/the claims of all \d+ jobs did not come true/);
+    const { rowCount } = await db.pool.query("select from hark.jobs where queue = $1 and state = 'ready'", [queue]);
+    expect(rowCount).toBeGreaterThan(0);
+  },
+);

@@ -5,73 +5,75 @@ import { eventually } from "../../support/eventually.ts";
 import { endMarks, flush, heardOf, marks, test, withinMs } from "../../support/gate.ts";
 import { insertJob } from "../../support/jobs.ts";
 
-test("who enqueues notifies while somebody sleeps on the queue, and only then", async ({
-  databaseUrl,
-  queue,
-  ears,
-  connect,
-}) => {
-  const producer = await connect();
-  await using gate = new NotifyGate({ connectionString: databaseUrl, logger: silentLogger });
-  await insertJob(producer, { queue });
-  await flush(producer, ears.heard);
-  expect(heardOf(ears.heard, queue)).toHaveLength(0);
+test(
+  "who enqueues notifies while somebody sleeps on the queue, and only then",
+  { tags: ["FM-11"] },
+  async ({ databaseUrl, queue, ears, connect }) => {
+    const producer = await connect();
+    await using gate = new NotifyGate({ connectionString: databaseUrl, logger: silentLogger });
+    await insertJob(producer, { queue });
+    await flush(producer, ears.heard);
+    expect(heardOf(ears.heard, queue)).toHaveLength(0);
 
-  expect(await gate.open(queue)).toEqual([]);
-  expect(gate.isOpen(queue)).toBe(true);
-  await insertJob(producer, { queue });
-  await insertJob(producer, { queue: `${queue}.other` });
-  await flush(producer, ears.heard);
-  expect(heardOf(ears.heard, queue)).toHaveLength(1);
-  expect(heardOf(ears.heard, `${queue}.other`)).toHaveLength(0);
+    expect(await gate.open(queue)).toEqual([]);
+    expect(gate.isOpen(queue)).toBe(true);
+    await insertJob(producer, { queue });
+    await insertJob(producer, { queue: `${queue}.other` });
+    await flush(producer, ears.heard);
+    expect(heardOf(ears.heard, queue)).toHaveLength(1);
+    expect(heardOf(ears.heard, `${queue}.other`)).toHaveLength(0);
 
-  await gate.open(queue); // again: it is one mark
-  gate.close(queue);
-  expect(gate.isOpen(queue)).toBe(false);
-  await gate.stillWriting(["1/1"]); // answered after the disarming
-  await insertJob(producer, { queue });
-  await flush(producer, ears.heard);
-  expect(heardOf(ears.heard, queue)).toHaveLength(1);
-  const { rows } = await producer.query("select from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()");
-  expect(rows).toHaveLength(0); // nothing of the trigger's look is left
-});
+    await gate.open(queue); // again: it is one mark
+    gate.close(queue);
+    expect(gate.isOpen(queue)).toBe(false);
+    await gate.stillWriting(["1/1"]); // answered after the disarming
+    await insertJob(producer, { queue });
+    await flush(producer, ears.heard);
+    expect(heardOf(ears.heard, queue)).toHaveLength(1);
+    const { rows } = await producer.query(
+      "select from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()",
+    );
+    expect(rows).toHaveLength(0); // nothing of the trigger's look is left
+  },
+);
 
-test("a statement of several jobs notifies once for each queue that somebody sleeps on, and tells how many are ready", async ({
-  databaseUrl,
-  queue,
-  ears,
-  connect,
-}) => {
-  const producer = await connect();
-  await using gate = new NotifyGate({ connectionString: databaseUrl, logger: silentLogger });
-  const [slept, awake] = [`${queue}.slept`, `${queue}.awake`];
-  const insert = (jobs: readonly { queue: string; delayMs?: number }[]) =>
-    producer.query("select hark.insert_jobs($1)", [
-      JSON.stringify(jobs.map(({ delayMs, ...job }) => ({ type: "test", ...job, delay_ms: delayMs }))),
+test(
+  "a statement of several jobs notifies once for each queue that somebody sleeps on, and tells how many are ready",
+  { tags: ["FM-11"] },
+  async ({ databaseUrl, queue, ears, connect }) => {
+    const producer = await connect();
+    await using gate = new NotifyGate({ connectionString: databaseUrl, logger: silentLogger });
+    const [slept, awake] = [`${queue}.slept`, `${queue}.awake`];
+    const insert = (jobs: readonly { queue: string; delayMs?: number }[]) =>
+      producer.query("select hark.insert_jobs($1)", [
+        JSON.stringify(jobs.map(({ delayMs, ...job }) => ({ type: "test", ...job, delay_ms: delayMs }))),
+      ]);
+    await gate.open(slept);
+
+    await insert([
+      { queue: slept, delayMs: 60_000 },
+      { queue: awake },
+      { queue: slept },
+      { queue: slept },
+      { queue: awake },
     ]);
-  await gate.open(slept);
-
-  await insert([
-    { queue: slept, delayMs: 60_000 },
-    { queue: awake },
-    { queue: slept },
-    { queue: slept },
-    { queue: awake },
-  ]);
-  await insert([{ queue: awake }, { queue: awake }]);
-  await insert([
-    { queue: slept, delayMs: 60_000 },
-    { queue: slept, delayMs: 60_000 },
-  ]);
-  await insert([{ queue: slept }]);
-  await insert([{ queue: slept }, { queue: slept }, { queue: slept }]);
-  await insert([{ queue: slept }, { queue: slept, delayMs: 60_000 }]);
-  await flush(producer, ears.heard);
-  expect(heardOf(ears.heard, slept).map((payload) => payload!.split(" ")[1])).toEqual(["2", "1", "3", "1"]);
-  expect(heardOf(ears.heard, awake)).toEqual([]);
-  const { rows } = await producer.query("select from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()");
-  expect(rows).toHaveLength(0);
-});
+    await insert([{ queue: awake }, { queue: awake }]);
+    await insert([
+      { queue: slept, delayMs: 60_000 },
+      { queue: slept, delayMs: 60_000 },
+    ]);
+    await insert([{ queue: slept }]);
+    await insert([{ queue: slept }, { queue: slept }, { queue: slept }]);
+    await insert([{ queue: slept }, { queue: slept, delayMs: 60_000 }]);
+    await flush(producer, ears.heard);
+    expect(heardOf(ears.heard, slept).map((payload) => payload!.split(" ")[1])).toEqual(["2", "1", "3", "1"]);
+    expect(heardOf(ears.heard, awake)).toEqual([]);
+    const { rows } = await producer.query(
+      "select from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()",
+    );
+    expect(rows).toHaveLength(0);
+  },
+);
 
 test("arming answers the transactions that write, and no others, until they have ended", async ({
   databaseUrl,

@@ -38,52 +38,52 @@ async function untilAcquainted(db: Database, queue: string, count: number): Prom
   await pause(200); // the thread's news reach the workers
 }
 
-test("for one job few of many sleeping workers claim, for many jobs more do, and forged words make none", async ({
-  db,
-  queue,
-  startWorker,
-}) => {
-  const claimsSince = await countClaims(db);
-  const job = defineJob("test.plain", { queue });
-  const workers = 12;
-  const handledBy = new Map<number, number>();
-  for (let worker = 0; worker < workers; worker += 1) {
-    const handler = async () => {
-      handledBy.set(worker, (handledBy.get(worker) ?? 0) + 1);
-      await pause(60); // too long to be claimed ahead
-    };
-    await startWorker([implement(job, handler)], options);
-  }
-  await untilAcquainted(db, queue, workers);
-  await claimsSince();
+test(
+  "for one job few of many sleeping workers claim, for many jobs more do, and forged words make none",
+  { tags: ["AWAKE-5", "FM-13", "FM-45"] },
+  async ({ db, queue, startWorker }) => {
+    const claimsSince = await countClaims(db);
+    const job = defineJob("test.plain", { queue });
+    const workers = 12;
+    const handledBy = new Map<number, number>();
+    for (let worker = 0; worker < workers; worker += 1) {
+      const handler = async () => {
+        handledBy.set(worker, (handledBy.get(worker) ?? 0) + 1);
+        await pause(60); // too long to be claimed ahead
+      };
+      await startWorker([implement(job, handler)], options);
+    }
+    await untilAcquainted(db, queue, workers);
+    await claimsSince();
 
-  const jobs = 40;
-  for (let n = 0; n < jobs; n += 1) {
-    await untilState(db, await insertJob(db, { queue }), "completed");
-    await pause(40); // all fall asleep again
-  }
-  const claims = await claimsSince();
-  expect(claims / jobs).toBeLessThanOrEqual(3);
-  expect(handledBy.size).toBeGreaterThan(workers / 2); // it is another's turn each time
+    const jobs = 40;
+    for (let n = 0; n < jobs; n += 1) {
+      await untilState(db, await insertJob(db, { queue }), "completed");
+      await pause(40); // all fall asleep again
+    }
+    const claims = await claimsSince();
+    expect(claims / jobs).toBeLessThanOrEqual(3);
+    expect(handledBy.size).toBeGreaterThan(workers / 2); // it is another's turn each time
 
-  handledBy.clear();
-  const ids = await insertJobs(
-    db,
-    Array.from({ length: 40 }, () => ({ queue })),
-  );
-  for (const id of ids) await untilState(db, id, "completed");
-  expect(handledBy.size).toBeGreaterThan(1);
+    handledBy.clear();
+    const ids = await insertJobs(
+      db,
+      Array.from({ length: 40 }, () => ({ queue })),
+    );
+    for (const id of ids) await untilState(db, id, "completed");
+    expect(handledBy.size).toBeGreaterThan(1);
 
-  await pause(100);
-  await claimsSince();
-  const forgedFrom = performance.now();
-  for (let n = 0; n < 500; n += 1) {
-    await db.pool.query("select pg_notify('job_ready', $1)", [`${queue}${[" 1 17", "", " 9 9 9", " 1 x"][n % 4]}`]);
-  }
-  const seconds = (performance.now() - forgedFrom) / 1_000;
-  expect(await claimsSince()).toBeLessThanOrEqual(workers * (2 + 20 * seconds)); // FM-13
-  await untilState(db, await insertJob(db, { queue }), "completed", { withinMs: 2_000 });
-});
+    await pause(100);
+    await claimsSince();
+    const forgedFrom = performance.now();
+    for (let n = 0; n < 500; n += 1) {
+      await db.pool.query("select pg_notify('job_ready', $1)", [`${queue}${[" 1 17", "", " 9 9 9", " 1 x"][n % 4]}`]);
+    }
+    const seconds = (performance.now() - forgedFrom) / 1_000;
+    expect(await claimsSince()).toBeLessThanOrEqual(workers * (2 + 20 * seconds)); // FM-13
+    await untilState(db, await insertJob(db, { queue }), "completed", { withinMs: 2_000 });
+  },
+);
 
 test("workers that died, or are busy, hold a job up for milliseconds only when it was their turn", async ({
   db,

@@ -16,37 +16,38 @@ const applicationName = "closed anytime";
 const modes: ProxyMode[] = ["ok", "refuse", "cut", "hole", { delayMs: 10 }];
 
 for (const mode of modes) {
-  test(`closed at any moment, a listener leaves nothing behind: ${JSON.stringify(mode)}`, async ({
-    databaseUrl,
-    pool,
-  }) => {
-    await using proxy = await startProxy(databaseUrl);
-    await proxy.set(mode);
+  test(
+    `closed at any moment, a listener leaves nothing behind: ${JSON.stringify(mode)}`,
+    { tags: ["FM-14"] },
+    async ({ databaseUrl, pool }) => {
+      await using proxy = await startProxy(databaseUrl);
+      await proxy.set(mode);
 
-    const times: number[] = [];
-    for (let batch = 0; batch < batches; batch += 1) {
-      await Promise.all(
-        Array.from({ length: perBatch }, async () => {
-          const listener = new Listener({
-            connectionString: proxy.url,
-            applicationName,
-            logger: silentLogger,
-            heartbeatMs: 50,
-          });
-          listener.start();
-          await sleep(Math.random() * 500); // it connects, listens, proves itself, or is at its heartbeats
-          const closedAt = performance.now();
-          await Promise.all([listener.close(), listener.close()]);
-          expect(listener.state).toBe("closed");
-          times.push(performance.now() - closedAt);
-        }),
-      );
-    }
+      const times: number[] = [];
+      for (let batch = 0; batch < batches; batch += 1) {
+        await Promise.all(
+          Array.from({ length: perBatch }, async () => {
+            const listener = new Listener({
+              connectionString: proxy.url,
+              applicationName,
+              logger: silentLogger,
+              heartbeatMs: 50,
+            });
+            listener.start();
+            await sleep(Math.random() * 500); // it connects, listens, proves itself, or is at its heartbeats
+            const closedAt = performance.now();
+            await Promise.all([listener.close(), listener.close()]);
+            expect(listener.state).toBe("closed");
+            times.push(performance.now() - closedAt);
+          }),
+        );
+      }
 
-    expect(Math.max(...times)).toBeLessThan(1_000);
-    await eventually(() => proxy.open === 0, { withinMs: 2_000, what: "the end of every socket" });
-    await eventually(async () => (await sessions(pool)) === 0, { withinMs: 2_000, what: "the end of every session" });
-  });
+      expect(Math.max(...times)).toBeLessThan(1_000);
+      await eventually(() => proxy.open === 0, { withinMs: 2_000, what: "the end of every socket" });
+      await eventually(async () => (await sessions(pool)) === 0, { withinMs: 2_000, what: "the end of every session" });
+    },
+  );
 }
 
 test("closed just after the network swallowed it, a listener leaves only what the server has not noticed", async ({
@@ -119,7 +120,7 @@ for (const mode of modes) {
 }
 
 // The listener's socket lies under the encrypted one: destroying it must end both.
-test("nothing of a closed listener keeps its process alive over TLS", async ({ databaseUrl }) => {
+test("nothing of a closed listener keeps its process alive over TLS", { tags: ["FM-14"] }, async ({ databaseUrl }) => {
   await using front = await startTlsFront(databaseUrl);
   await endsByItself(front.url, "hole");
 });

@@ -25,32 +25,32 @@ const test = base.extend("witness", async ({ databaseUrl }, { onCleanup }) => {
   return { senders };
 });
 
-test("an idle listener sends a heartbeat in twice its time at most, and no other statement", async ({
-  databaseUrl,
-  pool,
-  witness,
-}) => {
-  const heartbeatMs = 200;
-  await using one = listening(databaseUrl, { applicationName: "idle", heartbeatMs });
-  await one.listener.whenListening();
-  const startedAt = performance.now();
-  witness.senders.length = 0;
+test(
+  "an idle listener sends a heartbeat in twice its time at most, and no other statement",
+  { tags: ["AWAKE-5"] },
+  async ({ databaseUrl, pool, witness }) => {
+    const heartbeatMs = 200;
+    await using one = listening(databaseUrl, { applicationName: "idle", heartbeatMs });
+    await one.listener.whenListening();
+    const startedAt = performance.now();
+    witness.senders.length = 0;
 
-  const statements = new Set<string>();
-  const look = async () => {
-    const { rows } = await pool.query("select query from pg_stat_activity where application_name = 'idle'");
-    for (const { query } of rows) statements.add(query.split(",")[0]);
-    return witness.senders.length >= 6;
-  };
-  await eventually(look, { withinMs: 30_000, what: "six heartbeats", everyMs: 1 });
+    const statements = new Set<string>();
+    const look = async () => {
+      const { rows } = await pool.query("select query from pg_stat_activity where application_name = 'idle'");
+      for (const { query } of rows) statements.add(query.split(",")[0]);
+      return witness.senders.length >= 6;
+    };
+    await eventually(look, { withinMs: 30_000, what: "six heartbeats", everyMs: 1 });
 
-  // The first of the six may come at once.
-  expect(performance.now() - startedAt).toBeGreaterThanOrEqual(5 * 2 * heartbeatMs * 0.95);
-  expect([...statements]).toEqual(["NOTIFY hark_heartbeat"]);
-  expect(one.listener.counts).toMatchObject({ connects: 1, failures: 0 });
-});
+    // The first of the six may come at once.
+    expect(performance.now() - startedAt).toBeGreaterThanOrEqual(5 * 2 * heartbeatMs * 0.95);
+    expect([...statements]).toEqual(["NOTIFY hark_heartbeat"]);
+    expect(one.listener.counts).toMatchObject({ connects: 1, failures: 0 });
+  },
+);
 
-test("many listeners send few heartbeats between them", async ({ databaseUrl, witness }) => {
+test("many listeners send few heartbeats between them", { tags: ["FM-02"] }, async ({ databaseUrl, witness }) => {
   const heartbeatMs = 500;
   await using stack = new AsyncDisposableStack();
   const many = Array.from({ length: 20 }, () => stack.use(listening(databaseUrl, { heartbeatMs })));
@@ -67,6 +67,7 @@ test("many listeners send few heartbeats between them", async ({ databaseUrl, wi
 
 test.for(["cut", "hole"] as const)(
   "when the listener that sends for all is lost (%s), the others hear on, and another sends",
+  { tags: ["FM-02"] },
   async (loss, { databaseUrl, pool, witness }) => {
     const heartbeatMs = 300;
     await using stack = new AsyncDisposableStack();
@@ -105,7 +106,7 @@ test.for(["cut", "hole"] as const)(
   },
 );
 
-test("forged heartbeats keep no dead connection alive", async ({ databaseUrl, pool }) => {
+test("forged heartbeats keep no dead connection alive", { tags: ["FM-02"] }, async ({ databaseUrl, pool }) => {
   await using proxy = await startProxy(databaseUrl);
   await using one = listening(proxy.url);
   await one.listener.whenListening();

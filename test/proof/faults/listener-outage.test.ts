@@ -17,91 +17,90 @@ const outages = repeats({ few: 4, full: 100 });
 vi.setConfig({ testTimeout: 240_000 + outages * 10_000 });
 
 for (const outageMs of [1_000, 5_000]) {
-  test(`after ${outageMs} ms without a server notifications are heard within half a second`, async ({
-    databaseUrl,
-    pool,
-  }) => {
-    await using proxy = await startProxy(databaseUrl);
-    await using all = new AsyncDisposableStack();
-    const lived = Array.from({ length: listeners }, () => all.use(listening(proxy.url)));
-    for (const { listener } of lived) await listener.whenListening();
+  test(
+    `after ${outageMs} ms without a server notifications are heard within half a second`,
+    { tags: ["AWAKE-4", "FM-01"] },
+    async ({ databaseUrl, pool }) => {
+      await using proxy = await startProxy(databaseUrl);
+      await using all = new AsyncDisposableStack();
+      const lived = Array.from({ length: listeners }, () => all.use(listening(proxy.url)));
+      for (const { listener } of lived) await listener.whenListening();
 
-    await proxy.set("refuse");
-    await eventually(() => lived.every(({ listener }) => listener.state === "connecting"), {
-      withinMs: 1_000,
-      what: "the loss",
-    });
-    await sleep(outageMs);
-    for (const one of lived) {
-      const { listener } = one;
-      expect(listener.reason).toMatch(/ECONNREFUSED/);
-      expect(listener.attempts).toBeGreaterThan(1);
-      expect(listener.attempts).toBeLessThanOrEqual(outageMs / 200 + 10); // 150 in 30 s
-      one.forget();
-    }
-    await proxy.set("ok");
-    const healedAt = performance.now();
-
-    // Sent again and again: what comes before a listener is back is lost, and undefined is its word for that.
-    const areBack = async () => {
-      await pool.query("select pg_notify($1, 'sent')", [channels.jobReady]);
-      return lived.every(({ heardAt }) => heardAt.has(undefined) && heardAt.has("sent"));
-    };
-    const machineMs = timeToListen(proxy.url);
-    await eventually(areBack, { withinMs: 10_000, what: "the return of every listener", everyMs: 20 });
-
-    const times = lived.map(({ heardAt }) => Math.round(heardAt.get(undefined)! - healedAt));
-    expect(allButOne(times)).toBeLessThanOrEqual(mostMs + 2 * (await machineMs));
-  });
-}
-
-test(`a worker starts the next job within half a second after its listener can connect again, ${outages} times`, async ({
-  databaseUrl,
-  db,
-  queue,
-  ledger,
-  startProcess,
-}) => {
-  const durations = [1_000, 1_000, 5_000, 5_000, 30_000]; // the last only in the long mode
-  const [duringMs, afterMs] = [[] as number[], [] as number[]];
-  let done = 0;
-
-  async function lane(name: string): Promise<void> {
-    await using proxy = await startProxy(databaseUrl);
-    const worker = await startProcess({ listenUrl: proxy.url, queue: name, pollMs: 60_000 }); // no poll finds them in time
-    while (done < outages) {
-      const outageMs = durations[done % durations.length]!;
-      const mode: ProxyMode = done % 2 === 0 ? "refuse" : "cut";
-      done += 1;
-      await proxy.set(mode);
-      await eventually(async () => (await worker.health()).listener === "connecting", {
-        withinMs: 10_000,
+      await proxy.set("refuse");
+      await eventually(() => lived.every(({ listener }) => listener.state === "connecting"), {
+        withinMs: 1_000,
         what: "the loss",
       });
       await sleep(outageMs);
-      const during = await insertJob(db, { queue: name, type: "test.task" });
-      await proxy.set("ok");
-      const healedAt = monotonicUs();
-      const after = await insertJob(db, { queue: name, type: "test.task" });
-
-      for (const [id, times] of [[during, duringMs] as const, [after, afterMs] as const]) {
-        const [start] = await ledger.until("started", 1, 30_000, id);
-        times.push((start!.at - healedAt) / 1_000);
+      for (const one of lived) {
+        const { listener } = one;
+        expect(listener.reason).toMatch(/ECONNREFUSED/);
+        expect(listener.attempts).toBeGreaterThan(1);
+        expect(listener.attempts).toBeLessThanOrEqual(outageMs / 200 + 10); // 150 in 30 s
+        one.forget();
       }
-      await eventually(async () => (await worker.health()).isHealthy, { withinMs: 10_000, what: "good health" });
-    }
-    expect(worker.isAlive).toBe(true);
-  }
-  await Promise.all(Array.from({ length: Math.min(outages, listeners) }, (_, place) => lane(`${queue}-${place}`)));
+      await proxy.set("ok");
+      const healedAt = performance.now();
 
-  tell(`${outages} outages of a worker's listener; from the heal to the start of a job inserted before it`, duringMs);
-  tell("to the start of a job inserted after it", afterMs);
-  expect(percentile([...duringMs, ...afterMs], 0.99)).toBeLessThanOrEqual(
-    mostMs + 2 * (await timeToListen(databaseUrl)),
+      // Sent again and again: what comes before a listener is back is lost, and undefined is its word for that.
+      const areBack = async () => {
+        await pool.query("select pg_notify($1, 'sent')", [channels.jobReady]);
+        return lived.every(({ heardAt }) => heardAt.has(undefined) && heardAt.has("sent"));
+      };
+      const machineMs = timeToListen(proxy.url);
+      await eventually(areBack, { withinMs: 10_000, what: "the return of every listener", everyMs: 20 });
+
+      const times = lived.map(({ heardAt }) => Math.round(heardAt.get(undefined)! - healedAt));
+      expect(allButOne(times)).toBeLessThanOrEqual(mostMs + 2 * (await machineMs));
+    },
   );
-});
+}
 
-test("a reset connection is replaced within half a second", async ({ databaseUrl, pool }) => {
+test(
+  `a worker starts the next job within half a second after its listener can connect again, ${outages} times`,
+  { tags: ["FM-01", "FM-03"] },
+  async ({ databaseUrl, db, queue, ledger, startProcess }) => {
+    const durations = [1_000, 1_000, 5_000, 5_000, 30_000]; // the last only in the long mode
+    const [duringMs, afterMs] = [[] as number[], [] as number[]];
+    let done = 0;
+
+    async function lane(name: string): Promise<void> {
+      await using proxy = await startProxy(databaseUrl);
+      const worker = await startProcess({ listenUrl: proxy.url, queue: name, pollMs: 60_000 }); // no poll finds them in time
+      while (done < outages) {
+        const outageMs = durations[done % durations.length]!;
+        const mode: ProxyMode = done % 2 === 0 ? "refuse" : "cut";
+        done += 1;
+        await proxy.set(mode);
+        await eventually(async () => (await worker.health()).listener === "connecting", {
+          withinMs: 10_000,
+          what: "the loss",
+        });
+        await sleep(outageMs);
+        const during = await insertJob(db, { queue: name, type: "test.task" });
+        await proxy.set("ok");
+        const healedAt = monotonicUs();
+        const after = await insertJob(db, { queue: name, type: "test.task" });
+
+        for (const [id, times] of [[during, duringMs] as const, [after, afterMs] as const]) {
+          const [start] = await ledger.until("started", 1, 30_000, id);
+          times.push((start!.at - healedAt) / 1_000);
+        }
+        await eventually(async () => (await worker.health()).isHealthy, { withinMs: 10_000, what: "good health" });
+      }
+      expect(worker.isAlive).toBe(true);
+    }
+    await Promise.all(Array.from({ length: Math.min(outages, listeners) }, (_, place) => lane(`${queue}-${place}`)));
+
+    tell(`${outages} outages of a worker's listener; from the heal to the start of a job inserted before it`, duringMs);
+    tell("to the start of a job inserted after it", afterMs);
+    expect(percentile([...duringMs, ...afterMs], 0.99)).toBeLessThanOrEqual(
+      mostMs + 2 * (await timeToListen(databaseUrl)),
+    );
+  },
+);
+
+test("a reset connection is replaced within half a second", { tags: ["FM-01"] }, async ({ databaseUrl, pool }) => {
   await using proxy = await startProxy(databaseUrl);
   await using one = listening(proxy.url);
   const times: number[] = [];

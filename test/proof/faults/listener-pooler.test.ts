@@ -7,39 +7,40 @@ import { eventually } from "../../support/eventually.ts";
 import { startPgBouncer } from "../../support/pgbouncer.ts";
 
 // FM-04. The heartbeat alone does not see it: a session's own notifications reach it through the pooler.
-test("behind a transaction pooler the listener says that it is deaf, once and what to do", async ({
-  databaseUrl,
-  pool,
-}) => {
-  await using pooler = await startPgBouncer(databaseUrl, { poolMode: "transaction" });
-  const warnings: string[] = [];
-  const deadlines = { answerMs: 500, silentMs: 200 };
-  await using listener = new Listener({
-    connectionString: pooler.url,
-    logger: collecting(warnings),
-    heartbeatMs: 300,
-    deadlines,
-  });
-  const heard: (string | undefined)[] = [];
-  listener.on(channels.jobReady, (queue) => heard.push(queue));
-  const states = new Set<string>();
-  listener.start();
+test(
+  "behind a transaction pooler the listener says that it is deaf, once and what to do",
+  { tags: ["AWAKE-6", "FM-04"] },
+  async ({ databaseUrl, pool }) => {
+    await using pooler = await startPgBouncer(databaseUrl, { poolMode: "transaction" });
+    const warnings: string[] = [];
+    const deadlines = { answerMs: 500, silentMs: 200 };
+    await using listener = new Listener({
+      connectionString: pooler.url,
+      logger: collecting(warnings),
+      heartbeatMs: 300,
+      deadlines,
+    });
+    const heard: (string | undefined)[] = [];
+    listener.on(channels.jobReady, (queue) => heard.push(queue));
+    const states = new Set<string>();
+    listener.start();
 
-  await eventually(() => states.add(listener.state).has("polling"), { withinMs: 10_000, what: "the state polling" });
-  expect(listener.reason).toMatch(/HARK_LISTEN_URL/);
-  const { failures } = listener.counts;
-  await eventually(() => states.add(listener.state) && listener.counts.failures >= failures + 2, {
-    withinMs: 20_000,
-    what: "two more tries",
-  });
-  await pool.query("select pg_notify($1, 'unheard')", [channels.jobReady]);
+    await eventually(() => states.add(listener.state).has("polling"), { withinMs: 10_000, what: "the state polling" });
+    expect(listener.reason).toMatch(/HARK_LISTEN_URL/);
+    const { failures } = listener.counts;
+    await eventually(() => states.add(listener.state) && listener.counts.failures >= failures + 2, {
+      withinMs: 20_000,
+      what: "two more tries",
+    });
+    await pool.query("select pg_notify($1, 'unheard')", [channels.jobReady]);
 
-  expect(states).toEqual(new Set(["connecting", "polling"]));
-  expect(heard.every((queue) => queue === undefined)).toBe(true);
-  expect(warnings.filter((message) => message.includes("HARK_LISTEN_URL"))).toHaveLength(1);
-  await listener.close();
-  expect(await channelsLeftIn(pooler.url)).toEqual([]);
-});
+    expect(states).toEqual(new Set(["connecting", "polling"]));
+    expect(heard.every((queue) => queue === undefined)).toBe(true);
+    expect(warnings.filter((message) => message.includes("HARK_LISTEN_URL"))).toHaveLength(1);
+    await listener.close();
+    expect(await channelsLeftIn(pooler.url)).toEqual([]);
+  },
+);
 
 test("behind a session pooler the listener hears as if there were none", async ({ databaseUrl, pool }) => {
   await using pooler = await startPgBouncer(databaseUrl, { poolMode: "session" });

@@ -8,43 +8,44 @@ const rounds = 20;
 const applicationName = "often ended";
 
 // An error that nobody handles, as pg raises when a session is ended under it, fails the run (FM-06).
-test("a listener whose session is ended comes back every time, and tells that something may be missed", async ({
-  databaseUrl,
-  pool,
-}) => {
-  await using listener = new Listener({ connectionString: databaseUrl, applicationName, logger: silentLogger });
-  const heard: (string | undefined)[] = [];
-  listener.on(channels.jobReady, (queue) => heard.push(queue));
-  listener.start();
-  await listener.whenListening();
-
-  for (let round = 1; round <= rounds; round += 1) {
-    heard.length = 0;
-    expect(await endSessions()).toBe(1);
-    await eventually(() => listener.state === "connecting", { withinMs: 2_000, what: "the loss", everyMs: 1 });
-    expect(listener.reason).toMatch(/the server ended the session/);
-    await eventually(() => heard.includes(undefined), {
-      withinMs: 5_000,
-      what: "a word that something may be missed",
-      everyMs: 1,
-    });
-
+test(
+  "a listener whose session is ended comes back every time, and tells that something may be missed",
+  { tags: ["FM-06"] },
+  async ({ databaseUrl, pool }) => {
+    await using listener = new Listener({ connectionString: databaseUrl, applicationName, logger: silentLogger });
+    const heard: (string | undefined)[] = [];
+    listener.on(channels.jobReady, (queue) => heard.push(queue));
+    listener.start();
     await listener.whenListening();
-    await pool.query("select pg_notify($1, $2)", [channels.jobReady, `round.${round}`]);
-    await eventually(() => heard.includes(`round.${round}`), { withinMs: 2_000, what: "the notification" });
-  }
 
-  expect(listener.counts).toMatchObject({ connects: rounds + 1, failures: rounds, thrown: 0, leftovers: 0 });
+    for (let round = 1; round <= rounds; round += 1) {
+      heard.length = 0;
+      expect(await endSessions()).toBe(1);
+      await eventually(() => listener.state === "connecting", { withinMs: 2_000, what: "the loss", everyMs: 1 });
+      expect(listener.reason).toMatch(/the server ended the session/);
+      await eventually(() => heard.includes(undefined), {
+        withinMs: 5_000,
+        what: "a word that something may be missed",
+        everyMs: 1,
+      });
 
-  /** Ends the listener's sessions; answers how many it had. */
-  async function endSessions(): Promise<number> {
-    const { rows } = await pool.query(
-      "select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1",
-      [applicationName],
-    );
-    return rows.length;
-  }
-});
+      await listener.whenListening();
+      await pool.query("select pg_notify($1, $2)", [channels.jobReady, `round.${round}`]);
+      await eventually(() => heard.includes(`round.${round}`), { withinMs: 2_000, what: "the notification" });
+    }
+
+    expect(listener.counts).toMatchObject({ connects: rounds + 1, failures: rounds, thrown: 0, leftovers: 0 });
+
+    /** Ends the listener's sessions; answers how many it had. */
+    async function endSessions(): Promise<number> {
+      const { rows } = await pool.query(
+        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1",
+        [applicationName],
+      );
+      return rows.length;
+    }
+  },
+);
 
 test("nothing but what the senders write is passed on, and a callback that throws harms nobody", async ({
   databaseUrl,

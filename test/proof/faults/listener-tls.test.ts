@@ -7,7 +7,7 @@ import { startProxy } from "../../support/proxy.ts";
 import { startTlsFront } from "../../support/tls-front.ts";
 
 // Over TLS the listener's socket lies under the encrypted one: destroying it must end both.
-test("over TLS a listener hears, and comes back from silence", async ({ databaseUrl, pool }) => {
+test("over TLS a listener hears, and comes back from silence", { tags: ["FM-02"] }, async ({ databaseUrl, pool }) => {
   await using front = await startTlsFront(databaseUrl);
   await using proxy = await startProxy(front.url);
   await using one = listening(proxy.url);

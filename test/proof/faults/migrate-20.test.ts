@@ -54,80 +54,92 @@ async function expectOneMigration(answers: readonly Answer[], databaseUrl: strin
   await checkSchema(databaseUrl);
 }
 
-test("twenty processes migrate an empty database at once, and one killed in the middle harms nobody", async ({
-  server,
-  startMigrators,
-}) => {
-  const databaseUrl = await server.createDatabase();
-  const [victim, ...others] = await startMigrators(21);
-  await using session = await connect(databaseUrl);
-  await using watch = await connect(databaseUrl); // its own: inside a transaction pg_stat_activity stands still
-
-  // A table of ours, not committed yet, holds the first one up inside its transaction.
-  await session.query("create schema hark");
-  await session.query("begin; create table hark.stats (queue text)");
-  victim!.send(databaseUrl);
-  await eventually(
-    async () =>
-      (
-        await watch.query(
-          "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
-        )
-      ).rowCount === 1,
-    { withinMs: 60_000, what: "a migration in its middle" },
-  );
-  const answers = migrateAtOnce(others, databaseUrl);
-  victim!.kill("SIGKILL");
-  await session.query("rollback");
-
-  await expectOneMigration(await answers, databaseUrl);
-});
-
-test(`twenty processes that boot at once on an empty database meet no error, ${boots} times`, async ({
-  server,
-  startMigrators,
-}) => {
-  const migrators = await startMigrators(20);
-  const times: number[] = [];
-  const first = new Set<number>();
-  for (let boot = 0; boot < boots; boot += 1) {
+test(
+  "twenty processes migrate an empty database at once, and one killed in the middle harms nobody",
+  { tags: ["FM-43"] },
+  async ({ server, startMigrators }) => {
     const databaseUrl = await server.createDatabase();
-    const startedAt = performance.now();
-    const answers = await migrateAtOnce(migrators, databaseUrl);
-    times.push(performance.now() - startedAt);
+    const [victim, ...others] = await startMigrators(21);
+    await using session = await connect(databaseUrl);
+    await using watch = await connect(databaseUrl); // its own: inside a transaction pg_stat_activity stands still
 
-    await expectOneMigration(answers, databaseUrl);
-    first.add(answers.findIndex(({ applied }) => applied!.length > 0));
-    await server.dropDatabase(databaseUrl);
-  }
-  tell(`${boots} first boots of 20 processes, ${first.size} of which were the first; until the last is done`, times);
-});
+    // A table of ours, not committed yet, holds the first one up inside its transaction.
+    await session.query("create schema hark");
+    await session.query("begin; create table hark.stats (queue text)");
+    victim!.send(databaseUrl);
+    await eventually(
+      async () =>
+        (
+          await watch.query(
+            "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+          )
+        ).rowCount === 1,
+      { withinMs: 60_000, what: "a migration in its middle" },
+    );
+    const answers = migrateAtOnce(others, databaseUrl);
+    victim!.kill("SIGKILL");
+    await session.query("rollback");
 
-test("migrating again and again at once, in one process, changes nothing more", async ({ server }) => {
-  for (let rounds = 0; rounds < 3; rounds += 1) {
-    const connectionString = await server.createDatabase();
-    const answers = await Promise.all(Array.from({ length: 20 }, () => migrate({ connectionString })));
-    expect(answers.filter((applied) => applied.length > 0)).toHaveLength(1);
-    expect(await migrate({ connectionString })).toEqual([]);
-    await server.dropDatabase(connectionString);
-  }
-});
+    await expectOneMigration(await answers, databaseUrl);
+  },
+);
 
-test("a schema that is newer than the code is refused and left alone", async ({ databaseUrl, db }) => {
-  const { wanted } = await schemaVersion(databaseUrl);
-  await db.pool.query("insert into hark.migrations (version, name, hash) values ($1, 'from_the_future', 'x')", [
-    wanted + 1,
-  ]);
-  try {
-    for (const attempt of [() => migrate({ connectionString: databaseUrl }), () => checkSchema(databaseUrl)]) {
-      await expect(attempt).rejects.toThrow(SchemaVersionError);
-      await expect(attempt).rejects.toThrow(/newer than the \d+ this code knows, and lets in code from version \d+ on/);
+test(
+  `twenty processes that boot at once on an empty database meet no error, ${boots} times`,
+  { tags: ["FM-43"] },
+  async ({ server, startMigrators }) => {
+    const migrators = await startMigrators(20);
+    const times: number[] = [];
+    const first = new Set<number>();
+    for (let boot = 0; boot < boots; boot += 1) {
+      const databaseUrl = await server.createDatabase();
+      const startedAt = performance.now();
+      const answers = await migrateAtOnce(migrators, databaseUrl);
+      times.push(performance.now() - startedAt);
+
+      await expectOneMigration(answers, databaseUrl);
+      first.add(answers.findIndex(({ applied }) => applied!.length > 0));
+      await server.dropDatabase(databaseUrl);
     }
-  } finally {
-    await db.pool.query("delete from hark.migrations where version > $1", [wanted]);
-  }
-  await checkSchema(databaseUrl);
-});
+    tell(`${boots} first boots of 20 processes, ${first.size} of which were the first; until the last is done`, times);
+  },
+);
+
+test(
+  "migrating again and again at once, in one process, changes nothing more",
+  { tags: ["FM-43"] },
+  async ({ server }) => {
+    for (let rounds = 0; rounds < 3; rounds += 1) {
+      const connectionString = await server.createDatabase();
+      const answers = await Promise.all(Array.from({ length: 20 }, () => migrate({ connectionString })));
+      expect(answers.filter((applied) => applied.length > 0)).toHaveLength(1);
+      expect(await migrate({ connectionString })).toEqual([]);
+      await server.dropDatabase(connectionString);
+    }
+  },
+);
+
+test(
+  "a schema that is newer than the code is refused and left alone",
+  { tags: ["FM-43"] },
+  async ({ databaseUrl, db }) => {
+    const { wanted } = await schemaVersion(databaseUrl);
+    await db.pool.query("insert into hark.migrations (version, name, hash) values ($1, 'from_the_future', 'x')", [
+      wanted + 1,
+    ]);
+    try {
+      for (const attempt of [() => migrate({ connectionString: databaseUrl }), () => checkSchema(databaseUrl)]) {
+        await expect(attempt).rejects.toThrow(SchemaVersionError);
+        await expect(attempt).rejects.toThrow(
+          /newer than the \d+ this code knows, and lets in code from version \d+ on/,
+        );
+      }
+    } finally {
+      await db.pool.query("delete from hark.migrations where version > $1", [wanted]);
+    }
+    await checkSchema(databaseUrl);
+  },
+);
 
 test("a migration that was changed since it was applied is refused by name", async ({ databaseUrl, db }) => {
   const { rows } = await db.pool.query<{ name: string; hash: string }>(
@@ -143,7 +155,7 @@ test("a migration that was changed since it was applied is refused by name", asy
   }
 });
 
-test("a migration that fails leaves nothing of itself", async ({ server }) => {
+test("a migration that fails leaves nothing of itself", { tags: ["FM-44"] }, async ({ server }) => {
   const databaseUrl = await server.createDatabase();
   await using session = await connect(databaseUrl);
   await session.query("create schema hark; create table hark.stats (mine int)"); // stands in its way, after other tables

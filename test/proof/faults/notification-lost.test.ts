@@ -8,72 +8,67 @@ const pollMs = 1_000;
 /** The interval varies by a tenth; the rest is for a busy machine. */
 const withinMs = pollMs * 1.1 + 2_000;
 
-test("a job inserted while the listener is cut off starts within the poll interval", async ({
-  db,
-  proxy,
-  producer,
-  queue,
-  startWorker,
-}) => {
-  const job = defineJob("test.unheard", { queue });
-  const worker = await startWorker([implement(job, () => {})], { listenUrl: proxy.url, pollInterval: pollMs });
-  await proxy.set("refuse");
-  await expect.poll(() => worker.health().listener, { timeout: 30_000 }).not.toBe("listening");
+test(
+  "a job inserted while the listener is cut off starts within the poll interval",
+  { tags: ["AWAKE-3", "FM-05"] },
+  async ({ db, proxy, producer, queue, startWorker }) => {
+    const job = defineJob("test.unheard", { queue });
+    const worker = await startWorker([implement(job, () => {})], { listenUrl: proxy.url, pollInterval: pollMs });
+    await proxy.set("refuse");
+    await expect.poll(() => worker.health().listener, { timeout: 30_000 }).not.toBe("listening");
 
-  const { id } = await producer.enqueue(job, {});
+    const { id } = await producer.enqueue(job, {});
 
-  const { startedAt, createdAt } = await untilState(db, id, "completed", { withinMs });
-  expect(startedAt!.getTime() - createdAt.getTime()).toBeLessThan(withinMs);
-  expect(worker.health().listener).not.toBe("listening");
-});
+    const { startedAt, createdAt } = await untilState(db, id, "completed", { withinMs });
+    expect(startedAt!.getTime() - createdAt.getTime()).toBeLessThan(withinMs);
+    expect(worker.health().listener).not.toBe("listening");
+  },
+);
 
-test("a job that no trigger announced starts within the poll interval, though all else is well", async ({
-  db,
-  producer,
-  queue,
-  startWorker,
-}) => {
-  const job = defineJob("test.unannounced", { queue });
-  await startWorker([implement(job, () => {})], { pollInterval: pollMs, promoteInterval: pollMs });
-  await db.pool.query(
-    "alter table hark.jobs disable trigger jobs_announce_insert, disable trigger jobs_announce_update",
-  );
-  try {
-    const now = await producer.enqueue(job, {});
-    const delayed = await producer.enqueue(job, {}, { delay: 300 });
-
-    await untilState(db, now.id, "completed", { withinMs });
-    await untilState(db, delayed.id, "completed", { withinMs: withinMs * 2 }); // promoted by one poll, claimed by the next
-  } finally {
+test(
+  "a job that no trigger announced starts within the poll interval, though all else is well",
+  { tags: ["AWAKE-3", "FM-05"] },
+  async ({ db, producer, queue, startWorker }) => {
+    const job = defineJob("test.unannounced", { queue });
+    await startWorker([implement(job, () => {})], { pollInterval: pollMs, promoteInterval: pollMs });
     await db.pool.query(
-      "alter table hark.jobs enable trigger jobs_announce_insert, enable trigger jobs_announce_update",
+      "alter table hark.jobs disable trigger jobs_announce_insert, disable trigger jobs_announce_update",
     );
-  }
-});
+    try {
+      const now = await producer.enqueue(job, {});
+      const delayed = await producer.enqueue(job, {}, { delay: 300 });
 
-test("what was inserted during an outage is looked for as soon as the listener is back, long before the poll", async ({
-  db,
-  proxy,
-  producer,
-  queue,
-  startWorker,
-}) => {
-  const job = defineJob("test.missed", { queue });
-  const worker = await startWorker([implement(job, () => {})], {
-    listenUrl: proxy.url,
-    pollInterval: "10m",
-    promoteInterval: "10m",
-  });
-  await proxy.set("refuse");
-  await expect.poll(() => worker.health().listener, { timeout: 30_000 }).not.toBe("listening");
-  const now = await producer.enqueue(job, {});
-  const delayed = await producer.enqueue(job, {}, { delay: 100 });
+      await untilState(db, now.id, "completed", { withinMs });
+      await untilState(db, delayed.id, "completed", { withinMs: withinMs * 2 }); // promoted by one poll, claimed by the next
+    } finally {
+      await db.pool.query(
+        "alter table hark.jobs enable trigger jobs_announce_insert, enable trigger jobs_announce_update",
+      );
+    }
+  },
+);
 
-  await proxy.set("ok");
+test(
+  "what was inserted during an outage is looked for as soon as the listener is back, long before the poll",
+  { tags: ["FM-01", "FM-03"] },
+  async ({ db, proxy, producer, queue, startWorker }) => {
+    const job = defineJob("test.missed", { queue });
+    const worker = await startWorker([implement(job, () => {})], {
+      listenUrl: proxy.url,
+      pollInterval: "10m",
+      promoteInterval: "10m",
+    });
+    await proxy.set("refuse");
+    await expect.poll(() => worker.health().listener, { timeout: 30_000 }).not.toBe("listening");
+    const now = await producer.enqueue(job, {});
+    const delayed = await producer.enqueue(job, {}, { delay: 100 });
 
-  await untilState(db, now.id, "completed", { withinMs: 60_000 });
-  await untilState(db, delayed.id, "completed", { withinMs: 60_000 });
-});
+    await proxy.set("ok");
+
+    await untilState(db, now.id, "completed", { withinMs: 60_000 });
+    await untilState(db, delayed.id, "completed", { withinMs: 60_000 });
+  },
+);
 
 test("forged notifications start nothing and stop nothing", async ({ db, producer, queue, startWorker }) => {
   const job = defineJob("test.forged", { queue });

@@ -55,69 +55,69 @@ const test = plain
     };
   });
 
-test("a session that holds a snapshot is named once, with what ends it and no word of its query; again only after a while", async ({
-  db,
-  connect,
-  watch,
-}) => {
-  const session = await connect();
-  await session.query("begin isolation level repeatable read");
-  const { rows } = await session.query<{ pid: number }>(
-    "select pg_backend_pid() as pid, 'hunter2' as secret from hark.jobs right join (values (1)) one on true",
-  );
-  const pid = String(rows[0]!.pid);
+test(
+  "a session that holds a snapshot is named once, with what ends it and no word of its query; again only after a while",
+  { tags: ["FM-42"] },
+  async ({ db, connect, watch }) => {
+    const session = await connect();
+    await session.query("begin isolation level repeatable read");
+    const { rows } = await session.query<{ pid: number }>(
+      "select pg_backend_pid() as pid, 'hunter2' as secret from hark.jobs right join (values (1)) one on true",
+    );
+    const pid = String(rows[0]!.pid);
 
-  expect(await watch.look()).toEqual([]); // once may be a passing query
-  const [warning, ...others] = await watch.look();
-  expect(others).toEqual([]);
-  expect(warning).toMatchObject({
-    level: "warn",
-    facts: {
-      kind: "session",
-      id: pid,
-      application: "forgotten report",
-      state: "idle in transaction",
-      command: "select",
-      deadRows: { jobs: expect.any(Number) as number, runningJobs: expect.any(Number) as number },
-      remedy: `select pg_terminate_backend(${pid})`,
-    },
-  });
-  expect(warning!.facts.heldMs).toBeGreaterThan(0);
-  expect(JSON.stringify(warning)).not.toContain("hunter2");
+    expect(await watch.look()).toEqual([]); // once may be a passing query
+    const [warning, ...others] = await watch.look();
+    expect(others).toEqual([]);
+    expect(warning).toMatchObject({
+      level: "warn",
+      facts: {
+        kind: "session",
+        id: pid,
+        application: "forgotten report",
+        state: "idle in transaction",
+        command: "select",
+        deadRows: { jobs: expect.any(Number) as number, runningJobs: expect.any(Number) as number },
+        remedy: `select pg_terminate_backend(${pid})`,
+      },
+    });
+    expect(warning!.facts.heldMs).toBeGreaterThan(0);
+    expect(JSON.stringify(warning)).not.toContain("hunter2");
 
-  // Silent for 5 minutes, then for 10.
-  const warned: number[] = [];
-  for (let minute = 1; minute <= 16; minute += 1) if ((await watch.look()).length > 0) warned.push(minute);
-  expect(warned).toEqual([5, 15]);
-  expect((await listOldSnapshots(db, { olderThanMs: 0 })).map(({ id }) => id)).toEqual([pid]);
+    // Silent for 5 minutes, then for 10.
+    const warned: number[] = [];
+    for (let minute = 1; minute <= 16; minute += 1) if ((await watch.look()).length > 0) warned.push(minute);
+    expect(warned).toEqual([5, 15]);
+    expect((await listOldSnapshots(db, { olderThanMs: 0 })).map(({ id }) => id)).toEqual([pid]);
 
-  await db.pool.query(String(warning!.facts.remedy));
-  await eventually(async () => (await listOldSnapshots(db, { olderThanMs: 0 })).length === 0, { withinMs: 10_000 });
-  expect(await watch.look()).toEqual([]);
-});
+    await db.pool.query(String(warning!.facts.remedy));
+    await eventually(async () => (await listOldSnapshots(db, { olderThanMs: 0 })).length === 0, { withinMs: 10_000 });
+    expect(await watch.look()).toEqual([]);
+  },
+);
 
-test("a long transaction that takes a new snapshot for each query holds nothing, and one that wrote does", async ({
-  db,
-  connect,
-  watch,
-}) => {
-  const fresh = await connect();
-  await fresh.query("begin"); // read committed, and only reads
-  const busy = async () => {
-    await db.pool.query("select pg_current_xact_id()"); // time goes on
-    const query = fresh.query("select pg_sleep(0.3)");
-    await eventually(async () => (await listOldSnapshots(db, { olderThanMs: 0 })).length > 0, { withinMs: 10_000 });
-    const lines = await watch.look(); // while the query runs, under its own snapshot
-    await query;
-    return lines;
-  };
-  for (let look = 0; look < 3; look += 1) expect(await busy()).toEqual([]);
+test(
+  "a long transaction that takes a new snapshot for each query holds nothing, and one that wrote does",
+  { tags: ["FM-42"] },
+  async ({ db, connect, watch }) => {
+    const fresh = await connect();
+    await fresh.query("begin"); // read committed, and only reads
+    const busy = async () => {
+      await db.pool.query("select pg_current_xact_id()"); // time goes on
+      const query = fresh.query("select pg_sleep(0.3)");
+      await eventually(async () => (await listOldSnapshots(db, { olderThanMs: 0 })).length > 0, { withinMs: 10_000 });
+      const lines = await watch.look(); // while the query runs, under its own snapshot
+      await query;
+      return lines;
+    };
+    for (let look = 0; look < 3; look += 1) expect(await busy()).toEqual([]);
 
-  await db.pool.query("select pg_current_xact_id()"); // or its own would be the next, which it waited for before
-  await fresh.query("select pg_current_xact_id()");
-  await busy();
-  expect(await busy()).toMatchObject([{ facts: { kind: "session" } }]);
-});
+    await db.pool.query("select pg_current_xact_id()"); // or its own would be the next, which it waited for before
+    await fresh.query("select pg_current_xact_id()");
+    await busy();
+    expect(await busy()).toMatchObject([{ facts: { kind: "session" } }]);
+  },
+);
 
 test("a prepared transaction is named by its gid, which the remedy quotes", async ({ db, connect, watch }) => {
   const session = await connect();

@@ -41,67 +41,66 @@ async function promoteMany({ pool }: Database, queue: string, jobs: number): Pro
   );
 }
 
-test("under an old snapshot, delayed jobs start on time beside a producer that never rests", async ({
-  db,
-  producer,
-  queue,
-  startWorker,
-}) => {
-  const busy = defineJob("test.busy", { queue });
-  const delayed = defineJob("test.delayed", { queue });
-  let handled = 0;
-  const started = new Set<bigint>();
-  await startWorker(
-    [implement(busy, () => void (handled += 1)), implement(delayed, ({ id }) => void started.add(id))],
-    { ...never, queues: { [queue]: 100 } },
-  );
-  await promoteMany(db, queue, 20_000);
-  await eventually(() => handled >= 20_000, { withinMs: 60_000 });
+test(
+  "under an old snapshot, delayed jobs start on time beside a producer that never rests",
+  { tags: ["FAST-2", "FM-42"] },
+  async ({ db, producer, queue, startWorker }) => {
+    const busy = defineJob("test.busy", { queue });
+    const delayed = defineJob("test.delayed", { queue });
+    let handled = 0;
+    const started = new Set<bigint>();
+    await startWorker(
+      [implement(busy, () => void (handled += 1)), implement(delayed, ({ id }) => void started.add(id))],
+      { ...never, queues: { [queue]: 100 } },
+    );
+    await promoteMany(db, queue, 20_000);
+    await eventually(() => handled >= 20_000, { withinMs: 60_000 });
 
-  await using _ = keepBusy(producer, busy, () => handled);
-  for (let n = 0; n < 10; n += 1) {
-    const { id } = await producer.enqueue(delayed, {}, { delay: 300 });
-    // Within 2 s on a machine at rest, see claimer.ts; behind the mark for good, it would wait for a rest that never comes.
-    await eventually(() => started.has(id), { withinMs: 15_000, what: `delayed job ${n} starting` });
-  }
-});
-
-test("under an old snapshot, a job that commits after its time is promoted, though later ones have been before it", async ({
-  db,
-  queue,
-  startWorker,
-}) => {
-  const busy = defineJob("test.busy", { queue });
-  const late = defineJob("test.late", { queue });
-  let handled = 0;
-  const started = new Set<bigint>();
-  await startWorker([implement(busy, () => void (handled += 1)), implement(late, ({ id }) => void started.add(id))], {
-    ...never,
-    queues: { [queue]: 100 },
-  });
-  await promoteMany(db, queue, 20_000);
-  await eventually(() => handled >= 20_000, { withinMs: 60_000 });
-
-  // The second commits without a word, as if its notification were lost: the look at all of them finds it.
-  for (const isAnnounced of [true, false]) {
-    const writer = await db.pool.connect();
-    try {
-      await writer.query("begin");
-      if (!isAnnounced) await writer.query("set local session_replication_role = replica");
-      const { rows } = await writer.query<{ id: string }>(
-        `select hark.enqueue('test.late', '{}', queue => $1, delay => interval '100 ms') as id`,
-        [queue],
-      );
-      const before = handled;
-      await promoteMany(db, queue, 5_000); // due within 50 ms, so behind the one that is not there yet, or after it
-      await promoteMany(db, queue, 2_000);
-      await eventually(() => handled >= before + 7_000, { withinMs: 60_000 });
-      await writer.query("commit");
-      if (!isAnnounced) await promoteMany(db, queue, 1_000); // the promoter has something to do; it need not wait for its interval
-      const id = BigInt(rows[0]!.id);
-      await eventually(() => started.has(id), { withinMs: 30_000, what: "the late job starting" });
-    } finally {
-      writer.release(true);
+    await using _ = keepBusy(producer, busy, () => handled);
+    for (let n = 0; n < 10; n += 1) {
+      const { id } = await producer.enqueue(delayed, {}, { delay: 300 });
+      // Within 2 s on a machine at rest, see claimer.ts; behind the mark for good, it would wait for a rest that never comes.
+      await eventually(() => started.has(id), { withinMs: 15_000, what: `delayed job ${n} starting` });
     }
-  }
-});
+  },
+);
+
+test(
+  "under an old snapshot, a job that commits after its time is promoted, though later ones have been before it",
+  { tags: ["FM-42"] },
+  async ({ db, queue, startWorker }) => {
+    const busy = defineJob("test.busy", { queue });
+    const late = defineJob("test.late", { queue });
+    let handled = 0;
+    const started = new Set<bigint>();
+    await startWorker([implement(busy, () => void (handled += 1)), implement(late, ({ id }) => void started.add(id))], {
+      ...never,
+      queues: { [queue]: 100 },
+    });
+    await promoteMany(db, queue, 20_000);
+    await eventually(() => handled >= 20_000, { withinMs: 60_000 });
+
+    // The second commits without a word, as if its notification were lost: the look at all of them finds it.
+    for (const isAnnounced of [true, false]) {
+      const writer = await db.pool.connect();
+      try {
+        await writer.query("begin");
+        if (!isAnnounced) await writer.query("set local session_replication_role = replica");
+        const { rows } = await writer.query<{ id: string }>(
+          `select hark.enqueue('test.late', '{}', queue => $1, delay => interval '100 ms') as id`,
+          [queue],
+        );
+        const before = handled;
+        await promoteMany(db, queue, 5_000); // due within 50 ms, so behind the one that is not there yet, or after it
+        await promoteMany(db, queue, 2_000);
+        await eventually(() => handled >= before + 7_000, { withinMs: 60_000 });
+        await writer.query("commit");
+        if (!isAnnounced) await promoteMany(db, queue, 1_000); // the promoter has something to do; it need not wait for its interval
+        const id = BigInt(rows[0]!.id);
+        await eventually(() => started.has(id), { withinMs: 30_000, what: "the late job starting" });
+      } finally {
+        writer.release(true);
+      }
+    }
+  },
+);

@@ -11,39 +11,41 @@ import { startProxy } from "../../support/proxy.ts";
 const deadlineMs = 10_000;
 
 // FM-07: a socket that swallows everything is not given to anybody again.
-test("after a black hole of all a worker's connections it claims and settles on fresh ones, and keeps no more of them", async ({
-  db,
-  databaseUrl,
-  queue,
-  startWorker,
-}) => {
-  await using proxy = await startProxy(databaseUrl);
-  const job = defineJob("test.plain", { queue });
-  const starts = new Map<bigint, number>();
-  const handler = implement(job, async ({ id }) => {
-    starts.set(id, (starts.get(id) ?? 0) + 1);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  });
-  const worker = await startWorker([handler], { connectionString: proxy.url, lease: "60s", pollInterval: 1_000 });
-  const connections = proxy.open;
-  const ids = await insertJobs(
-    db,
-    Array.from({ length: 3_000 }, () => ({ queue })),
-  );
-  await eventually(() => starts.size > 50, { withinMs: 30_000, what: "a worker under load", everyMs: 1 });
+test(
+  "after a black hole of all a worker's connections it claims and settles on fresh ones, and keeps no more of them",
+  { tags: ["FM-07"] },
+  async ({ db, databaseUrl, queue, startWorker }) => {
+    await using proxy = await startProxy(databaseUrl);
+    const job = defineJob("test.plain", { queue });
+    const starts = new Map<bigint, number>();
+    const handler = implement(job, async ({ id }) => {
+      starts.set(id, (starts.get(id) ?? 0) + 1);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    });
+    const worker = await startWorker([handler], { connectionString: proxy.url, lease: "60s", pollInterval: 1_000 });
+    const connections = proxy.open;
+    const ids = await insertJobs(
+      db,
+      Array.from({ length: 3_000 }, () => ({ queue })),
+    );
+    await eventually(() => starts.size > 50, { withinMs: 30_000, what: "a worker under load", everyMs: 1 });
 
-  await proxy.set("hole");
-  await proxy.set("ok"); // for new connections: who was connected stays in the hole
-  const swallowedAt = performance.now();
-  const healed = await insertJobs(db, [{ queue }, { queue }]);
+    await proxy.set("hole");
+    await proxy.set("ok"); // for new connections: who was connected stays in the hole
+    const swallowedAt = performance.now();
+    const healed = await insertJobs(db, [{ queue }, { queue }]);
 
-  for (const id of healed) await untilState(db, id, "completed", { withinMs: 60_000 });
-  await expect.poll(() => countJobs(db, queue), { timeout: 60_000 }).toEqual({ completed: ids.length + 2 });
-  // One deadline, the rest after a failure, and what the machine takes: not one deadline for each of the pool's sockets.
-  expect(performance.now() - swallowedAt).toBeLessThan(deadlineMs + 8_000);
-  expect(await lostOrDoubled(db, [...ids, ...healed])).toEqual([]);
-  await eventually(() => worker.health().isHealthy, { withinMs: 30_000, what: "good health" });
-  await eventually(() => proxy.open <= connections + 1, { withinMs: 30_000, what: "the end of the swallowed sockets" });
-  // The lease was kept, so nobody rescued; what the hole took of claims and outcomes was asked for again.
-  expect([...starts.values()].filter((count) => count > 1)).toEqual([]);
-});
+    for (const id of healed) await untilState(db, id, "completed", { withinMs: 60_000 });
+    await expect.poll(() => countJobs(db, queue), { timeout: 60_000 }).toEqual({ completed: ids.length + 2 });
+    // One deadline, the rest after a failure, and what the machine takes: not one deadline for each of the pool's sockets.
+    expect(performance.now() - swallowedAt).toBeLessThan(deadlineMs + 8_000);
+    expect(await lostOrDoubled(db, [...ids, ...healed])).toEqual([]);
+    await eventually(() => worker.health().isHealthy, { withinMs: 30_000, what: "good health" });
+    await eventually(() => proxy.open <= connections + 1, {
+      withinMs: 30_000,
+      what: "the end of the swallowed sockets",
+    });
+    // The lease was kept, so nobody rescued; what the hole took of claims and outcomes was asked for again.
+    expect([...starts.values()].filter((count) => count > 1)).toEqual([]);
+  },
+);

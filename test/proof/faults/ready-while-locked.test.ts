@@ -9,30 +9,29 @@ import { test } from "../../support/fixtures.ts";
  * had to lock the row to see that there is nothing to promote. A claim that comes in between steps over it, and the end of the
  * lock announces nothing. The fault campaign found it (seed 13): docs/proof/campaigns.md.
  */
-test("a job that is locked for a moment while it is announced starts when the lock is gone, not by the poll", async ({
-  db,
-  producer,
-  queue,
-  startWorker,
-}) => {
-  const job = defineJob("test.locked", { queue });
-  const started: bigint[] = [];
-  await startWorker([implement(job, ({ id }) => void started.push(id))], {
-    pollInterval: "10m",
-    promoteInterval: "10m",
-  });
-  const first = await producer.enqueue(job, {});
-  await eventually(() => started.includes(first.id), { withinMs: 30_000, what: "a job before" });
+test(
+  "a job that is locked for a moment while it is announced starts when the lock is gone, not by the poll",
+  { tags: ["FM-40"] },
+  async ({ db, producer, queue, startWorker }) => {
+    const job = defineJob("test.locked", { queue });
+    const started: bigint[] = [];
+    await startWorker([implement(job, ({ id }) => void started.push(id))], {
+      pollInterval: "10m",
+      promoteInterval: "10m",
+    });
+    const first = await producer.enqueue(job, {});
+    await eventually(() => started.includes(first.id), { withinMs: 30_000, what: "a job before" });
 
-  const { id } = await producer.enqueue(job, {}, { delay: "10m" });
-  const looker = await db.pool.connect();
-  await looker.query("begin");
-  await looker.query("select from hark.jobs where id = $1 for key share", [id]); // the weakest lock a claim steps over
-  await db.pool.query("update hark.jobs set state = 'ready', run_at = clock_timestamp() where id = $1", [id]);
-  await looker.query("select pg_sleep(0.3)");
-  expect(started).not.toContain(id);
-  await looker.query("commit");
-  looker.release();
+    const { id } = await producer.enqueue(job, {}, { delay: "10m" });
+    const looker = await db.pool.connect();
+    await looker.query("begin");
+    await looker.query("select from hark.jobs where id = $1 for key share", [id]); // the weakest lock a claim steps over
+    await db.pool.query("update hark.jobs set state = 'ready', run_at = clock_timestamp() where id = $1", [id]);
+    await looker.query("select pg_sleep(0.3)");
+    expect(started).not.toContain(id);
+    await looker.query("commit");
+    looker.release();
 
-  await eventually(() => started.includes(id), { withinMs: 3_000, what: "its start" });
-});
+    await eventually(() => started.includes(id), { withinMs: 3_000, what: "its start" });
+  },
+);

@@ -1,3 +1,4 @@
+// @module-tag FM-16
 import { type Database, type Queryable, getJob, silentLogger, statements } from "@hark/core";
 import { DueJobs, ForgottenClaims, implement, Orphans } from "@hark/worker";
 import { expect } from "vitest";
@@ -26,50 +27,48 @@ async function refuseNoMore({ pool }: Database, queue: string, ...tables: ("jobs
 
 const leaseMs = 2_000;
 
-test("of a killed worker's 51 jobs the one that no table takes stays by itself, told with its id, and its neighbours restart in time", async ({
-  db,
-  queue,
-  ledger,
-  startWorker,
-  startProcess,
-}) => {
-  const held = '{"does": "hold", "ms": 600000, "times": 1}'; // ends at once on its second attempt
-  const victim = await startProcess({ leaseMs, concurrency: 60, name: "victim" });
-  const bad = await insertJob(db, {
-    queue,
-    type: "test.task",
-    payloadJson: '{"does": "hold", "ms": 600000, "times": 1, "refused": 1}',
-  });
-  const neighbours = await insertJobs(
-    db,
-    Array.from({ length: 50 }, () => ({ queue, type: "test.task", payloadJson: held })),
-  );
-  await eventually(() => ledger.of("started").length === 51, { withinMs: 60_000, what: "51 starts", everyMs: 10 });
-  await refuse(db, queue, "jobs", "dead_jobs");
-  const restartedAt: number[] = [];
-  const logger = recordingLogger();
-  await startWorker([implement(task, async () => void restartedAt.push(monotonicUs()))], {
-    queues: { [queue]: 60 },
-    lease: leaseMs,
-    logger,
-  });
+test(
+  "of a killed worker's 51 jobs the one that no table takes stays by itself, told with its id, and its neighbours restart in time",
+  { tags: ["FM-16", "OWNED-2"] },
+  async ({ db, queue, ledger, startWorker, startProcess }) => {
+    const held = '{"does": "hold", "ms": 600000, "times": 1}'; // ends at once on its second attempt
+    const victim = await startProcess({ leaseMs, concurrency: 60, name: "victim" });
+    const bad = await insertJob(db, {
+      queue,
+      type: "test.task",
+      payloadJson: '{"does": "hold", "ms": 600000, "times": 1, "refused": 1}',
+    });
+    const neighbours = await insertJobs(
+      db,
+      Array.from({ length: 50 }, () => ({ queue, type: "test.task", payloadJson: held })),
+    );
+    await eventually(() => ledger.of("started").length === 51, { withinMs: 60_000, what: "51 starts", everyMs: 10 });
+    await refuse(db, queue, "jobs", "dead_jobs");
+    const restartedAt: number[] = [];
+    const logger = recordingLogger();
+    await startWorker([implement(task, async () => void restartedAt.push(monotonicUs()))], {
+      queues: { [queue]: 60 },
+      lease: leaseMs,
+      logger,
+    });
 
-  victim.kill("SIGKILL");
-  const killedAt = monotonicUs();
-  await expect.poll(() => countJobs(db, queue), { timeout: 30_000 }).toEqual({ completed: 50, running: 1 });
+    victim.kill("SIGKILL");
+    const killedAt = monotonicUs();
+    await expect.poll(() => countJobs(db, queue), { timeout: 30_000 }).toEqual({ completed: 50, running: 1 });
 
-  const times = restartedAt.map((at) => (at - killedAt) / 1_000);
-  tell("50 neighbours of a job that no table takes, from the kill to the restart", times);
-  expect(percentile(times, 1)).toBeLessThanOrEqual(leaseMs + 5_000);
-  expect((await getJob(db, bad))?.state).toBe("running");
-  const told = () => logger.lines.filter(({ facts }) => facts["jobId"] === bad);
-  await expect.poll(() => told().length, { timeout: 30_000 }).toBeGreaterThan(0);
-  expect(told()[0]!.message).toContain("neither be tried again nor buried");
-  expect(await lostOrDoubled(db, [bad, ...neighbours])).toEqual([]);
+    const times = restartedAt.map((at) => (at - killedAt) / 1_000);
+    tell("50 neighbours of a job that no table takes, from the kill to the restart", times);
+    expect(percentile(times, 1)).toBeLessThanOrEqual(leaseMs + 5_000);
+    expect((await getJob(db, bad))?.state).toBe("running");
+    const told = () => logger.lines.filter(({ facts }) => facts["jobId"] === bad);
+    await expect.poll(() => told().length, { timeout: 30_000 }).toBeGreaterThan(0);
+    expect(told()[0]!.message).toContain("neither be tried again nor buried");
+    expect(await lostOrDoubled(db, [bad, ...neighbours])).toEqual([]);
 
-  await refuseNoMore(db, queue, "jobs", "dead_jobs");
-  expect(await untilState(db, bad, "completed", { withinMs: 60_000 })).toMatchObject({ attempt: 2, crashCount: 1 });
-});
+    await refuseNoMore(db, queue, "jobs", "dead_jobs");
+    expect(await untilState(db, bad, "completed", { withinMs: 60_000 })).toMatchObject({ attempt: 2, crashCount: 1 });
+  },
+);
 
 /** A database, and how many statements it was asked. */
 function counting(db: Database): { db: Database; count: () => number } {
@@ -102,98 +101,105 @@ async function orphan(db: Database, queue: string, count: number): Promise<bigin
   return ids.filter((_, place) => place % 100 === 42);
 }
 
-test("of 10,000 jobs of the dead the 100 that no table takes are found, the others are back in one pass, and then they cost nothing", async ({
-  db,
-  queue,
-}) => {
-  const bad = await orphan(db, queue, 10_000);
-  await refuse(db, queue, "jobs", "dead_jobs");
-  const { db: asked, count } = counting(db);
-  const orphans = new Orphans({ db: asked, logger: silentLogger });
+test(
+  "of 10,000 jobs of the dead the 100 that no table takes are found, the others are back in one pass, and then they cost nothing",
+  { tags: ["FM-16", "OWNED-2"] },
+  async ({ db, queue }) => {
+    const bad = await orphan(db, queue, 10_000);
+    await refuse(db, queue, "jobs", "dead_jobs");
+    const { db: asked, count } = counting(db);
+    const orphans = new Orphans({ db: asked, logger: silentLogger });
 
-  while ((await orphans.rescue()) > 0);
+    while ((await orphans.rescue()) > 0);
 
-  expect(await countJobs(db, queue)).toEqual({ ready: 9_900, running: 100 });
-  expect(new Set(orphans.refused)).toEqual(new Set(bad));
-  expect(count()).toBeLessThanOrEqual(100 * 22 + 30); // to find one takes 20, one tries to bury it
-  const worker = "00000000-0000-0000-0000-000000000000";
-  const isSeen = async (except: bigint[]) => (await statements.surveyLeases(db, { worker, except }))[0]!.hasOrphans;
-  expect([await isSeen([]), await isSeen(orphans.refused)]).toEqual([true, false]);
+    expect(await countJobs(db, queue)).toEqual({ ready: 9_900, running: 100 });
+    expect(new Set(orphans.refused)).toEqual(new Set(bad));
+    expect(count()).toBeLessThanOrEqual(100 * 22 + 30); // to find one takes 20, one tries to bury it
+    const worker = "00000000-0000-0000-0000-000000000000";
+    const isSeen = async (except: bigint[]) => (await statements.surveyLeases(db, { worker, except }))[0]!.hasOrphans;
+    expect([await isSeen([]), await isSeen(orphans.refused)]).toEqual([true, false]);
 
-  const before = count();
-  expect(await orphans.rescue()).toBe(0);
-  expect(count() - before).toBeLessThanOrEqual(2);
-  await db.pool.query("delete from hark.running_jobs where queue = $1", [queue]); // or the next test's rescuer finds them
-});
+    const before = count();
+    expect(await orphans.rescue()).toBe(0);
+    expect(count() - before).toBeLessThanOrEqual(2);
+    await db.pool.query("delete from hark.running_jobs where queue = $1", [queue]); // or the next test's rescuer finds them
+  },
+);
 
-test("a job of the dead that cannot become ready again is a dead letter that says why, and keeps its crash in the ledger", async ({
-  db,
-  queue,
-}) => {
-  const bad = await orphan(db, queue, 200);
-  await refuse(db, queue, "jobs");
+test(
+  "a job of the dead that cannot become ready again is a dead letter that says why, and keeps its crash in the ledger",
+  { tags: ["FM-16"] },
+  async ({ db, queue }) => {
+    const bad = await orphan(db, queue, 200);
+    await refuse(db, queue, "jobs");
 
-  expect(await new Orphans({ db, logger: silentLogger }).rescue()).toBe(200);
+    expect(await new Orphans({ db, logger: silentLogger }).rescue()).toBe(200);
 
-  expect(await countJobs(db, queue)).toEqual({ ready: 198, dead: 2 });
-  for (const id of bad) {
-    const job = await getJob(db, id);
-    expect(job).toMatchObject({ state: "dead", reason: "unrecoverable", attempts: [{ ending: "crashed" }] });
-    expect(job?.attempts[0]?.error).toContain("could not be made ready again");
-  }
-});
+    expect(await countJobs(db, queue)).toEqual({ ready: 198, dead: 2 });
+    for (const id of bad) {
+      const job = await getJob(db, id);
+      expect(job).toMatchObject({ state: "dead", reason: "unrecoverable", attempts: [{ ending: "crashed" }] });
+      expect(job?.attempts[0]?.error).toContain("could not be made ready again");
+    }
+  },
+);
 
-test("a due job that cannot become ready stays scheduled by itself, and those due with it and after it start", async ({
-  db,
-  queue,
-}) => {
-  const due = (isRefused: boolean, delayMs: number) => ({ queue, payloadJson: payloadOf(isRefused), delayMs });
-  const early = await insertJobs(
-    db,
-    Array.from({ length: 100 }, (_, place) => due(place % 50 === 0, 1)),
-  );
-  const [late] = await insertJobs(db, [due(false, 1_500)]);
-  await refuse(db, queue, "jobs");
-  const { db: asked, count } = counting(db);
-  const jobs = new DueJobs({ db: asked, logger: silentLogger });
-  const whole = { limit: 1_000, afterMs: Number.NEGATIVE_INFINITY };
+test(
+  "a due job that cannot become ready stays scheduled by itself, and those due with it and after it start",
+  { tags: ["FM-16"] },
+  async ({ db, queue }) => {
+    const due = (isRefused: boolean, delayMs: number) => ({ queue, payloadJson: payloadOf(isRefused), delayMs });
+    const early = await insertJobs(
+      db,
+      Array.from({ length: 100 }, (_, place) => due(place % 50 === 0, 1)),
+    );
+    const [late] = await insertJobs(db, [due(false, 1_500)]);
+    await refuse(db, queue, "jobs");
+    const { db: asked, count } = counting(db);
+    const jobs = new DueJobs({ db: asked, logger: silentLogger });
+    const whole = { limit: 1_000, afterMs: Number.NEGATIVE_INFINITY };
 
-  const left = await eventually(
-    async () => {
-      const answer = await jobs.promote(whole);
-      return (await countJobs(db, queue))["ready"]! >= 98 ? answer : undefined;
-    },
-    { withinMs: 30_000, what: "promotion of what was due" },
-  );
-  expect(left.nextDueInMs).toBeGreaterThan(-1_500); // the late one's, not that of those which are refused
-  await eventually(async () => (await jobs.promote(whole)) && (await getJob(db, late!))?.state === "ready", {
-    withinMs: 30_000,
-    what: "the late job being ready",
-  });
+    const left = await eventually(
+      async () => {
+        const answer = await jobs.promote(whole);
+        return (await countJobs(db, queue))["ready"]! >= 98 ? answer : undefined;
+      },
+      { withinMs: 30_000, what: "promotion of what was due" },
+    );
+    expect(left.nextDueInMs).toBeGreaterThan(-1_500); // the late one's, not that of those which are refused
+    await eventually(async () => (await jobs.promote(whole)) && (await getJob(db, late!))?.state === "ready", {
+      withinMs: 30_000,
+      what: "the late job being ready",
+    });
 
-  expect(await countJobs(db, queue)).toEqual({ scheduled: 2, ready: 99 });
-  const before = count();
-  expect(await jobs.promote(whole)).toMatchObject({ promoted: 0, nextDueInMs: undefined });
-  expect(count() - before).toBe(1);
-  await refuseNoMore(db, queue, "jobs");
-  await new DueJobs({ db, logger: silentLogger }).promote(whole);
-  expect(await countJobs(db, queue)).toEqual({ ready: early.length + 1 });
-});
+    expect(await countJobs(db, queue)).toEqual({ scheduled: 2, ready: 99 });
+    const before = count();
+    expect(await jobs.promote(whole)).toMatchObject({ promoted: 0, nextDueInMs: undefined });
+    expect(count() - before).toBe(1);
+    await refuseNoMore(db, queue, "jobs");
+    await new DueJobs({ db, logger: silentLogger }).promote(whole);
+    expect(await countJobs(db, queue)).toEqual({ ready: early.length + 1 });
+  },
+);
 
-test("a claim that nobody holds and no table takes keeps no other from being handed back", async ({ db, queue }) => {
-  const worker = await registerWorker(db);
-  await insertJobs(
-    db,
-    Array.from({ length: 10 }, (_, place) => ({ queue, payloadJson: payloadOf(place === 3) })),
-  );
-  await claim(db, { queue, worker, limit: 10 });
-  await refuse(db, queue, "jobs", "dead_jobs");
-  const logger = recordingLogger();
-  const forgotten = new ForgottenClaims({ db, heldClaims: () => [], isAwaited: () => false, logger });
-  const look = async () => forgotten.release((await statements.surveyLeases(db, { worker }))[0]!.mine);
+test(
+  "a claim that nobody holds and no table takes keeps no other from being handed back",
+  { tags: ["FM-16"] },
+  async ({ db, queue }) => {
+    const worker = await registerWorker(db);
+    await insertJobs(
+      db,
+      Array.from({ length: 10 }, (_, place) => ({ queue, payloadJson: payloadOf(place === 3) })),
+    );
+    await claim(db, { queue, worker, limit: 10 });
+    await refuse(db, queue, "jobs", "dead_jobs");
+    const logger = recordingLogger();
+    const forgotten = new ForgottenClaims({ db, heldClaims: () => [], isAwaited: () => false, logger });
+    const look = async () => forgotten.release((await statements.surveyLeases(db, { worker }))[0]!.mine);
 
-  for (let looks = 1; looks <= 4; looks += 1) await look();
+    for (let looks = 1; looks <= 4; looks += 1) await look();
 
-  expect(await countJobs(db, queue)).toEqual({ ready: 9, running: 1 });
-  expect(logger.lines.filter(({ level }) => level === "error")).toHaveLength(1);
-});
+    expect(await countJobs(db, queue)).toEqual({ ready: 9, running: 1 });
+    expect(logger.lines.filter(({ level }) => level === "error")).toHaveLength(1);
+  },
+);

@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { fileURLToPath } from "node:url";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { type Database, defineJob, openDatabase, statements } from "@hark/core";
 import { schedule } from "@hark/worker";
 import { expect, inject, vi } from "vitest";
@@ -20,59 +20,59 @@ const schedules = ticks > 1_000 ? 50 : 20;
 vi.setConfig({ testTimeout: 180_000 + (ticks / schedules) * 3_000 });
 
 // FM-33
-test(`of ${ticks} ticks each is fired exactly once by 50 schedulers with wrong clocks, while they are killed`, async ({
-  databaseUrl,
-  db,
-  queue,
-}) => {
-  const seed = seedOfRun();
-  const random = randomFrom(seed);
-  const names = Array.from({ length: schedules }, (_, place) => `${queue}-${place}`);
-  const living: ChildProcess[] = [];
-  let kills = 0;
-  const start = (skewMs: number) => {
-    const options: SchedulerProcessOptions = { databaseUrl, schedulers: 10, schedules: names, skewMs };
-    living.push(
-      fork(entry, [JSON.stringify(options)], { execArgv: [], stdio: ["ignore", "ignore", "inherit", "ipc"] }),
-    );
-  };
-  const kill = async (child: ChildProcess) => {
-    const gone = once(child, "exit");
-    child.kill("SIGKILL");
-    living.splice(living.indexOf(child), 1);
-    await gone;
-  };
-  const text = "select count(*)::int as count from hark.schedule_ticks where schedule = any ($1)";
-  const count = async () => (await db.pool.query<{ count: number }>(text, [names])).rows[0]!.count;
-  try {
-    for (const skewMs of skews) start(skewMs);
-    await eventually(async () => (await count()) > schedules, { withinMs: 60_000, what: "the first ticks" });
-    while ((await count()) < ticks) {
-      await kill(pick(random, living));
-      kills += 1;
-      start(pick(random, skews));
-      await sleep(random() * 1_500);
+test(
+  `of ${ticks} ticks each is fired exactly once by 50 schedulers with wrong clocks, while they are killed`,
+  { tags: ["FM-33", "TICK-1"] },
+  async ({ databaseUrl, db, queue }) => {
+    const seed = seedOfRun();
+    const random = randomFrom(seed);
+    const names = Array.from({ length: schedules }, (_, place) => `${queue}-${place}`);
+    const living: ChildProcess[] = [];
+    let kills = 0;
+    const start = (skewMs: number) => {
+      const options: SchedulerProcessOptions = { databaseUrl, schedulers: 10, schedules: names, skewMs };
+      living.push(
+        fork(entry, [JSON.stringify(options)], { execArgv: [], stdio: ["ignore", "ignore", "inherit", "ipc"] }),
+      );
+    };
+    const kill = async (child: ChildProcess) => {
+      const gone = once(child, "exit");
+      child.kill("SIGKILL");
+      living.splice(living.indexOf(child), 1);
+      await gone;
+    };
+    const text = "select count(*)::int as count from hark.schedule_ticks where schedule = any ($1)";
+    const count = async () => (await db.pool.query<{ count: number }>(text, [names])).rows[0]!.count;
+    try {
+      for (const skewMs of skews) start(skewMs);
+      await eventually(async () => (await count()) > schedules, { withinMs: 60_000, what: "the first ticks" });
+      while ((await count()) < ticks) {
+        await kill(pick(random, living));
+        kills += 1;
+        start(pick(random, skews));
+        await sleep(random() * 1_500);
+      }
+    } finally {
+      await Promise.all(living.slice().map(kill));
     }
-  } finally {
-    await Promise.all(living.slice().map(kill));
-  }
 
-  let counted = 0;
-  for (const name of names) {
-    const found = await ticksOfJobs(db, name);
-    const each = found.map((_, place) => found[0]! + place * 1_000);
-    expect(found, `jobs of ${name}, TEST_SEED=${seed}`).toEqual(each); // each second, and each once
-    const fired = await firedTicks(db, name);
-    expect(fired.map(({ tickMs }) => tickMs)).toEqual(each);
-    expect(fired.filter(({ tickMs, firedAtMs }) => firedAtMs < tickMs)).toEqual([]); // by the database's clock
-    counted += found.length;
-  }
-  tell(
-    `${counted} ticks of ${schedules} schedules, each fired once by 50 schedulers, ${kills} processes of ten killed`,
-  );
-  expect(counted).toBeGreaterThanOrEqual(ticks);
-  expect(kills).toBeGreaterThan(3);
-});
+    let counted = 0;
+    for (const name of names) {
+      const found = await ticksOfJobs(db, name);
+      const each = found.map((_, place) => found[0]! + place * 1_000);
+      expect(found, `jobs of ${name}, TEST_SEED=${seed}`).toEqual(each); // each second, and each once
+      const fired = await firedTicks(db, name);
+      expect(fired.map(({ tickMs }) => tickMs)).toEqual(each);
+      expect(fired.filter(({ tickMs, firedAtMs }) => firedAtMs < tickMs)).toEqual([]); // by the database's clock
+      counted += found.length;
+    }
+    tell(
+      `${counted} ticks of ${schedules} schedules, each fired once by 50 schedulers, ${kills} processes of ten killed`,
+    );
+    expect(counted).toBeGreaterThanOrEqual(ticks);
+    expect(kills).toBeGreaterThan(3);
+  },
+);
 
 /** Two schedulers that read the same tick before either fired it. Answers the jobs that each enqueued. */
 async function fireTwice(db: Database, name: string): Promise<(number | undefined)[]> {
@@ -90,21 +90,21 @@ async function fireTwice(db: Database, name: string): Promise<(number | undefine
   return answers.map(([one]) => one!.enqueued);
 }
 
-test("the fence and the unique row each keep a tick from being fired twice, and without both it is", async ({
-  server,
-  db,
-  queue,
-}) => {
-  expect(await fireTwice(db, queue)).toEqual([1, undefined]);
+test(
+  "the fence and the unique row each keep a tick from being fired twice, and without both it is",
+  { tags: ["FM-33", "TICK-1"] },
+  async ({ server, db, queue }) => {
+    expect(await fireTwice(db, queue)).toEqual([1, undefined]);
 
-  const url = await server.createDatabase(undefined, { template: inject("template") });
-  const twin = openDatabase({ connectionString: url });
-  try {
-    await sabotageFunction(twin, "hark.fire_schedule", "AND next_at = due");
-    expect(await fireTwice(twin, `${queue}-a`)).toEqual([1, 0]);
-    await twin.pool.query("alter table hark.schedule_ticks drop constraint schedule_ticks_schedule_tick_pk");
-    expect(await fireTwice(twin, `${queue}-b`)).toEqual([1, 1]);
-  } finally {
-    await twin.close();
-  }
-});
+    const url = await server.createDatabase(undefined, { template: inject("template") });
+    const twin = openDatabase({ connectionString: url });
+    try {
+      await sabotageFunction(twin, "hark.fire_schedule", "AND next_at = due");
+      expect(await fireTwice(twin, `${queue}-a`)).toEqual([1, 0]);
+      await twin.pool.query("alter table hark.schedule_ticks drop constraint schedule_ticks_schedule_tick_pk");
+      expect(await fireTwice(twin, `${queue}-b`)).toEqual([1, 1]);
+    } finally {
+      await twin.close();
+    }
+  },
+);

@@ -7,26 +7,26 @@ import { untilVacuumed } from "../../support/vacuums.ts";
 
 /* What jobs leave behind in the tables that they pass through: decision 23. Who may clear them: test/lifecycle/vacuum.test.ts. */
 
-test("a busy worker clears the tables that its jobs pass through long before autovacuum comes", async ({
-  db,
-  queue,
-  startWorker,
-}) => {
-  const job = defineJob("test.plain", { queue });
-  const jobs = 260_000;
-  await db.pool.query(
-    "alter table hark.jobs set (autovacuum_enabled = off); alter table hark.running_jobs set (autovacuum_enabled = off)",
-  );
-  for (let batch = 0; batch < 10; batch += 1) {
+test(
+  "a busy worker clears the tables that its jobs pass through long before autovacuum comes",
+  { tags: ["FM-42"] },
+  async ({ db, queue, startWorker }) => {
+    const job = defineJob("test.plain", { queue });
+    const jobs = 260_000;
     await db.pool.query(
-      `select from hark.enqueue_many((select jsonb_agg(jsonb_build_object('type', 'test.plain', 'queue', $1::text))
-                                        from generate_series(1, $2::integer)))`,
-      [queue, jobs / 10],
+      "alter table hark.jobs set (autovacuum_enabled = off); alter table hark.running_jobs set (autovacuum_enabled = off)",
     );
-  }
+    for (let batch = 0; batch < 10; batch += 1) {
+      await db.pool.query(
+        `select from hark.enqueue_many((select jsonb_agg(jsonb_build_object('type', 'test.plain', 'queue', $1::text))
+                                        from generate_series(1, $2::integer)))`,
+        [queue, jobs / 10],
+      );
+    }
 
-  await startWorker([implement(job, () => {})], { queues: { [queue]: 1_000 } });
-  await untilVacuumed(db, "jobs");
-  await untilVacuumed(db, "running_jobs");
-  await expect.poll(() => countJobs(db, queue), { timeout: 60_000 }).toEqual({ completed: jobs });
-});
+    await startWorker([implement(job, () => {})], { queues: { [queue]: 1_000 } });
+    await untilVacuumed(db, "jobs");
+    await untilVacuumed(db, "running_jobs");
+    await expect.poll(() => countJobs(db, queue), { timeout: 60_000 }).toEqual({ completed: jobs });
+  },
+);

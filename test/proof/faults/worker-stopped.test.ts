@@ -8,79 +8,77 @@ import { insertJob, untilState } from "../../support/jobs.ts";
 
 const leaseMs = 2_500;
 
-test("a worker stopped past its lease changes nothing and releases nothing when it goes on", async ({
-  db,
-  queue,
-  ledger,
-  startProcess,
-}) => {
-  const stale = await startProcess({ leaseMs, name: "stale" });
-  const payloadJson = '{"does": "ignore", "ms": 400}'; // it runs on after the pause, and answers
-  const id = await insertJob(db, { queue, type: "test.task", payloadJson, key: "page" });
-  const behind = await insertJob(db, { queue, type: "test.task", payloadJson: '{"ms": 600000}', key: "page" });
-  await ledger.until("started", 1, 60_000, id);
+test(
+  "a worker stopped past its lease changes nothing and releases nothing when it goes on",
+  { tags: ["FM-20", "OWNED-1"] },
+  async ({ db, queue, ledger, startProcess }) => {
+    const stale = await startProcess({ leaseMs, name: "stale" });
+    const payloadJson = '{"does": "ignore", "ms": 400}'; // it runs on after the pause, and answers
+    const id = await insertJob(db, { queue, type: "test.task", payloadJson, key: "page" });
+    const behind = await insertJob(db, { queue, type: "test.task", payloadJson: '{"ms": 600000}', key: "page" });
+    await ledger.until("started", 1, 60_000, id);
 
-  stale.kill("SIGSTOP");
-  await startProcess({ leaseMs, name: "heir" });
-  const done = await untilState(db, id, "completed", { withinMs: 60_000 });
-  await ledger.until("started", 1, 60_000, behind); // the key was handed on
-  const runningToken = ledger.of("started", behind)[0]!.token;
-  stale.kill("SIGCONT");
+    stale.kill("SIGSTOP");
+    await startProcess({ leaseMs, name: "heir" });
+    const done = await untilState(db, id, "completed", { withinMs: 60_000 });
+    await ledger.until("started", 1, 60_000, behind); // the key was handed on
+    const runningToken = ledger.of("started", behind)[0]!.token;
+    stale.kill("SIGCONT");
 
-  const [aborted] = await ledger.until("aborted", 1, 60_000, id);
-  expect(aborted).toMatchObject({ worker: "stale", reason: "LEASE_LOST" });
-  await eventually(() => ledger.of("ended", id).some(({ worker }) => worker === "stale"), {
-    withinMs: 60_000,
-    what: "its end",
-  });
-  await eventually(async () => (await stale.health()).activeJobs === 0, {
-    withinMs: 60_000,
-    what: "its outcome refused",
-  });
+    const [aborted] = await ledger.until("aborted", 1, 60_000, id);
+    expect(aborted).toMatchObject({ worker: "stale", reason: "LEASE_LOST" });
+    await eventually(() => ledger.of("ended", id).some(({ worker }) => worker === "stale"), {
+      withinMs: 60_000,
+      what: "its end",
+    });
+    await eventually(async () => (await stale.health()).activeJobs === 0, {
+      withinMs: 60_000,
+      what: "its outcome refused",
+    });
 
-  expect(await getJob(db, id)).toEqual(done);
-  expect(done.attempts.map(({ attempt, ending }) => [attempt, ending])).toEqual([
-    [1, "crashed"],
-    [2, "completed"],
-  ]);
-  // The key it once held belongs to the next job, which runs on undisturbed.
-  const { rows } = await db.pool.query("select token from hark.running_jobs where queue = $1", [queue]);
-  expect(rows).toEqual([{ token: runningToken }]);
-  expect(ledger.of("started", behind)).toHaveLength(1);
-  expect(ledger.of("aborted", behind)).toEqual([]);
-});
+    expect(await getJob(db, id)).toEqual(done);
+    expect(done.attempts.map(({ attempt, ending }) => [attempt, ending])).toEqual([
+      [1, "crashed"],
+      [2, "completed"],
+    ]);
+    // The key it once held belongs to the next job, which runs on undisturbed.
+    const { rows } = await db.pool.query("select token from hark.running_jobs where queue = $1", [queue]);
+    expect(rows).toEqual([{ token: runningToken }]);
+    expect(ledger.of("started", behind)).toHaveLength(1);
+    expect(ledger.of("aborted", behind)).toEqual([]);
+  },
+);
 
-test("after the pause the worker goes on under a new identity and runs jobs again", async ({
-  db,
-  queue,
-  ledger,
-  startProcess,
-}) => {
-  const worker = await startProcess({ leaseMs, name: queue });
-  const identity = async () =>
-    (await db.pool.query<{ id: string }>("select id from hark.workers where name = $1 and dead_at is null", [queue]))
-      .rows[0]?.id;
-  const former = await identity();
+test(
+  "after the pause the worker goes on under a new identity and runs jobs again",
+  { tags: ["FM-21"] },
+  async ({ db, queue, ledger, startProcess }) => {
+    const worker = await startProcess({ leaseMs, name: queue });
+    const identity = async () =>
+      (await db.pool.query<{ id: string }>("select id from hark.workers where name = $1 and dead_at is null", [queue]))
+        .rows[0]?.id;
+    const former = await identity();
 
-  worker.kill("SIGSTOP");
-  await eventually(
-    async () =>
-      (await db.pool.query("select from hark.workers where id = $1 and expires_at < clock_timestamp()", [former]))
-        .rowCount === 1,
-    { withinMs: 60_000, what: "the end of its lease" },
-  );
-  worker.kill("SIGCONT");
+    worker.kill("SIGSTOP");
+    await eventually(
+      async () =>
+        (await db.pool.query("select from hark.workers where id = $1 and expires_at < clock_timestamp()", [former]))
+          .rowCount === 1,
+      { withinMs: 60_000, what: "the end of its lease" },
+    );
+    worker.kill("SIGCONT");
 
-  await eventually(async () => ![former, undefined].includes(await identity()), {
-    withinMs: 60_000,
-    what: "a new identity",
-  });
-  const id = await insertJob(db, { queue, type: "test.task" });
-  await untilState(db, id, "completed");
-  expect(ledger.of("started", id)).toHaveLength(1);
-});
+    await eventually(async () => ![former, undefined].includes(await identity()), {
+      withinMs: 60_000,
+      what: "a new identity",
+    });
+    const id = await insertJob(db, { queue, type: "test.task" });
+    await untilState(db, id, "completed");
+    expect(ledger.of("started", id)).toHaveLength(1);
+  },
+);
 
-test("a pause within the lease costs nothing", async ({ db, queue, ledger, startProcess }) => {
+test("a pause within the lease costs nothing", { tags: ["OWNED-4"] }, async ({ db, queue, ledger, startProcess }) => {
   const worker = await startProcess({ leaseMs: 6_000, name: "paused" });
   await startProcess({ leaseMs: 6_000, name: "other" });
   const id = await insertJob(db, { queue, type: "test.task", payloadJson: '{"ms": 1500}' });
@@ -97,29 +95,33 @@ test("a pause within the lease costs nothing", async ({ db, queue, ledger, start
   expect(worker.isAlive).toBe(true);
 });
 
-test("a lock's holder that was paused past its time is refused its guarded write", async ({ db, databaseUrl }) => {
-  await db.pool.query("create table shelf (holder text, fence bigint)");
-  const { child, say, nextFact } = lockHolder(databaseUrl);
-  try {
-    const { fence } = await nextFact<{ fence: string }>();
-    child.kill("SIGSTOP");
-    const locks = createLocks({ db });
-    const heir = await locks.acquire("shelf", { ttlMs: 60_000, waitMs: 10_000 });
-    await db.transaction(async (tx) => {
-      await heir.guard(tx);
-      await tx.query("insert into shelf values ('heir', $1)", [heir.fence]);
-    });
-    child.kill("SIGCONT");
-    say("write");
+test(
+  "a lock's holder that was paused past its time is refused its guarded write",
+  { tags: ["FM-55", "FM-56", "STRICT-5"] },
+  async ({ db, databaseUrl }) => {
+    await db.pool.query("create table shelf (holder text, fence bigint)");
+    const { child, say, nextFact } = lockHolder(databaseUrl);
+    try {
+      const { fence } = await nextFact<{ fence: string }>();
+      child.kill("SIGSTOP");
+      const locks = createLocks({ db });
+      const heir = await locks.acquire("shelf", { ttlMs: 60_000, waitMs: 10_000 });
+      await db.transaction(async (tx) => {
+        await heir.guard(tx);
+        await tx.query("insert into shelf values ('heir', $1)", [heir.fence]);
+      });
+      child.kill("SIGCONT");
+      say("write");
 
-    expect(await nextFact()).toEqual({ error: "LOCK_LOST", isAborted: true, isReleased: false });
-    expect(heir.fence).toBeGreaterThan(BigInt(fence));
-    expect((await db.pool.query("select holder from shelf")).rows).toEqual([{ holder: "heir" }]);
-    expect(await heir.release()).toBe(true); // the stale release took nothing from it
-  } finally {
-    child.kill("SIGKILL");
-  }
-});
+      expect(await nextFact()).toEqual({ error: "LOCK_LOST", isAborted: true, isReleased: false });
+      expect(heir.fence).toBeGreaterThan(BigInt(fence));
+      expect((await db.pool.query("select holder from shelf")).rows).toEqual([{ holder: "heir" }]);
+      expect(await heir.release()).toBe(true); // the stale release took nothing from it
+    } finally {
+      child.kill("SIGKILL");
+    }
+  },
+);
 
 /** A process that holds a lock for a second, and writes under its guard when told to. */
 function lockHolder(databaseUrl: string) {

@@ -111,6 +111,7 @@ const scenarios: [name: string, scenario: Scenario<World>][] = [
 
 test.for(scenarios)(
   "whatever the order of %s, no two of a key run at once and nobody is parked for ever",
+  { tags: ["FM-40"] },
   async ([, scenario], { explore }) => {
     const { broken, waits } = await explore(scenario);
     expect(broken).toBeUndefined();

@@ -277,12 +277,17 @@ function lateMove({ send, to }: (typeof lateMoves)[string]): Scenario<Stale> {
 
 test.for(Object.entries(lateMoves))(
   "whatever the order of rescue, new claim and a former owner's %s, only one of them has the job",
+  { tags: ["FM-20", "OWNED-1"] },
   async ([, move], { explore }) => {
     expect((await explore(lateMove(move))).broken).toBeUndefined();
   },
 );
 
-test.for(Object.entries(lateMoves))("a %s that names no token is found", async ([, move], { explore }) => {
-  const { broken } = await explore(lateMove(move), { cuts: [move.cut] });
-  expect(broken).toContain("the former owner's word counted 1 times beside 1 rescues");
-});
+test.for(Object.entries(lateMoves))(
+  "a %s that names no token is found",
+  { tags: ["FM-20"] },
+  async ([, move], { explore }) => {
+    const { broken } = await explore(lateMove(move), { cuts: [move.cut] });
+    expect(broken).toContain("the former owner's word counted 1 times beside 1 rescues");
+  },
+);

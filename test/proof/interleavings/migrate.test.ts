@@ -114,13 +114,15 @@ const test = base.extend("exploreMigrations", ({ server }) => async (without?: O
   return explore(migrations(connectionString, without), { connectionString, most, seed: seedOfRun() });
 });
 
-test("whatever the order in which three processes look, lock, apply and commit, one migrates and none fails", async ({
-  exploreMigrations,
-}) => {
-  const { broken, waits } = await exploreMigrations();
-  expect(broken).toBeUndefined();
-  expect(waits).toBeGreaterThan(0);
-});
+test(
+  "whatever the order in which three processes look, lock, apply and commit, one migrates and none fails",
+  { tags: ["FM-43"] },
+  async ({ exploreMigrations }) => {
+    const { broken, waits } = await exploreMigrations();
+    expect(broken).toBeUndefined();
+    expect(waits).toBeGreaterThan(0);
+  },
+);
 
 test.for(["lock", "second look"] as const)(
   "a migration without its %s is found",

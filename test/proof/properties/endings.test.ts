@@ -29,88 +29,91 @@ interface Tried {
   wanted: Row;
 }
 
-test(`${total} random endings land in the states, with the attempts, delays and lines, that the table of outcomes says`, async ({
-  db,
-  queue,
-}) => {
-  const seed = seedOfRun();
-  const random = randomFrom(seed);
-  await db.pool.query(
-    `insert into hark.jobs (queue, type, payload, priority, attempt, max_attempts, crash_count, key, unique_key, run_at, created_at, state)
+test(
+  `${total} random endings land in the states, with the attempts, delays and lines, that the table of outcomes says`,
+  { tags: ["FM-27", "FM-32", "FM-36", "KEPT-3"] },
+  async ({ db, queue }) => {
+    const seed = seedOfRun();
+    const random = randomFrom(seed);
+    await db.pool.query(
+      `insert into hark.jobs (queue, type, payload, priority, attempt, max_attempts, crash_count, key, unique_key, run_at, created_at, state)
      select $1, 'test.plain', '{}', 0, tried, greatest(most, tried + 1), crashes, case when n % 5 = 0 then 'key ' || n end,
             case when n % 7 = 0 then 'unique ' || n end, clock_timestamp(), clock_timestamp(), 'ready'
        from (select n, (n * 7919) % 4 as tried, 1 + (n * 104729) % 5 as most, (n * 31) % 3 as crashes
                from generate_series(1, $2::int) n) numbers`,
-    [queue, total],
-  );
-  await db.pool.query(
-    `insert into hark.unique_keys select queue, unique_key, id from hark.jobs where queue = $1 and unique_key is not null`,
-    [queue],
-  );
+      [queue, total],
+    );
+    await db.pool.query(
+      `insert into hark.unique_keys select queue, unique_key, id from hark.jobs where queue = $1 and unique_key is not null`,
+      [queue],
+    );
 
-  const tried: Tried[] = [];
-  while (tried.length < total) {
-    const worker = await registerWorker(db);
-    const mortal = await registerWorker(db); // holds what is going to crash
-    const jobs = await claim(db, { queue, worker, limit: batch });
-    expect(jobs).toHaveLength(batch);
-    const ended = jobs.map((job) => {
-      const ending = anyEnding(random);
-      return { job, ending, wanted: wantedFor(job, ending) };
-    });
-    await writeDown(ended, random);
-    tried.push(...ended);
+    const tried: Tried[] = [];
+    while (tried.length < total) {
+      const worker = await registerWorker(db);
+      const mortal = await registerWorker(db); // holds what is going to crash
+      const jobs = await claim(db, { queue, worker, limit: batch });
+      expect(jobs).toHaveLength(batch);
+      const ended = jobs.map((job) => {
+        const ending = anyEnding(random);
+        return { job, ending, wanted: wantedFor(job, ending) };
+      });
+      await writeDown(ended, random);
+      tried.push(...ended);
 
-    async function writeDown(endings: Tried[], jitter: Random): Promise<void> {
-      const completed: Parameters<typeof statements.completionsOf>[0][number][] = [];
-      const retried: statements.RetriedJob[] = [];
-      const buried: statements.BuriedJob[] = [];
-      const crashed: bigint[] = [];
-      for (const { job, ending } of endings) {
-        const claimed = { id: job.id, token: job.token };
-        if (ending.kind === "crashed") {
-          crashed.push(job.id);
-          continue;
+      async function writeDown(endings: Tried[], jitter: Random): Promise<void> {
+        const completed: Parameters<typeof statements.completionsOf>[0][number][] = [];
+        const retried: statements.RetriedJob[] = [];
+        const buried: statements.BuriedJob[] = [];
+        const crashed: bigint[] = [];
+        for (const { job, ending } of endings) {
+          const claimed = { id: job.id, token: job.token };
+          if (ending.kind === "crashed") {
+            crashed.push(job.id);
+            continue;
+          }
+          const outcome = decideOutcome(job, ending, backoff, jitter);
+          if (outcome.state === "completed") completed.push({ ...claimed, ...outcome });
+          else if (outcome.state === "scheduled") retried.push({ ...claimed, ...outcome });
+          else if (outcome.state === "dead") buried.push({ ...claimed, ...outcome });
+          else expect(await statements.cancelJob(db, { id: job.id })).toEqual([{ wasIn: "running" }]);
         }
-        const outcome = decideOutcome(job, ending, backoff, jitter);
-        if (outcome.state === "completed") completed.push({ ...claimed, ...outcome });
-        else if (outcome.state === "scheduled") retried.push({ ...claimed, ...outcome });
-        else if (outcome.state === "dead") buried.push({ ...claimed, ...outcome });
-        else expect(await statements.cancelJob(db, { id: job.id })).toEqual([{ wasIn: "running" }]);
+        const settled = await Promise.all([
+          statements.completeJobs(db, statements.completionsOf(completed)),
+          statements.retryJobs(db, statements.retriedOf(retried)),
+          statements.buryJobs(db, statements.buriedOf(buried)),
+        ]);
+        expect(settled.map((rows) => rows.length)).toEqual([completed.length, retried.length, buried.length]);
+        await db.pool.query("update hark.running_jobs set worker = $1 where id = any ($2::bigint[])", [
+          mortal,
+          crashed,
+        ]);
+        await statements.leaveWorkers(db, { id: mortal });
+        const [rescue] = await statements.rescueJobs(db, { limit: batch });
+        expect(rescue).toEqual({ rescued: crashed.length });
+        // What is due again shall not be claimed again here.
+        await db.pool.query("update hark.jobs set queue = $1 where queue = $2 and id = any ($3::bigint[])", [
+          `${queue}.again`,
+          queue,
+          endings.map(({ job }) => job.id),
+        ]);
       }
-      const settled = await Promise.all([
-        statements.completeJobs(db, statements.completionsOf(completed)),
-        statements.retryJobs(db, statements.retriedOf(retried)),
-        statements.buryJobs(db, statements.buriedOf(buried)),
-      ]);
-      expect(settled.map((rows) => rows.length)).toEqual([completed.length, retried.length, buried.length]);
-      await db.pool.query("update hark.running_jobs set worker = $1 where id = any ($2::bigint[])", [mortal, crashed]);
-      await statements.leaveWorkers(db, { id: mortal });
-      const [rescue] = await statements.rescueJobs(db, { limit: batch });
-      expect(rescue).toEqual({ rescued: crashed.length });
-      // What is due again shall not be claimed again here.
-      await db.pool.query("update hark.jobs set queue = $1 where queue = $2 and id = any ($3::bigint[])", [
-        `${queue}.again`,
-        queue,
-        endings.map(({ job }) => job.id),
-      ]);
     }
-  }
 
-  const found = await whereTheyStand();
-  const wrong = tried.filter(({ job, wanted }) => !matches(found.get(job.id) ?? [], wanted, job));
-  const kinds = new Set(tried.map(({ ending }) => ending.kind));
+    const found = await whereTheyStand();
+    const wrong = tried.filter(({ job, wanted }) => !matches(found.get(job.id) ?? [], wanted, job));
+    const kinds = new Set(tried.map(({ ending }) => ending.kind));
 
-  expect(
-    wrong.slice(0, 3).map(({ job, ending, wanted }) => ({ job, ending, wanted, found: found.get(job.id) })),
-    `seed ${seed}`,
-  ).toEqual([]);
-  expect([...kinds].toSorted(), `seed ${seed}`).toEqual(kindsOfEnding.toSorted());
-  expect((await db.pool.query("select from hark.running_jobs where queue like $1 || '%'", [queue])).rowCount).toBe(0);
+    expect(
+      wrong.slice(0, 3).map(({ job, ending, wanted }) => ({ job, ending, wanted, found: found.get(job.id) })),
+      `seed ${seed}`,
+    ).toEqual([]);
+    expect([...kinds].toSorted(), `seed ${seed}`).toEqual(kindsOfEnding.toSorted());
+    expect((await db.pool.query("select from hark.running_jobs where queue like $1 || '%'", [queue])).rowCount).toBe(0);
 
-  async function whereTheyStand() {
-    const { rows } = await db.pool.query<Found>(
-      `with stands as (
+    async function whereTheyStand() {
+      const { rows } = await db.pool.query<Found>(
+        `with stands as (
          select 'jobs' as "table", id, state, attempt, crash_count, null as reason, run_at, unique_key from hark.jobs
          union all select 'dead_jobs', id, 'dead', attempt, crash_count, reason, null, unique_key from hark.dead_jobs
          union all select 'finished_jobs', id, state, attempt, crash_count, null, null, unique_key from hark.finished_jobs)
@@ -120,11 +123,12 @@ test(`${total} random endings land in the states, with the attempts, delays and 
               exists (select from hark.unique_keys held where held.job_id = stands.id) as "holdsKey"
          from stands left join hark.attempts line on line.job_id = stands.id
         where stands.id = any ($1::bigint[])`,
-      [tried.map(({ job }) => job.id)],
-    );
-    return Map.groupBy(rows, ({ id }) => id);
-  }
-});
+        [tried.map(({ job }) => job.id)],
+      );
+      return Map.groupBy(rows, ({ id }) => id);
+    }
+  },
+);
 
 interface Found {
   table: string;
@@ -244,29 +248,33 @@ function isWithin(delayMs: number | null, wanted: [number, number] | undefined):
   return delayMs !== null && delayMs <= wanted[1] + 1 && delayMs >= wanted[0] - 5_000;
 }
 
-test("an ending is written once: the same outcome again, or another's token, moves nothing", async ({ db, queue }) => {
-  const worker = await registerWorker(db);
-  await db.pool.query(`select hark.enqueue('test.plain', '{}', queue => $1) from generate_series(1, 4)`, [queue]);
-  const [done, again, dead] = await claim(db, { queue, worker, limit: 4 });
-  const retry = (token: string) =>
-    statements.retryJobs(
-      db,
-      statements.retriedOf([{ id: again!.id, token, ending: "error", error: "", delayMs: 1e6, attempt: 1 }]),
-    );
-  const bury = (token: string) =>
-    statements.buryJobs(
-      db,
-      statements.buriedOf([{ id: dead!.id, token, ending: "fatal", reason: "unrecoverable", error: "" }]),
-    );
-  const complete = (token: string) =>
-    statements.completeJobs(db, statements.completionsOf([{ id: done!.id, token, resultJson: null }]));
+test(
+  "an ending is written once: the same outcome again, or another's token, moves nothing",
+  { tags: ["FM-20", "OWNED-1"] },
+  async ({ db, queue }) => {
+    const worker = await registerWorker(db);
+    await db.pool.query(`select hark.enqueue('test.plain', '{}', queue => $1) from generate_series(1, 4)`, [queue]);
+    const [done, again, dead] = await claim(db, { queue, worker, limit: 4 });
+    const retry = (token: string) =>
+      statements.retryJobs(
+        db,
+        statements.retriedOf([{ id: again!.id, token, ending: "error", error: "", delayMs: 1e6, attempt: 1 }]),
+      );
+    const bury = (token: string) =>
+      statements.buryJobs(
+        db,
+        statements.buriedOf([{ id: dead!.id, token, ending: "fatal", reason: "unrecoverable", error: "" }]),
+      );
+    const complete = (token: string) =>
+      statements.completeJobs(db, statements.completionsOf([{ id: done!.id, token, resultJson: null }]));
 
-  for (const write of [complete, retry, bury]) {
-    expect(await write(randomUUID())).toEqual([]);
-    expect(await write(done!.token)).toHaveLength(1); // one claim, one token
-    expect(await write(done!.token)).toEqual([]);
-  }
-  expect(
-    (await db.pool.query("select ending from hark.attempts where queue = $1 order by ending", [queue])).rows,
-  ).toEqual([{ ending: "error" }, { ending: "fatal" }]);
-});
+    for (const write of [complete, retry, bury]) {
+      expect(await write(randomUUID())).toEqual([]);
+      expect(await write(done!.token)).toHaveLength(1); // one claim, one token
+      expect(await write(done!.token)).toEqual([]);
+    }
+    expect(
+      (await db.pool.query("select ending from hark.attempts where queue = $1 order by ending", [queue])).rows,
+    ).toEqual([{ ending: "error" }, { ending: "fatal" }]);
+  },
+);

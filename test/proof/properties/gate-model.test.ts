@@ -19,11 +19,15 @@ const worlds: [name: string, world: ModelOptions][] = [
   ["a worker whose session may be lost", { workers: 1, producers: [twice, write], mayLoseMark: true }],
 ];
 
-test.for(worlds)("no order of the gate's steps leaves a ready job to nobody: %s", ([, world]) => {
-  const { states, lost } = explore(world);
-  expect(lost).toBeUndefined();
-  expect(states).toBeGreaterThan(30);
-});
+test.for(worlds)(
+  "no order of the gate's steps leaves a ready job to nobody: %s",
+  { tags: ["AWAKE-2", "FM-03"] },
+  ([, world]) => {
+    const { states, lost } = explore(world);
+    expect(lost).toBeUndefined();
+    expect(states).toBeGreaterThan(30);
+  },
+);
 
 const twins: Omission[] = [
   "quiesce",
@@ -37,13 +41,17 @@ const twins: Omission[] = [
   "word of a loss",
 ];
 
-test.for(twins)("the protocol without '%s' loses a wake-up, and the explorer finds it", (without) => {
-  const { lost } = explore({
-    workers: without === "see what is locked" ? 2 : 1,
-    producers: [write, write],
-    mayDie: without === "see what is locked",
-    mayLoseMark: without === "word of a loss",
-    without,
-  });
-  expect(lost).toBeDefined();
-});
+test.for(twins)(
+  "the protocol without '%s' loses a wake-up, and the explorer finds it",
+  { tags: ["AWAKE-2"] },
+  (without) => {
+    const { lost } = explore({
+      workers: without === "see what is locked" ? 2 : 1,
+      producers: [write, write],
+      mayDie: without === "see what is locked",
+      mayLoseMark: without === "word of a loss",
+      without,
+    });
+    expect(lost).toBeDefined();
+  },
+);

@@ -29,126 +29,127 @@ const test = base.extend("session", { scope: "file" }, ({ databaseUrl, db }, { o
   };
 });
 
-test("the end of a lease, claim, renewal, certificate, rescue and settle, in every order, keep one owner and one place", async ({
-  db,
-  queue,
-}) => {
-  for (const order of ordersOf(["expire", "claim", "renew", "certify", "rescue", "settle"] as const)) {
-    const worker = await registerWorker(db);
-    const first = await insertJob(db, { queue });
-    const [held] = await claim(db, { queue, worker });
-    const second = await insertJob(db, { queue });
+test(
+  "the end of a lease, claim, renewal, certificate, rescue and settle, in every order, keep one owner and one place",
+  { tags: ["FM-21", "OWNED-3"] },
+  async ({ db, queue }) => {
+    for (const order of ordersOf(["expire", "claim", "renew", "certify", "rescue", "settle"] as const)) {
+      const worker = await registerWorker(db);
+      const first = await insertJob(db, { queue });
+      const [held] = await claim(db, { queue, worker });
+      const second = await insertJob(db, { queue });
 
-    const lease = { isOver: false, isDead: false };
-    const place = { first: "running", second: "ready" };
-    const facts: unknown[] = [];
-    const wanted: unknown[] = [];
-    for (const step of order) {
-      switch (step) {
-        case "expire":
-          await expireLease(db, worker);
-          lease.isOver = true;
-          break;
-        case "claim":
-          // Whichever it takes is this test's own: a rescued job is older than the second.
-          for (const { id } of await claim(db, { queue, worker }))
-            facts.push(`claimed ${id === first ? "first" : "second"}`);
-          if (!lease.isOver) {
-            const taken = place.first === "ready" ? "first" : "second";
-            place[taken] = "running";
-            wanted.push(`claimed ${taken}`);
+      const lease = { isOver: false, isDead: false };
+      const place = { first: "running", second: "ready" };
+      const facts: unknown[] = [];
+      const wanted: unknown[] = [];
+      for (const step of order) {
+        switch (step) {
+          case "expire":
+            await expireLease(db, worker);
+            lease.isOver = true;
+            break;
+          case "claim":
+            // Whichever it takes is this test's own: a rescued job is older than the second.
+            for (const { id } of await claim(db, { queue, worker }))
+              facts.push(`claimed ${id === first ? "first" : "second"}`);
+            if (!lease.isOver) {
+              const taken = place.first === "ready" ? "first" : "second";
+              place[taken] = "running";
+              wanted.push(`claimed ${taken}`);
+            }
+            break;
+          case "renew":
+            facts.push(`renewed ${(await statements.renewLease(db, { id: worker, leaseMs: 60_000 })).length}`);
+            wanted.push(`renewed ${lease.isOver ? 0 : 1}`);
+            break;
+          case "certify":
+            facts.push(`died ${(await statements.certifyDeaths(db, {})).length}`);
+            wanted.push(`died ${lease.isOver && !lease.isDead ? 1 : 0}`);
+            lease.isDead ||= lease.isOver;
+            break;
+          case "rescue": {
+            const orphans = lease.isDead ? Object.values(place).filter((state) => state === "running").length : 0;
+            facts.push((await statements.rescueJobs(db, { limit: 10 }))[0]);
+            wanted.push({ rescued: orphans });
+            if (lease.isDead)
+              for (const job of ["first", "second"] as const) if (place[job] === "running") place[job] = "ready";
+            break;
           }
-          break;
-        case "renew":
-          facts.push(`renewed ${(await statements.renewLease(db, { id: worker, leaseMs: 60_000 })).length}`);
-          wanted.push(`renewed ${lease.isOver ? 0 : 1}`);
-          break;
-        case "certify":
-          facts.push(`died ${(await statements.certifyDeaths(db, {})).length}`);
-          wanted.push(`died ${lease.isOver && !lease.isDead ? 1 : 0}`);
-          lease.isDead ||= lease.isOver;
-          break;
-        case "rescue": {
-          const orphans = lease.isDead ? Object.values(place).filter((state) => state === "running").length : 0;
-          facts.push((await statements.rescueJobs(db, { limit: 10 }))[0]);
-          wanted.push({ rescued: orphans });
-          if (lease.isDead)
-            for (const job of ["first", "second"] as const) if (place[job] === "running") place[job] = "ready";
-          break;
+          case "settle":
+            facts.push(`settled ${(await statements.completeJobs(db, completed(held!))).length}`);
+            wanted.push(`settled ${place.first === "running" ? 1 : 0}`);
+            if (place.first === "running") place.first = "completed";
+            break;
+          default:
+            step satisfies never;
         }
-        case "settle":
-          facts.push(`settled ${(await statements.completeJobs(db, completed(held!))).length}`);
-          wanted.push(`settled ${place.first === "running" ? 1 : 0}`);
-          if (place.first === "running") place.first = "completed";
-          break;
-        default:
-          step satisfies never;
       }
-    }
 
-    const { rows } = await db.pool.query<{ id: bigint; state: string }>(
-      `select id, state from hark.jobs where queue = $1 union all select id, 'running' from hark.running_jobs where queue = $1
+      const { rows } = await db.pool.query<{ id: bigint; state: string }>(
+        `select id, state from hark.jobs where queue = $1 union all select id, 'running' from hark.running_jobs where queue = $1
        union all select id, state from hark.finished_jobs where queue = $1`,
-      [queue],
-    );
-    const found = rows.toSorted((one, other) => Number(one.id - other.id));
-    expect({ facts, found }, order.join(", ")).toEqual({
-      facts: wanted,
-      found: [
-        { id: first, state: place.first },
-        { id: second, state: place.second },
-      ],
-    });
-    await db.pool.query(
-      "delete from hark.jobs; delete from hark.running_jobs; delete from hark.finished_jobs; delete from hark.workers",
-    );
-  }
-});
-
-test("a certificate waits for a claim that is under way, and no order leaves its job with the dead", async ({
-  db,
-  queue,
-  session,
-}) => {
-  for (const order of ordersOf(["commit", "certify", "renew", "rescue"] as const)) {
-    const worker = await registerWorker(db);
-    const id = await insertJob(db, { queue });
-    const claiming = await session();
-    await claiming.client.query("begin");
-    expect(await claim(claiming.client, { queue, worker })).toHaveLength(1);
-    await expireLease(db, worker); // the open claim does not keep the time from running out
-
-    let isOpen = true;
-    const pending: Promise<unknown>[] = [];
-    for (const step of order) {
-      if (step === "commit") {
-        await claiming.client.query("commit");
-        claiming.giveBack();
-        isOpen = false;
-        continue;
-      }
-      const own = await session();
-      const run: Record<typeof step, (on: Queryable) => Promise<unknown>> = {
-        certify: (on) => statements.certifyDeaths(on, {}),
-        renew: (on) => statements.renewLease(on, { id: worker, leaseMs: 60_000 }),
-        rescue: (on) => statements.rescueJobs(on, { limit: 10 }),
-      };
-      const running = run[step](own.client).finally(() => own.giveBack());
-      pending.push(running);
-      const state = await doneOrBlocked(db.pool, running, own.pid);
-      if (step === "certify") expect(state, order.join(", ")).toBe(isOpen ? "blocked" : "done");
+        [queue],
+      );
+      const found = rows.toSorted((one, other) => Number(one.id - other.id));
+      expect({ facts, found }, order.join(", ")).toEqual({
+        facts: wanted,
+        found: [
+          { id: first, state: place.first },
+          { id: second, state: place.second },
+        ],
+      });
+      await db.pool.query(
+        "delete from hark.jobs; delete from hark.running_jobs; delete from hark.finished_jobs; delete from hark.workers",
+      );
     }
-    await Promise.all(pending);
+  },
+);
 
-    await statements.rescueJobs(db, { limit: 10 }); // whoever comes next
-    const { rows } = await db.pool.query("select id, state, attempt, crash_count from hark.jobs where queue = $1", [
-      queue,
-    ]);
-    expect(rows, order.join(", ")).toEqual([{ id, state: "ready", attempt: 1, crash_count: 1 }]);
-    expect((await db.pool.query("select from hark.running_jobs")).rowCount).toBe(0);
-    await db.pool.query("delete from hark.jobs; delete from hark.workers");
-  }
-});
+test(
+  "a certificate waits for a claim that is under way, and no order leaves its job with the dead",
+  { tags: ["OWNED-3"] },
+  async ({ db, queue, session }) => {
+    for (const order of ordersOf(["commit", "certify", "renew", "rescue"] as const)) {
+      const worker = await registerWorker(db);
+      const id = await insertJob(db, { queue });
+      const claiming = await session();
+      await claiming.client.query("begin");
+      expect(await claim(claiming.client, { queue, worker })).toHaveLength(1);
+      await expireLease(db, worker); // the open claim does not keep the time from running out
+
+      let isOpen = true;
+      const pending: Promise<unknown>[] = [];
+      for (const step of order) {
+        if (step === "commit") {
+          await claiming.client.query("commit");
+          claiming.giveBack();
+          isOpen = false;
+          continue;
+        }
+        const own = await session();
+        const run: Record<typeof step, (on: Queryable) => Promise<unknown>> = {
+          certify: (on) => statements.certifyDeaths(on, {}),
+          renew: (on) => statements.renewLease(on, { id: worker, leaseMs: 60_000 }),
+          rescue: (on) => statements.rescueJobs(on, { limit: 10 }),
+        };
+        const running = run[step](own.client).finally(() => own.giveBack());
+        pending.push(running);
+        const state = await doneOrBlocked(db.pool, running, own.pid);
+        if (step === "certify") expect(state, order.join(", ")).toBe(isOpen ? "blocked" : "done");
+      }
+      await Promise.all(pending);
+
+      await statements.rescueJobs(db, { limit: 10 }); // whoever comes next
+      const { rows } = await db.pool.query("select id, state, attempt, crash_count from hark.jobs where queue = $1", [
+        queue,
+      ]);
+      expect(rows, order.join(", ")).toEqual([{ id, state: "ready", attempt: 1, crash_count: 1 }]);
+      expect((await db.pool.query("select from hark.running_jobs")).rowCount).toBe(0);
+      await db.pool.query("delete from hark.jobs; delete from hark.workers");
+    }
+  },
+);
 
 const ways = {
   complete: (on: Queryable, job: statements.ClaimedJob) => statements.completeJobs(on, completed(job)),
@@ -161,85 +162,89 @@ const ways = {
     (await statements.rescueJobs(on, { limit: 10 })).filter(({ rescued }) => rescued > 0),
 };
 
-test("of two that take a running job away at the same time one wins, and the other touches nothing", async ({
-  db,
-  queue,
-  session,
-}) => {
-  for (const [firstName, first] of Object.entries(ways)) {
-    for (const [secondName, second] of Object.entries(ways)) {
-      for (const end of ["commit", "rollback"] as const) {
-        const worker = await registerWorker(db);
-        const id = await insertJob(db, { queue, key: "k", uniqueKey: "u" });
-        const [job] = await claim(db, { queue, worker });
-        await statements.leaveWorkers(db, { id: worker }); // so that a rescue may take it too
+test(
+  "of two that take a running job away at the same time one wins, and the other touches nothing",
+  { tags: ["FM-20", "KEPT-2"] },
+  async ({ db, queue, session }) => {
+    for (const [firstName, first] of Object.entries(ways)) {
+      for (const [secondName, second] of Object.entries(ways)) {
+        for (const end of ["commit", "rollback"] as const) {
+          const worker = await registerWorker(db);
+          const id = await insertJob(db, { queue, key: "k", uniqueKey: "u" });
+          const [job] = await claim(db, { queue, worker });
+          await statements.leaveWorkers(db, { id: worker }); // so that a rescue may take it too
 
-        const one = await session();
-        const other = await session();
-        await one.client.query("begin");
-        const moved = await first(one.client, job!);
-        const competing = second(other.client, job!);
-        await doneOrBlocked(db.pool, competing, other.pid);
-        await one.client.query(end);
-        const movedToo = await competing;
-        for (const { giveBack } of [one, other]) giveBack();
+          const one = await session();
+          const other = await session();
+          await one.client.query("begin");
+          const moved = await first(one.client, job!);
+          const competing = second(other.client, job!);
+          await doneOrBlocked(db.pool, competing, other.pid);
+          await one.client.query(end);
+          const movedToo = await competing;
+          for (const { giveBack } of [one, other]) giveBack();
 
-        const { rows } = await db.pool.query<{ places: number; lines: number }>(
-          `select (select count(*) from hark.jobs where id = $1)::int + (select count(*) from hark.running_jobs where id = $1)::int
+          const { rows } = await db.pool.query<{ places: number; lines: number }>(
+            `select (select count(*) from hark.jobs where id = $1)::int + (select count(*) from hark.running_jobs where id = $1)::int
                 + (select count(*) from hark.finished_jobs where id = $1)::int + (select count(*) from hark.dead_jobs where id = $1)::int
                   as places,
                   (select count(*) from hark.attempts where job_id = $1)::int as lines`,
-          [id],
-        );
-        const what = `${firstName}, ${secondName} beside it, ${end}`;
-        expect(moved, what).toHaveLength(1);
-        expect(rows[0]!.places, what).toBe(1);
-        // A rescue skips what another has locked, and would come back; all others wait, and go by what they find then.
-        if (end === "commit") expect(movedToo, what).toEqual([]);
-        else if (secondName !== "rescue") expect(movedToo, what).toHaveLength(1);
-        expect(rows[0]!.lines, what).toBeLessThanOrEqual(1);
-        await db.pool.query(
-          `delete from hark.jobs; delete from hark.running_jobs; delete from hark.finished_jobs; delete from hark.dead_jobs;
+            [id],
+          );
+          const what = `${firstName}, ${secondName} beside it, ${end}`;
+          expect(moved, what).toHaveLength(1);
+          expect(rows[0]!.places, what).toBe(1);
+          // A rescue skips what another has locked, and would come back; all others wait, and go by what they find then.
+          if (end === "commit") expect(movedToo, what).toEqual([]);
+          else if (secondName !== "rescue") expect(movedToo, what).toHaveLength(1);
+          expect(rows[0]!.lines, what).toBeLessThanOrEqual(1);
+          await db.pool.query(
+            `delete from hark.jobs; delete from hark.running_jobs; delete from hark.finished_jobs; delete from hark.dead_jobs;
            delete from hark.unique_keys`,
-        );
+          );
+        }
       }
     }
-  }
-});
+  },
+);
 
-test("an acquirer held up between drawing its fence and taking the lock is never granted less than one who came meanwhile", async ({
-  db,
-  session,
-}) => {
-  const pause = 4711;
-  const [holdUp, slow, quick] = [await session(), await session(), await session()];
-  await db.pool.query(`
+test(
+  "an acquirer held up between drawing its fence and taking the lock is never granted less than one who came meanwhile",
+  { tags: ["FM-48"] },
+  async ({ db, session }) => {
+    const pause = 4711;
+    const [holdUp, slow, quick] = [await session(), await session(), await session()];
+    await db.pool.query(`
     create function pause_if_slow(owner text) returns boolean language sql volatile as
       $$ select case when owner = 'slow' then pg_advisory_xact_lock(${pause}) is not null else true end $$;
     alter table hark.locks add constraint pause check (pause_if_slow(owner))`);
-  try {
-    await holdUp.client.query("select pg_advisory_lock($1)", [pause]);
-    const late = createLocks({ db: slow.client, owner: "slow" }).acquire("page", { ttlMs: 60_000 });
-    expect(await doneOrBlocked(db.pool, late, slow.pid)).toBe("blocked");
+    try {
+      await holdUp.client.query("select pg_advisory_lock($1)", [pause]);
+      const late = createLocks({ db: slow.client, owner: "slow" }).acquire("page", { ttlMs: 60_000 });
+      expect(await doneOrBlocked(db.pool, late, slow.pid)).toBe("blocked");
 
-    const early = createLocks({ db: quick.client, owner: "quick" }).acquire("page", { ttlMs: 60_000, waitMs: 60_000 });
-    const fences: bigint[] = [];
-    const visit = async (granted: Promise<Lock>) => {
-      await using lock = await granted;
-      fences.push(lock.fence);
-    };
-    const visits = [visit(early), visit(late)];
-    await doneOrBlocked(db.pool, visits[0]!, quick.pid);
-    await holdUp.client.query("select pg_advisory_unlock($1)", [pause]);
-    await Promise.all(visits);
+      const early = createLocks({ db: quick.client, owner: "quick" }).acquire("page", {
+        ttlMs: 60_000,
+        waitMs: 60_000,
+      });
+      const fences: bigint[] = [];
+      const visit = async (granted: Promise<Lock>) => {
+        await using lock = await granted;
+        fences.push(lock.fence);
+      };
+      const visits = [visit(early), visit(late)];
+      await doneOrBlocked(db.pool, visits[0]!, quick.pid);
+      await holdUp.client.query("select pg_advisory_unlock($1)", [pause]);
+      await Promise.all(visits);
 
-    expect(fences).toHaveLength(2);
-    expect(fences[1]).toBeGreaterThan(fences[0]!); // in the order in which they held
-  } finally {
-    for (const { giveBack } of [holdUp, slow, quick]) giveBack();
-    await db.pool.query("alter table hark.locks drop constraint pause; drop function pause_if_slow");
-  }
-});
+      expect(fences).toHaveLength(2);
+      expect(fences[1]).toBeGreaterThan(fences[0]!); // in the order in which they held
+    } finally {
+      for (const { giveBack } of [holdUp, slow, quick]) giveBack();
+      await db.pool.query("alter table hark.locks drop constraint pause; drop function pause_if_slow");
+    }
+  },
+);
 
 /** Waits until a statement has its answer or stands behind another's lock. */
 async function doneOrBlocked(pool: pg.Pool, running: Promise<unknown>, pid: number): Promise<"done" | "blocked"> {

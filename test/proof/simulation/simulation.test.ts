@@ -10,7 +10,7 @@ const seed = Number(process.env["SIMULATION_SEED"] ?? seedOfRun());
 
 test(
   `${runs} worlds in which answers are lost, late or doubled and workers stop, die and stand still keep every promise`,
-  { timeout: 120_000 + runs * 200 },
+  { tags: ["ONCE-2"], timeout: 120_000 + runs * 200 },
   async () => {
     const verdict = await check(worker, {
       seed,

@@ -26,7 +26,7 @@ async function load({ edits }: Twin): Promise<{ product: typeof Product } & Asyn
 
 test.for(twins.map((twin) => [twin.name, twin] as const))(
   "a worker that %s is caught",
-  { timeout: 120_000 },
+  { tags: ["FM-20", "OWNED-7"], timeout: 120_000 },
   async ([, twin]) => {
     await using loaded = await load(twin);
     const verdict = await check(loaded.product, {

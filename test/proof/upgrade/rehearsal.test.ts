@@ -136,68 +136,66 @@ class Load {
   }
 }
 
-test("the schema is upgraded under load, old and new workers run side by side, and the old code comes back", async ({
-  upgradeUrl,
-  queue,
-  ledger,
-  startRelease,
-  load,
-}) => {
-  expect(expanding.flatMap(({ text }, place) => lintMigration(3 + place, text))).toEqual([]);
-  await using former = await installRelease();
-  await using next = await installRelease({ later: expanding });
-  const phase = async (workers: readonly WorkerProcess[]) => {
-    const endedBefore = ledger.of("ended").length;
-    await ledger.until("ended", endedBefore + jobsAPhase, 60_000);
-    const busy = new Set(
-      ledger
-        .of("ended")
-        .slice(endedBefore)
-        .map(({ worker }) => worker),
-    );
-    expect(workers.map(({ name }) => name).filter((name) => !busy.has(name))).toEqual([]);
-  };
+test(
+  "the schema is upgraded under load, old and new workers run side by side, and the old code comes back",
+  { tags: ["FM-44", "UPGRADE-1"] },
+  async ({ upgradeUrl, queue, ledger, startRelease, load }) => {
+    expect(expanding.flatMap(({ text }, place) => lintMigration(3 + place, text))).toEqual([]);
+    await using former = await installRelease();
+    await using next = await installRelease({ later: expanding });
+    const phase = async (workers: readonly WorkerProcess[]) => {
+      const endedBefore = ledger.of("ended").length;
+      await ledger.until("ended", endedBefore + jobsAPhase, 60_000);
+      const busy = new Set(
+        ledger
+          .of("ended")
+          .slice(endedBefore)
+          .map(({ worker }) => worker),
+      );
+      expect(workers.map(({ name }) => name).filter((name) => !busy.has(name))).toEqual([]);
+    };
 
-  expect(await former.hark(["migrate"], upgradeUrl)).toMatchObject({ code: 0 });
-  const old = [await startRelease(former, "old-1"), await startRelease(former, "old-2")];
-  load.start();
-  await phase(old);
+    expect(await former.hark(["migrate"], upgradeUrl)).toMatchObject({ code: 0 });
+    const old = [await startRelease(former, "old-1"), await startRelease(former, "old-2")];
+    load.start();
+    await phase(old);
 
-  // Expand: the schema first, while only old workers run.
-  expect(await next.hark(["migrate", "--check"], upgradeUrl)).toMatchObject({ code: 1 });
-  expect(await next.hark(["migrate"], upgradeUrl)).toMatchObject({
-    code: 0,
-    output: "applied 0002_tenants\napplied 0003_tenants_index\n",
-  });
-  await phase(old);
-  expect(await former.hark(["migrate", "--check"], upgradeUrl)).toEqual({
-    code: 0,
-    output: "up to date: the schema is at version 4, which lets in this code of version 2\n",
-  });
+    // Expand: the schema first, while only old workers run.
+    expect(await next.hark(["migrate", "--check"], upgradeUrl)).toMatchObject({ code: 1 });
+    expect(await next.hark(["migrate"], upgradeUrl)).toMatchObject({
+      code: 0,
+      output: "applied 0002_tenants\napplied 0003_tenants_index\n",
+    });
+    await phase(old);
+    expect(await former.hark(["migrate", "--check"], upgradeUrl)).toEqual({
+      code: 0,
+      output: "up to date: the schema is at version 4, which lets in this code of version 2\n",
+    });
 
-  // Both versions, then the new one alone.
-  const fresh = [await startRelease(next, "new-1"), await startRelease(next, "new-2")];
-  await phase([...old, ...fresh]);
-  for (const worker of old) worker.kill("SIGTERM");
-  expect(await Promise.all(old.map(({ exited }) => exited))).toEqual([0, 0]);
-  await phase(fresh);
+    // Both versions, then the new one alone.
+    const fresh = [await startRelease(next, "new-1"), await startRelease(next, "new-2")];
+    await phase([...old, ...fresh]);
+    for (const worker of old) worker.kill("SIGTERM");
+    expect(await Promise.all(old.map(({ exited }) => exited))).toEqual([0, 0]);
+    await phase(fresh);
 
-  // And back: old code starts on the newer schema.
-  const back = [await startRelease(former, "back-1"), await startRelease(former, "back-2")];
-  for (const worker of fresh) worker.kill("SIGTERM");
-  expect(await Promise.all(fresh.map(({ exited }) => exited))).toEqual([0, 0]);
-  await phase(back);
+    // And back: old code starts on the newer schema.
+    const back = [await startRelease(former, "back-1"), await startRelease(former, "back-2")];
+    for (const worker of fresh) worker.kill("SIGTERM");
+    expect(await Promise.all(fresh.map(({ exited }) => exited))).toEqual([0, 0]);
+    await phase(back);
 
-  await load.stop();
-  await expectNothingLost({ load, ledger, queue, workers: [...old, ...fresh, ...back] });
+    await load.stop();
+    await expectNothingLost({ load, ledger, queue, workers: [...old, ...fresh, ...back] });
 
-  // Contract: only now is old code shut out, and says so.
-  await using last = await installRelease({ later: [...expanding, contracting] });
-  expect(await last.hark(["migrate"], upgradeUrl)).toMatchObject({ code: 0, output: "applied 0004_contract\n" });
-  await expect(startRelease(former, "too-old")).rejects.toThrow("lets in code from version 4 on");
-  expect(await former.hark(["migrate", "--check"], upgradeUrl)).toMatchObject({ code: 4 });
-  expect(await next.hark(["migrate", "--check"], upgradeUrl)).toMatchObject({ code: 0 });
-});
+    // Contract: only now is old code shut out, and says so.
+    await using last = await installRelease({ later: [...expanding, contracting] });
+    expect(await last.hark(["migrate"], upgradeUrl)).toMatchObject({ code: 0, output: "applied 0004_contract\n" });
+    await expect(startRelease(former, "too-old")).rejects.toThrow("lets in code from version 4 on");
+    expect(await former.hark(["migrate", "--check"], upgradeUrl)).toMatchObject({ code: 4 });
+    expect(await next.hark(["migrate", "--check"], upgradeUrl)).toMatchObject({ code: 0 });
+  },
+);
 
 /** Each acknowledged job was completed, by one start; no step of any worker failed. */
 async function expectNothingLost(run: {
@@ -230,31 +228,29 @@ async function workersSettled(db: ReturnType<typeof openDatabase>, queue: string
   await expect.poll(() => countJobs(db, queue), { timeout: 30_000 }).toEqual({ completed: jobs });
 }
 
-test("workers of the first commit with this schema go on through the upgrade, beside new ones", async ({
-  upgradeUrl,
-  queue,
-  ledger,
-  startRelease,
-  load,
-}) => {
-  // Until there is a tag, it is the oldest code that wrote these tables. Without history today's
-  // code stands in for it.
-  const commit = await commitOfThisSchema();
-  await using former = await installRelease({ commit });
-  await using next = await installRelease({ later: expanding });
+test(
+  "workers of the first commit with this schema go on through the upgrade, beside new ones",
+  { tags: ["FM-44"] },
+  async ({ upgradeUrl, queue, ledger, startRelease, load }) => {
+    // Until there is a tag, it is the oldest code that wrote these tables. Without history today's
+    // code stands in for it.
+    const commit = await commitOfThisSchema();
+    await using former = await installRelease({ commit });
+    await using next = await installRelease({ later: expanding });
 
-  expect(await former.hark(["migrate"], upgradeUrl)).toMatchObject({ code: 0 });
-  const old = [await startRelease(former, "old-1"), await startRelease(former, "old-2")];
-  load.start();
-  await ledger.until("ended", jobsAPhase, 60_000);
-  expect(await next.hark(["migrate"], upgradeUrl)).toMatchObject({ code: 0 });
-  const fresh = [await startRelease(next, "new-1")];
-  await ledger.until("ended", ledger.of("ended").length + jobsAPhase, 60_000);
-  for (const worker of old) worker.kill("SIGTERM");
-  expect(await Promise.all(old.map(({ exited }) => exited))).toEqual([0, 0]);
-  await ledger.until("ended", ledger.of("ended").length + jobsAPhase, 60_000);
+    expect(await former.hark(["migrate"], upgradeUrl)).toMatchObject({ code: 0 });
+    const old = [await startRelease(former, "old-1"), await startRelease(former, "old-2")];
+    load.start();
+    await ledger.until("ended", jobsAPhase, 60_000);
+    expect(await next.hark(["migrate"], upgradeUrl)).toMatchObject({ code: 0 });
+    const fresh = [await startRelease(next, "new-1")];
+    await ledger.until("ended", ledger.of("ended").length + jobsAPhase, 60_000);
+    for (const worker of old) worker.kill("SIGTERM");
+    expect(await Promise.all(old.map(({ exited }) => exited))).toEqual([0, 0]);
+    await ledger.until("ended", ledger.of("ended").length + jobsAPhase, 60_000);
 
-  await load.stop();
-  await expectNothingLost({ load, ledger, queue, workers: [...old, ...fresh] });
-  tell(`the old code was ${commit ?? "today's: this clone has no history"}`);
-});
+    await load.stop();
+    await expectNothingLost({ load, ledger, queue, workers: [...old, ...fresh] });
+    tell(`the old code was ${commit ?? "today's: this clone has no history"}`);
+  },
+);

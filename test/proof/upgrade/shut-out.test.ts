@@ -8,35 +8,33 @@ import { recordingLogger } from "../../support/recording-logger.ts";
 
 /* Code that a newer schema does not let start: test/upgrade/newer-schema.test.ts. */
 
-test("a worker that a newer schema shuts out while it runs claims nothing more, says so once, and ends what it runs", async ({
-  db,
-  producer,
-  queue,
-  startWorker,
-  databaseUrl,
-}) => {
-  const job = defineJob("test.plain", { queue });
-  const ended = Promise.withResolvers<void>();
-  const logger = recordingLogger();
-  const worker = await startWorker([implement(job, () => ended.promise)], { logger });
-  const running = await producer.enqueue(job, {});
-  await untilState(db, running.id, "running");
+test(
+  "a worker that a newer schema shuts out while it runs claims nothing more, says so once, and ends what it runs",
+  { tags: ["FM-44"] },
+  async ({ db, producer, queue, startWorker, databaseUrl }) => {
+    const job = defineJob("test.plain", { queue });
+    const ended = Promise.withResolvers<void>();
+    const logger = recordingLogger();
+    const worker = await startWorker([implement(job, () => ended.promise)], { logger });
+    const running = await producer.enqueue(job, {});
+    await untilState(db, running.id, "running");
 
-  const theirs = (await schemaVersion(databaseUrl)).wanted + 1;
-  await db.pool.query(
-    "insert into hark.migrations (version, name, hash, oldest_code) values ($1, 'from_later', 'x', $1)",
-    [theirs],
-  );
-  const reason = () => worker.health().reasons.find((text) => text.includes("claims nothing any more"));
-  await eventually(reason, { withinMs: 60_000, what: "the worker's knowing of the newer schema", everyMs: 50 });
-  const waiting = await producer.enqueue(job, {});
-  ended.resolve();
+    const theirs = (await schemaVersion(databaseUrl)).wanted + 1;
+    await db.pool.query(
+      "insert into hark.migrations (version, name, hash, oldest_code) values ($1, 'from_later', 'x', $1)",
+      [theirs],
+    );
+    const reason = () => worker.health().reasons.find((text) => text.includes("claims nothing any more"));
+    await eventually(reason, { withinMs: 60_000, what: "the worker's knowing of the newer schema", everyMs: 50 });
+    const waiting = await producer.enqueue(job, {});
+    ended.resolve();
 
-  await untilState(db, running.id, "completed");
-  expect(reason()).toContain(`lets in code from version ${theirs} on`);
-  await worker.stop();
-  await untilState(db, waiting.id, "ready");
-  expect(logger.lines.filter(({ level }) => level === "error").map(({ message }) => message)).toEqual([
-    "the schema needs newer code: this worker claims nothing any more",
-  ]);
-});
+    await untilState(db, running.id, "completed");
+    expect(reason()).toContain(`lets in code from version ${theirs} on`);
+    await worker.stop();
+    await untilState(db, waiting.id, "ready");
+    expect(logger.lines.filter(({ level }) => level === "error").map(({ message }) => message)).toEqual([
+      "the schema needs newer code: this worker claims nothing any more",
+    ]);
+  },
+);

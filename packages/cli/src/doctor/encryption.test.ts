@@ -1,3 +1,4 @@
+// @module-tag SEC-29
 import type { Database } from "@hark/core";
 import { afterEach, expect, test, vi } from "vitest";
 import { encryptionCheck } from "./encryption.ts";

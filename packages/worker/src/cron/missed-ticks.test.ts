@@ -6,20 +6,24 @@ const hourMs = 3_600_000;
 const hourly = ticksOf({ everyMs: hourMs });
 const asked = (pastMs: number) => ({ dueAtMs: 10 * hourMs, nowMs: 15 * hourMs + pastMs });
 
-test("of six ticks that are due, none, the newest or all are fired, and the next is the one to come", () => {
-  const nextAtMs = 16 * hourMs;
-  const all = [10, 11, 12, 13, 14, 15].map((hour) => hour * hourMs);
-  expect(dueTicks(hourly, "all", asked(hourMs / 2))).toEqual({ tickMs: all, nextAtMs });
-  expect(dueTicks(hourly, "once", asked(hourMs / 2))).toEqual({ tickMs: [15 * hourMs], nextAtMs });
-  expect(dueTicks(hourly, "none", asked(hourMs / 2))).toEqual({ tickMs: [], nextAtMs });
-});
+test(
+  "of six ticks that are due, none, the newest or all are fired, and the next is the one to come",
+  { tags: ["FM-34"] },
+  () => {
+    const nextAtMs = 16 * hourMs;
+    const all = [10, 11, 12, 13, 14, 15].map((hour) => hour * hourMs);
+    expect(dueTicks(hourly, "all", asked(hourMs / 2))).toEqual({ tickMs: all, nextAtMs });
+    expect(dueTicks(hourly, "once", asked(hourMs / 2))).toEqual({ tickMs: [15 * hourMs], nextAtMs });
+    expect(dueTicks(hourly, "none", asked(hourMs / 2))).toEqual({ tickMs: [], nextAtMs });
+  },
+);
 
-test("a newest tick of up to a minute ago is late, and not missed", () => {
+test("a newest tick of up to a minute ago is late, and not missed", { tags: ["FM-34"] }, () => {
   expect(dueTicks(hourly, "none", asked(60_000)).tickMs).toEqual([15 * hourMs]);
   expect(dueTicks(hourly, "none", asked(60_001)).tickMs).toEqual([]);
 });
 
-test("of very many the newest 100 are made up for", () => {
+test("of very many the newest 100 are made up for", { tags: ["FM-34"] }, () => {
   const { tickMs } = dueTicks(ticksOf({ everyMs: 1_000 }), "all", { dueAtMs: 0, nowMs: 10_000_000_500 });
   expect([tickMs.length, tickMs[0], tickMs.at(-1)]).toEqual([100, 9_999_901_000, 10_000_000_000]);
 });

@@ -77,12 +77,12 @@ for (const [what, cron, zone, after, expected] of [
     ["2026-01-01T09:00:40", "2026-01-02T09:00:00"],
   ],
 ] as const) {
-  test(`${what}: ${cron} in ${zone}`, () => {
+  test(`${what}: ${cron} in ${zone}`, { tags: ["FM-35"] }, () => {
     expect(from({ cron, zone }, after, expected.length)).toEqual(expected);
   });
 }
 
-test("an interval follows elapsed time, from the beginning of 1970", () => {
+test("an interval follows elapsed time, from the beginning of 1970", { tags: ["FM-35"] }, () => {
   expect(from({ everyMs: 5_400_000 }, "1970-01-01T00:00", 2)).toEqual(["1970-01-01T01:30:00", "1970-01-01T03:00:00"]);
   expect(from({ everyMs: 3_600_000 }, "2026-10-25T00:00", 3)).toEqual(
     ["01", "02", "03"].map((hour) => `2026-10-25T${hour}:00:00`),

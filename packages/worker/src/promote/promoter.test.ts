@@ -5,35 +5,39 @@ import { Promoter } from "./promoter.ts";
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-test("a promoter that has failed for a while looks as soon as the listener is back, and not when its rest is over", async () => {
-  let isDown = true;
-  const looks: number[] = [];
-  const query = async () => {
-    looks.push(performance.now());
-    if (isDown) throw new Error("connect ECONNREFUSED");
-    return { rows: [{ promoted: 0, next_due_in_ms: null, next_due_at_ms: null, looked_at_ms: Date.now() }] };
-  };
-  let hear: (payload: string | undefined) => void = () => {};
-  const notifications = { on: (_: string, heard: typeof hear) => ((hear = heard), () => {}) };
-  const promoter = new Promoter({
-    db: { query } as unknown as Database,
-    notifications,
-    pollMs: 5_000,
-    logger: silentLogger,
-  });
-  promoter.start();
-  await vi.advanceTimersByTimeAsync(60_000); // the rests after a failure have grown to some seconds
-  const before = looks.length;
-  while (looks.length === before) await vi.advanceTimersByTimeAsync(10); // just now, and it failed
-  const failed = looks.length;
+test(
+  "a promoter that has failed for a while looks as soon as the listener is back, and not when its rest is over",
+  { tags: ["FM-47"] },
+  async () => {
+    let isDown = true;
+    const looks: number[] = [];
+    const query = async () => {
+      looks.push(performance.now());
+      if (isDown) throw new Error("connect ECONNREFUSED");
+      return { rows: [{ promoted: 0, next_due_in_ms: null, next_due_at_ms: null, looked_at_ms: Date.now() }] };
+    };
+    let hear: (payload: string | undefined) => void = () => {};
+    const notifications = { on: (_: string, heard: typeof hear) => ((hear = heard), () => {}) };
+    const promoter = new Promoter({
+      db: { query } as unknown as Database,
+      notifications,
+      pollMs: 5_000,
+      logger: silentLogger,
+    });
+    promoter.start();
+    await vi.advanceTimersByTimeAsync(60_000); // the rests after a failure have grown to some seconds
+    const before = looks.length;
+    while (looks.length === before) await vi.advanceTimersByTimeAsync(10); // just now, and it failed
+    const failed = looks.length;
 
-  isDown = false;
-  hear("12345"); // somebody schedules a job: no sign that the database is well again
-  await vi.advanceTimersByTimeAsync(200);
-  expect(looks).toHaveLength(failed);
-  hear(undefined);
-  await vi.advanceTimersByTimeAsync(100);
+    isDown = false;
+    hear("12345"); // somebody schedules a job: no sign that the database is well again
+    await vi.advanceTimersByTimeAsync(200);
+    expect(looks).toHaveLength(failed);
+    hear(undefined);
+    await vi.advanceTimersByTimeAsync(100);
 
-  expect(looks).toHaveLength(failed + 1);
-  await Promise.all([promoter.stop(), vi.advanceTimersByTimeAsync(1)]);
-});
+    expect(looks).toHaveLength(failed + 1);
+    await Promise.all([promoter.stop(), vi.advanceTimersByTimeAsync(1)]);
+  },
+);

@@ -8,56 +8,67 @@ afterEach(() => void vi.useRealTimers());
 const never = () => new Promise<Next>(() => {});
 
 // FM-08: whatever a step waits for, it may never come.
-test("a step that never ends is given up after 30 s and counted; its signal is aborted, and the loop goes on", async () => {
-  const signals: AbortSignal[] = [];
-  const errors: string[] = [];
-  const logger: Logger = { ...silentLogger, error: (facts) => errors.push(String((facts as { error: Error }).error)) };
-  const loop = new Loop({
-    name: "hanging",
-    restMs: 60_000,
-    logger,
-    step: (signal) => {
-      signals.push(signal);
-      return signals.length === 1 ? never() : Promise.resolve("rest");
-    },
-  });
-  loop.start();
+test(
+  "a step that never ends is given up after 30 s and counted; its signal is aborted, and the loop goes on",
+  { tags: ["FM-08"] },
+  async () => {
+    const signals: AbortSignal[] = [];
+    const errors: string[] = [];
+    const logger: Logger = {
+      ...silentLogger,
+      error: (facts) => errors.push(String((facts as { error: Error }).error)),
+    };
+    const loop = new Loop({
+      name: "hanging",
+      restMs: 60_000,
+      logger,
+      step: (signal) => {
+        signals.push(signal);
+        return signals.length === 1 ? never() : Promise.resolve("rest");
+      },
+    });
+    loop.start();
 
-  await vi.advanceTimersByTimeAsync(29_999);
-  expect(signals.map(({ aborted }) => aborted)).toEqual([false]);
-  await vi.advanceTimersByTimeAsync(1);
-  expect(signals[0]!.aborted).toBe(true);
-  expect(loop).toMatchObject({ restarts: 1, failures: 1 });
-  await vi.advanceTimersByTimeAsync(200); // the first rest after a failure, 0.05 to 0.15 s
+    await vi.advanceTimersByTimeAsync(29_999);
+    expect(signals.map(({ aborted }) => aborted)).toEqual([false]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(signals[0]!.aborted).toBe(true);
+    expect(loop).toMatchObject({ restarts: 1, failures: 1 });
+    await vi.advanceTimersByTimeAsync(200); // the first rest after a failure, 0.05 to 0.15 s
 
-  expect(signals).toHaveLength(2);
-  expect(loop).toMatchObject({ restarts: 1, failures: 0 });
-  expect(errors).toEqual(["Error: no answer after 30000 ms"]);
-  await loop.stop();
-});
+    expect(signals).toHaveLength(2);
+    expect(loop).toMatchObject({ restarts: 1, failures: 0 });
+    expect(errors).toEqual(["Error: no answer after 30000 ms"]);
+    await loop.stop();
+  },
+);
 
-test("a loop whose step hangs can be stopped: its signal is aborted at once, and it waits no longer than for the step", async () => {
-  let given: AbortSignal | undefined;
-  const loop = new Loop({
-    name: "stopped",
-    restMs: 1,
-    logger: silentLogger,
-    step: (signal) => {
-      given = signal;
-      return never();
-    },
-  });
-  loop.start();
-  await vi.advanceTimersByTimeAsync(10);
-  let isStopped = false;
+test(
+  "a loop whose step hangs can be stopped: its signal is aborted at once, and it waits no longer than for the step",
+  { tags: ["FM-08"] },
+  async () => {
+    let given: AbortSignal | undefined;
+    const loop = new Loop({
+      name: "stopped",
+      restMs: 1,
+      logger: silentLogger,
+      step: (signal) => {
+        given = signal;
+        return never();
+      },
+    });
+    loop.start();
+    await vi.advanceTimersByTimeAsync(10);
+    let isStopped = false;
 
-  const stopped = loop.stop().then(() => (isStopped = true));
-  expect(given!.aborted).toBe(true);
-  await vi.advanceTimersByTimeAsync(30_000);
+    const stopped = loop.stop().then(() => (isStopped = true));
+    expect(given!.aborted).toBe(true);
+    await vi.advanceTimersByTimeAsync(30_000);
 
-  await stopped;
-  expect(isStopped).toBe(true);
-});
+    await stopped;
+    expect(isStopped).toBe(true);
+  },
+);
 
 test("failures in a row lengthen the rest up to seconds, and one success starts over", async () => {
   const startedAt: number[] = [];
@@ -107,7 +118,7 @@ test("a ring during a step is heard, and a hundred are one", async () => {
   await loop.stop();
 });
 
-test("a ring ends a rest, but not one that is uninterruptible", async () => {
+test("a ring ends a rest, but not one that is uninterruptible", { tags: ["FM-13"] }, async () => {
   const rests: Next[] = [{ restMs: 1_000 }, { restMs: 1_000, isUninterruptible: true }];
   const startedAt: number[] = [];
   const loop = new Loop({

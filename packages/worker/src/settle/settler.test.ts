@@ -30,7 +30,7 @@ function settlerOnClock() {
   return { writes, settle };
 }
 
-test("a success is written at once, and those of a stream every 5 ms", async () => {
+test("a success is written at once, and those of a stream every 5 ms", { tags: ["FM-41"] }, async () => {
   const { writes, settle } = settlerOnClock();
   const settled: Promise<string>[] = [];
   for (let ms = 0; ms < 20; ms += 1) {
@@ -46,24 +46,28 @@ test("a success is written at once, and those of a stream every 5 ms", async () 
   for (const [place, atMs] of times.slice(1).entries()) expect(atMs - times[place]!).toBeGreaterThanOrEqual(5);
 });
 
-test("what others wait for is not gathered: the success of a job with a key, a failure, a batch that is full", async () => {
-  type Settle = ReturnType<typeof settlerOnClock>["settle"];
-  const urgents: ((settle: Settle) => unknown)[] = [
-    (settle) => settle(success, "k"),
-    (settle) => settle(failure),
-    (settle) => Array.from({ length: 1_000 }, () => settle(success)),
-  ];
-  for (const urgent of urgents) {
-    const { writes, settle } = settlerOnClock();
-    void settle(success);
-    await vi.advanceTimersByTimeAsync(1);
-    void settle(success); // gathers
-    await vi.advanceTimersByTimeAsync(1);
-    expect(writes).toHaveLength(1);
+test(
+  "what others wait for is not gathered: the success of a job with a key, a failure, a batch that is full",
+  { tags: ["FM-41"] },
+  async () => {
+    type Settle = ReturnType<typeof settlerOnClock>["settle"];
+    const urgents: ((settle: Settle) => unknown)[] = [
+      (settle) => settle(success, "k"),
+      (settle) => settle(failure),
+      (settle) => Array.from({ length: 1_000 }, () => settle(success)),
+    ];
+    for (const urgent of urgents) {
+      const { writes, settle } = settlerOnClock();
+      void settle(success);
+      await vi.advanceTimersByTimeAsync(1);
+      void settle(success); // gathers
+      await vi.advanceTimersByTimeAsync(1);
+      expect(writes).toHaveLength(1);
 
-    void urgent(settle);
-    await vi.advanceTimersByTimeAsync(1);
-    expect(writes.reduce((sum, [, , jobs]) => sum + jobs, 0)).toBeGreaterThan(2);
-    expect(writes.at(-1)![0]).toBeLessThan(4);
-  }
-});
+      void urgent(settle);
+      await vi.advanceTimersByTimeAsync(1);
+      expect(writes.reduce((sum, [, , jobs]) => sum + jobs, 0)).toBeGreaterThan(2);
+      expect(writes.at(-1)![0]).toBeLessThan(4);
+    }
+  },
+);

@@ -63,7 +63,7 @@ test("a question that fails after a new mark is no reason to believe that all wr
   expect(sleeper.isAsleep).toBe(true);
 });
 
-test("while jobs come fast it looks every ms, and no ring is to end such a rest", async () => {
+test("while jobs come fast it looks every ms, and no ring is to end such a rest", { tags: ["FM-13"] }, async () => {
   takeOverTheClock();
   const sleeper = sleeperAt(new StubGate());
   let next: unknown;
@@ -177,7 +177,7 @@ test("a turn that comes while it asks is not slept through", async () => {
   expect(await sleeper.sleepOn(until)).toEqual({ restMs: 10 });
 });
 
-test("after spurious wake-ups a worker asks before it claims, and not often", async () => {
+test("after spurious wake-ups a worker asks before it claims, and not often", { tags: ["FM-13"] }, async () => {
   let questions = 0;
   const sleeper = sleeperAt(new StubGate(), async () => ((questions += 1), false));
   await sleeper.rest(0, until);

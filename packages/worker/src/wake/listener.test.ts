@@ -5,7 +5,7 @@ import { expect, test, vi } from "vitest";
 import { Listener } from "./listener.ts";
 import { restAfter } from "./reconnect.ts";
 
-test("rests are short in the first minute, then grow by chance up to 5 s", () => {
+test("rests are short in the first minute, then grow by chance up to 5 s", { tags: ["FM-01"] }, () => {
   expect([0, 0.5, 1].map((chance) => restAfter(59_999, 5_000, () => chance))).toEqual([50, 250, 450]);
 
   expect(restAfter(60_000, 60, () => 1)).toBe(450); // a short rest does not make the next one shorter
@@ -35,7 +35,7 @@ test("an unreadable url is a reason like any other", async () => {
   await listener.close();
 });
 
-test("an outage fills no log, and a logger that throws stops nothing", async () => {
+test("an outage fills no log, and a logger that throws stops nothing", { tags: ["FM-09"] }, async () => {
   const lines: string[] = [];
   const logger: Logger = {
     ...silentLogger,
