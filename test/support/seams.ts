@@ -32,3 +32,26 @@ export function withSeams(on: Queryable, seams: readonly TextSeam[]): Queryable 
     },
   };
 }
+
+/**
+ * Makes a text of SQL without some words, or with others in their place. Where the text breaks its lines, and how it writes its
+ * keywords, does not matter.
+ */
+export function without(words: string, instead = ""): TextSeam["sql"] {
+  const escaped = words.trim().replaceAll(/[^\w\s]/g, String.raw`\$&`);
+  const pattern = new RegExp(escaped.replaceAll(/\s+/g, String.raw`\s+`), "i");
+  return (text) => text.replace(pattern, () => instead);
+}
+
+/** A statement that lacks a guard: some words of it, perhaps with others in their place. */
+export const lacking = (statement: string, guard: string, instead?: string): TextSeam => ({
+  statement,
+  sql: without(guard, instead),
+});
+
+/** Makes a function of the schema anew from another text of it, in a database that nothing else relies on. */
+export async function changeFunction(db: Queryable, name: string, sql: TextSeam["sql"]): Promise<void> {
+  const { rows } = await db.query({ text: "select pg_get_functiondef($1::regproc) as text", values: [name] });
+  const text = throughSeams(name, rows[0]!["text"] as string, [{ statement: name, sql }]);
+  await db.query({ text, values: [] });
+}

@@ -9,9 +9,9 @@ import { eventually } from "../../support/eventually.ts";
 import { test } from "../../support/fixtures.ts";
 import { repeats, tell } from "../../support/long.ts";
 import { pick, randomFrom, seedOfRun } from "../../support/random.ts";
-import { sabotageFunction } from "../../support/sabotage.ts";
 import type { SchedulerProcessOptions } from "../../support/scheduler-main.ts";
 import { firedTicks, startScheduler, ticksOfJobs, untilDeclared } from "../../support/schedules.ts";
+import { changeFunction, without } from "../../support/seams.ts";
 
 const entry = fileURLToPath(new URL("../../support/scheduler-main.ts", import.meta.url));
 const skews = [-300_000, 300_000, 0, -1_500, 120_000];
@@ -99,7 +99,7 @@ test(
     const url = await server.createDatabase(undefined, { template: inject("template") });
     const twin = openDatabase({ connectionString: url });
     try {
-      await sabotageFunction(twin, "hark.fire_schedule", "AND next_at = due");
+      await changeFunction(twin, "hark.fire_schedule", without("AND next_at = due"));
       expect(await fireTwice(twin, `${queue}-a`)).toEqual([1, 0]);
       await twin.pool.query("alter table hark.schedule_ticks drop constraint schedule_ticks_schedule_tick_pk");
       expect(await fireTwice(twin, `${queue}-b`)).toEqual([1, 1]);

@@ -2,7 +2,7 @@ import { type Queryable, openDatabase } from "@hark/core";
 import { inject, vi } from "vitest";
 import { test as base } from "../../support/fixtures.ts";
 import { seedOfRun } from "../../support/random.ts";
-import type { Cut } from "../../support/sabotage.ts";
+import type { TextSeam } from "../../support/seams.ts";
 import { createClock } from "./clock.ts";
 import { explore as exploreIn, type Findings } from "./interleaver.ts";
 import type { Scenario } from "./scenario.ts";
@@ -17,7 +17,7 @@ vi.setConfig({ testTimeout: 240_000 + mostOrders * 200 });
 
 /** A twin of the product with one guard left out, in statements or in a database of its own. */
 export interface Twin {
-  readonly cuts?: readonly Cut[];
+  readonly seams?: readonly TextSeam[];
   /** Takes the guard out of the twin's database. */
   readonly wreck?: (db: Queryable) => Promise<void>;
   /** What it has to show. A guard that is missing may show in several ways, and chance decides which is met first. */

@@ -2,7 +2,7 @@ import { type Queryable, pgTypes } from "@hark/core";
 import pg from "pg";
 import { clearJobs } from "../../support/places.ts";
 import { randomFrom } from "../../support/random.ts";
-import { type Cut, sabotaged } from "../../support/sabotage.ts";
+import { type TextSeam, withSeams } from "../../support/seams.ts";
 import { searchPath } from "./clock.ts";
 import { chooseOrders, countOrders, type Order } from "./orders.ts";
 import type { Run, Scenario, Step } from "./scenario.ts";
@@ -26,7 +26,7 @@ export interface ExploreOptions {
   readonly most: number;
   readonly seed: number;
   /** What the sessions leave out. */
-  readonly cuts?: readonly Cut[];
+  readonly seams?: readonly TextSeam[];
   /** What a broken order has to say to count as one; any does if not given. */
   readonly shows?: string;
 }
@@ -47,9 +47,9 @@ export async function explore<World>(scenario: Scenario<World>, options: Explore
     else await clearJobs(sessions.control);
     await sessions.control.query("select pg_catalog.setval('ahead.ms', 0)");
     const on = (session: string) => sessions.byName.get(session)!;
-    const world = await scenario.prepare(sabotaged(sessions.control, options.cuts ?? []), on);
+    const world = await scenario.prepare(withSeams(sessions.control, options.seams ?? []), on);
     await sessions.listenAnew();
-    const run = await new Running(scenario, world, sessions, options.cuts ?? []).run(order);
+    const run = await new Running(scenario, world, sessions, options.seams ?? []).run(order);
     orders += 1;
     waits += run.events.filter((event) => event.endsWith("...")).length;
     const failed = Object.entries(run.errors).map(([step, error]) => `${step} failed: ${String(error)}`);
@@ -138,11 +138,11 @@ class Running<World> {
   readonly #answers: Record<string, unknown> = {};
   readonly #errors: Record<string, unknown> = {};
 
-  constructor(scenario: Scenario<World>, world: World, sessions: Sessions, cuts: readonly Cut[]) {
+  constructor(scenario: Scenario<World>, world: World, sessions: Sessions, seams: readonly TextSeam[]) {
     this.#scenario = scenario;
     this.#world = world;
     this.#sessions = sessions;
-    this.#on = new Map([...sessions.byName].map(([name, client]) => [name, sabotaged(client, cuts)]));
+    this.#on = new Map([...sessions.byName].map(([name, client]) => [name, withSeams(client, seams)]));
   }
 
   async run(order: Order): Promise<Run> {

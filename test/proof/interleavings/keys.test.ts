@@ -2,7 +2,7 @@ import { statements } from "@hark/core";
 import { expect } from "vitest";
 import { claim, completed, insertJob, registerWorker } from "../../support/jobs.ts";
 import { type Place, placesOf } from "../../support/places.ts";
-import { sabotageFunction } from "../../support/sabotage.ts";
+import { changeFunction, lacking, without } from "../../support/seams.ts";
 import { test } from "./fixtures.ts";
 import { begin, commit, rollback, type Scenario } from "./scenario.ts";
 
@@ -120,22 +120,22 @@ test.for(scenarios)(
 );
 
 test("parking without a hold on the running job is found", async ({ explore }) => {
-  const cuts = [{ statement: "park-jobs", guard: "for share skip locked" }];
-  expect((await explore(handOff, { cuts })).broken).toContain("parked for ever");
+  const seams = [lacking("park-jobs", "for share skip locked")];
+  expect((await explore(handOff, { seams })).broken).toContain("parked for ever");
 });
 
 test("a hand-off that steps over a job which is being cancelled is found", async ({ explore }) => {
   const cancelledBoth: Scenario<World> = { ...cancelled, sessions: { ...cancelled.sessions, producer: [] } };
   expect((await explore(cancelledBoth)).broken).toBeUndefined();
   const twin = await explore(cancelledBoth, {
-    wreck: (db) => sabotageFunction(db, "hark.hand_off_key", "LIMIT 1 FOR UPDATE", "LIMIT 1"),
+    wreck: (db) => changeFunction(db, "hark.hand_off_key", without("LIMIT 1 FOR UPDATE", "LIMIT 1")),
   });
   expect(twin.broken).toContain("parked for ever");
 });
 
 test("a cancel that keeps the key of a ready job is found", async ({ explore }) => {
-  const cuts = [{ statement: "cancel-job", guard: ", (select count(*) from handed)" }];
-  expect((await explore(cancelledWhileParking, { cuts })).broken).toContain("parked for ever");
+  const seams = [lacking("cancel-job", ", (select count(*) from handed)")];
+  expect((await explore(cancelledWhileParking, { seams })).broken).toContain("parked for ever");
 });
 
 test("a cancel that hands the key on by its own, older snapshot is found", async ({ explore }) => {
@@ -143,13 +143,13 @@ test("a cancel that hands the key on by its own, older snapshot is found", async
     select id from hark.jobs where queue = waiting.queue and key = waiting.key and state = 'parked'
      order by priority desc, id limit 1 for update) and waiting.state = 'ready' returning jobs.id)`;
   const guard = "(select hark.hand_off(queue, key) from waiting where state = 'ready' and key is not null)";
-  const { broken } = await explore(cancelledWhileParking, { cuts: [{ statement: "cancel-job", guard, instead }] });
+  const { broken } = await explore(cancelledWhileParking, { seams: [lacking("cancel-job", guard, instead)] });
   expect(broken).toContain("parked for ever");
 });
 
 test("two claims without the index that keeps a key's running job alone are found", async ({ explore }) => {
   const { broken } = await explore(twoClaims, {
-    cuts: [{ statement: "claim-jobs", guard: "on conflict (queue, key) where key is not null do nothing" }],
+    seams: [lacking("claim-jobs", "on conflict (queue, key) where key is not null do nothing")],
     wreck: async (db) => void (await db.query({ text: "drop index hark.running_jobs_key", values: [] })),
   });
   expect(broken).toContain("two of a key run at once");

@@ -3,7 +3,7 @@ import { type Queryable, statements } from "@hark/core";
 import { expect } from "vitest";
 import { claim, completed, insertJob, registerWorker } from "../../support/jobs.ts";
 import { placesOf } from "../../support/places.ts";
-import type { Cut } from "../../support/sabotage.ts";
+import { lacking, type TextSeam } from "../../support/seams.ts";
 import { test } from "./fixtures.ts";
 import { beganBefore, begin, commit, hourPasses, type Scenario } from "./scenario.ts";
 
@@ -85,40 +85,36 @@ test.for(claims)(
 );
 
 test.for(claims)("%s that does not lock its worker's row is found", async ([statement, how], { explore }) => {
-  const cuts = [{ statement, guard: "for key share" }];
-  expect((await explore(leases(how), { cuts })).broken).toContain("left with the dead");
+  const seams = [lacking(statement, "for key share")];
+  expect((await explore(leases(how), { seams })).broken).toContain("left with the dead");
 });
 
 test.for(claims)("%s after the lease's end is found", async ([statement, how], { explore }) => {
-  const cuts = [{ statement, guard: "and expires_at > clock_timestamp()" }];
-  expect((await explore(leases(how), { cuts })).broken).toContain("claimed after the lease's end");
+  const seams = [lacking(statement, "and expires_at > clock_timestamp()")];
+  expect((await explore(leases(how), { seams })).broken).toContain("claimed after the lease's end");
 });
 
-const twins: [name: string, cut: Cut, found: string | RegExp][] = [
+const twins: [name: string, seam: TextSeam, found: string | RegExp][] = [
   [
     "a renewal of what has run out",
-    { statement: "renew-lease", guard: "and dead_at is null and expires_at > clock_timestamp()" },
+    lacking("renew-lease", "and dead_at is null and expires_at > clock_timestamp()"),
     "renewed after its end",
   ],
   [
     "a certificate that does not lock first",
-    { statement: "certify-deaths", guard: "order by id for update" },
+    lacking("certify-deaths", "order by id for update"),
     /both renewed and certified dead|left with the dead/, // whichever of the orders comes first
   ],
-  [
-    "a rescue that takes the certified for living",
-    { statement: "rescue-jobs", guard: "and dead_at is null" },
-    "left with the dead",
-  ],
+  ["a rescue that takes the certified for living", lacking("rescue-jobs", "and dead_at is null"), "left with the dead"],
   [
     "a rescue that takes the living for dead",
-    { statement: "rescue-jobs", guard: "workers.id = job.worker and dead_at is null", instead: "false" },
+    lacking("rescue-jobs", "workers.id = job.worker and dead_at is null", "false"),
     "taken from the living",
   ],
 ];
 
-test.for(twins)("%s is found", async ([, cut, found], { explore }) => {
-  expect((await explore(leases({ mayDefer: true }), { cuts: [cut] })).broken).toMatch(found);
+test.for(twins)("%s is found", async ([, seam, found], { explore }) => {
+  expect((await explore(leases({ mayDefer: true }), { seams: [seam] })).broken).toMatch(found);
 });
 
 interface Stale {
@@ -189,14 +185,10 @@ test.for(claims)(
 );
 
 test("a settle that names no token is found", async ({ explore }) => {
-  const cut = {
-    statement: "complete-jobs",
-    guard: "token = ($2::uuid[])[",
-    instead: "null is distinct from ($2::uuid[])[",
-  };
+  const seam = lacking("complete-jobs", "token = ($2::uuid[])[", "null is distinct from ($2::uuid[])[");
   const whole = staleOwner({ mayDefer: true });
   const uncancelled = { ...whole, sessions: { ...whole.sessions, canceller: [] } };
-  expect((await explore(uncancelled, { cuts: [cut] })).broken).toContain("former owner");
+  expect((await explore(uncancelled, { seams: [seam] })).broken).toContain("former owner");
 });
 
 /** The guard that retry and burial share. */
@@ -205,7 +197,7 @@ const tokenByOutcome = "and token = ($2::jsonb -> id::text ->> 'token')::uuid";
 /** What a former owner may still send for its job besides a plain settle, each answering the jobs it moved. */
 const lateMoves: Record<
   string,
-  { send: (on: Queryable, held: statements.ClaimedJob) => Promise<unknown[]>; to: string; cut: Cut }
+  { send: (on: Queryable, held: statements.ClaimedJob) => Promise<unknown[]>; to: string; seam: TextSeam }
 > = {
   retry: {
     send: (on, held) => {
@@ -213,7 +205,7 @@ const lateMoves: Record<
       return statements.retryJobs(on, statements.retriedOf([failed]));
     },
     to: "scheduled",
-    cut: { statement: "retry-jobs", guard: tokenByOutcome },
+    seam: lacking("retry-jobs", tokenByOutcome),
   },
   snooze: {
     send: (on, held) => {
@@ -221,7 +213,7 @@ const lateMoves: Record<
       return statements.retryJobs(on, statements.retriedOf([snoozed]));
     },
     to: "scheduled",
-    cut: { statement: "retry-jobs", guard: tokenByOutcome },
+    seam: lacking("retry-jobs", tokenByOutcome),
   },
   burial: {
     send: (on, held) => {
@@ -229,7 +221,7 @@ const lateMoves: Record<
       return statements.buryJobs(on, statements.buriedOf([buried]));
     },
     to: "dead",
-    cut: { statement: "bury-jobs", guard: tokenByOutcome },
+    seam: lacking("bury-jobs", tokenByOutcome),
   },
   "settle along with a claim": {
     send: async (on, held) => {
@@ -238,11 +230,7 @@ const lateMoves: Record<
       return refused.has(held.id) ? [] : [held.id];
     },
     to: "completed",
-    cut: {
-      statement: "settle-and-claim-jobs",
-      guard: "token = ($9::uuid[])[",
-      instead: "null is distinct from ($9::uuid[])[",
-    },
+    seam: lacking("settle-and-claim-jobs", "token = ($9::uuid[])[", "null is distinct from ($9::uuid[])["),
   },
 };
 
@@ -287,7 +275,7 @@ test.for(Object.entries(lateMoves))(
   "a %s that names no token is found",
   { tags: ["FM-20"] },
   async ([, move], { explore }) => {
-    const { broken } = await explore(lateMove(move), { cuts: [move.cut] });
+    const { broken } = await explore(lateMove(move), { seams: [move.seam] });
     expect(broken).toContain("the former owner's word counted 1 times beside 1 rescues");
   },
 );

@@ -2,7 +2,7 @@ import { type Queryable, statements } from "@hark/core";
 import { expect } from "vitest";
 import { claim, completed, insertJob, registerWorker } from "../../support/jobs.ts";
 import { placesOf } from "../../support/places.ts";
-import { sabotageFunction } from "../../support/sabotage.ts";
+import { changeFunction, lacking, without } from "../../support/seams.ts";
 import { test } from "./fixtures.ts";
 import { begin, commit, type Scenario } from "./scenario.ts";
 
@@ -89,20 +89,24 @@ test("whatever the order of retry, claim, settle, insert and requeue, a unique k
 });
 
 test("a requeue that does not ask for the key is found", async ({ explore }) => {
-  const cuts = [{ statement: "requeue-jobs", guard: "where unique_key is null or id in (select job_id from keyed)" }];
+  const seams = [lacking("requeue-jobs", "where unique_key is null or id in (select job_id from keyed)")];
   const shows = "unfinished jobs of one unique key";
-  expect((await explore(uniqueKeys, { cuts, shows })).broken).toContain(shows);
+  expect((await explore(uniqueKeys, { seams, shows })).broken).toContain(shows);
 });
 
 const wrecks: [name: string, wreck: (db: Queryable) => Promise<void>, found: RegExp][] = [
   [
     "an insert that does not mind whether it got the key",
-    (db) => sabotageFunction(db, "hark.insert_jobs", "EXIT WHEN FOUND;", "EXIT;"),
+    async (db) =>
+      void (await db.query({
+        text: "alter table hark.unique_keys drop constraint unique_keys_queue_unique_key_pk",
+        values: [],
+      })),
     /unfinished jobs of one unique key|the key is held by/,
   ],
   [
     "an insert of what it found to be there",
-    (db) => sabotageFunction(db, "hark.insert_jobs", "WHERE NOT ordinality = ANY (duplicates)", "WHERE true"),
+    (db) => changeFunction(db, "hark.insert_jobs", without("WHERE NOT ordinality = ANY (duplicates)", "WHERE true")),
     /a job in two places|duplicate key/,
   ],
   [

@@ -4,7 +4,7 @@ import { expect, inject, vi } from "vitest";
 import { test } from "../../support/fixtures.ts";
 import { clearJobs } from "../../support/places.ts";
 import { seedOfRun } from "../../support/random.ts";
-import { type Cut, sabotaged } from "../../support/sabotage.ts";
+import { lacking, type TextSeam, withSeams } from "../../support/seams.ts";
 import { commands, type Real } from "./commands.ts";
 import { QueueModel } from "./model.ts";
 
@@ -56,46 +56,33 @@ test(`${runs} random lives of a queue leave the database as the model has it aft
 
 type Wreck = (db: Database) => Promise<unknown>;
 
-const twins: [name: string, twin: { cuts?: Cut[]; wreck?: Wreck }][] = [
-  [
-    "settles without a token",
-    { cuts: [{ statement: "complete-jobs", guard: "and token = ", instead: "and $2 is distinct from " }] },
-  ],
-  [
-    "counts no crash",
-    { cuts: [{ statement: "rescue-jobs", guard: "crash_count + 1 as crashes", instead: "crash_count as crashes" }] },
-  ],
+const twins: [name: string, twin: { seams?: TextSeam[]; wreck?: Wreck }][] = [
+  ["settles without a token", { seams: [lacking("complete-jobs", "and token = ", "and $2 is distinct from ")] }],
+  ["counts no crash", { seams: [lacking("rescue-jobs", "crash_count + 1 as crashes", "crash_count as crashes")] }],
   [
     "requeues whoever holds the key",
-    { cuts: [{ statement: "requeue-jobs", guard: "where unique_key is null or id in (select job_id from keyed)" }] },
+    { seams: [lacking("requeue-jobs", "where unique_key is null or id in (select job_id from keyed)")] },
   ],
-  [
-    "claims for the dead",
-    { cuts: [{ statement: "claim-jobs", guard: "and dead_at is null and expires_at > clock_timestamp()" }] },
-  ],
+  ["claims for the dead", { seams: [lacking("claim-jobs", "and dead_at is null and expires_at > clock_timestamp()")] }],
   [
     "claims plain jobs for the dead",
-    { cuts: [{ statement: "claim-plain-jobs", guard: "and dead_at is null and expires_at > clock_timestamp()" }] },
+    { seams: [lacking("claim-plain-jobs", "and dead_at is null and expires_at > clock_timestamp()")] },
   ],
   [
     "claims jobs with a key as if they were plain",
     {
-      cuts: [
-        { statement: "claim-plain-jobs", guard: "key is not null or max_attempts = 1", instead: "max_attempts = 1" },
-      ],
+      seams: [lacking("claim-plain-jobs", "key is not null or max_attempts = 1", "max_attempts = 1")],
     },
   ],
   [
     "claims jobs with a single attempt as if they were plain",
     {
-      cuts: [
-        { statement: "claim-plain-jobs", guard: "key is not null or max_attempts = 1", instead: "key is not null" },
-      ],
+      seams: [lacking("claim-plain-jobs", "key is not null or max_attempts = 1", "key is not null")],
     },
   ],
   [
     "renews what has run out",
-    { cuts: [{ statement: "renew-lease", guard: "and dead_at is null and expires_at > clock_timestamp()" }] },
+    { seams: [lacking("renew-lease", "and dead_at is null and expires_at > clock_timestamp()")] },
   ],
   ["hands no key on", { wreck: (db) => db.pool.query("drop trigger running_jobs_hand_off on hark.running_jobs") }],
   [
@@ -104,13 +91,13 @@ const twins: [name: string, twin: { cuts?: Cut[]; wreck?: Wreck }][] = [
   ],
 ];
 
-test.for(twins)("a queue that %s is not as the model has it", async ([, { cuts = [], wreck }], { server }) => {
+test.for(twins)("a queue that %s is not as the model has it", async ([, { seams = [], wreck }], { server }) => {
   const copy = await server.createDatabase(undefined, { template: inject("template") });
   const db = openDatabase({ connectionString: copy });
   try {
     await wreck?.(db);
     const details = await runModel(
-      { db, on: sabotaged(db, cuts), ran: new Map() },
+      { db, on: withSeams(db, seams), ran: new Map() },
       { numRuns: 1_000, endOnFailure: true },
     );
     expect(details.failed).toBe(true);
