@@ -8,7 +8,7 @@ import { writeFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { runCampaign } from "./campaign/campaign.ts";
-import { type ChaosOptions, fileFor, readOptions, replayOf, usage } from "./options.ts";
+import { type CampaignArguments, fileFor, readOptions, replayOf, usage } from "./options.ts";
 import { figuresOf, lineOf } from "./report/figures.ts";
 import { pageOf } from "./report/page.ts";
 import { builds, control } from "./sabotage/builds.ts";
@@ -27,7 +27,7 @@ const say = (line: string) => void process.stdout.write(`${line}\n`);
 
 process.once("disconnect", () => process.exit(1)); // one of several ends with whoever started them
 const argv = process.argv.slice(2);
-let options: ChaosOptions;
+let options: CampaignArguments;
 try {
   options = readOptions(argv);
 } catch (error) {
@@ -51,7 +51,7 @@ function watchTheEnd(): void {
   watchdog.unref();
 }
 
-async function run(given: ChaosOptions): Promise<number> {
+async function run(given: CampaignArguments): Promise<number> {
   const [seed = 1, ...others] = given.seeds;
   if (given.sabotage !== undefined) return sabotage(given.sabotage, seed);
   return others.length === 0 ? campaign(seed, given) : sideBySide(given);
@@ -62,7 +62,7 @@ async function run(given: ChaosOptions): Promise<number> {
  * invariant of each was kept. Nearly all of a campaign is waiting, so they take as long as one of
  * them.
  */
-async function sideBySide({ seeds, report, json }: ChaosOptions): Promise<number> {
+async function sideBySide({ seeds, report, json }: CampaignArguments): Promise<number> {
   const codes = await Promise.all(
     seeds.map(async (seed) => {
       const own = ["--seed", `${seed}`];
@@ -109,7 +109,7 @@ async function sabotage(names: string, seed: number): Promise<number> {
   return failures === 0 ? 0 : 1;
 }
 
-async function campaign(seed: number, given: ChaosOptions): Promise<number> {
+async function campaign(seed: number, given: CampaignArguments): Promise<number> {
   const replay = replayOf(seed, given);
   say(replay);
   const result = await runCampaign({ ...given, seed, say });

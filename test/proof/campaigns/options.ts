@@ -2,7 +2,7 @@ import { join, parse } from "node:path";
 import { parseArgs } from "node:util";
 import { type PlannedKind, plannedKinds } from "./campaign/schedule.ts";
 
-export interface ChaosOptions {
+export interface CampaignArguments {
   /** One campaign each, side by side. */
   seeds: number[];
   minutes: number;
@@ -30,7 +30,7 @@ export const usage = `pnpm run proof campaigns [--seed 1|1..3] [--minutes 1] [--
 const mostSeeds = 10;
 
 /** Reads the arguments; throws an Error with what is wrong in words. */
-export function readOptions(argv: readonly string[]): ChaosOptions {
+export function readOptions(argv: readonly string[]): CampaignArguments {
   const { values } = parseArgs({
     args: argv.filter((word) => word !== "--"), // pnpm passes it on
     options: {
@@ -82,7 +82,7 @@ export function readOptions(argv: readonly string[]): ChaosOptions {
 }
 
 /** The line that repeats the campaign of one seed. */
-export function replayOf(seed: number, options: ChaosOptions): string {
+export function replayOf(seed: number, options: CampaignArguments): string {
   const { minutes, workers, jobsPerSecond, leaseMs, only, promotes, pools, skews, fills } = options;
   const words = ["pnpm run proof campaigns", `--seed ${seed}`, `--minutes ${minutes}`];
   if (workers !== 2) words.push(`--workers ${workers}`);

@@ -89,7 +89,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
   const stormMs = minutes * 60_000;
   await using cleanup = new AsyncDisposableStack();
 
-  const folder = await mkdtemp(join(tmpdir(), "hark-chaos-"));
+  const folder = await mkdtemp(join(tmpdir(), "hark-campaign-"));
   cleanup.defer(() => rm(folder, { recursive: true, force: true }));
   const ledger = new LedgerFile(folder, "campaign");
   cleanup.defer(() => ledger.close());
@@ -233,8 +233,8 @@ async function untilFinal(
   let left: number | undefined;
   const areFinal = async () => {
     const { rows } = await server.pool.query<{ left: number }>(
-      `select (select count(*) from hark.jobs where (type = 'chaos.probe') = $1)::int
-            + (select count(*) from hark.running_jobs where (type = 'chaos.probe') = $1)::int as left`,
+      `select (select count(*) from hark.jobs where (type = 'campaign.probe') = $1)::int
+            + (select count(*) from hark.running_jobs where (type = 'campaign.probe') = $1)::int as left`,
       [isProbe],
     );
     left = rows[0]!.left;

@@ -34,14 +34,14 @@ async function timeToListen(connectionString: string): Promise<number> {
   const beganAt = performance.now();
   const client = new pg.Client({
     connectionString,
-    application_name: "chaos pace",
+    application_name: "campaign pace",
     connectionTimeoutMillis: deadlineMs,
     query_timeout: deadlineMs,
   });
   client.on("error", () => {});
   try {
     await client.connect();
-    await client.query("listen chaos_pace");
+    await client.query("listen campaign_pace");
     return performance.now() - beganAt;
   } finally {
     void client.end().catch(() => {});

@@ -46,7 +46,7 @@ export class CampaignServer implements AsyncDisposable {
   /** Starts one; `fills`: its database lies on a small disk that can be full, if the system allows that. */
   static async start({ fills = false }: { fills?: boolean } = {}): Promise<CampaignServer> {
     const primary = await startEmbedded({ durable: true, settings });
-    const server = new CampaignServer(primary, "chaos");
+    const server = new CampaignServer(primary, "campaign");
     try {
       await server.#makeDatabase(fills);
       return server;
@@ -120,7 +120,7 @@ export class CampaignServer implements AsyncDisposable {
     const pool = new pg.Pool({
       connectionString: this.url,
       max: 4,
-      application_name: "chaos campaign",
+      application_name: "campaign",
       connectionTimeoutMillis: 2_000,
       query_timeout: 10_000,
     });
@@ -157,7 +157,7 @@ export class CampaignServer implements AsyncDisposable {
     const [from, to] = [join(this.#primary.directory, "data"), join(standby.directory, "data")];
     const client = await this.pool.connect(); // one session: a backup ends with the session that began it
     try {
-      await client.query("select pg_backup_start('chaos', true)");
+      await client.query("select pg_backup_start('campaign', true)");
       await rm(to, { recursive: true });
       await promisify(execFile)("cp", ["-a", from, to]);
       await this.#copySpace(standby, to);

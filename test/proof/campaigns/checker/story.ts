@@ -75,7 +75,7 @@ export class Story {
     this.say(12_500, 9, {
       event: "wished",
       ref: "r0",
-      type: "chaos.work",
+      type: "campaign.work",
       does: "sleep",
       maxAttempts: 5,
       inTransaction: true,
@@ -104,7 +104,7 @@ export class Story {
   }
 
   wish(id: string, at: number, wish: Partial<Wish> & Pick<Wish, "does">): void {
-    this.say(at, 9, { event: "wished", ref: `r${id}`, type: "chaos.work", maxAttempts: 5, ...wish });
+    this.say(at, 9, { event: "wished", ref: `r${id}`, type: "campaign.work", maxAttempts: 5, ...wish });
     this.say(at + 5, 9, { event: "enqueued", ref: `r${id}`, id, status: "inserted" });
   }
 
@@ -142,7 +142,7 @@ export class Story {
       state,
       table: state === "dead" ? "dead_jobs" : "finished_jobs",
       queue: "work",
-      type: "chaos.work",
+      type: "campaign.work",
       ref: `r${id}`,
       key: key ?? null,
       uniqueKey: uniqueKey ?? null,
@@ -174,9 +174,9 @@ export class Story {
   probe(id: string, dueAt: number, startedAt: number, worker: string): void {
     this.say(dueAt, 0, { event: "probed", id, worker, dueAt });
     this.say(startedAt, 2, { event: "started", id, ref: `r${id}`, token: token(id, 1), attempt: 1, does: "probe" });
-    this.say(dueAt, 0, { event: "wished", ref: `r${id}`, type: "chaos.probe", does: "probe", maxAttempts: 5 });
+    this.say(dueAt, 0, { event: "wished", ref: `r${id}`, type: "campaign.probe", does: "probe", maxAttempts: 5 });
     this.say(startedAt, 2, { event: "ended", id, token: token(id, 1), how: "returned" });
-    this.job(id, "completed", { type: "chaos.probe", startedAt, finishedAt: startedAt + 5, token: token(id, 1) });
+    this.job(id, "completed", { type: "campaign.probe", startedAt, finishedAt: startedAt + 5, token: token(id, 1) });
     this.final.stats.completed += 1;
   }
 

@@ -16,7 +16,7 @@ const server = await startServer({
   connectionString: databaseUrl,
   port,
   jobs: [page],
-  logger: createLogger(process.env["CHAOS_LOG"] ?? "fatal"),
+  logger: createLogger(process.env["CAMPAIGN_LOG"] ?? "fatal"),
   drainTimeout: 1_000,
 });
 process.on("message", (word) => {

@@ -21,9 +21,9 @@ const retry = { attempts, backoff: waits };
 
 /** The one queue that all workers share. */
 export const queue = "work";
-export const work = defineJob("chaos.work", { queue, payload: taskSchema, retry });
+export const work = defineJob("campaign.work", { queue, payload: taskSchema, retry });
 /** The same work as a URL job, enqueued over HTTP: its key is its URL. */
-export const page = defineUrlJob("chaos.page", { queue, retry });
+export const page = defineUrlJob("campaign.page", { queue, retry });
 /** Says that it started. Each worker has a queue of its own for it: who else is well says nothing of this worker. */
-export const probe = defineJob("chaos.probe", { payload: taskSchema, retry });
+export const probe = defineJob("campaign.probe", { payload: taskSchema, retry });
 export const probeQueueOf = (worker: string) => `probe-${worker}`;

@@ -24,7 +24,7 @@ const application = openDatabase({ connectionString: options.databaseUrl, applic
 const worker = createWorker({
   connectionString: options.databaseUrl,
   name: options.name,
-  logger: witness(ledger, createLogger(process.env["CHAOS_LOG"] ?? "error")),
+  logger: witness(ledger, createLogger(process.env["CAMPAIGN_LOG"] ?? "error")),
   queues: { [queue]: options.concurrency, [probeQueueOf(options.name)]: 2 },
   handlers: [
     implement(work, (job) => run(job, job.payload)),

@@ -8,7 +8,7 @@ import type { BuildResult } from "./run-build.ts";
 
 const root = fileURLToPath(new URL("../../../../", import.meta.url));
 const document = join(root, "docs/proof/campaigns.md");
-const begin = "<!-- sabotaged builds: written by pnpm chaos --sabotage all -->";
+const begin = "<!-- sabotaged builds: written by pnpm run proof sabotage -->";
 const end = "<!-- end of sabotaged builds -->";
 
 /** Puts results into the table of docs/proof/campaigns.md; rows of builds that were not run stay as they are. */
