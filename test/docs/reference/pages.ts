@@ -1,4 +1,5 @@
 import { commandsPage } from "./commands.ts";
+import { decisionsPage } from "./decisions.ts";
 import { environmentPage } from "./environment.ts";
 import { errorsPage } from "./errors.ts";
 import { eventsPage } from "./events.ts";
@@ -7,14 +8,15 @@ import { optionsPage } from "./options.ts";
 import { sqlFunctionsPage } from "./sql-functions.ts";
 import { tablesPage } from "./tables.ts";
 
-/** The pages of docs/reference that are generated, by their file. */
+/** The pages that are generated, by their file in docs/. */
 export const pages: Readonly<Record<string, () => string | Promise<string>>> = {
-  "options.md": optionsPage,
-  "errors.md": errorsPage,
-  "events.md": eventsPage,
-  "commands.md": commandsPage,
-  "environment.md": environmentPage,
-  "http-api.md": httpApiPage,
-  "sql-functions.md": sqlFunctionsPage,
-  "tables.md": tablesPage,
+  "reference/options.md": optionsPage,
+  "reference/errors.md": errorsPage,
+  "reference/events.md": eventsPage,
+  "reference/commands.md": commandsPage,
+  "reference/environment.md": environmentPage,
+  "reference/http-api.md": httpApiPage,
+  "reference/sql-functions.md": sqlFunctionsPage,
+  "reference/tables.md": tablesPage,
+  "decisions/README.md": decisionsPage,
 };
