@@ -189,10 +189,11 @@ export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts
     stages: [
       { parts: [{ start: () => ports.checkSchema(connectionString) }] },
       { parts: Object.values(databases).map(closing), stopWithinMs: flushDeadlineMs },
-      { parts: [{ start: () => listener.start(), stop: () => listener.close() }] },
       { parts: [gate] },
       // Kept until the last job is settled: letting it go first would hand running jobs to others.
       { parts: [lease] },
+      // After the lease: a worker that listens is taken to be ready.
+      { parts: [{ start: () => listener.start(), stop: () => listener.close() }] },
       { parts: [settler, cancellations, confirmer], stopWithinMs: flushDeadlineMs },
       { parts: [drain] },
       { parts: sources, stopWithinMs: loopDeadlineMs },

@@ -92,7 +92,10 @@ export class Worker implements Stoppable, AsyncDisposable {
     };
   }
 
-  /** Resolves once notifications arrive; without a listener that can connect, never. */
+  /**
+   * Resolves once the lease holds and notifications arrive; without a listener that can connect,
+   * never.
+   */
   whenListening(signal?: AbortSignal): Promise<void> {
     return this.#parts.listener.whenListening(signal);
   }

@@ -90,7 +90,10 @@ export class Executor implements Part {
     return attempt;
   }
 
-  /** A job that was running whenever a worker died runs alone: if it is the cause, no other job suffers (FM-24). */
+  /**
+   * A job that was running whenever a worker died runs alone: if it is the cause, no other job
+   * suffers (FM-24).
+   */
   async #runAlone(attempt: Attempt): Promise<void> {
     const { id, queue, type, crashCount } = attempt.job;
     this.#logger.warn(
