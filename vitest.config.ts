@@ -5,8 +5,8 @@ import { allTags } from "./test/docs/tags.ts";
 const report = process.env.TEST_REPORT;
 
 /**
- * Of tests on a real PostgreSQL. Processes, not threads: tests kill, and a thread shares its signals
- * and memory with the others.
+ * Of tests on a real PostgreSQL. Processes, not threads: tests kill, and a thread shares its
+ * signals and memory with the others.
  */
 const onDatabase = {
   globalSetup: ["test/setup/global-setup.ts"],

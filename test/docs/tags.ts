@@ -2,7 +2,10 @@ import { readFileSync } from "node:fs";
 import { documents, proseOf, root } from "./blocks.ts";
 import { rowsOf } from "./tables.ts";
 
-/** What tests prove, by the tag that they carry: a failure mode, a rule of security, or a line of a guarantee. */
+/**
+ * What tests prove, by the tag that they carry: a failure mode, a rule of security, or a line of a
+ * guarantee.
+ */
 export interface Tag {
   readonly name: string;
   /** In the words of the document that has it. */
@@ -12,7 +15,9 @@ export interface Tag {
 /** Where a document lies, by its file's name. */
 export const documentNamed = (name: string): string => documents().find((path) => path.endsWith(`/${name}`))!;
 
-/** All tags that there are, as the documents list them: what they do not list, no test may carry. */
+/**
+ * All tags that there are, as the documents list them: what they do not list, no test may carry.
+ */
 export function allTags(): Tag[] {
   const modes = rowsOf(documentNamed("failure-modes.md")).map(([name = "", description = ""]) => ({
     name,
@@ -35,12 +40,18 @@ export function promises(text: string = proseOf(documentNamed("guarantees.md")))
 /** A test and what it proves. */
 export interface TaggedTest {
   readonly file: string;
-  /** As its source has it: with `${...}` and `%s` where it is made. Undefined if the tag is its whole file's. */
+  /**
+   * As its source has it: with `${...}` and `%s` where it is made. Undefined if the tag is its
+   * whole file's.
+   */
   readonly name: string | undefined;
   readonly tags: readonly string[];
 }
 
-/** A test's name and tags, in the form that all are written in; a skipped one has none, since it shows nothing. */
+/**
+ * A test's name and tags, in the form that all are written in; a skipped one has none, since it
+ * shows nothing.
+ */
 const tagged =
   /(?:\btest(?:\.(?:for|each|concurrent|sequential))?|\))\(\s*(["`])((?:\\.|(?!\1).)*)\1\s*,\s*\{\s*tags: (\[[^\]]*\])/g;
 const ofFile = /^\/\/ @module-tag (\S+)$/gm;

@@ -1,16 +1,25 @@
 import type { Queryable } from "@hark/core";
 
-/** Another text for some of Hark's statements, by name: what a test puts there to have one guard less. */
+/**
+ * Another text for some of Hark's statements, by name: what a test puts there to have one guard
+ * less.
+ */
 export interface TextSeam {
   readonly statement: string | RegExp;
-  /** Makes the new text. It relies on words of SQL and names of columns, not on how the statement is written. */
+  /**
+   * Makes the new text. It relies on words of SQL and names of columns, not on how the statement is
+   * written.
+   */
   readonly sql: (text: string) => string;
 }
 
 export const isFor = ({ statement }: { readonly statement: string | RegExp }, name: string | undefined): boolean =>
   name !== undefined && (typeof statement === "string" ? statement === name : statement.test(name));
 
-/** Returns the statement's text with every seam that is for it. Throws if one changes nothing: such a twin would prove nothing. */
+/**
+ * Returns the statement's text with every seam that is for it. Throws if one changes nothing: such
+ * a twin would prove nothing.
+ */
 export function throughSeams(name: string, text: string, seams: readonly TextSeam[]): string {
   return seams
     .filter((seam) => isFor(seam, name))
@@ -21,7 +30,10 @@ export function throughSeams(name: string, text: string, seams: readonly TextSea
     }, text);
 }
 
-/** Runs Hark's statements through seams: for twins of the product that stand beside it in one process. */
+/**
+ * Runs Hark's statements through seams: for twins of the product that stand beside it in one
+ * process.
+ */
 export function withSeams(on: Queryable, seams: readonly TextSeam[]): Queryable {
   if (seams.length === 0) return on;
   return {
@@ -34,8 +46,8 @@ export function withSeams(on: Queryable, seams: readonly TextSeam[]): Queryable 
 }
 
 /**
- * Makes a text of SQL without some words, or with others in their place. Where the text breaks its lines, and how it writes its
- * keywords, does not matter.
+ * Makes a text of SQL without some words, or with others in their place. Where the text breaks its
+ * lines, and how it writes its keywords, does not matter.
  */
 export function without(words: string, instead = ""): TextSeam["sql"] {
   const escaped = words.trim().replaceAll(/[^\w\s]/g, String.raw`\$&`);
@@ -49,7 +61,10 @@ export const lacking = (statement: string, guard: string, instead?: string): Tex
   sql: without(guard, instead),
 });
 
-/** Makes a function of the schema anew from another text of it, in a database that nothing else relies on. */
+/**
+ * Makes a function of the schema anew from another text of it, in a database that nothing else
+ * relies on.
+ */
 export async function changeFunction(db: Queryable, name: string, sql: TextSeam["sql"]): Promise<void> {
   const { rows } = await db.query({ text: "select pg_get_functiondef($1::regproc) as text", values: [name] });
   const text = throughSeams(name, rows[0]!["text"] as string, [{ statement: name, sql }]);

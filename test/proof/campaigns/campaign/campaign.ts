@@ -32,11 +32,20 @@ export interface CampaignOptions {
   leaseMs?: number;
   /** Only these faults; all if not given. */
   only?: readonly PlannedKind[] | undefined;
-  /** With a standby that is promoted in the middle of the storm; true if not given, and if `only` allows it. */
+  /**
+   * With a standby that is promoted in the middle of the storm; true if not given, and if `only`
+   * allows it.
+   */
   promotes?: boolean;
-  /** A second producer goes through PgBouncer in transaction mode; if not given, where it is installed. */
+  /**
+   * A second producer goes through PgBouncer in transaction mode; if not given, where it is
+   * installed.
+   */
   pools?: boolean | undefined;
-  /** A worker lives an hour ahead and a producer an hour behind; if not given, where libfaketime is installed. */
+  /**
+   * A worker lives an hour ahead and a producer an hour behind; if not given, where libfaketime is
+   * installed.
+   */
   skews?: boolean | undefined;
   /** The database's disk is full now and then; if not given, where a small one can be mounted. */
   fills?: boolean | undefined;
@@ -69,7 +78,10 @@ const clocks: Record<string, NodeJS.ProcessEnv> = { "worker-2": skewed(3_600), "
 
 /** How long a process may take to begin, in ms. */
 const beginMs = 60_000;
-/** What is left to do when calm comes may take this long on top, in ms; the checker counts what it should take. */
+/**
+ * What is left to do when calm comes may take this long on top, in ms; the checker counts what it
+ * should take.
+ */
 const longestBacklogMs = 60_000;
 /** How long there are only probes in the end, in ms. */
 const quietMs = 4_000;
@@ -79,8 +91,9 @@ const lastProbesMs = 2_000;
 const producersStayMs = 1_500;
 
 /**
- * Runs one campaign: real processes, each behind a proxy of its own; a storm of faults from the seed; a calm in which everything
- * has to come to its end; and the verdicts of the checker. Leaves nothing behind, but what it answers.
+ * Runs one campaign: real processes, each behind a proxy of its own; a storm of faults from the
+ * seed; a calm in which everything has to come to its end; and the verdicts of the checker. Leaves
+ * nothing behind, but what it answers.
  */
 export async function runCampaign(options: CampaignOptions): Promise<CampaignResult> {
   const { seed, minutes, workers = 2, jobsPerSecond = 25, leaseMs = 3_000, only } = options;
@@ -225,7 +238,10 @@ async function storm(plan: PlannedFault[], stormMs: number, victims: Victims, sa
   if (failure !== undefined) throw new Error("a fault could not be done, or not be healed", { cause: failure });
 }
 
-/** Waits until none of the probes, or of all other jobs, is unfinished; answers how many still are when the time is over. */
+/**
+ * Waits until none of the probes, or of all other jobs, is unfinished; answers how many still are
+ * when the time is over.
+ */
 async function untilFinal(
   server: CampaignServer,
   { withinMs, isProbe }: { withinMs: number; isProbe: boolean },
@@ -269,7 +285,10 @@ async function startPooler(serverUrl: string, cleanup: AsyncDisposableStack): Pr
   };
 }
 
-/** Waits until every process does its work. Throws with the last words of those that do not come to it. */
+/**
+ * Waits until every process does its work. Throws with the last words of those that do not come to
+ * it.
+ */
 async function allReady(members: ReadonlyMap<string, Member>): Promise<void> {
   await Promise.all(
     [...members.values()].map(async (member) => {

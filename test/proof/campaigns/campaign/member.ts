@@ -31,7 +31,10 @@ const mostWords = 3_000;
 /** How long a process may take to end after it was told to, in ms. */
 const stopMs = 20_000;
 
-/** One process of the campaign, under a name that it keeps when it is started anew. Comes back by itself when it ends. */
+/**
+ * One process of the campaign, under a name that it keeps when it is started anew. Comes back by
+ * itself when it ends.
+ */
 export class Member {
   readonly name: string;
   readonly #given: MemberOptions;
@@ -140,7 +143,10 @@ export class Member {
     if (this.#child?.connected) this.#child.send(word);
   }
 
-  /** Ends it for good: by SIGTERM if it is a worker, or by a word. What does not end in time is killed, and that is written down. */
+  /**
+   * Ends it for good: by SIGTERM if it is a worker, or by a word. What does not end in time is
+   * killed, and that is written down.
+   */
   async end(how: "SIGTERM" | "stop" | "SIGKILL"): Promise<void> {
     this.#staysDown = true;
     await this.#comesBack;

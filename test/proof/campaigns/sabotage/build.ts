@@ -11,7 +11,10 @@ export interface RunSeam {
   readonly run: (original: Run) => Run;
 }
 
-/** Another value for what one file of a package exports. The file is found by the name, wherever it lies. */
+/**
+ * Another value for what one file of a package exports. The file is found by the name, wherever it
+ * lies.
+ */
 export interface ExportSeam {
   readonly package: "core" | "producer" | "worker";
   readonly export: string;
@@ -23,7 +26,10 @@ export interface DatabaseSeam {
   readonly database: string;
 }
 
-/** A place where a sabotaged build puts something else, by a name that does not change when the code around it does. */
+/**
+ * A place where a sabotaged build puts something else, by a name that does not change when the code
+ * around it does.
+ */
 export type Seam = TextSeam | RunSeam | ExportSeam | DatabaseSeam;
 
 /** A build of Hark from which one guard was taken out, and the campaign that must notice. */
@@ -58,7 +64,10 @@ export function exported<Original>(
   return { package: from, export: name, replace };
 }
 
-/** Puts a function in the place of a method of an exported class. Throws if the class has no such method. */
+/**
+ * Puts a function in the place of a method of an exported class. Throws if the class has no such
+ * method.
+ */
 export function method<Method extends (...given: never[]) => unknown>(
   from: ExportSeam["package"],
   name: `${string}.${string}`,

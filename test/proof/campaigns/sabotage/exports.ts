@@ -5,7 +5,10 @@ import type { ExportSeam } from "./build.ts";
 
 const packages = fileURLToPath(new URL("../../../../packages/", import.meta.url));
 
-/** Returns the URL of the built file that makes an export of a package. Throws unless there is exactly one. */
+/**
+ * Returns the URL of the built file that makes an export of a package. Throws unless there is
+ * exactly one.
+ */
 export function fileOf({ package: name, export: wanted }: Pick<ExportSeam, "package" | "export">): string {
   const [source, built] = ["src", "dist"].map((folder) => join(packages, name, folder));
   const makes = new RegExp(String.raw`^export (?:async )?(?:function|class|const) ${wanted}\b`, "m");

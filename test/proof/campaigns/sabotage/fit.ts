@@ -1,4 +1,7 @@
-/** Imports Hark with the seams of all builds at once, and prints those that nothing came by: they are for names that are gone. */
+/**
+ * Imports Hark with the seams of all builds at once, and prints those that nothing came by: they
+ * are for names that are gone.
+ */
 import { builds } from "./builds.ts";
 import { install } from "./install.ts";
 

@@ -13,9 +13,10 @@ const replacements = Symbol.for("hark.sabotage");
 const real = "?real";
 
 /**
- * Puts the seams into the packages that this thread imports from now on: a file that makes an export with a seam is loaded, and
- * another in its place exports the same, but for that one value. Must be called before any of the packages is imported. Returns the
- * seams that something came by so far. Throws, then or at an import, if one does not fit.
+ * Puts the seams into the packages that this thread imports from now on: a file that makes an
+ * export with a seam is loaded, and another in its place exports the same, but for that one value.
+ * Must be called before any of the packages is imported. Returns the seams that something came by
+ * so far. Throws, then or at an import, if one does not fit.
  */
 export function install(seams: readonly Seam[]): ReadonlySet<Seam> {
   const used = new Set<Seam>();

@@ -13,7 +13,10 @@ export interface BuildResult {
   caughtBy: string[];
 }
 
-/** Runs the campaign of a sabotaged build. Its processes are that build; this one, which decides, is the build as it is. */
+/**
+ * Runs the campaign of a sabotaged build. Its processes are that build; this one, which decides, is
+ * the build as it is.
+ */
 export async function runBuild(build: Build, seed: number, say: (line: string) => void): Promise<BuildResult> {
   const beganAt = performance.now();
   const { name, seams, minutes = 0.35, jobsPerSecond = 25, leaseMs = 3_000, only } = build;

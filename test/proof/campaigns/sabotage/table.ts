@@ -11,7 +11,10 @@ const document = join(root, "docs/proof/campaigns.md");
 const begin = "<!-- sabotaged builds: written by pnpm run proof sabotage -->";
 const end = "<!-- end of sabotaged builds -->";
 
-/** Puts results into the table of docs/proof/campaigns.md; rows of builds that were not run stay as they are. */
+/**
+ * Puts results into the table of docs/proof/campaigns.md; rows of builds that were not run stay as
+ * they are.
+ */
 export async function writeTable(results: readonly BuildResult[]): Promise<void> {
   const text = await readFile(document, "utf8");
   const [before, rest] = text.split(begin);

@@ -62,7 +62,8 @@ export const moveBuilds: readonly Build[] = [
     seams: [{ database: "alter table hark.running_jobs disable trigger running_jobs_hand_off" }],
     breaks: ["L1"],
     only: ["cut"],
-    // Upkeep frees one job of each key in a minute: with several of each parked it cannot make up for this in time.
+    // Upkeep frees one job of each key in a minute: with several of each parked it cannot make up
+    // for this in time.
     minutes: 0.5,
     jobsPerSecond: 60,
   },
