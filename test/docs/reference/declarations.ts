@@ -28,6 +28,8 @@ interface TypePart {
   name: string;
   /** The file or package that it is imported from; undefined for its own file. */
   near: string | undefined;
+  /** Members that `Omit` leaves out. */
+  omitted?: readonly string[];
 }
 
 export interface ClassDeclaration {
@@ -86,9 +88,9 @@ export class Types {
 
   /** Members of a type and of all that it is made of, each name once. */
   allMembers({ file, parts, members }: TypeDeclaration): Member[] {
-    const inherited = parts.flatMap(({ name, near }) => {
+    const inherited = parts.flatMap(({ name, near, omitted = [] }) => {
       const part = this.find(name, near ?? file);
-      return part ? this.allMembers(part) : [];
+      return part ? this.allMembers(part).filter((member) => !omitted.includes(member.name)) : [];
     });
     const byName = new Map<string, Member>();
     for (const member of [...inherited, ...members]) {
@@ -102,14 +104,14 @@ export class Types {
 
 function typesOf(source: Source): TypeDeclaration[] {
   const imported = importsOf(source);
-  const partOf = (name: string): TypePart => imported.get(name) ?? { name, near: undefined };
+  const partOf = (part: ShapePart): TypePart => ({ near: undefined, ...part, ...imported.get(part.name) });
   return source.statements.flatMap((statement) => {
     const declared = statement.type === "ExportNamedDeclaration" ? statement.declaration : statement;
     const base = { file: source.file, doc: source.docBefore(statement.start) };
     if (declared?.type === "TSInterfaceDeclaration") {
       const members = declared.body.body.flatMap((signature) => memberOf(source, signature));
       const parts = declared.extends.map(({ expression }) =>
-        partOf(source.text.slice(expression.start, expression.end)),
+        partOf({ name: source.text.slice(expression.start, expression.end) }),
       );
       return [{ ...base, name: declared.id.name, members, parts }];
     }
@@ -175,9 +177,11 @@ export function publicNames(): { name: string; near: string }[] {
     .toSorted((one, other) => one.name.localeCompare(other.name, "en"));
 }
 
+type ShapePart = Pick<TypePart, "name" | "omitted">;
+
 interface Shape {
   members: Member[];
-  parts: string[];
+  parts: ShapePart[];
 }
 
 function shapeOf(source: Source, node: TSType): Shape {
@@ -201,8 +205,14 @@ function shapeOf(source: Source, node: TSType): Shape {
       return joined([shapeOf(source, node.trueType), shapeOf(source, node.falseType)]);
     case "TSParenthesizedType":
       return shapeOf(source, node.typeAnnotation);
-    case "TSTypeReference":
-      return { members: [], parts: [source.text.slice(node.typeName.start, node.typeName.end)] };
+    case "TSTypeReference": {
+      const name = source.text.slice(node.typeName.start, node.typeName.end);
+      const [from, left] = node.typeArguments?.params ?? [];
+      if (name !== "Omit" || !from || !left) return { members: [], parts: [{ name }] };
+      const omitted = source.text.slice(left.start, left.end).match(/\w+/g) ?? [];
+      const { members, parts } = shapeOf(source, from);
+      return { members, parts: parts.map((part) => ({ ...part, omitted })) };
+    }
     default:
       return { members: [], parts: [] };
   }
