@@ -23,10 +23,10 @@ describe("a command that is shown exists", () => {
 });
 
 test("an unknown command, option or package is found", async () => {
-  expect(await flawOf("npx hark migrat")).toMatch(/no command/);
-  expect(await flawOf("npx hark migrate --chek")).toMatch(/chek/);
-  expect(await flawOf("npm install pg-harc")).toMatch(/not published/);
-  expect(await flawOf("npx -y pnpm@12 run biuld")).toMatch(/no script/);
+  expect(await flawOf("npx hark emigrate")).toMatch(/no command/);
+  expect(await flawOf("npx hark migrate --force")).toMatch(/force/);
+  expect(await flawOf("npm install left-pad")).toMatch(/not published/);
+  expect(await flawOf("npx -y pnpm@12 run nothing")).toMatch(/no script/);
   expect(await flawOf("make")).toMatch(/no way/);
 });
 

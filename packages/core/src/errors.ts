@@ -97,11 +97,7 @@ export class UnknownJobTypeError extends HarkError {
 /** in(), guard() or completeIn() got something other than an open transaction. */
 export class NotATransactionError extends HarkError {
   constructor(given: string, advice: string) {
-    super(
-      "NOT_A_TRANSACTION",
-      { given },
-      `in(...) wants the transaction that the job shall commit with, but got ${given}. ${advice}`,
-    );
+    super("NOT_A_TRANSACTION", { given }, `in() expects an open transaction, but got ${given}. ${advice}`);
   }
 }
 
@@ -117,7 +113,7 @@ export class LeaseLostError extends HarkError {
       { jobId: job.id, type: job.type, attempt: job.attempt },
       why === "outlived"
         ? `${what} outlived its lease: its outcome was not written, and another worker may run it again. ` +
-            `Keep the event loop free, or raise leaseMs.`
+            `Keep the event loop free, or raise the option lease (lockTTL of a JobManager).`
         : `${what} was told to stop: the database crashed or could not be asked just after it was claimed, so the claim may never ` +
             `have been written down. The attempt does not count, and the job runs again. Give it a key if no two runs may overlap then.`,
     );

@@ -43,7 +43,7 @@ export interface JobOptions<
   retry?: { attempts?: number; backoff?: BackoffOptions };
   /** Jobs of one queue with the same key never run at the same time; they wait parked, without being tried. */
   key?: (payload: OutputOf<PayloadSchema>) => string | undefined;
-  /** At most one unfinished job of a queue has this key; enqueueing another answers the first one. */
+  /** At most one unfinished job of a queue has this key; enqueueing another returns the first one. */
   uniqueKey?: (payload: OutputOf<PayloadSchema>) => string | undefined;
 }
 

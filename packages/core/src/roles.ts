@@ -15,7 +15,7 @@ const scriptDeadlineMs = 30_000;
 /** `insufficient_privilege` */
 const forbidden = "42501";
 
-/** Answers the script that makes the roles and grants them what they need, for whoever may create roles. */
+/** Returns the script that makes the roles and grants them what they need, for a login that may create roles. */
 export async function readRolesScript(): Promise<string> {
   if (!folder) throw new Error("Hark's migrations are missing from this installation: install @hark/core again");
   return readFile(join(folder, "roles.sql"), "utf8");

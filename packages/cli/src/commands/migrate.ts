@@ -13,7 +13,7 @@ export const migrateCommand = command({
 --check changes nothing: it exits with 1 if migrations are pending, and with 4 if the schema was changed, or needs newer code.
 --sql needs no database: it prints the migrations as one script, for psql -1 or "drizzle-kit generate --custom".
 --roles also makes the roles ${roleNames.join(", ")}, and grants each what it needs and no more. Run it
-again after every migration. With --sql it prints the script for that instead, for whoever may create roles.`,
+again after every migration. With --sql it prints the script for that instead, for a login that may create roles.`,
   words: { least: 0, most: 0 },
   flags: {
     check: { type: "boolean", help: "only say whether migrations are pending" },

@@ -10,7 +10,7 @@ export interface PostgresQueueOptions {
   listenUrl?: string | undefined;
   /** How long this process may be out of touch before others get the jobs it dequeued; renewed all the time. 10,000 if not given. */
   lockTTL?: number | undefined;
-  /** Notifications wake who waits; this bounds what a lost one costs. 5,000 if not given. */
+  /** Notifications wake waiting callers; this bounds what a lost one costs. 5,000 if not given. */
   pollInterval?: number | undefined;
   /** Attempts of the jobs enqueued here, the first included; 3 if not given. */
   retryAttempts?: number | undefined;
