@@ -189,7 +189,7 @@ test("what is at the limit passes", { tags: ["FM-37"] }, async ({ producer, queu
 });
 
 const sqlRefusals: [what: string, jobs: string, says: RegExp][] = [
-  ["no array", `{"type": "t"}`, /wants a JSON array of jobs, not object/],
+  ["no array", `{"type": "t"}`, /expects a JSON array of jobs, not object/],
   ["no object", `[1]`, /job 1 of the array is no object/],
   ["no type", `[{"type": "t"}, {}]`, /job 2 of the array has no valid type name/],
   ["a wrong type", `[{"type": "T"}]`, /no valid type name: 'T'/],

@@ -51,6 +51,6 @@ describe("hark migrate", () => {
     expect(await query(emptyUrl, ledger)).toEqual(await query(migratedUrl, ledger));
 
     expect(later.stdout).not.toContain(`CREATE TABLE "hark"."jobs"`);
-    expect(later.stdout).toContain("0001_functions_and_triggers");
+    expect(later.stdout).toContain("0006_history");
   });
 });

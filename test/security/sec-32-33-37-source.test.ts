@@ -56,10 +56,9 @@ test("raw SQL goes through Drizzle in one place only, which cuts our own stateme
 test("every advisory lock is in our own class, or hashed under our own name", () => {
   const sql = [
     ...sources,
-    ...["0001_functions_and_triggers.sql", "roles.sql"].map((file) => ({
-      file,
-      text: readFileSync(`${root}drizzle/${file}`, "utf8"),
-    })),
+    ...readdirSync(`${root}drizzle`, { withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map(({ name: file }) => ({ file, text: readFileSync(`${root}drizzle/${file}`, "utf8") })),
   ];
   const uses = sql.flatMap(({ file, text }) =>
     [...text.matchAll(/pg_(?:try_)?advisory_\w*lock\w*\(([^)]*)/g)].map(([, given]) => ({ file, given: given! })),

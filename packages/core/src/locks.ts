@@ -3,11 +3,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { jitter } from "./clock.ts";
 import type { Queryable } from "./database.ts";
 import { InvalidOptionsError, LockLostError, LockTimeoutError } from "./errors.ts";
-import { queryableOf, type Transaction } from "./transaction.ts";
-import { WakeUpLimiter } from "./wake-up-limiter.ts";
 import { limits } from "./json.ts";
 import { channels, type Notifications } from "./notifications.ts";
 import { asId, statement } from "./statements/statement.ts";
+import { queryableOf, type Transaction } from "./transaction.ts";
+import { WakeUpLimiter } from "./wake-up-limiter.ts";
 
 export interface AcquireOptions {
   /** How long the lock holds unrenewed, in ms, from 100 ms to a day. */

@@ -1,5 +1,4 @@
 import { type Logger as PinoLogger, pino } from "pino";
-
 import { hidden, hiddenFacts, loggable, loggableFacts } from "./redact.ts";
 
 /** What Hark needs of a logger: a pino, or anything shaped like one. */

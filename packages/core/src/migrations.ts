@@ -48,7 +48,7 @@ async function readFolder(): Promise<Migration[]> {
 
 /** A line of its own in a migration: what a release before it must know of it. */
 const oldestCodeLine = /^-- Oldest code: version (\d+)\b/m;
-const outsideTransactionLine = /^-- Ports a transaction\b/m;
+const outsideTransactionLine = /^-- Outside a transaction\b/m;
 
 /** Reads a migration's text: its statements, and the comments at its head that say how to treat it. */
 export function readMigration(text: string, version: number): Omit<Migration, "version" | "name"> {

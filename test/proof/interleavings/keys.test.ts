@@ -128,7 +128,7 @@ test("a hand-off that steps over a job which is being cancelled is found", async
   const cancelledBoth: Scenario<World> = { ...cancelled, sessions: { ...cancelled.sessions, producer: [] } };
   expect((await explore(cancelledBoth)).broken).toBeUndefined();
   const twin = await explore(cancelledBoth, {
-    wreck: (db) => changeFunction(db, "hark.hand_off_key", without("LIMIT 1 FOR UPDATE", "LIMIT 1")),
+    wreck: (db) => changeFunction(db, "hark.hand_off", without("LIMIT 1 FOR UPDATE", "LIMIT 1")),
   });
   expect(twin.broken).toContain("parked for ever");
 });

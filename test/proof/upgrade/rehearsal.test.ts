@@ -20,8 +20,8 @@ const jobsAPhase = 300;
 /** What the next release may bring: each kind of change that expands a schema. */
 const expanding: readonly LaterMigration[] = [
   {
-    name: "0002_tenants",
-    text: `-- Oldest code: version 2
+    name: "0007_tenants",
+    text: `-- Oldest code: version 7
 ALTER TABLE hark.jobs ADD COLUMN IF NOT EXISTS tenant text;
 --> statement-breakpoint
 ALTER TABLE hark.running_jobs ADD COLUMN IF NOT EXISTS tenant text;
@@ -39,9 +39,9 @@ CREATE OR REPLACE TRIGGER jobs_tenant AFTER INSERT ON hark.jobs FOR EACH STATEME
 `,
   },
   {
-    name: "0003_tenants_index",
-    text: `-- Oldest code: version 2
--- Ports a transaction
+    name: "0008_tenants_index",
+    text: `-- Oldest code: version 7
+-- Outside a transaction
 DROP INDEX CONCURRENTLY IF EXISTS hark.jobs_tenant;
 --> statement-breakpoint
 CREATE INDEX CONCURRENTLY IF NOT EXISTS jobs_tenant ON hark.jobs (tenant);
@@ -49,10 +49,10 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS jobs_tenant ON hark.jobs (tenant);
   },
 ];
 
-/** Takes away what only code before version 4 needed. */
+/** Takes away what only code before version 9 needed. */
 const contracting: LaterMigration = {
-  name: "0004_contract",
-  text: `-- Oldest code: version 4
+  name: "0009_contract",
+  text: `-- Oldest code: version 9
 DROP TRIGGER IF EXISTS jobs_tenant ON hark.jobs;
 `,
 };
@@ -140,7 +140,7 @@ test(
   "the schema is upgraded under load, old and new workers run side by side, and the old code comes back",
   { tags: ["FM-44", "UPGRADE-1"] },
   async ({ upgradeUrl, queue, ledger, startRelease, load }) => {
-    expect(expanding.flatMap(({ text }, place) => lintMigration(3 + place, text))).toEqual([]);
+    expect(expanding.flatMap(({ text }, place) => lintMigration(8 + place, text))).toEqual([]);
     await using former = await installRelease();
     await using next = await installRelease({ later: expanding });
     const phase = async (workers: readonly WorkerProcess[]) => {
@@ -164,12 +164,12 @@ test(
     expect(await next.hark(["migrate", "--check"], upgradeUrl)).toMatchObject({ code: 1 });
     expect(await next.hark(["migrate"], upgradeUrl)).toMatchObject({
       code: 0,
-      output: "applied 0002_tenants\napplied 0003_tenants_index\n",
+      output: "applied 0007_tenants\napplied 0008_tenants_index\n",
     });
     await phase(old);
     expect(await former.hark(["migrate", "--check"], upgradeUrl)).toEqual({
       code: 0,
-      output: "up to date: the schema is at version 4, which lets in this code of version 2\n",
+      output: "up to date: the schema is at version 9, which lets in this code of version 7\n",
     });
 
     // Both versions, then the new one alone.
@@ -190,8 +190,8 @@ test(
 
     // Contract: only now is old code shut out, and says so.
     await using last = await installRelease({ later: [...expanding, contracting] });
-    expect(await last.hark(["migrate"], upgradeUrl)).toMatchObject({ code: 0, output: "applied 0004_contract\n" });
-    await expect(startRelease(former, "too-old")).rejects.toThrow("lets in code from version 4 on");
+    expect(await last.hark(["migrate"], upgradeUrl)).toMatchObject({ code: 0, output: "applied 0009_contract\n" });
+    await expect(startRelease(former, "too-old")).rejects.toThrow("lets in code from version 9 on");
     expect(await former.hark(["migrate", "--check"], upgradeUrl)).toMatchObject({ code: 4 });
     expect(await next.hark(["migrate", "--check"], upgradeUrl)).toMatchObject({ code: 0 });
   },

@@ -1,5 +1,5 @@
-import { bigint, index, jsonb, text, timestamp, uuid } from "drizzle-orm/pg-core";
 import { sql } from "drizzle-orm";
+import { bigint, index, jsonb, text, timestamp, uuid } from "drizzle-orm/pg-core";
 import { hark } from "./hark-schema.ts";
 import { jobColumns } from "./job-columns.ts";
 

@@ -1,5 +1,5 @@
-import { bigint, check, text, timestamp, uuid } from "drizzle-orm/pg-core";
 import { sql } from "drizzle-orm";
+import { bigint, check, text, timestamp, uuid } from "drizzle-orm/pg-core";
 import { hark } from "./hark-schema.ts";
 
 /** Locks of application code, one row per held key; an expired row is taken over in place under a higher fence. */

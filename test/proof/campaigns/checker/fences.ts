@@ -1,6 +1,6 @@
 import type { Invariant } from "./invariant.ts";
 
-/** A fence is a pair: the server's timeline in the high bits, a number in the low ones (drizzle/0001_functions_and_triggers.sql). */
+/** A fence is a pair: the server's timeline in the high bits, a number in the low ones (drizzle/0004_keys.sql). */
 const numberBits = 40n;
 export const timelineOf = (fence: string): number => Number(BigInt(fence) >> numberBits);
 

@@ -5,7 +5,7 @@ import { statement } from "../statement.ts";
 const batchSize = 1_000;
 
 /**
- * Parks the ready jobs of keys that are running, at most `limit` of them: they leave the claim's way until hark.hand_off_key
+ * Parks the ready jobs of keys that are running, at most `limit` of them: they leave the claim's way until hark.hand_off
  * brings them back. The running row is locked first. If it is about to go, it is skipped and its jobs stay ready; else it
  * cannot go before the parking has committed, and its hand-off then sees them (FM-40). Answers the keys that were held.
  */

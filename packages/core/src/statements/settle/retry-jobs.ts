@@ -1,7 +1,7 @@
 import type { Outcome } from "../../outcome.ts";
+import { asId, statement } from "../statement.ts";
 import type { Claim } from "./complete-jobs.ts";
 import { type OutcomesById, outcomesById } from "./outcomes-by-id.ts";
-import { asId, statement } from "../statement.ts";
 
 export type RetriedJob = Claim & Omit<Extract<Outcome, { state: "scheduled" }>, "state">;
 

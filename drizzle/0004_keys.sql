@@ -1,0 +1,57 @@
+-- Keys: jobs with the same key never run at the same time. Unique keys: at most one unfinished job has
+-- each. Fences: the numbers of locks that application code takes by key.
+
+-- Hands a key over: the most urgent parked job of the key becomes ready. Called when a running job of
+-- the key leaves, by the trigger below, and when a ready job of the key is cancelled (cancel-job.ts),
+-- since the next may be parked behind that one. Then it does not matter whether another of the key is
+-- ready or runs: a claim finds the blocked one and it is parked again.
+-- A function, since both callers may have waited for a row lock while others were parked, and their own
+-- snapshot would not show those (FM-40). No trigger on jobs, since claims delete ready jobs too.
+-- It runs with the caller's rights and pins no search path, as the trigger has done so already: to set
+-- it a second time made each hand-off a tenth slower.
+CREATE FUNCTION hark.hand_off(queue text, key text) RETURNS void
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+  UPDATE hark.jobs SET state = 'ready', run_at = clock_timestamp() WHERE id = (
+    SELECT id FROM hark.jobs WHERE queue = hand_off.queue AND key = hand_off.key AND state = 'parked'
+     ORDER BY priority DESC, id LIMIT 1 FOR UPDATE);
+END $$;--> statement-breakpoint
+
+-- A trigger, so that no way out of running_jobs can forget the hand-off. The WHEN keeps it off jobs
+-- without a key.
+CREATE FUNCTION hark.hand_off_key() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = hark, pg_temp AS $$
+BEGIN
+  PERFORM hark.hand_off(OLD.queue, OLD.key);
+  RETURN NULL;
+END $$;--> statement-breakpoint
+CREATE TRIGGER running_jobs_hand_off AFTER DELETE ON hark.running_jobs
+  FOR EACH ROW WHEN (OLD.key IS NOT NULL) EXECUTE FUNCTION hark.hand_off_key();--> statement-breakpoint
+
+-- A finished job gives its unique key back, whichever way it finished.
+CREATE FUNCTION hark.free_unique_key() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = hark, pg_temp AS $$
+BEGIN
+  DELETE FROM unique_keys WHERE queue = NEW.queue AND unique_key = NEW.unique_key AND job_id = NEW.id;
+  RETURN NULL;
+END $$;--> statement-breakpoint
+CREATE TRIGGER finished_jobs_free_unique_key AFTER INSERT ON hark.finished_jobs
+  FOR EACH ROW WHEN (NEW.unique_key IS NOT NULL) EXECUTE FUNCTION hark.free_unique_key();--> statement-breakpoint
+CREATE TRIGGER dead_jobs_free_unique_key AFTER INSERT ON hark.dead_jobs
+  FOR EACH ROW WHEN (NEW.unique_key IS NOT NULL) EXECUTE FUNCTION hark.free_unique_key();--> statement-breakpoint
+
+-- The next fence: WAL timeline in the high bits, a number in the low 40. A promoted standby may repeat
+-- the number, but stands on a higher timeline (FM-48), so fences only grow. 2^40 grants a timeline; the
+-- sequence refuses rather than wraps. It keeps other callers for the key out until this transaction
+-- ends: an insert that draws its number, then waits, would otherwise still find the key free after a
+-- later number had come and gone, and be granted the lower one.
+CREATE SEQUENCE hark.fence_numbers MAXVALUE 1099511627775;--> statement-breakpoint
+CREATE FUNCTION hark.next_fence(key text) RETURNS bigint
+LANGUAGE sql VOLATILE SET search_path = hark, pg_temp AS $$
+  SELECT pg_advisory_xact_lock(hashtextextended('hark.locks ' || key, 0));
+  SELECT (('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint << 40) | nextval('hark.fence_numbers');
+$$;--> statement-breakpoint
+
+-- PostgreSQL opens every new function to PUBLIC (SEC-02). README, "Roles", says what to grant to whom.
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA hark FROM PUBLIC;

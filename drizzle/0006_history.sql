@@ -1,0 +1,96 @@
+-- History: finished_jobs and attempts are partitioned by day (UTC).
+
+-- Rows of a day without its own partition go here, so that no outcome is ever refused for want of upkeep.
+CREATE TABLE hark.finished_jobs_default PARTITION OF hark.finished_jobs DEFAULT;--> statement-breakpoint
+CREATE TABLE hark.attempts_default PARTITION OF hark.attempts DEFAULT;--> statement-breakpoint
+
+-- Makes the partitions of today and the `days_ahead` days after it that do not exist yet. Returns how
+-- many it made, and makes none while another worker does. Attaching lets inserts into the other
+-- partitions go on; it locks the default partition, and reads all of it. Rows that came before their
+-- day's partition move into it, unless they are many: then the day stays in the default partition, where
+-- it is as good, except that it is deleted by rows and not dropped. A day whose lock a reader of the
+-- whole history holds is left for the next time: a request that waits longer would hold up other readers.
+CREATE FUNCTION hark.create_partitions(days_ahead integer) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = hark, pg_temp SET lock_timeout = '50ms' SET timezone = 'UTC' AS $$
+DECLARE
+  most_early CONSTANT integer := 10000; -- moved in about 0.1 s, during which outcomes of that day wait
+  made integer := 0;
+  parent text;
+  day date;
+  partition text;
+  early integer;
+BEGIN
+  IF days_ahead IS NULL OR days_ahead NOT BETWEEN 0 AND 366 THEN
+    RAISE EXCEPTION 'hark.create_partitions expects days_ahead from 0 to 366, not %', coalesce(days_ahead::text, 'null')
+      USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  IF NOT pg_try_advisory_xact_lock(hashtextextended('hark.partitions', 0)) THEN RETURN 0; END IF;
+  FOREACH parent IN ARRAY ARRAY['finished_jobs', 'attempts'] LOOP
+    FOR day IN SELECT current_date + n FROM generate_series(0, days_ahead) n LOOP
+      partition := parent || '_' || to_char(day, 'YYYYMMDD');
+      CONTINUE WHEN to_regclass('hark.' || partition) IS NOT NULL;
+      EXECUTE format('SELECT count(*) FROM (SELECT FROM hark.%I WHERE finished_at >= $1 AND finished_at < $2 LIMIT $3) early',
+        parent || '_default') INTO early USING day::timestamptz, (day + 1)::timestamptz, most_early + 1;
+      CONTINUE WHEN early > most_early;
+      BEGIN
+        EXECUTE format('CREATE TABLE hark.%I (LIKE hark.%I INCLUDING DEFAULTS INCLUDING STORAGE)', partition, parent);
+        EXECUTE format('LOCK TABLE ONLY hark.%I IN ACCESS EXCLUSIVE MODE', parent || '_default');
+        EXECUTE format('WITH early AS (DELETE FROM hark.%I WHERE finished_at >= $1 AND finished_at < $2 RETURNING *)
+                        INSERT INTO hark.%I SELECT * FROM early', parent || '_default', partition)
+          USING day::timestamptz, (day + 1)::timestamptz;
+        EXECUTE format('ALTER TABLE hark.%I ATTACH PARTITION hark.%I FOR VALUES FROM (%L) TO (%L)',
+          parent, partition, day::timestamptz, (day + 1)::timestamptz);
+        made := made + 1;
+      EXCEPTION WHEN lock_not_available THEN NULL;
+      END;
+    END LOOP;
+  END LOOP;
+  RETURN made;
+END $$;--> statement-breakpoint
+
+-- Drops the oldest day of history that is older than `keep_days`, and deletes some rows of that age that
+-- found no partition of their day: call it until it returns zeros. `waiting` counts days whose lock
+-- another session holds; they are for the next time.
+-- A drop locks the whole history, and while that request waits, no outcome can be written. Hence the
+-- partition is locked first, since a long reader or writer of the history mostly holds that too, and no
+-- request waits for longer than 50 ms. DETACH ... CONCURRENTLY would lock less, but runs in no function,
+-- and not beside a default partition.
+CREATE FUNCTION hark.drop_partitions(keep_days integer, OUT dropped integer, OUT deleted integer, OUT waiting integer)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = hark, pg_temp SET lock_timeout = '50ms' SET timezone = 'UTC' AS $$
+DECLARE
+  most_deleted CONSTANT integer := 10000;
+  partition text;
+  more integer;
+BEGIN
+  IF keep_days IS NULL OR keep_days NOT BETWEEN 1 AND 1000000 THEN
+    RAISE EXCEPTION 'hark.drop_partitions expects keep_days from 1 to 1000000, not %: nothing was dropped',
+      coalesce(keep_days::text, 'null') USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  dropped := 0; deleted := 0; waiting := 0;
+  IF NOT pg_try_advisory_xact_lock(hashtextextended('hark.partitions', 0)) THEN RETURN; END IF;
+  FOR partition IN
+    SELECT child.relname FROM pg_inherits
+      JOIN pg_class child ON child.oid = inhrelid
+     WHERE inhparent IN ('hark.finished_jobs'::regclass, 'hark.attempts'::regclass)
+       AND CASE WHEN child.relname ~ '_[0-9]{8}$' THEN to_date(right(child.relname, 8), 'YYYYMMDD') < current_date - keep_days END
+     ORDER BY right(child.relname, 8), child.relname
+  LOOP
+    BEGIN
+      EXECUTE format('LOCK TABLE hark.%I IN ACCESS EXCLUSIVE MODE', partition);
+      EXECUTE format('DROP TABLE hark.%I', partition);
+      dropped := 1;
+      EXIT; -- its lock on the whole history lasts until the end of the transaction
+    EXCEPTION WHEN lock_not_available THEN waiting := waiting + 1;
+    END;
+  END LOOP;
+  DELETE FROM finished_jobs_default WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM finished_jobs_default WHERE finished_at < current_date - keep_days LIMIT most_deleted));
+  GET DIAGNOSTICS deleted = ROW_COUNT;
+  DELETE FROM attempts_default WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM attempts_default WHERE finished_at < current_date - keep_days LIMIT most_deleted));
+  GET DIAGNOSTICS more = ROW_COUNT;
+  deleted := deleted + more;
+END $$;--> statement-breakpoint
+
+-- PostgreSQL opens every new function to PUBLIC (SEC-02). README, "Roles", says what to grant to whom.
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA hark FROM PUBLIC;
