@@ -313,5 +313,5 @@ test("the logger of createLogger hides by itself what it is given", () => {
   expect(said.trim().split("\n")).toHaveLength(6);
   expect(said).not.toContain(marker);
   expect(said).toMatch(/"message":"invalid input syntax for type integer: \\"\[hidden\]\\""/);
-  expect(said).toContain("postgres://user:[hidden]@host/db");
+  expect(said).toContain("postgres://user:***@host/db");
 });

@@ -2,7 +2,7 @@
 import { checkName, errorText, loggable, maskPasswords, parseDuration, storableText } from "@hark/core";
 import { expect, test } from "vitest";
 import { hideValues } from "../../packages/core/dist/redact.js";
-import { firstLine } from "../../packages/job-manager/dist/routes/dead-letters.js";
+import { shownError } from "../../packages/job-manager/dist/routes/dead-letters.js";
 
 /* SEC-35: what reads text from strangers takes time in proportion to its length, whatever it holds. */
 
@@ -18,7 +18,7 @@ const readers: [name: string, read: (text: string) => unknown][] = [
     "values in messages",
     (text) => hideValues(text.slice(0, 10_000), { text: text.slice(0, 100), list: [text.slice(0, 9)] }),
   ],
-  ["first lines", firstLine],
+  ["first lines", shownError],
 ];
 
 /**

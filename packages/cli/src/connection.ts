@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { checkSchema, type Database, describeUrl, openDatabase } from "@hark/core";
+import { checkSchema, type Database, describeUrl, isPermissionDenied, openDatabase } from "@hark/core";
 import { rootOf } from "./exit-codes.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -84,7 +84,7 @@ export async function withDatabase<Answer>(
   work: (db: Database) => Promise<Answer>,
 ): Promise<Answer> {
   await checkSchema(url).catch((error: unknown) => {
-    if (!isPermissionDenied(error)) throw error; // a role that may only enqueue cannot read the ledger, and need not
+    if (!isDenied(error)) throw error; // a role that may only enqueue cannot read the ledger, and need not
   });
   const db = openDatabase({ connectionString: url, applicationName: "hark", maxConnections: 2, isPooled: true });
   try {
@@ -94,7 +94,4 @@ export async function withDatabase<Answer>(
   }
 }
 
-export function isPermissionDenied(error: unknown): boolean {
-  const root = rootOf(error);
-  return root instanceof Error && "code" in root && root.code === "42501";
-}
+export const isDenied = (error: unknown): boolean => isPermissionDenied(rootOf(error));

@@ -1,3 +1,11 @@
+import {
+  codeOf,
+  isDatabaseMissing,
+  isLoginRefused,
+  isPermissionDenied,
+  isSchemaMissing,
+  isUnreachable,
+} from "@hark/core/sqlstate";
 import { UsageError } from "./usage-error.ts";
 
 /** What the process answers to its shell. */
@@ -37,16 +45,6 @@ const codesOfHark: Readonly<Record<string, ExitCode>> = {
   UNKNOWN_JOB_TYPE: exitCodes.usage,
 };
 
-/** From Node's sockets and name look-ups. */
-const networkCodes =
-  /^(ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EPIPE|ENOENT|EACCES)$/;
-
-/** SQLSTATEs of a server that lets nobody or not this one in: connection, authorization, unknown database, full, starting. */
-const refusedStates = /^(08...|28...|3D000|53300|57P0[1-4])$/;
-
-/** SQLSTATEs that tell of a schema that is not this code's: no such schema, table, function or column. */
-const schemaStates = /^(3F000|42P01|42883|42703)$/;
-
 /** The error as a person needs it: of a chain of wrappers, the first that is Hark's, or else the innermost. */
 export function rootOf(error: unknown): unknown {
   let root = error;
@@ -65,18 +63,18 @@ export function verdictOn(error: unknown): { code: ExitCode; message: string } {
   if (isOfHark(root)) return { code: codesOfHark[root.code] ?? exitCodes.finding, message: root.message };
   if (!(root instanceof Error)) return { code: exitCodes.finding, message: `something failed: ${String(root)}` };
 
-  const state = "code" in root && typeof root.code === "string" ? root.code : "";
-  const said = root.message || state || root.name;
-  if (networkCodes.test(state) || refusedStates.test(state) || /timeout|terminated/i.test(root.message)) {
+  const said = root.message || codeOf(root) || root.name;
+  const isRefused = isUnreachable(root) || isLoginRefused(root) || isDatabaseMissing(root);
+  if (isRefused || /timeout|terminated/i.test(root.message)) {
     return { code: exitCodes.cannotConnect, message: `The database cannot be reached: ${said}.` };
   }
-  if (schemaStates.test(state)) {
+  if (isSchemaMissing(root)) {
     return {
       code: exitCodes.schema,
       message: `The database's Hark schema is not what this code expects (${said}). Run "hark migrate".`,
     };
   }
-  if (state === "42501") {
+  if (isPermissionDenied(root)) {
     return { code: exitCodes.finding, message: `${said}. Run "hark doctor": it says which rights this role lacks.` };
   }
   return { code: exitCodes.finding, message: said };

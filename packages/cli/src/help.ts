@@ -1,5 +1,5 @@
-import { type Command, commonFlags, type Flags } from "./command.ts";
 import { commandTable } from "./command-table.ts";
+import { type Command, commonFlags, type Flags } from "./command.ts";
 import { exitCodeHelp } from "./exit-codes.ts";
 
 const connectionHelp = `Database, the first that is given:

@@ -1,4 +1,5 @@
 import { styleText } from "node:util";
+import { escapeControls, jsonText, maskPasswords } from "@hark/core/text";
 
 /** Data goes to stdout and everything else to stderr. With --json, stdout gets one document and nothing besides. */
 export interface Output {
@@ -43,8 +44,7 @@ export function createOutput({ isJson }: { isJson: boolean }): Output {
     },
     document(value) {
       if (!isJson) return;
-      const spelled = (_: string, part: unknown) => (typeof part === "bigint" ? String(part) : part);
-      stdout.write(`${JSON.stringify(value, spelled, stdout.isTTY ? 2 : undefined)}\n`);
+      stdout.write(`${jsonText(value, stdout.isTTY ? 2 : undefined)}\n`);
     },
     note(text) {
       stderr.write(`${printable(text)}\n`);
@@ -56,17 +56,10 @@ export function showsColours(stream: NodeJS.WriteStream): boolean {
   return stream.isTTY && !process.env.NO_COLOR && process.env.TERM !== "dumb";
 }
 
-// oxlint-disable-next-line no-control-regex -- these are what must not reach a terminal
-const control = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g;
-
 /**
- * One line that no terminal acts on, with passwords of URLs masked: job types, errors and other programs' names are text
- * from strangers (SEC-25).
+ * One line that no terminal acts on, with passwords of URLs masked: job types, errors and other
+ * programs' names are text from strangers (SEC-25).
  */
 export function printable(text: string): string {
-  return text
-    .replace(/(\w+:\/\/[^\s:@/]*):[^\s/]*@/g, "$1:***@")
-    .replace(control, (character) => (character === "\n" || character === "\t" ? " " : escaped(character)));
+  return escapeControls(maskPasswords(text).replace(/[\n\t]/g, " "));
 }
-
-const escaped = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
-import { type Command, commonFlags } from "./command.ts";
 import { commandTable } from "./command-table.ts";
+import { type Command, commonFlags } from "./command.ts";
 import { type ExitCode, exitCodes, verdictOn } from "./exit-codes.ts";
 import { commandHelp, generalHelp } from "./help.ts";
 import { nearest } from "./nearest.ts";

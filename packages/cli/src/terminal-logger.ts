@@ -1,5 +1,6 @@
 import { styleText } from "node:util";
 import { createLogger, errorText, type Logger } from "@hark/core";
+import { firstLine, jsonText } from "@hark/core/text";
 import { printable, showsColours } from "./output.ts";
 
 const levels = ["debug", "info", "warn", "error"] as const;
@@ -41,7 +42,7 @@ function painted(level: Level): string {
 }
 
 function spelled(value: unknown): string {
-  if (value instanceof Error) return JSON.stringify(errorText(value).split("\n", 1)[0]);
+  if (value instanceof Error) return JSON.stringify(firstLine(errorText(value)));
   if (typeof value === "string") return /^[\w.:@/-]+$/.test(value) ? value : JSON.stringify(value);
-  return JSON.stringify(value, (_, part: unknown) => (typeof part === "bigint" ? String(part) : part)) ?? String(value);
+  return jsonText(value) ?? String(value);
 }

@@ -1,5 +1,5 @@
 import { jitter, type Duration, parseDuration } from "./clock.ts";
-import { InvalidOptionsError } from "./errors.ts";
+import { InvalidOptionsError } from "./errors/index.ts";
 
 /** How long to wait before the next attempt. */
 export interface Backoff {

@@ -1,4 +1,4 @@
-import { InvalidOptionsError } from "./errors.ts";
+import { InvalidOptionsError } from "./errors/index.ts";
 
 /**
  * A duration: a number of milliseconds, or a number with its unit as in "500ms", "30s", "5m", "1h",

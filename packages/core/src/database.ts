@@ -1,9 +1,9 @@
 import { Socket } from "node:net";
 import { Pool, type PoolClient, type PoolConfig, TypeOverrides, types } from "pg";
-import { DatabaseUnreachableError } from "./errors.ts";
-import { isDatabaseError } from "./redact.ts";
+import { DatabaseUnreachableError } from "./errors/index.ts";
+import { isPoolerRefusal } from "./sqlstate.ts";
 
-/** Whatever runs a statement: a pool, a client, a {@link Database}, or a caller's transaction behind executor.ts. */
+/** Whatever runs a statement: a pool, a client, a {@link Database}, or a caller's transaction behind transaction.ts. */
 export interface Queryable {
   query(statement: { name?: string; text: string; values: unknown[] }): Promise<{ rows: Record<string, unknown>[] }>;
 }
@@ -94,16 +94,6 @@ export function borrowPool(pool: Pool, { isPooled = false }: { isPooled?: boolea
 /** What openDatabase() asks of a session when it starts, and a transaction pooler refuses. */
 const sessionSettings = ["statement_timeout", "idle_in_transaction_session_timeout", "options"] as const;
 
-/** PgBouncer's answer to session settings: its clients share sessions (FM-04). */
-function isPoolersRefusal(error: unknown): boolean {
-  return (
-    error instanceof Error &&
-    "code" in error &&
-    error.code === "08P01" &&
-    error.message.includes("unsupported startup parameter")
-  );
-}
-
 function wrapPool(pool: Pool, { isOurs, isPooled }: { isOurs: boolean; isPooled: boolean }): Database {
   // Without listeners, a server that closes idle connections ends the process (FM-06). The pool drops such clients itself.
   const ignore = () => {};
@@ -117,7 +107,7 @@ function wrapPool(pool: Pool, { isOurs, isPooled }: { isOurs: boolean; isPooled:
     try {
       return await work();
     } catch (error) {
-      if (!isOurs || !isPoolersRefusal(error)) throw error;
+      if (!isOurs || !isPoolerRefusal(error)) throw error;
       isWithoutSession = true;
       for (const setting of sessionSettings) delete pool.options[setting];
       return work();
@@ -183,22 +173,4 @@ export async function checkConnection(db: Queryable, where: string): Promise<voi
   } catch (error) {
     throw new DatabaseUnreachableError(where, error);
   }
-}
-
-/** True if the database answered that it will not take a row; false if it may take it later, or did not answer. */
-export function isRejection(error: unknown): boolean {
-  const code = error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
-  // Classes of SQLSTATE: 21 cardinality, 22 data, 23 integrity, 54 program limits; and what a trigger of the
-  // application raises. The rest is trouble that passes.
-  return /^((21|22|23|54)[0-9A-Z]{3}|P0001)$/.test(code);
-}
-
-/**
- * True if the database answered with an error that single rows may be the cause of: whoever sent many should send fewer (FM-16).
- * False for trouble of the server, the session or the moment, which meets every row alike, and for no answer.
- */
-export function mayBeOneRow(error: unknown): boolean {
-  // 08 connection, 25 state of the transaction or a standby, 28 and 3D who and where, 40 rolled back, 53 resources, 55 locked,
-  // 57 cancelled or shut down, 58 the system. A trigger of the application's may fail in any other way.
-  return isDatabaseError(error) && !/^(08|25|28|3D|40|53|55|57|58)/.test(error.code);
 }

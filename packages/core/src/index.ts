@@ -7,8 +7,6 @@ export {
   type DatabaseOptions,
   describeUrl,
   type Queryable,
-  isRejection,
-  mayBeOneRow,
   openDatabase,
   pgTypes,
 } from "./database.ts";
@@ -39,7 +37,7 @@ export {
   UnknownJobTypeError,
   UnrecoverableError,
   WorkerStoppingError,
-} from "./errors.ts";
+} from "./errors/index.ts";
 export { WakeUpLimiter } from "./wake-up-limiter.ts";
 export { type DrizzleTransaction, queryableOf, type PgTransaction, type Transaction } from "./transaction.ts";
 export {
@@ -98,8 +96,19 @@ export {
   type PayloadCipher,
   type SealedFor,
 } from "./payload-cipher.ts";
-export { hidden, loggable, maskPasswords, withoutRowText } from "./redact.ts";
+export { hidden, loggable, withoutRowText } from "./redact.ts";
 export { longestStretchMs, RetryBudget } from "./retry-budget.ts";
 export { createRoles, readRolesScript, roleNames } from "./roles.ts";
 export { checkSchema, ledgerStatements, type SchemaVersion, schemaVersion, schemaVersionOn } from "./schema-version.ts";
 export * as statements from "./statements/index.ts";
+export {
+  isCancelled,
+  isDatabaseMissing,
+  isPermissionDenied,
+  isReadOnly,
+  isRejection,
+  isSchemaMissing,
+  isUnreachable,
+  mayBeOneRow,
+} from "./sqlstate.ts";
+export { escapeControls, firstLine, maskPasswords, maskUrl } from "./text.ts";

@@ -1,7 +1,7 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { type Backoff, type BackoffOptions, parseBackoff } from "./backoff.ts";
 import { type Duration, parseDuration } from "./clock.ts";
-import { InvalidOptionsError, InvalidPayloadError, type Issue, PayloadTooLargeError } from "./errors.ts";
+import { InvalidOptionsError, InvalidPayloadError, type Issue, PayloadTooLargeError } from "./errors/index.ts";
 import { jsonIssues, limits } from "./json.ts";
 import { checkName } from "./names.ts";
 import { hideValues } from "./redact.ts";

@@ -1,4 +1,4 @@
-import type { Issue } from "./errors.ts";
+import type { Issue } from "./errors/index.ts";
 
 /** Limits in bytes of JSON text and levels of nesting (FM-37, SEC-19); the SQL functions hold the same ones. */
 export const limits = {

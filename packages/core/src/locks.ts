@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { jitter } from "./clock.ts";
 import type { Queryable } from "./database.ts";
-import { InvalidOptionsError, LockLostError, LockTimeoutError } from "./errors.ts";
+import { InvalidOptionsError, LockLostError, LockTimeoutError } from "./errors/index.ts";
 import { limits } from "./json.ts";
 import { channels, type Notifications } from "./notifications.ts";
 import { asId, statement } from "./statements/statement.ts";

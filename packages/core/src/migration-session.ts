@@ -2,7 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "pg";
 import { jitter, orLate } from "./clock.ts";
 import { describeUrl } from "./database.ts";
-import { DatabaseUnreachableError, MigrationBlockedError } from "./errors.ts";
+import { DatabaseUnreachableError, MigrationBlockedError } from "./errors/index.ts";
+import { isGivingWay } from "./sqlstate.ts";
 
 /** Class and key of the advisory lock under which migrations run: "hark" in ASCII, so that it meets no one else's (SEC-37). */
 export const advisoryLock: readonly number[] = [0x6861726b, 0x6d696772];
@@ -25,9 +26,6 @@ const restMs = 250;
 /** How long the server may take to answer our goodbye, in ms. */
 const goodbyeMs = 1_000;
 
-/** SQLSTATEs of giving way: lock_not_available by lock_timeout, and deadlock_detected. */
-const gaveWay = new Set(["55P03", "40P01"]);
-
 /**
  * Does `work` in one transaction under the migrations' advisory lock, waiting for nobody's table for long. Gives way and starts over
  * when it waits too long, for `waitMs` in all.
@@ -48,7 +46,7 @@ export async function underMigrationLock<Answer>(
       await client.query("commit");
       return answer;
     } catch (error) {
-      if (!hasGivenWay(error)) throw error; // the end of the session ends the transaction
+      if (!isGivingWay(error)) throw error; // the end of the session ends the transaction
       await client.query("rollback");
       if (performance.now() >= endsAt) throw new MigrationBlockedError(waitMs, error);
       await sleep(jitter(restMs, 0.5));
@@ -65,14 +63,10 @@ async function takeTurn(client: Client, endsAt: number): Promise<void> {
       await client.query("select pg_advisory_xact_lock($1, $2)", [...advisoryLock]);
       return;
     } catch (error) {
-      if (!hasGivenWay(error) || performance.now() >= endsAt) throw error;
+      if (!isGivingWay(error) || performance.now() >= endsAt) throw error;
       await client.query("rollback to savepoint turn");
     }
   }
-}
-
-function hasGivenWay(error: unknown): boolean {
-  return error instanceof Error && "code" in error && gaveWay.has(String(error.code));
 }
 
 /**

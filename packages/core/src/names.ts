@@ -1,4 +1,4 @@
-import { InvalidNameError } from "./errors.ts";
+import { InvalidNameError } from "./errors/index.ts";
 
 /** Names of queues, job types and schedules: they travel in NOTIFY payloads, URLs, metrics and log lines (SEC-08). */
 const namePattern = /^[a-z0-9][a-z0-9_.:-]{0,62}$/;

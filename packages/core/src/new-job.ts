@@ -1,4 +1,4 @@
-import { InvalidOptionsError } from "./errors.ts";
+import { InvalidOptionsError } from "./errors/index.ts";
 import { checkMaxAttempts, checkPriority, type JobDefinition } from "./job-definition.ts";
 import { limits } from "./json.ts";
 import { checkName } from "./names.ts";

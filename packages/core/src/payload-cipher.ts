@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
-import { InvalidOptionsError, PayloadUnreadableError } from "./errors.ts";
+import { InvalidOptionsError, PayloadUnreadableError } from "./errors/index.ts";
 
 export interface CipherOptions {
   /** Keys by id: 32 bytes each, as bytes, hex or base64. Those that are no longer `current` still read. */

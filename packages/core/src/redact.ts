@@ -1,4 +1,6 @@
 import { storableText } from "./json.ts";
+import { isDatabaseError, quotesData } from "./sqlstate.ts";
+import { firstLine, maskPasswords } from "./text.ts";
 
 /** Stands for what is not to be seen. */
 export const hidden = "[hidden]";
@@ -16,25 +18,12 @@ const rowTexts = ["detail", "where", "hint", "internalQuery", "dataType"] as con
 export function withoutRowText(error: unknown): unknown {
   if (!isDatabaseError(error)) return error;
   for (const name of rowTexts) if (name in error) (error as unknown as Record<string, unknown>)[name] = undefined;
-  if (error.code.startsWith("22") && error.routine !== "exec_stmt_raise") {
+  if (quotesData(error) && error.routine !== "exec_stmt_raise") {
     const { message, stack } = error;
     error.message = message.replace(/".*"/s, `"${hidden}"`);
     if (stack !== undefined) error.stack = stack.replace(message, () => error.message);
   }
   return error;
-}
-
-export type DatabaseError = Error & { code: string; severity: string; routine?: string };
-
-/** PostgreSQL's own words have a severity; pg's and Node's have not. */
-export function isDatabaseError(error: unknown): error is DatabaseError {
-  return (
-    error instanceof Error &&
-    "severity" in error &&
-    "code" in error &&
-    typeof error.code === "string" &&
-    /^[0-9A-Z]{5}$/.test(error.code)
-  );
 }
 
 /**
@@ -60,12 +49,7 @@ export function loggable(error: unknown, depth = 0): object {
 }
 
 function oneLine(text: string): string {
-  return maskPasswords(storableText(text.split("\n", 1)[0]!, longestText));
-}
-
-/** A text with the passwords of the URLs in it hidden. */
-export function maskPasswords(text: string): string {
-  return text.replace(/(\w+:\/\/[^\s:@/]*):[^\s/]*@/g, `$1:${hidden}@`);
+  return maskPasswords(storableText(firstLine(text), longestText));
 }
 
 /** Facts that no log line has, whoever wrote it. */

@@ -1,19 +1,17 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { RolesForbiddenError, SchemaVersionError } from "./errors.ts";
+import { RolesForbiddenError, SchemaVersionError } from "./errors/index.ts";
 import type { MigrateOptions } from "./migrate.ts";
 import { underMigrationLock, withClient } from "./migration-session.ts";
 import { folder } from "./migrations.ts";
 import { schemaVersionOn } from "./schema-version.ts";
+import { isPermissionDenied } from "./sqlstate.ts";
 
 /** The roles that drizzle/roles.sql makes, which stand for the whole server. */
 export const roleNames = ["hark_producer", "hark_worker", "hark_reader", "hark_admin"] as const;
 
 /** How long the script may take once it is its turn, in ms: it touches the catalogue only. */
 const scriptDeadlineMs = 30_000;
-
-/** `insufficient_privilege` */
-const forbidden = "42501";
 
 /** Returns the script that makes the roles and grants them what they need, for a login that may create roles. */
 export async function readRolesScript(): Promise<string> {
@@ -40,7 +38,7 @@ export async function createRoles({ connectionString, waitMs = 60_000 }: Migrate
         await client.query(script);
       });
     } catch (error) {
-      if (error instanceof Error && "code" in error && error.code === forbidden) throw new RolesForbiddenError(error);
+      if (isPermissionDenied(error)) throw new RolesForbiddenError(error as Error);
       throw error;
     }
   });

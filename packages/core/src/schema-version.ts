@@ -1,5 +1,5 @@
 import type { Queryable } from "./database.ts";
-import { SchemaVersionError } from "./errors.ts";
+import { SchemaVersionError } from "./errors/index.ts";
 import { withClient } from "./migration-session.ts";
 import { type Migration, readMigrations } from "./migrations.ts";
 

@@ -17,7 +17,7 @@ test.each([
 
 test("a pg client in a transaction runs statements without a name, since it may lead through a pooler", async () => {
   const query = vi.fn(async () => ({ rows: [{ id: "1" }] }));
-  const executor = queryableOf({ query, getTransactionStatus: () => "T" } as never);
-  expect(await executor.query({ name: "n", text: "select $1", values: [1] })).toEqual({ rows: [{ id: "1" }] });
+  const queryable = queryableOf({ query, getTransactionStatus: () => "T" } as never);
+  expect(await queryable.query({ name: "n", text: "select $1", values: [1] })).toEqual({ rows: [{ id: "1" }] });
   expect(query).toHaveBeenCalledWith({ text: "select $1", values: [1] });
 });

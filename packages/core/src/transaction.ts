@@ -1,6 +1,6 @@
 import type { SQL } from "drizzle-orm";
 import type { Queryable } from "./database.ts";
-import { NotATransactionError } from "./errors.ts";
+import { NotATransactionError } from "./errors/index.ts";
 
 /** A pg client with an open transaction. */
 export interface PgTransaction {

@@ -1,8 +1,7 @@
-import { InvalidOptionsError } from "@hark/core";
+import { InvalidOptionsError, maskUrl } from "@hark/core";
 import { z } from "zod";
 import { shown } from "./check.ts";
 import type { JobManagerOptions } from "./job-manager-options.ts";
-import { maskUrl } from "./mask-secrets.ts";
 
 /** The settings of a Hark process, from its environment variables. Quantities of time are in ms. */
 export interface Environment {

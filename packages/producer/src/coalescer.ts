@@ -29,16 +29,16 @@ interface Call {
  * the transaction of another job with that key, and nobody else should.
  */
 export class Coalescer {
-  readonly #executor: Queryable;
+  readonly #db: Queryable;
   #waiting: Call[] = [];
   #isFlushing = false;
 
-  constructor(executor: Queryable) {
-    this.#executor = executor;
+  constructor(queryable: Queryable) {
+    this.#db = queryable;
   }
 
   async insert(job: statements.NewJob): Promise<statements.InsertedJob> {
-    if (job.uniqueKey !== undefined) return (await insert(this.#executor, [job]))[0]!;
+    if (job.uniqueKey !== undefined) return (await insert(this.#db, [job]))[0]!;
     return new Promise((resolve, reject) => {
       this.#waiting.push({ job, resolve, reject });
       if (!this.#isFlushing) void this.#flush();
@@ -68,7 +68,7 @@ export class Coalescer {
   async #write(calls: Call[]): Promise<void> {
     try {
       const jobs = calls.map(({ job }) => job);
-      const enqueued = await orLate(insert(this.#executor, jobs), answerDeadlineMs);
+      const enqueued = await orLate(insert(this.#db, jobs), answerDeadlineMs);
       if (enqueued === "late") throw new EnqueueTimeoutError(answerDeadlineMs);
       for (const [place, { resolve }] of calls.entries()) resolve(enqueued[place]!);
     } catch (error) {
@@ -88,6 +88,6 @@ function endOfTurn(): Promise<void> {
 }
 
 /** Inserts jobs in one statement, and answers in their order. */
-export function insert(executor: Queryable, jobs: statements.NewJob[]): Promise<statements.InsertedJob[]> {
-  return statements.insertJobs(executor, { jobs: statements.jobsJson(jobs) });
+export function insert(queryable: Queryable, jobs: statements.NewJob[]): Promise<statements.InsertedJob[]> {
+  return statements.insertJobs(queryable, { jobs: statements.jobsJson(jobs) });
 }

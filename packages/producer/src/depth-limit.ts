@@ -36,13 +36,13 @@ export class DepthLimit {
   }
 
   /** Throws QueueFullError if one of the queues has no room for its jobs; scheduled ones take no room yet. */
-  async admit(executor: Queryable, jobs: readonly statements.NewJob[]): Promise<void> {
+  async admit(queryable: Queryable, jobs: readonly statements.NewJob[]): Promise<void> {
     const wanted = new Map<string, number>();
     for (const { queue, runAt, delayMs } of jobs) {
       const isLater = (delayMs ?? 0) > 0 || (runAt !== undefined && runAt.getTime() > Date.now());
       if (!isLater && this.#limitOf(queue) !== undefined) wanted.set(queue, (wanted.get(queue) ?? 0) + 1);
     }
-    const counts = await Promise.all([...wanted.keys()].map((queue) => this.#count(executor, queue)));
+    const counts = await Promise.all([...wanted.keys()].map((queue) => this.#count(queryable, queue)));
     for (const [place, [queue, more]] of [...wanted].entries()) {
       const { depth, added } = counts[place]!;
       const limit = this.#limitOf(queue)!;
@@ -56,20 +56,20 @@ export class DepthLimit {
   }
 
   /** One count at a time for each queue, however many ask. */
-  async #count(executor: Queryable, queue: string): Promise<Count> {
+  async #count(queryable: Queryable, queue: string): Promise<Count> {
     const known = this.#counts.get(queue);
     const count = known && (await known.catch(() => undefined));
     if (count && performance.now() < count.goodUntil) return count;
     const newer = this.#counts.get(queue);
     if (newer && newer !== known) return newer; // another caller has asked in the meantime
-    const asked = this.#ask(executor, queue);
+    const asked = this.#ask(queryable, queue);
     this.#counts.set(queue, asked);
     return asked;
   }
 
-  async #ask(executor: Queryable, queue: string): Promise<Count> {
+  async #ask(queryable: Queryable, queue: string): Promise<Count> {
     const askedAt = performance.now();
-    const [found] = await statements.queueDepth(executor, { queue, upTo: this.#limitOf(queue)! });
+    const [found] = await statements.queueDepth(queryable, { queue, upTo: this.#limitOf(queue)! });
     const now = performance.now();
     return { depth: found!.depth, added: 0, goodUntil: now + Math.max(leastFreshMs, timesTaken * (now - askedAt)) };
   }

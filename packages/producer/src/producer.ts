@@ -160,12 +160,12 @@ export function createProducer(options: ProducerOptions): Producer {
     enqueueFrom: (source, fromOptions) => tracked(() => own.enqueueFrom(source, fromOptions)),
     in(tx) {
       // At once: what a transaction wrote must be there when it goes on.
-      const executor = queryableOf(tx);
+      const queryable = queryableOf(tx);
       return enqueuerOn(
-        executor,
+        queryable,
         guards,
-        async (job) => (await insert(executor, [job]))[0]!,
-        (jobs) => insert(executor, jobs),
+        async (job) => (await insert(queryable, [job]))[0]!,
+        (jobs) => insert(queryable, jobs),
       );
     },
     close,
@@ -177,20 +177,20 @@ export function createProducer(options: ProducerOptions): Producer {
 const closeDeadlineMs = 10_000;
 
 function enqueuerOn(
-  executor: Queryable,
+  queryable: Queryable,
   { depthLimit, cipher }: { depthLimit: DepthLimit | undefined; cipher: PayloadCipher | undefined },
   insertOne: (job: statements.NewJob) => Promise<EnqueuedJob>,
   insertAll: (jobs: statements.NewJob[]) => Promise<EnqueuedJob[]>,
 ): Enqueuer {
   const insertAdmitted = async (jobs: statements.NewJob[]) => {
     if (jobs.length === 0) return [];
-    if (depthLimit) await depthLimit.admit(executor, jobs);
+    if (depthLimit) await depthLimit.admit(queryable, jobs);
     return insertAll(jobs);
   };
   return {
     async enqueue(job, payload, options) {
       const checked = await checkJob(job, payload, options, cipher);
-      if (depthLimit) await depthLimit.admit(executor, [checked]);
+      if (depthLimit) await depthLimit.admit(queryable, [checked]);
       return insertOne(checked);
     },
     async enqueueMany(requests) {

@@ -1,4 +1,15 @@
-import { HarkError, type Issue, QueueFullError, storableText } from "@hark/core";
+import {
+  HarkError,
+  isCancelled,
+  isDatabaseMissing,
+  isPermissionDenied,
+  isReadOnly,
+  isSchemaMissing,
+  type Issue,
+  isUnreachable,
+  QueueFullError,
+  storableText,
+} from "@hark/core";
 import { RequestRefusedError } from "./errors.ts";
 
 /** What a caller may know about an error: never SQL, a stack, a host name or a cause (SEC-26). */
@@ -80,32 +91,18 @@ function issuesOf(error: unknown): Issue[] | undefined {
   }));
 }
 
-const networkCodes = new Set([
-  "ECONNREFUSED",
-  "ECONNRESET",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "ETIMEDOUT",
-  "EPIPE",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "ENOENT",
-]);
-
 /**
- * Answers the code of an error that PostgreSQL or the way to it raised, however deep Drizzle wrapped it. SQLSTATEs are those of
- * the manual's appendix A; pg's own errors have none, only messages.
+ * Returns the code of an error that PostgreSQL or the way to it raised, however deep it is wrapped.
+ * pg's own errors have no code, only messages.
  */
 function databaseFault(
   error: unknown,
 ): "DATABASE_UNREACHABLE" | "DATABASE_TIMEOUT" | "SCHEMA_VERSION" | "DATABASE_FORBIDS" | undefined {
   for (let cause = error, depth = 0; cause instanceof Error && depth < 5; cause = cause.cause, depth += 1) {
-    const code = "code" in cause ? String(cause.code) : "";
-    if (code === "57014") return "DATABASE_TIMEOUT"; // query_canceled, by statement_timeout
-    if (code === "42501") return "DATABASE_FORBIDS"; // insufficient_privilege
-    // Connection exceptions, shutdowns, too many connections, and a standby that takes no writes.
-    if (networkCodes.has(code) || /^(08...|57P0.|53300|25006)$/.test(code)) return "DATABASE_UNREACHABLE";
-    if (/^(42P01|42703|42883|3F000|3D000)$/.test(code)) return "SCHEMA_VERSION"; // no such table, column, function, schema, database
+    if (isCancelled(cause)) return "DATABASE_TIMEOUT";
+    if (isPermissionDenied(cause)) return "DATABASE_FORBIDS";
+    if (isUnreachable(cause) || isReadOnly(cause)) return "DATABASE_UNREACHABLE";
+    if (isSchemaMissing(cause) || isDatabaseMissing(cause)) return "SCHEMA_VERSION";
     if (cause.message === "Query read timeout") return "DATABASE_TIMEOUT";
     if (
       /^(Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect|Cannot use a pool after)/.test(

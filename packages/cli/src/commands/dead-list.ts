@@ -1,4 +1,4 @@
-import { listDeadJobs } from "@hark/core";
+import { firstLine, listDeadJobs } from "@hark/core";
 import { command } from "../command.ts";
 import { findConnection, withDatabase } from "../connection.ts";
 import { exitCodes } from "../exit-codes.ts";
@@ -30,7 +30,7 @@ export const deadListCommand = command({
           `${attempt}/${maxAttempts}`,
           reason,
           finishedAt.toISOString(),
-          error.split("\n", 1)[0]!,
+          firstLine(error),
         ]),
       );
     }

@@ -1,6 +1,6 @@
 import { openDatabase } from "@hark/core";
 import { command } from "../command.ts";
-import { findConnection, isPermissionDenied } from "../connection.ts";
+import { findConnection, isDenied } from "../connection.ts";
 import { type Check, type Finding, type Patient } from "../doctor/check.ts";
 import { checks } from "../doctor/checks.ts";
 import { type ExitCode, exitCodes, verdictOn } from "../exit-codes.ts";
@@ -55,7 +55,7 @@ async function examine(check: Check, patient: Patient, before: readonly Answer[]
     return { name, ...(await check.examine(patient)) };
   } catch (error) {
     const { message } = verdictOn(error);
-    if (isPermissionDenied(error)) return { name, status: "warn", message: `this role may not look: ${message}` };
+    if (isDenied(error)) return { name, status: "warn", message: `this role may not look: ${message}` };
     return { name, status: "fail", message: `could not be checked: ${message}` };
   }
 }

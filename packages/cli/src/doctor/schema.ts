@@ -1,5 +1,5 @@
 import { SchemaVersionError, schemaVersion } from "@hark/core";
-import { isPermissionDenied } from "../connection.ts";
+import { isDenied } from "../connection.ts";
 import { type Check, fail, ok } from "./check.ts";
 
 export const schemaCheck: Check = {
@@ -18,7 +18,7 @@ export const schemaCheck: Check = {
     } catch (error) {
       if (error instanceof SchemaVersionError)
         return fail(error.message, "Use the version of Hark that the database was migrated by.", error.facts);
-      if (isPermissionDenied(error)) {
+      if (isDenied(error)) {
         return fail(
           "this role may not read hark.migrations",
           "As the schema's owner: grant usage on schema hark to <role>; grant select on hark.migrations to <role>.",

@@ -1,7 +1,7 @@
 import { and, asc, eq, getTableColumns, gt, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/node-postgres";
 import type { Database } from "../database.ts";
-import { InvalidOptionsError } from "../errors.ts";
+import { InvalidOptionsError } from "../errors/index.ts";
 import { shownPayload } from "../payload-cipher.ts";
 import { deadJobs } from "../schema/index.ts";
 

@@ -47,7 +47,7 @@ export function limitRate(limiter: RateLimiter): MiddlewareHandler<Env> {
 export function tooManyRequests(waitMs: number): RequestRefusedError {
   return new RequestRefusedError(
     "TOO_MANY_REQUESTS",
-    "There were too many requests: try again after the seconds of Retry-After.",
+    "Too many requests. Retry after the number of seconds in the Retry-After header.",
     { headers: { "retry-after": String(Math.ceil(waitMs / 1_000)) } },
   );
 }

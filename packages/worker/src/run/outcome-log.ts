@@ -1,4 +1,4 @@
-import type { Logger, Outcome, statements } from "@hark/core";
+import { firstLine, type Logger, type Outcome, type statements } from "@hark/core";
 
 /**
  * Logs what became of an attempt: a success for debugging, a retry as a warning, a dead letter as
@@ -30,5 +30,3 @@ export function logRefusal(logger: Logger, { id, queue, type, attempt }: stateme
     "outcome refused: the job was cancelled, or its lease was lost and another worker owns it",
   );
 }
-
-const firstLine = (text: string) => text.split("\n", 1)[0];

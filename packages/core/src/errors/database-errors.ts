@@ -1,0 +1,65 @@
+import { codeOf } from "../sqlstate.ts";
+import { HarkError } from "./hark-error.ts";
+
+/** PostgreSQL could not be reached. */
+export class DatabaseUnreachableError extends HarkError {
+  constructor(where: string, cause: unknown) {
+    super(
+      "DATABASE_UNREACHABLE",
+      { where },
+      `No PostgreSQL answered at ${where} (${cause instanceof Error ? cause.message || codeOf(cause) || cause.name : String(cause)}). Check that it runs and that ` +
+        `the connection string is right.`,
+      { cause },
+    );
+  }
+}
+
+/** The schema of the database does not fit this version of the code. */
+export class SchemaVersionError extends HarkError {
+  /**
+   * `found` is the schema's version, null if there is none, and `wanted` this code's. `oldestCode`: the oldest code that the schema
+   * lets in, if this is older. `changed`: the applied migration that differs from this code's.
+   */
+  constructor(facts: { found: number | null; wanted: number; oldestCode?: number; changed?: string }) {
+    const { found, wanted, oldestCode, changed } = facts;
+    super(
+      "SCHEMA_VERSION",
+      facts,
+      changed !== undefined
+        ? `Migration ${changed} differs from what was applied to this database. Restore the file as it was applied, and put ` +
+            `the change into a new migration. Nothing was changed.`
+        : found === null
+          ? `The database has no Hark schema. Run "hark migrate" first.`
+          : oldestCode === undefined
+            ? `The database's Hark schema is at version ${found}, this code needs ${wanted}. Run "hark migrate".`
+            : `The database's Hark schema is at version ${found}, newer than the ${wanted} this code knows, and lets in code from ` +
+              `version ${oldestCode} on. Update Hark here.`,
+    );
+  }
+}
+
+/** A migration could not get a lock in time. */
+export class MigrationBlockedError extends HarkError {
+  constructor(waitMs: number, cause: unknown) {
+    super(
+      "MIGRATION_BLOCKED",
+      { waitMs },
+      `For ${waitMs} ms somebody held what the migration needs to lock: a table, or the lock under which migrations run. Nothing ` +
+        `was changed, and nobody was held up. Look for a long transaction in pg_stat_activity, end it or wait for it, and try again.`,
+      { cause },
+    );
+  }
+}
+
+/** The login may not create roles, or does not own the schema. */
+export class RolesForbiddenError extends HarkError {
+  constructor(cause: Error) {
+    super(
+      "ROLES_FORBIDDEN",
+      {},
+      `The roles were not made: ${cause.message}. It takes the owner of the schema "hark", with CREATEROLE while a role is ` +
+        `missing. "hark migrate --roles --sql" prints the script for an administrator. Nothing was changed.`,
+      { cause },
+    );
+  }
+}

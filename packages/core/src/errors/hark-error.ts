@@ -1,0 +1,27 @@
+/** What every error of Hark has: a stable `code`, the facts as fields, and a message that says what to do next. */
+export class HarkError extends Error {
+  readonly code: string;
+  readonly facts: Readonly<Record<string, unknown>>;
+
+  constructor(code: string, facts: Record<string, unknown>, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+    this.code = code;
+    this.facts = facts;
+  }
+}
+
+/** One thing wrong with a value, where `path` leads to it, as in `["items", 2, "url"]`. */
+export interface Issue {
+  readonly message: string;
+  readonly path: readonly (string | number)[];
+}
+
+/** An issue as one line, with the path to it. */
+export const issueText = ({ message, path }: Issue) => (path.length ? `${path.join(".")}: ${message}` : message);
+
+/** As a person would read it, cut short: bad names may be megabytes long or no string at all. */
+export function quote(value: unknown): string {
+  const text = typeof value === "string" ? JSON.stringify(value) : String(value);
+  return text.length > 80 ? `${text.slice(0, 80)}...` : text;
+}

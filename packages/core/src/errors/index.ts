@@ -1,0 +1,27 @@
+export { HarkError, type Issue } from "./hark-error.ts";
+export {
+  InvalidNameError,
+  InvalidOptionsError,
+  InvalidPayloadError,
+  NotATransactionError,
+  PayloadTooLargeError,
+  UnknownJobTypeError,
+} from "./input-errors.ts";
+export { EnqueueFromError, EnqueueTimeoutError, ProducerClosedError, QueueFullError } from "./enqueue-errors.ts";
+export {
+  JobCancelledError,
+  JobTimeoutError,
+  LeaseLostError,
+  PayloadUnreadableError,
+  RetryAfterError,
+  SnoozeError,
+  UnrecoverableError,
+  WorkerStoppingError,
+} from "./job-errors.ts";
+export { LockLostError, LockTimeoutError } from "./lock-errors.ts";
+export {
+  DatabaseUnreachableError,
+  MigrationBlockedError,
+  RolesForbiddenError,
+  SchemaVersionError,
+} from "./database-errors.ts";
