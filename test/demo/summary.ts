@@ -1,3 +1,10 @@
+/** How many times there are, and their percentiles in ms: 0 where there are none. */
+export interface Spread {
+  count: number;
+  p50: number;
+  p99: number;
+}
+
 /** The demo's summary, read as a person would. */
 export interface Summary {
   pages: number;
@@ -6,8 +13,9 @@ export interface Summary {
   attempts: number;
   retries: number;
   jobsPerSecond: number;
-  p50: number;
-  p99: number;
+  startLatency: Spread;
+  slotWait: Spread;
+  turnWait: Spread;
   /** By URL: "unrecoverable after 1". */
   deadLetters: Record<string, string>;
 }
@@ -19,6 +27,12 @@ export function readSummary(output: string): Summary {
     const found = new RegExp(`^ {2}${name} +${pattern}([\\d.]+)`, "m").exec(text);
     if (!found) throw new Error(`the summary tells no ${name}:\n${text}`);
     return Number(found[1]);
+  };
+  const spread = (name: string): Spread => {
+    const [, p50, p99, count] =
+      new RegExp(`^ {2}${name} +(?:p50 ([\\d.]+) ms, p99 ([\\d.]+) ms|none) \\((\\d+) `, "m").exec(text) ?? [];
+    if (count === undefined) throw new Error(`the summary tells no ${name}:\n${text}`);
+    return { count: Number(count), p50: Number(p50 ?? 0), p99: Number(p99 ?? 0) };
   };
   const deadLetters = Object.fromEntries(
     [...text.matchAll(/^ {4}(http\S+) {2}(\w+ after \d+): \S/gm)].map(([, url, how]) => [url!, how!]),
@@ -32,8 +46,9 @@ export function readSummary(output: string): Summary {
     attempts: figure("attempts"),
     retries: figure("retries"),
     jobsPerSecond: figure("rate"),
-    p50: figure("start latency", "p50 "),
-    p99: figure("start latency", "p50 [\\d.]+ ms, p99 "),
+    startLatency: spread("start latency"),
+    slotWait: spread("wait for a slot"),
+    turnWait: spread("wait for a turn"),
     deadLetters,
   };
 }

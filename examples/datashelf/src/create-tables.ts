@@ -32,6 +32,7 @@ const statements = `
     title text,
     text_length integer,
     links integer not null default 0,
+    turn_wait_ms real not null default 0,
     fetched_at timestamptz not null default now(),
     fetch_count integer not null default 1,
     job_id bigint not null,

@@ -62,7 +62,7 @@ async function crawlPage(
 ): Promise<void> {
   const url = job.payload.target_url;
   const { crawl_id: crawlId } = crawlMetadata.parse(job.payload.metadata);
-  await waitForTurn(db, url, { delayMs: requestDelayMs, signal: job.signal });
+  const turnWaitMs = await waitForTurn(db, url, { delayMs: requestDelayMs, signal: job.signal });
   const fetched = await fetchPage(url, { signal: job.signal });
   checkStatus(job, fetched, accepts);
   const { title, textLength, links, book } = read(fetched);
@@ -79,6 +79,7 @@ async function crawlPage(
         title,
         textLength,
         links: links.length,
+        turnWaitMs,
         jobId: job.id,
       })
       .onConflictDoUpdate({ target: [pages.crawlId, pages.url], set: { fetchCount: sql`${pages.fetchCount} + 1` } });

@@ -7,7 +7,7 @@ import { hosts } from "./schema.ts";
 const punctualMs = 5;
 
 /**
- * Waits for this page's turn at its host. Turns are `delayMs` apart by the database's clock, whichever process takes them:
+ * Waits for this page's turn at its host. Returns how long that took, in ms. Turns are `delayMs` apart by the database's clock, whichever process takes them:
  * one upsert books the next, so that two workers never get the same.
  * A turn that was missed is booked again: a process that stood still would else ask for all its pages at once.
  */
@@ -15,15 +15,17 @@ export async function waitForTurn(
   db: NodePgDatabase,
   url: string,
   { delayMs, signal }: { delayMs: number; signal: AbortSignal },
-): Promise<void> {
-  if (delayMs === 0) return;
+): Promise<number> {
+  if (delayMs === 0) return 0;
+  const askedAt = performance.now();
   for (let lateMs = Infinity; lateMs > Math.max(punctualMs, delayMs / 10);) {
     const waitMs = await bookTurn(db, new URL(url).host, delayMs);
-    if (waitMs <= 0) return;
+    if (waitMs <= 0) break;
     const turnAt = performance.now() + waitMs;
     await sleep(waitMs, undefined, { signal });
     lateMs = performance.now() - turnAt;
   }
+  return performance.now() - askedAt;
 }
 
 /** Answers how long it is until the turn, in ms. */

@@ -51,6 +51,8 @@ export const pages = datashelf.table(
     textLength: integer("text_length"),
     /** Links within the site, each counted once. */
     links: integer("links").notNull().default(0),
+    /** How long its request waited for its turn at the host, in ms. */
+    turnWaitMs: real("turn_wait_ms").notNull().default(0),
     fetchedAt: moment("fetched_at").notNull().defaultNow(),
     fetchCount: integer("fetch_count").notNull().default(1),
     /** The job of Hark that stored it. */

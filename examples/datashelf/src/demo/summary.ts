@@ -1,8 +1,9 @@
 import { and, count, eq, inArray, isNotNull, sql } from "drizzle-orm";
-import { drizzle } from "drizzle-orm/node-postgres";
+import { drizzle, type NodePgDatabase } from "drizzle-orm/node-postgres";
 import { type Database, listDeadJobs } from "pg-hark";
 import { schema } from "pg-hark/schema";
 import { books, pages } from "../schema.ts";
+import { type Attempt, type Room, type Spread, spreadOf, waitsOf } from "./waits.ts";
 
 const { attempts, deadJobs, finishedJobs } = schema;
 
@@ -14,8 +15,12 @@ export interface Summary {
   retries: number;
   seconds: number;
   jobsPerSecond: number;
-  /** From when a job could start to when its handler did, first attempts and retries alike, in ms. */
-  latencyMs: { p50: number; p99: number };
+  /** From ready to started, in ms, of the attempts that found a free slot. */
+  startLatency: Spread | undefined;
+  /** The same of those that found all slots busy. */
+  slotWait: Spread | undefined;
+  /** How long requests waited for their turn at the host, in ms. Meanwhile their jobs keep their slots. */
+  turnWait: Spread | undefined;
   deadLetters: { url: string; reason: string; attempts: number; error: string }[];
 }
 
@@ -33,8 +38,6 @@ export async function summarise(
       .select({
         count: count(),
         attempts: sql<number>`coalesce(sum(${finishedJobs.attempt}), 0)::int`,
-        p50: percentile(0.5),
-        p99: percentile(0.99),
       })
       .from(finishedJobs)
       .where(eq(finishedJobs.state, "completed")),
@@ -50,6 +53,8 @@ export async function summarise(
         and(isNotNull(attempts.retryAt), inArray(attempts.ending, ["error", "retry_after", "timeout", "crashed"])),
       ),
   );
+  const turns = await orm.select({ waitMs: pages.turnWaitMs }).from(pages).where(eq(pages.crawlId, crawlId));
+  const waits = waitsOf(await readAttempts(orm), await readRooms(orm));
   const jobs = finished.count + dead.count;
   return {
     pages: stored.count,
@@ -59,7 +64,9 @@ export async function summarise(
     retries: retried.count,
     seconds,
     jobsPerSecond: jobs / seconds,
-    latencyMs: { p50: finished.p50, p99: finished.p99 },
+    startLatency: spreadOf(waits.withFreeSlot),
+    slotWait: spreadOf(waits.withoutFreeSlot),
+    turnWait: spreadOf(turns.map(({ waitMs }) => waitMs)),
     deadLetters: (await listDeadJobs(db, { limit: 200 })).map(({ payload, reason, attempt, error }) => ({
       url: (payload as { target_url: string }).target_url,
       reason,
@@ -69,15 +76,49 @@ export async function summarise(
   };
 }
 
-function percentile(share: number) {
-  const waited = sql`extract(epoch from ${finishedJobs.startedAt} - ${finishedJobs.runAt}) * 1000`;
-  return sql<number>`coalesce(percentile_cont(${share}::float8) within group (order by ${waited}), 0)::float8`;
+/**
+ * Every attempt that was started: those of the ledger, and the first successes that it leaves out. What
+ * was claimed and handed back before its start, `interrupted` in the ledger, is none.
+ */
+async function readAttempts(orm: NodePgDatabase): Promise<Attempt[]> {
+  const { rows } = await orm.execute<{ ready: number; started: number; finished: number }>(sql`
+    select extract(epoch from ready_at)::float8 * 1000 as ready, extract(epoch from started_at)::float8 * 1000 as started,
+           extract(epoch from finished_at)::float8 * 1000 as finished
+      from (
+        select coalesce(lag(coalesce(tried.retry_at, tried.finished_at))
+                          over (partition by tried.job_id order by tried.finished_at), job.created_at) as ready_at,
+               tried.started_at, tried.finished_at
+          from hark.attempts tried
+          join (select id, created_at from hark.finished_jobs
+                union all select id, created_at from hark.dead_jobs) job on job.id = tried.job_id
+         where tried.ending <> 'interrupted' and tried.started_at is not null
+        union all
+        select created_at, started_at, finished_at from hark.finished_jobs where state = 'completed' and attempt = 1
+      ) every_attempt`);
+  return rows.map(({ ready, started, finished }) => ({ readyAt: ready, startedAt: started, finishedAt: finished }));
+}
+
+async function readRooms(orm: NodePgDatabase): Promise<Room[]> {
+  const { rows } = await orm.execute<{ slots: number; started: number; died: number | null }>(sql`
+    select (select coalesce(sum(value::int), 0)::int from jsonb_each_text(queues)) as slots,
+           extract(epoch from started_at)::float8 * 1000 as started, extract(epoch from dead_at)::float8 * 1000 as died
+      from hark.workers`);
+  return rows.map(({ slots, started, died }) => ({
+    slots,
+    fromAt: started,
+    untilAt: died ?? Number.POSITIVE_INFINITY,
+  }));
 }
 
 /** The summary as lines to read. */
 export function summaryLines(summary: Summary): string[] {
-  const { p50, p99 } = summary.latencyMs;
-  const row = (name: string, value: string | number) => `  ${name.padEnd(14)}${value}`;
+  const { startLatency, slotWait, turnWait } = summary;
+  const row = (name: string, value: string | number) => `  ${name.padEnd(17)}${value}`;
+  const spread = (name: string, of: Spread | undefined, what: string) =>
+    row(
+      name,
+      of ? `p50 ${of.p50.toFixed(1)} ms, p99 ${of.p99.toFixed(1)} ms (${of.count} ${what})` : `none (0 ${what})`,
+    );
   return [
     "Summary",
     row("pages", summary.pages),
@@ -91,9 +132,8 @@ export function summaryLines(summary: Summary): string[] {
     ),
     row("time", `${summary.seconds.toFixed(1)} s`),
     row("rate", `${summary.jobsPerSecond.toFixed(0)} jobs/s`),
-    row(
-      "start latency",
-      `p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms (ready to started, all slots busy included)`,
-    ),
+    spread("start latency", startLatency, "starts that found a free slot"),
+    spread("wait for a slot", slotWait, "starts that found every slot busy"),
+    spread("wait for a turn", turnWait, "pages that kept their slot until their host could be asked again"),
   ];
 }
