@@ -25,10 +25,10 @@ export {
 export { JobManager, type JobManagerHealth } from "./job-manager.ts";
 export type { JobManagerOptions } from "./job-manager-options.ts";
 export type { JobProcessor, ProcessorJob, ProcessorResult } from "./processor.ts";
-export type { ClaimReference, DequeuedJob } from "./queue/held-jobs.ts";
+export type { ClaimReference, DequeuedJob } from "./queue/dequeued-job.ts";
 export { PostgresQueue } from "./queue/postgres-queue.ts";
 export type { DequeueOptions, FailOptions, LockOptions, PostgresQueueOptions } from "./queue/queue-options.ts";
-export type { FailedJob } from "./queue/settlement.ts";
+export type { FailedJob } from "./queue/outcome-of.ts";
 export type { DeadLetter } from "./routes/dead-letters.ts";
 export type { QueueStats } from "./routes/queue-stats.ts";
 export type { Runtime, RuntimeHealth } from "./routes/runtime.ts";

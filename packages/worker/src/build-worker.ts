@@ -56,6 +56,7 @@ export interface WorkerParts {
   readonly locks: Locks;
   readonly listener: Listener;
   readonly lease: LeaseKeeper;
+  readonly settler: Settler;
   /** By queue. */
   readonly slots: ReadonlyMap<string, Slots>;
   readonly attempts: Attempts;
@@ -180,6 +181,7 @@ export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts
     locks,
     listener,
     lease,
+    settler,
     slots: new Map(slots.map((of) => [of.queue, of])),
     attempts,
     drain,

@@ -1,9 +1,10 @@
-import { type Locks, orLate } from "@hark/core";
+import type { Locks } from "@hark/core";
 import { buildWorker, type WorkerParts } from "./build-worker.ts";
 import { parseOptions, type WorkerOptions, type WorkerSettings } from "./options.ts";
 import { type Ports, realPorts } from "./ports.ts";
 import type { WorkerEvents } from "./run/events.ts";
 import { runUntilSignalled, type Stoppable } from "./runtime/shutdown.ts";
+import { startStages, stopStages } from "./runtime/stages.ts";
 import type { ListenerState } from "./wake/listener.ts";
 
 export type WorkerState = "new" | "starting" | "running" | "draining" | "stopped";
@@ -108,12 +109,8 @@ export class Worker implements Stoppable, AsyncDisposable {
     const { logger, concurrency, handlers, name } = this.#settings;
     this.#state = "starting";
     try {
-      for (const part of this.#parts.stages.flatMap(({ parts }) => parts)) {
-        if (this.#stopping) return; // stopped while it started
-        await part.start?.();
-      }
+      if (!(await startStages(this.#parts.stages, () => this.#stopping !== undefined))) return;
     } catch (error) {
-      await this.#stopParts();
       this.#state = "stopped";
       throw error;
     }
@@ -130,16 +127,9 @@ export class Worker implements Stoppable, AsyncDisposable {
     );
     if (started === "failed") return;
     if (started) this.#state = "draining";
-    await this.#stopParts();
+    await stopStages(this.#parts.stages);
     this.#state = "stopped";
     if (started) this.#settings.logger.info({ worker: this.#settings.name }, "worker stopped");
-  }
-
-  async #stopParts(): Promise<void> {
-    for (const { parts, stopWithinMs } of this.#parts.stages.toReversed()) {
-      const stopped = Promise.all(parts.map(async (part) => part.stop?.()));
-      await (stopWithinMs === undefined ? stopped : orLate(stopped, stopWithinMs));
-    }
   }
 }
 

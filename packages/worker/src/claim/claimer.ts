@@ -18,8 +18,10 @@ const aboutToComeFree = { baseMs: 5, factor: 2, capMs: 250, jitter: 0.1 };
  */
 export class Claimer implements Part {
   readonly queue: string;
-  /** A look found no job. Tells when that look began, in ms of the process clock. */
+  /** A look found no job, or could take none. Tells when that look began, in ms of the process clock. */
   readonly foundNothing: TypedEvent<number> = new TypedEvent();
+  /** A look failed. It is tried again; see {@link Claimer.resume}. */
+  readonly failed: TypedEvent<unknown> = new TypedEvent();
   readonly #loop: Loop;
   readonly #claims: QueueClaim;
   readonly #parallel: ParallelClaim;
@@ -41,7 +43,11 @@ export class Claimer implements Part {
       name: `claim ${slots.queue}`,
       restMs: pollMs,
       logger,
-      step: (signal) => this.#step(signal),
+      step: (signal) =>
+        this.#step(signal).catch((error: unknown) => {
+          this.failed.emit(error);
+          throw error;
+        }),
     });
     this.#parallel = new ParallelClaim({ claims: this.#claims, slots, claimer: this.#loop.wakeUp, pollMs, logger });
     slots.free.on(() => {
@@ -104,6 +110,7 @@ export class Claimer implements Part {
     const claimed = await this.#claims.claim(signal);
     if (!claimed) {
       this.#idle.stayAwake();
+      this.foundNothing.emit(startedAt);
       return "rest"; // a free slot or a new lease wakes it
     }
     if (isAnnounced && claimed.found === 0) this.#limiter.countSpurious();

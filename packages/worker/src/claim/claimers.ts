@@ -36,6 +36,11 @@ export class Claimers implements Part {
     });
   }
 
+  /** Why they claim nothing any more, if the schema needs newer code. */
+  get refusal(): SchemaVersionError | undefined {
+    return this.#shutOut;
+  }
+
   /** What keeps them from claiming, in words; empty if nothing does. */
   get troubles(): string[] {
     const troubles: string[] = [];

@@ -16,6 +16,16 @@ import {
  */
 export const interrupted: Ending = { kind: "interrupted" };
 
+/** What a handler of Hark's own throws to end its attempt in a way that no public error says. */
+export class AttemptEnd extends Error {
+  readonly ending: Ending;
+
+  constructor(ending: Ending) {
+    super(`the attempt ends as ${ending.kind}`);
+    this.ending = ending;
+  }
+}
+
 /**
  * How an attempt ended whose handler threw `error`; `reason` is why its signal was aborted before,
  * if it was.
@@ -25,6 +35,7 @@ export function endingOf(error: unknown, reason: unknown): Ending {
   if (reason instanceof JobCancelledError) return { kind: "cancelled" };
   if (reason instanceof WorkerStoppingError || reason instanceof LeaseLostError) return interrupted;
   if (reason instanceof JobTimeoutError) return { kind: "timeout", error: reason };
+  if (error instanceof AttemptEnd) return error.ending;
   if (error instanceof SnoozeError) return { kind: "snoozed", delayMs: error.delayMs };
   if (error instanceof RetryAfterError) return { kind: "retry_after", delayMs: error.delayMs, error };
   if (error instanceof UnrecoverableError) return { kind: "fatal", reason: "unrecoverable", error };

@@ -1,0 +1,64 @@
+import {
+  type DeadReason,
+  type Ending,
+  InvalidOptionsError,
+  JobCancelledError,
+  type JobDetails,
+  jsonIssues,
+  LeaseLostError,
+  limits,
+  type Outcome,
+  type statements,
+} from "@hark/core";
+import { endingOf } from "@hark/worker/internal";
+import type { ClaimReference } from "./dequeued-job.ts";
+
+/** What became of a job whose attempt failed. `delay` is in ms; `attempts` are those that count from now on. */
+export type FailedJob =
+  | { readonly state: "scheduled"; readonly delay: number; readonly attempts: number }
+  | { readonly state: "dead"; readonly reason: DeadReason };
+
+/** Returns what failJob() tells of an outcome. */
+export function failedJob(outcome: Outcome): FailedJob {
+  if (outcome.state === "dead") return { state: "dead", reason: outcome.reason };
+  if (outcome.state === "scheduled") return { state: "scheduled", delay: outcome.delayMs, attempts: outcome.attempt };
+  throw new Error(`a failed attempt cannot end as ${outcome.state}`);
+}
+
+/** How an attempt ends whose caller says that it failed. The errors mean what they mean when a handler throws them. */
+export function endingOfFailure(error: unknown, retryAfterMs: number | undefined): Ending {
+  return retryAfterMs === undefined
+    ? endingOf(error, undefined)
+    : { kind: "retry_after", error, delayMs: retryAfterMs };
+}
+
+/** Returns a result as JSON text, or null for none; throws {@link InvalidOptionsError} for one that cannot be stored. */
+export function resultJsonOf(result: unknown): string | null {
+  if (result === undefined) return null;
+  const issues = jsonIssues(result).map(({ path, message }) => ({ path: ["result", ...path], message }));
+  if (issues.length > 0) throw new InvalidOptionsError("completeJob", issues);
+  const text = JSON.stringify(result);
+  if (Buffer.byteLength(text) <= limits.resultBytes) return text;
+  const message = `has more than ${limits.resultBytes} bytes as JSON`;
+  throw new InvalidOptionsError("completeJob", [{ path: ["result"], message }]);
+}
+
+/** Why a claim was refused, by what the job is now and what the caller knows of it. */
+export function refusalOf(
+  claim: statements.Claim,
+  reference: ClaimReference,
+  details: JobDetails | undefined,
+): LeaseLostError | JobCancelledError {
+  if (details?.state === "cancelled") return new JobCancelledError(details);
+  const { type, attempts, max_attempts } = reference as Partial<{
+    type: string;
+    attempts: number;
+    max_attempts: number;
+  }>;
+  return new LeaseLostError({
+    id: claim.id,
+    type: type ?? details?.type ?? "of no type known here",
+    attempt: attempts ?? details?.attempt ?? 0,
+    maxAttempts: max_attempts ?? details?.maxAttempts ?? 0,
+  });
+}

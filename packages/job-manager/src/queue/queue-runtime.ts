@@ -1,0 +1,181 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  type Database,
+  DatabaseUnreachableError,
+  describeUrl,
+  type Logger,
+  type Outcome,
+  type PayloadCipher,
+  type statements,
+  withDeadline,
+} from "@hark/core";
+import {
+  type AttemptEnd,
+  buildWorker,
+  DueJobs,
+  parseOptions,
+  realPorts,
+  startStages,
+  stopStages,
+  type WorkerParts,
+} from "@hark/worker/internal";
+import type { UrlJob } from "../define-url-job.ts";
+import type { DequeuedJob } from "./dequeued-job.ts";
+import { Handover, type OpenSlot } from "./handover.ts";
+
+/** How long a first look may take, in ms: a lost lease is followed by another within some ms. */
+const lookDeadlineMs = 5_000;
+
+/** Due jobs made ready in one statement. */
+const promoteBatch = 1_000;
+
+/** While another promoter has due jobs in hand: how often they are asked for, and the rest in between, in ms. */
+const promoteTries = 20;
+const promoteRestMs = 5;
+
+export interface QueueRuntimeOptions {
+  connectionString: string;
+  listenUrl: string;
+  leaseMs: number;
+  pollMs: number;
+  name: string;
+  cipher: PayloadCipher | undefined;
+  db: Database;
+  queue: string;
+  jobs: readonly UrlJob[];
+  logger: Logger;
+}
+
+/**
+ * A worker whose jobs are run by callers. It has as many slots as there are callers that wait for a job or have one. It connects
+ * to nothing before start().
+ */
+export class QueueRuntime {
+  readonly #options: QueueRuntimeOptions;
+  readonly #handover = new Handover();
+  readonly #parts: WorkerParts;
+  readonly #claimer: NonNullable<ReturnType<WorkerParts["claimers"]["get"]>>;
+  readonly #due: DueJobs;
+  #starting: Promise<unknown> | undefined;
+  #isStopping = false;
+
+  constructor(options: QueueRuntimeOptions) {
+    const { db, queue, jobs, cipher, leaseMs, pollMs, ...others } = options;
+    const settings = parseOptions({
+      ...others,
+      ...(cipher && { cipher }),
+      lease: leaseMs,
+      pollInterval: pollMs,
+      handlers: jobs.map((job) => ({ job, run: this.#handover.run })),
+      queues: { [queue]: 1 },
+      drainTimeout: 0,
+      keepDays: 1_000_000, // how long history is kept is for the workers to say
+    });
+    this.#options = options;
+    this.#parts = buildWorker({ ...settings, isPrefetching: false }, realPorts);
+    this.#claimer = this.#parts.claimers.get(queue)!;
+    this.#due = new DueJobs({ db, logger: options.logger });
+    this.#handover.connect(this.#parts.slots.get(queue)!, this.#parts.events, (wasInHand) => {
+      if (!wasInHand) this.#claimer.look(); // nobody could read it: the caller still waits
+    });
+  }
+
+  /** For callers that wait for a lock: starts listening, without a worker's lease. */
+  get listener(): WorkerParts["listener"] {
+    return this.#parts.listener;
+  }
+
+  /** Takes a lease and starts the worker's parts. Throws SchemaVersionError or DatabaseUnreachableError, and is stopped then. */
+  async start(): Promise<void> {
+    await (this.#starting ??= startStages(this.#parts.stages, () => this.#isStopping));
+  }
+
+  /** Hands back what is not settled, without burning an attempt, and closes all connections. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    await Promise.allSettled([this.#starting]);
+    this.#handover.release();
+    await stopStages(this.#parts.stages);
+  }
+
+  /**
+   * Returns the most urgent ready job, or null if there is none within `waitMs`, or once `closing` is aborted. Looks once at
+   * least. Throws what the last look failed with.
+   */
+  async next(waitMs: number, closing: AbortSignal): Promise<DequeuedJob | null> {
+    const endsAt = performance.now() + waitMs;
+    const slot = this.#handover.open();
+    let failure: unknown;
+    const stopNoting = this.#claimer.failed.on((error) => (failure = error));
+    try {
+      if ((await this.#look(slot, closing)) === "nothing") {
+        await this.#promote();
+        await this.#look(slot, closing);
+      }
+      const leftMs = endsAt - performance.now();
+      // The claimer goes on looking: notifications, the promoter and the poll wake it.
+      if (leftMs > 0) await withDeadline(slot.job, leftMs, closing);
+      if (this.#claimer.failures === 0) failure = undefined;
+    } catch (error) {
+      failure = error;
+    } finally {
+      stopNoting();
+    }
+    if (!slot.close()) return slot.job;
+    if (failure !== undefined && !closing.aborted) throw failure as Error;
+    return null;
+  }
+
+  /** Ends a job that a caller got here. Returns undefined for a claim that is in no caller's hands here. */
+  end(claim: statements.Claim, verdict: { result: unknown } | AttemptEnd): Promise<Outcome | "refused"> | undefined {
+    return this.#handover.end(claim, verdict);
+  }
+
+  /** Writes the outcome of a claim that is not in hand here, as after a restart of the caller. */
+  settle(claim: statements.Claim, outcome: Outcome): Promise<Outcome | "refused"> {
+    return new Promise((resolve) => {
+      // With a key it counts as urgent: others may be waiting for it.
+      this.#parts.settler.settle({ ...claim, key: "" }, outcome, (settlement) =>
+        resolve(settlement === "settled" ? outcome : settlement),
+      );
+    });
+  }
+
+  /** Has the claimer look once. "nothing": the look was complete, and no job was there for this caller. */
+  async #look(slot: OpenSlot, closing: AbortSignal): Promise<"nothing" | "over"> {
+    const { attempts, lease, claiming } = this.#parts;
+    const askedAt = performance.now();
+    const looked = Promise.withResolvers<"nothing">();
+    const subscriptions = [
+      this.#claimer.failed.on((error) => looked.reject(error)),
+      this.#claimer.foundNothing.on((beganAt) => {
+        // A job whose payload is being opened may be for this caller.
+        const isAnyComing = attempts.size > this.#handover.inHand;
+        if (beganAt >= askedAt && !isAnyComing && lease.identity !== undefined) looked.resolve("nothing");
+      }),
+    ];
+    try {
+      if (claiming.refusal) throw claiming.refusal;
+      if (this.#claimer.failures > 0) this.#claimer.resume();
+      else this.#claimer.look();
+      const handedOver = slot.job.then(() => "over" as const);
+      const found = await withDeadline(Promise.race([looked.promise, handedOver]), lookDeadlineMs, closing);
+      if (found !== "late") return found;
+      if (lease.identity !== undefined) return "over"; // jobs are held apart: see quarantine.ts in the worker
+      const where = describeUrl(this.#options.connectionString);
+      throw new DatabaseUnreachableError(where, "this process's lease ran out, and no new one was to be had");
+    } finally {
+      for (const unsubscribe of subscriptions) unsubscribe();
+    }
+  }
+
+  /** Makes due jobs ready, or waits a moment for another that has them in hand: what is due may be dequeued at once. */
+  async #promote(): Promise<void> {
+    for (let tries = 0; tries < promoteTries; tries += 1) {
+      const request = { limit: promoteBatch, afterMs: Number.NEGATIVE_INFINITY };
+      const { promoted, nextDueInMs = Number.POSITIVE_INFINITY } = await this.#due.promote(request);
+      if (promoted > 0 || nextDueInMs > 0) return;
+      await sleep(promoteRestMs);
+    }
+  }
+}
