@@ -62,7 +62,7 @@ describe("without a terminal", () => {
     });
 
     expect(await demo.exited, demo.errors).toBe(2);
-    expect(demo.errors).toMatch(/^The demo was not started: .*SCRAPER_REQUEST_DELAY: wants a whole number.*\n$/);
+    expect(demo.errors).toMatch(/^The demo was not started: .*SCRAPER_REQUEST_DELAY: must be a whole number.*\n$/);
     expect(demo.output).toBe("");
   });
 

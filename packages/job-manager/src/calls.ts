@@ -1,6 +1,6 @@
 /**
- * The calls under way on a connection pool, so that closing it waits for them: a pool that ends serves nobody who still waits
- * for a connection (pg-pool's connect() and end()).
+ * The calls under way on a connection pool, so that closing it waits for them: a pool that ends
+ * serves nobody who still waits for a connection (pg-pool's connect() and end()).
  */
 export class Calls {
   readonly #running = new Set<Promise<unknown>>();

@@ -1,7 +1,10 @@
 import { InvalidOptionsError, type Logger, type PayloadCipher } from "@hark/core";
 import { z } from "zod";
 
-/** Answers what `schema` makes of `given`; throws {@link InvalidOptionsError} with everything that is wrong with it. */
+/**
+ * Returns what `schema` makes of `given`; throws {@link InvalidOptionsError} with everything that
+ * is wrong with it.
+ */
 export function check<Schema extends z.ZodObject>(what: string, schema: Schema, given: unknown): z.output<Schema> {
   const checked = schema.safeParse(given);
   if (checked.success) return checked.data;

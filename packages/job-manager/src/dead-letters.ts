@@ -65,7 +65,7 @@ function checkIndex(index: number): number {
 
 function checkId(id: unknown): string {
   if (isJobId(id)) return id;
-  return refuse(`wants an index (a number) or a job's id (text), not ${shown(id)}`);
+  return refuse(`needs an index (a number) or a job's id (text), not ${shown(id)}`);
 }
 
 function refuse(message: string): never {

@@ -87,9 +87,9 @@ test("everything wrong is told at once, with the variable's name and what it wan
     "HARK_API_TOKEN",
   ]);
   for (const { path } of issues) expect(message).toContain(String(path[0]));
-  expect(message).toContain("DATABASE_URL: is not set: it wants the address of a PostgreSQL");
-  expect(message).toContain('SCRAPER_CONCURRENT_JOBS: wants a whole number from 1 to 1000 (jobs at once), not "0"');
-  expect(message).toContain('LOG_LEVEL: wants one of fatal, error, warn, info, debug, trace, silent, not "loud"');
+  expect(message).toContain("DATABASE_URL: is not set: it must be the address of a PostgreSQL");
+  expect(message).toContain('SCRAPER_CONCURRENT_JOBS: must be a whole number from 1 to 1000 (jobs at once), not "0"');
+  expect(message).toContain('LOG_LEVEL: must be one of fatal, error, warn, info, debug, trace, silent, not "loud"');
 });
 
 test.each([
@@ -101,7 +101,7 @@ test.each([
 ])("an address %s is refused without repeating it", (_, url) => {
   const { message, facts } = refusal({ DATABASE_URL: url });
 
-  expect(message).toContain("DATABASE_URL: wants the address of a PostgreSQL");
+  expect(message).toContain("DATABASE_URL: must be the address of a PostgreSQL");
   expect(`${message}${JSON.stringify(facts)}`).not.toContain("s3cret");
 });
 

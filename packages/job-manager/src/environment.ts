@@ -7,7 +7,10 @@ import type { JobManagerOptions } from "./job-manager-options.ts";
 export interface Environment {
   /** DATABASE_URL: where PostgreSQL is. */
   readonly databaseUrl: string;
-  /** HARK_LISTEN_URL: a direct URL for LISTEN, where DATABASE_URL leads through a transaction pooler. */
+  /**
+   * HARK_LISTEN_URL: a direct URL for LISTEN, where DATABASE_URL leads through a transaction
+   * pooler.
+   */
   readonly listenUrl: string | undefined;
   /** SCRAPER_CONCURRENT_JOBS: jobs that run at once in a process. */
   readonly concurrency: number;
@@ -15,17 +18,28 @@ export interface Environment {
   readonly retryAttempts: number;
   /** SCRAPER_REQUEST_DELAY: the time between two requests to one host, in ms. */
   readonly requestDelayMs: number;
-  /** JOB_MANAGER_LOCK_TTL: how long a process may be out of touch before others take its jobs, in ms. */
+  /**
+   * JOB_MANAGER_LOCK_TTL: how long a process may be out of touch before others take its jobs, in
+   * ms.
+   */
   readonly lockTtlMs: number;
   /** JOB_MANAGER_POLL_INTERVAL: what a lost notification costs a ready job at most, in ms. */
   readonly pollIntervalMs: number;
-  /** JOB_MANAGER_DELAYED_INTERVAL: what a lost notification costs a scheduled job at most, in ms. */
+  /**
+   * JOB_MANAGER_DELAYED_INTERVAL: what a lost notification costs a scheduled job at most, in ms.
+   */
   readonly delayedIntervalMs: number;
-  /** LOG_LEVEL: the least severe lines that are logged: fatal, error, warn, info, debug, trace or silent. */
+  /**
+   * LOG_LEVEL: the least severe lines that are logged: fatal, error, warn, info, debug, trace or
+   * silent.
+   */
   readonly logLevel: (typeof logLevels)[number];
   /** PORT: the port of the HTTP API. */
   readonly port: number;
-  /** HARK_API_TOKEN: the bearer token of the HTTP API. Without one, only this machine reaches the API. */
+  /**
+   * HARK_API_TOKEN: the bearer token of the HTTP API. Without one, only this machine reaches the
+   * API.
+   */
   readonly apiToken: string | undefined;
   /** Where each variable's value came from. */
   readonly sources: Readonly<Record<VariableName, "environment" | "default">>;
@@ -45,13 +59,13 @@ const variables = z.object({
   JOB_MANAGER_POLL_INTERVAL: whole(100, hourMs, "ms").default(5_000),
   JOB_MANAGER_DELAYED_INTERVAL: whole(100, hourMs, "ms").default(5_000),
   LOG_LEVEL: z
-    .enum(logLevels, { error: ({ input }) => `wants one of ${logLevels.join(", ")}, not ${shown(input)}` })
+    .enum(logLevels, { error: ({ input }) => `must be one of ${logLevels.join(", ")}, not ${shown(input)}` })
     .default("info"),
   PORT: whole(0, 65_535, "0 takes a free one").default(3_000),
   // As checkCredentials() in the server has it: what a header can carry.
   HARK_API_TOKEN: z
     .string()
-    .regex(/^[\x21-\x7e]+$/, { error: "wants visible ASCII characters without spaces" })
+    .regex(/^[\x21-\x7e]+$/, { error: "must be visible ASCII characters without spaces" })
     .optional(),
 });
 
@@ -60,7 +74,8 @@ const names = Object.keys(variables.shape) as VariableName[];
 
 /**
  * Reads and checks all variables together; an empty one counts as not set.
- * @throws InvalidOptionsError that names each wrong variable and what it wants, never a secret's value
+ * @throws InvalidOptionsError that names each wrong variable and what it wants, never a secret's
+ * value
  */
 export function readEnvironment(env: Readonly<Record<string, string | undefined>> = process.env): Environment {
   const given = Object.fromEntries(names.map((name) => [name, env[name] || undefined]));
@@ -109,7 +124,10 @@ export function describeEnvironment(environment: Environment): string[] {
   return names.map((name) => `${name.padEnd(width)}  ${values[name]}  (${environment.sources[name]})`);
 }
 
-/** What of the environment is a JobManager's: `new JobManager({ ...jobManagerOptions(readEnvironment()), migrate: true })`. */
+/**
+ * What of the environment is a JobManager's: `new JobManager({
+ * ...jobManagerOptions(readEnvironment()), migrate: true })`.
+ */
 export function jobManagerOptions(environment: Environment): JobManagerOptions {
   const { databaseUrl, listenUrl, concurrency, retryAttempts, lockTtlMs, pollIntervalMs, delayedIntervalMs } =
     environment;
@@ -128,14 +146,14 @@ function whole(least: number, most: number, unit: string) {
   return z
     .string()
     .refine((text) => /^\d{1,10}$/.test(text) && Number(text) >= least && Number(text) <= most, {
-      error: ({ input }) => `wants a whole number from ${least} to ${most} (${unit}), not ${shown(input)}`,
+      error: ({ input }) => `must be a whole number from ${least} to ${most} (${unit}), not ${shown(input)}`,
     })
     .transform(Number);
 }
 
 /** Its messages never repeat the value, which may hold a password. */
 function postgresUrl() {
-  const wanted = "wants the address of a PostgreSQL: postgres://user:password@host:5432/database";
+  const wanted = "must be the address of a PostgreSQL: postgres://user:password@host:5432/database";
   return z
     .string({ error: `is not set: it ${wanted}` })
     .refine((text) => /^postgres(ql)?:\/\//.test(text) && URL.canParse(text), { error: wanted, abort: true })
@@ -144,7 +162,10 @@ function postgresUrl() {
     });
 }
 
-/** True if a password with a raw "#", "/" or "?" ended the host's part too early: the rest would be logged as if it were none. */
+/**
+ * True if a password with a raw "#", "/" or "?" ended the host's part too early: the rest would be
+ * logged as if it were none.
+ */
 function isTorn({ username, pathname, search, hash }: URL): boolean {
   return hash !== "" || (username === "" && `${pathname}${search}`.includes("@"));
 }

@@ -34,7 +34,10 @@ export class QueueClosedError extends HarkError {
   }
 }
 
-/** The processor answered `success: false`: a failed attempt, with the processor's own words as its text. */
+/**
+ * The processor answered `success: false`: a failed attempt, with the processor's own words as its
+ * text.
+ */
 export class JobFailedError extends HarkError {
   constructor(errors: readonly string[]) {
     super("JOB_FAILED", { errors }, errors.join("; ") || "the processor answered success: false and gave no errors");

@@ -7,16 +7,22 @@ import type { JobProcessor } from "./processor.ts";
 export interface JobManagerOptions {
   /** The URL of the database. */
   connectionString: string;
-  /** For LISTEN, a URL straight to PostgreSQL where connectionString leads through a transaction pooler. */
+  /**
+   * For LISTEN, a URL straight to PostgreSQL where connectionString leads through a transaction
+   * pooler.
+   */
   listenUrl?: string | undefined;
   /** Jobs that run at once in this process; 10 if not given. */
   concurrency?: number | undefined;
   /**
-   * How long this process may be out of touch before others take over its jobs and, with them, the locks on their URLs. 10,000
-   * if not given, at least 1,000. It is renewed all the time, so jobs may run much longer.
+   * How long this process may be out of touch before others take over its jobs and, with them, the
+   * locks on their URLs. 10,000 if not given, at least 1,000. It is renewed all the time, so jobs
+   * may run much longer.
    */
   lockTTL?: number | undefined;
-  /** Notifications start jobs; this bounds what a lost one costs a ready job. 5,000 if not given. */
+  /**
+   * Notifications start jobs; this bounds what a lost one costs a ready job. 5,000 if not given.
+   */
   pollInterval?: number | undefined;
   /** The same bound for delayed jobs and retries. 5,000 if not given. */
   delayedJobsInterval?: number | undefined;
@@ -28,7 +34,10 @@ export interface JobManagerOptions {
   migrate?: boolean | undefined;
   /** A label for people; host and process id if not given. */
   name?: string | undefined;
-  /** Seals the payloads of jobs added here and opens those of jobs run here; one that it cannot open makes a dead letter of its job. */
+  /**
+   * Seals the payloads of jobs added here and opens those of jobs run here; one that it cannot open
+   * makes a dead letter of its job.
+   */
   cipher?: PayloadCipher | undefined;
   /** Where log lines go; JSON lines on stderr, by pino, if not given. */
   logger?: Logger | undefined;

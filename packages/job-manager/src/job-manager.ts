@@ -42,8 +42,9 @@ const healthDeadlineMs = 2_000;
 const closeDeadlineMs = 5_000;
 
 /**
- * DataShelf's face of Hark: a producer and a worker for `navigation`, `category` and `product` jobs. initialize(), then add
- * jobs; setJobProcessor() and start(), then they run. It is also what createServer({ runtime, jobs }) takes.
+ * DataShelf's face of Hark: a producer and a worker for `navigation`, `category` and `product`
+ * jobs. initialize(), then add jobs; setJobProcessor() and start(), then they run. It is also what
+ * createServer({ runtime, jobs }) takes.
  */
 export class JobManager implements AsyncDisposable {
   /** The job types, for createServer or a worker of one's own. */
@@ -59,7 +60,10 @@ export class JobManager implements AsyncDisposable {
   #stopping: Promise<void> | undefined;
   #isHurried = false;
 
-  /** Connects to nothing yet. Throws InvalidOptionsError with everything that is wrong with the options. */
+  /**
+   * Connects to nothing yet. Throws InvalidOptionsError with everything that is wrong with the
+   * options.
+   */
   constructor(options: JobManagerOptions) {
     this.#settings = check("JobManager", managerSettings, options);
     this.#logger = redactingLogger(this.#settings.logger ?? createLogger());
@@ -67,7 +71,8 @@ export class JobManager implements AsyncDisposable {
   }
 
   /**
-   * Makes sure that the database answers and has this code's schema; may be tried again if it fails.
+   * Makes sure that the database answers and has this code's schema; may be tried again if it
+   * fails.
    * @throws DatabaseUnreachableError, SchemaVersionError
    */
   async initialize(): Promise<void> {
@@ -99,9 +104,9 @@ export class JobManager implements AsyncDisposable {
   }
 
   /**
-   * Claims no more jobs, waits for the running ones (drainTimeout), aborts the others and hands them back without burning an
-   * attempt, then closes all connections. `"now"` skips the wait, also of a stop that is under way. Afterwards initialize()
-   * and start() begin anew.
+   * Claims no more jobs, waits for the running ones (drainTimeout), aborts the others and hands
+   * them back without burning an attempt, then closes all connections. `"now"` skips the wait, also
+   * of a stop that is under way. Afterwards initialize() and start() work again.
    */
   async stop(how: "drain" | "now" = "drain"): Promise<void> {
     if (how === "now") {
@@ -116,18 +121,22 @@ export class JobManager implements AsyncDisposable {
 
   /**
    * Adds a job; workers wake at once. Nothing is written if it throws.
-   * @throws NotInitializedError, UnknownJobTypeError, InvalidPayloadError, PayloadTooLargeError, InvalidOptionsError
+   * @throws NotInitializedError, UnknownJobTypeError, InvalidPayloadError, PayloadTooLargeError,
+   * InvalidOptionsError
    */
   addJob(job: NewUrlJob): Promise<AddedJob> {
     return this.#calls.run(async () => addUrlJob("addJob", this.#opened("addJob").producer, this.jobs, job));
   }
 
-  /** Counts jobs by state, of all queues: `queued`, `running`, `completed`, `failed`, and the finer states behind them. */
+  /**
+   * Counts jobs by state, of all queues: `queued`, `running`, `completed`, `failed`, and the finer
+   * states behind them.
+   */
   getStats(): Promise<Stats> {
     return this.#calls.run(async () => getStats(this.#opened("getStats").database));
   }
 
-  /** Answers within about two seconds, whatever the database does. */
+  /** Returns within about two seconds, whatever the database does. */
   async healthCheck(): Promise<JobManagerHealth> {
     const trouble = await this.#databaseTrouble();
     const own = this.#worker ? this.#worker.health().reasons : ["the JobManager is not started"];
@@ -144,14 +153,17 @@ export class JobManager implements AsyncDisposable {
     return { isRunning: worker?.state === "running", activeWorkers: worker?.activeJobs ?? 0 };
   }
 
-  /** Answers the oldest dead letters first, at most `limit` (1 to 200), so that an index into the list keeps its meaning. */
+  /**
+   * Returns the oldest dead letters first, at most `limit` (1 to 200), so that an index into the
+   * list keeps its meaning.
+   */
   getDeadLetterJobs(limit = 100): Promise<DeadLetterJob[]> {
     return this.#calls.run(async () => deadLetters(this.#opened("getDeadLetterJobs").database, { limit }));
   }
 
   /**
-   * Makes a dead letter ready again, with all its attempts before it. A number is a place in the list of getDeadLetterJobs, a
-   * string is an id, which is the safer one when others requeue too.
+   * Makes a dead letter ready again, with all its attempts before it. A number is a place in the
+   * list of getDeadLetterJobs, a string is an id, which is the safer one when others requeue too.
    * @throws DeadLetterNotFoundError, UniqueKeyTakenError, InvalidOptionsError
    */
   requeueDeadLetterJob(indexOrId: number | string): Promise<{ id: string; type: string }> {
@@ -215,7 +227,8 @@ export class JobManager implements AsyncDisposable {
 
   async #stop(): Promise<void> {
     await Promise.allSettled([this.#initializing, this.#starting]);
-    // The database stays open while jobs run: a job that ends within the drain may still add others.
+    // The database stays open while jobs run: a job that ends within the drain may still add
+    // others.
     await this.#worker?.stop(this.#isHurried ? "now" : "drain");
     const open = this.#open;
     this.#open = this.#worker = this.#initializing = this.#starting = undefined;

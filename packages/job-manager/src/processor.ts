@@ -7,11 +7,14 @@ import { type UrlJobView, viewOf } from "./url-job.ts";
 
 /** What a processor gets. */
 export interface ProcessorJob extends UrlJobView {
-  /** Aborted, with the error as its reason, when the job was cancelled, lost its lease or the JobManager stops. */
+  /**
+   * Aborted, with the error as its reason, when the job was cancelled, lost its lease or the
+   * JobManager stops.
+   */
   readonly signal: AbortSignal;
 }
 
-/** What a processor answers. A success is kept with the job. */
+/** What a processor returns. A success is kept with the job. */
 export interface ProcessorResult {
   /** False is a failed attempt, as a throw is. */
   success: boolean;
@@ -23,12 +26,12 @@ export interface ProcessorResult {
 }
 
 /**
- * Runs one job. May throw instead of answering: RetryAfterError, SnoozeError and UnrecoverableError say what comes next, any
- * other error is a failed attempt.
+ * Runs one job. May throw instead of returning: RetryAfterError, SnoozeError and UnrecoverableError
+ * say what comes next, any other error is a failed attempt.
  */
 export type JobProcessor = (job: ProcessorJob) => Promise<ProcessorResult> | ProcessorResult;
 
-/** Binds a job type to the processor that `current` answers when a job starts. */
+/** Binds a job type to the processor that `current` returns when a job starts. */
 export function handlerOf(job: UrlJob, current: () => JobProcessor): Handler {
   return implement(job, async (context) => {
     const result: unknown = await current()({ ...viewOf(context, context.payload), signal: context.signal });
@@ -36,7 +39,7 @@ export function handlerOf(job: UrlJob, current: () => JobProcessor): Handler {
   });
 }
 
-/** Answers what is kept of a success; throws what a failed attempt shall be remembered by. */
+/** Returns what is kept of a success; throws what a failed attempt shall be remembered by. */
 function judge(type: string, result: unknown): ProcessorResult {
   const { success, itemsProcessed, errors = [], duration } = (result ?? {}) as Partial<ProcessorResult>;
   if (typeof success !== "boolean" || !Array.isArray(errors)) {

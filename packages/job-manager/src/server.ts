@@ -12,7 +12,8 @@ export type ServerOptions = BaseServerOptions & UrlJobRoutesOptions;
 export type StartOptions = BaseStartOptions & UrlJobRoutesOptions;
 
 /**
- * Builds the HTTP API with DataShelf's endpoints, without listening anywhere; opens no connection before the first request.
+ * Builds the HTTP API with DataShelf's endpoints, without listening anywhere; opens no connection
+ * before the first request.
  * @throws InvalidOptionsError
  */
 export function createServer(options: ServerOptions): HarkServer {

@@ -7,7 +7,10 @@ import type { UrlJob, UrlJobType, UrlPayload } from "./define-url-job.ts";
 /** A request to process one URL. */
 export interface NewUrlJob {
   type: UrlJobType;
-  /** An http(s) URL, at most 1024 bytes. Also the job's key: two jobs of one URL never run at the same time. */
+  /**
+   * An http(s) URL, at most 1024 bytes. Also the job's key: two jobs of one URL never run at the
+   * same time.
+   */
   target_url: string;
   /** Higher runs first; 0 if not given. */
   priority?: number | undefined;
@@ -15,13 +18,17 @@ export interface NewUrlJob {
   metadata?: Record<string, unknown> | undefined;
   /** Wait this long before the first attempt, in ms. */
   delay?: number | undefined;
-  /** At most one unfinished job has this key; adding another answers the first one as "duplicate". */
+  /**
+   * At most one unfinished job has this key; adding another returns the first one as "duplicate".
+   */
   unique_key?: string | undefined;
 }
 
 export interface AddedJob {
   readonly id: string;
-  /** "duplicate": an unfinished job with the same unique key was there already, and `id` is its id. */
+  /**
+   * "duplicate": an unfinished job with the same unique key was there already, and `id` is its id.
+   */
   readonly status: "queued" | "duplicate";
 }
 
@@ -37,7 +44,8 @@ export interface UrlJobView {
   readonly max_attempts: number;
 }
 
-// Only the names: the values are checked by the job's own definition and by the producer, with their own errors.
+// Only the names: the values are checked by the job's own definition and by the producer, with
+// their own errors.
 const anything = z.unknown().optional();
 const request = z.strictObject({
   type: anything,
@@ -59,7 +67,7 @@ export async function addUrlJob(
   given: NewUrlJob,
 ): Promise<AddedJob> {
   if (typeof given !== "object" || given === null) {
-    throw new InvalidOptionsError(method, [{ path: [], message: "wants an object with type and target_url" }]);
+    throw new InvalidOptionsError(method, [{ path: [], message: "must be an object with type and target_url" }]);
   }
   check(method, request, given);
   const { type, target_url, priority, metadata, delay, unique_key } = given;

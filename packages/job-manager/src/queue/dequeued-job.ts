@@ -14,19 +14,24 @@ export interface DequeuedJob extends UrlJobView, ClaimReference {
   /** Proof of this claim: only its bearer settles the job. */
   readonly token: string;
   /**
-   * Aborted, with the error as its reason, when the job was cancelled and when the lease was lost: others may run it then.
+   * Aborted, with the error as its reason, when the job was cancelled and when the lease was lost:
+   * others may run it then.
    */
   readonly signal: AbortSignal;
 }
 
 const uuid = z.uuid();
 
-/** True for the form that tokens of claims and locks have. PostgreSQL raises an error for any other. */
+/**
+ * True for the form that tokens of claims and locks have. PostgreSQL raises an error for any other.
+ */
 export function isToken(token: unknown): token is string {
   return uuid.safeParse(token).success;
 }
 
-/** Returns the claim that a reference means; throws {@link InvalidOptionsError} if it can mean none. */
+/**
+ * Returns the claim that a reference means; throws {@link InvalidOptionsError} if it can mean none.
+ */
 export function claimOf(method: string, reference: ClaimReference): statements.Claim {
   const { id, token } = (reference ?? {}) as Partial<ClaimReference>;
   const issues = [];

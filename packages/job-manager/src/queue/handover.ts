@@ -22,8 +22,9 @@ interface InHand {
 }
 
 /**
- * Hands jobs from a worker's attempts to callers who run them. A waiting caller opens a slot. The handler of the next job gives
- * that caller the job, and ends as the caller says. The slot is closed then.
+ * Hands jobs from a worker's attempts to callers who run them. A waiting caller opens a slot. The
+ * handler of the next job gives that caller the job, and ends as the caller says. The slot is
+ * closed then.
  */
 export class Handover {
   readonly #waiting = new Set<(job: DequeuedJob) => void>();
@@ -31,7 +32,10 @@ export class Handover {
   #undecided = 0;
   #slots: Pick<Slots, "resize"> | undefined;
 
-  /** Closes all slots. Whenever an outcome was written or refused, calls `onOutcome` with whether a caller had the job. */
+  /**
+   * Closes all slots. Whenever an outcome was written or refused, calls `onOutcome` with whether a
+   * caller had the job.
+   */
   connect(slots: Pick<Slots, "resize">, events: WorkerParts["events"], onOutcome: (wasInHand: boolean) => void): void {
     this.#slots = slots;
     this.#resize();
@@ -88,8 +92,8 @@ export class Handover {
   };
 
   /**
-   * Ends the attempt of a claim as its caller says. Returns what was written once it is, or undefined if the claim is in no
-   * caller's hands here.
+   * Ends the attempt of a claim as its caller says. Returns what was written once it is, or
+   * undefined if the claim is in no caller's hands here.
    */
   end(claim: statements.Claim, verdict: { result: unknown } | AttemptEnd): Promise<Outcome | "refused"> | undefined {
     const inHand = this.#inHand.get(keyOf(claim));
@@ -98,7 +102,10 @@ export class Handover {
     return inHand.settlement.promise;
   }
 
-  /** Takes all jobs back that callers have not settled: they go back to the queue, and their attempts do not count. */
+  /**
+   * Takes all jobs back that callers have not settled: they go back to the queue, and their
+   * attempts do not count.
+   */
   release(): void {
     for (const inHand of this.#inHand.values()) this.#decide(inHand, new AttemptEnd(interrupted));
   }

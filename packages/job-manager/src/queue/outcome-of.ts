@@ -13,7 +13,10 @@ import {
 import { endingOf } from "@hark/worker/internal";
 import type { ClaimReference } from "./dequeued-job.ts";
 
-/** What became of a job whose attempt failed. `delay` is in ms; `attempts` are those that count from now on. */
+/**
+ * What became of a job whose attempt failed. `delay` is in ms; `attempts` are those that count from
+ * now on.
+ */
 export type FailedJob =
   | { readonly state: "scheduled"; readonly delay: number; readonly attempts: number }
   | { readonly state: "dead"; readonly reason: DeadReason };
@@ -25,14 +28,20 @@ export function failedJob(outcome: Outcome): FailedJob {
   throw new Error(`a failed attempt cannot end as ${outcome.state}`);
 }
 
-/** How an attempt ends whose caller says that it failed. The errors mean what they mean when a handler throws them. */
+/**
+ * How an attempt ends whose caller says that it failed. The errors mean what they mean when a
+ * handler throws them.
+ */
 export function endingOfFailure(error: unknown, retryAfterMs: number | undefined): Ending {
   return retryAfterMs === undefined
     ? endingOf(error, undefined)
     : { kind: "retry_after", error, delayMs: retryAfterMs };
 }
 
-/** Returns a result as JSON text, or null for none; throws {@link InvalidOptionsError} for one that cannot be stored. */
+/**
+ * Returns a result as JSON text, or null for none; throws {@link InvalidOptionsError} for one that
+ * cannot be stored.
+ */
 export function resultJsonOf(result: unknown): string | null {
   if (result === undefined) return null;
   const issues = jsonIssues(result).map(({ path, message }) => ({ path: ["result", ...path], message }));

@@ -43,12 +43,14 @@ const queue = "default";
 const closeDeadlineMs = 5_000;
 
 /**
- * DataShelf's queue operations, for callers who drive the loop themselves. The first dequeue() starts a worker that hands its
- * jobs to the callers (see queue-runtime.ts). It keeps a lease until close(), and does all that workers do in the background.
- * Connections are opened when they are first needed.
+ * DataShelf's queue operations, for callers who drive the loop themselves. The first dequeue()
+ * starts a worker that hands its jobs to the callers (see queue-runtime.ts). It keeps a lease until
+ * close(), and does all that workers do in the background. Connections are opened when they are
+ * first needed.
  *
- * The locks of acquireLock() are a namespace of their own: a dequeued job holds its URL against other jobs by running, so
- * the caller that runs it may lock the same URL without waiting for itself.
+ * The locks of acquireLock() are a namespace of their own: a dequeued job holds its URL against
+ * other jobs by running, so the caller that runs it may lock the same URL without waiting for
+ * itself.
  */
 export class PostgresQueue implements AsyncDisposable {
   readonly #connectionString: string;
@@ -93,9 +95,9 @@ export class PostgresQueue implements AsyncDisposable {
   }
 
   /**
-   * Claims the most urgent ready job: higher priority first, then older. Returns null if there is none, or none within `wait`.
-   * The job is the caller's until it is settled, cancelled, close() or the lease is lost. A job whose URL another one runs is
-   * not ready.
+   * Claims the most urgent ready job: higher priority first, then older. Returns null if there is
+   * none, or none within `wait`. The job is the caller's until it is settled, cancelled, close() or
+   * the lease is lost. A job whose URL another one runs is not ready.
    */
   dequeue(options: DequeueOptions = {}): Promise<DequeuedJob | null> {
     return this.#run("dequeue", async () => {
@@ -112,9 +114,11 @@ export class PostgresQueue implements AsyncDisposable {
   }
 
   /**
-   * Ends a job well; `result` is any JSON up to 64 KiB, kept with it. Takes the dequeued job, or its id and token. Resolves
-   * once that is written, which waits for a database that does not answer.
-   * @throws LeaseLostError if the claim no longer holds, JobCancelledError if the job was cancelled: nothing was written
+   * Ends a job well; `result` is any JSON up to 64 KiB, kept with it. Takes the dequeued job, or
+   * its id and token. Resolves once that is written, which waits for a database that does not
+   * answer.
+   * @throws LeaseLostError if the claim no longer holds, JobCancelledError if the job was
+   * cancelled: nothing was written
    */
   completeJob(job: ClaimReference, result?: unknown): Promise<void> {
     return this.#run("completeJob", async () => {
@@ -127,9 +131,11 @@ export class PostgresQueue implements AsyncDisposable {
   }
 
   /**
-   * Ends an attempt as failed and returns what became of the job: tried again after the backoff or `retryAfter`, or a dead
-   * letter once it is out of attempts. RetryAfterError, SnoozeError and UnrecoverableError mean what they do when thrown.
-   * @throws LeaseLostError if the claim no longer holds, JobCancelledError if the job was cancelled: nothing was written
+   * Ends an attempt as failed and returns what became of the job: tried again after the backoff or
+   * `retryAfter`, or a dead letter once it is out of attempts. RetryAfterError, SnoozeError and
+   * UnrecoverableError mean what they do when thrown.
+   * @throws LeaseLostError if the claim no longer holds, JobCancelledError if the job was
+   * cancelled: nothing was written
    */
   failJob(job: ClaimReference, error: unknown, options: FailOptions = {}): Promise<FailedJob> {
     return this.#run("failJob", async () => {
@@ -143,8 +149,9 @@ export class PostgresQueue implements AsyncDisposable {
   }
 
   /**
-   * Takes the lock on a URL (or any text up to 1024 bytes), waiting retryDelay * maxRetries for it. Returns the lock's value,
-   * which releases it, or null if another holds it. It ends by itself after `ttl`.
+   * Takes the lock on a URL (or any text up to 1024 bytes), waiting retryDelay * maxRetries for it.
+   * Returns the lock's value, which releases it, or null if another holds it. It ends by itself
+   * after `ttl`.
    */
   acquireLock(url: string, options: LockOptions): Promise<string | null> {
     return this.#run("acquireLock", async () => {
@@ -164,7 +171,10 @@ export class PostgresQueue implements AsyncDisposable {
     });
   }
 
-  /** Gives a lock up and wakes the next that waits for it. False if that value no longer held it: it ran out, or was never given. */
+  /**
+   * Gives a lock up and wakes the next that waits for it. False if that value no longer held it: it
+   * ran out, or was never given.
+   */
   releaseLock(url: string, lockValue: string): Promise<boolean> {
     return this.#run(
       "releaseLock",
@@ -173,8 +183,8 @@ export class PostgresQueue implements AsyncDisposable {
   }
 
   /**
-   * Ends waiting calls, hands back what was dequeued and not settled without burning an attempt, and closes all connections.
-   * Any number of calls close once.
+   * Ends waiting calls, hands back what was dequeued and not settled without burning an attempt,
+   * and closes all connections. Any number of calls close once.
    */
   close(): Promise<void> {
     return (this.#closed ??= this.#close());
@@ -195,7 +205,10 @@ export class PostgresQueue implements AsyncDisposable {
     });
   }
 
-  /** Decides for a claim that is not in hand here: it is read, which is safe since the write names the token. */
+  /**
+   * Decides for a claim that is not in hand here: it is read, which is safe since the write names
+   * the token.
+   */
   async #failByClaim(claim: statements.Claim, { ending }: AttemptEnd): Promise<Outcome | "refused"> {
     const tried = await getJob(this.#db, claim.id);
     if (tried?.state !== "running") return "refused";

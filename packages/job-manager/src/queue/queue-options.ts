@@ -6,9 +6,15 @@ import { dayMs, sharedOptions, wholeNumber } from "../check.ts";
 export interface PostgresQueueOptions {
   /** The URL of the database. */
   connectionString: string;
-  /** For LISTEN, a URL straight to PostgreSQL where connectionString leads through a transaction pooler. */
+  /**
+   * For LISTEN, a URL straight to PostgreSQL where connectionString leads through a transaction
+   * pooler.
+   */
   listenUrl?: string | undefined;
-  /** How long this process may be out of touch before others get the jobs it dequeued; renewed all the time. 10,000 if not given. */
+  /**
+   * How long this process may be out of touch before others get the jobs it dequeued; renewed all
+   * the time. 10,000 if not given.
+   */
   lockTTL?: number | undefined;
   /** Notifications wake waiting callers; this bounds what a lost one costs. 5,000 if not given. */
   pollInterval?: number | undefined;
@@ -16,7 +22,10 @@ export interface PostgresQueueOptions {
   retryAttempts?: number | undefined;
   /** A label for people; host and process id if not given. */
   name?: string | undefined;
-  /** Seals the payloads of jobs added here and opens those of jobs run here; one that it cannot open makes a dead letter of its job. */
+  /**
+   * Seals the payloads of jobs added here and opens those of jobs run here; one that it cannot open
+   * makes a dead letter of its job.
+   */
   cipher?: PayloadCipher | undefined;
   /** Where log lines go; JSON lines on stderr, by pino, if not given. */
   logger?: Logger | undefined;
@@ -35,7 +44,10 @@ export interface FailOptions {
 export interface LockOptions {
   /** How long the lock holds, in ms, from 100 to a day. */
   ttl: number;
-  /** Between two tries, in ms; 100 if not given. Times maxRetries it is how long to wait: a release wakes the waiter earlier. */
+  /**
+   * Between two tries, in ms; 100 if not given. Times maxRetries it is how long to wait: a release
+   * wakes the waiter earlier.
+   */
   retryDelay?: number | undefined;
   /** Tries after the first; 0 if not given. */
   maxRetries?: number | undefined;

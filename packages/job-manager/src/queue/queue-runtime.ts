@@ -29,7 +29,10 @@ const lookDeadlineMs = 5_000;
 /** Due jobs made ready in one statement. */
 const promoteBatch = 1_000;
 
-/** While another promoter has due jobs in hand: how often they are asked for, and the rest in between, in ms. */
+/**
+ * While another promoter has due jobs in hand: how often they are asked for, and the rest in
+ * between, in ms.
+ */
 const promoteTries = 20;
 const promoteRestMs = 5;
 
@@ -47,8 +50,8 @@ export interface QueueRuntimeOptions {
 }
 
 /**
- * A worker whose jobs are run by callers. It has as many slots as there are callers that wait for a job or have one. It connects
- * to nothing before start().
+ * A worker whose jobs are run by callers. It has as many slots as there are callers that wait for a
+ * job or have one. It connects to nothing before start().
  */
 export class QueueRuntime {
   readonly #options: QueueRuntimeOptions;
@@ -85,7 +88,10 @@ export class QueueRuntime {
     return this.#parts.listener;
   }
 
-  /** Takes a lease and starts the worker's parts. Throws SchemaVersionError or DatabaseUnreachableError, and is stopped then. */
+  /**
+   * Takes a lease and starts the worker's parts. Throws SchemaVersionError or
+   * DatabaseUnreachableError, and is stopped then.
+   */
   async start(): Promise<void> {
     await (this.#starting ??= startStages(this.#parts.stages, () => this.#isStopping));
   }
@@ -99,8 +105,8 @@ export class QueueRuntime {
   }
 
   /**
-   * Returns the most urgent ready job, or null if there is none within `waitMs`, or once `closing` is aborted. Looks once at
-   * least. Throws what the last look failed with.
+   * Returns the most urgent ready job, or null if there is none within `waitMs`, or once `closing`
+   * is aborted. Looks once at least. Throws what the last look failed with.
    */
   async next(waitMs: number, closing: AbortSignal): Promise<DequeuedJob | null> {
     const endsAt = performance.now() + waitMs;
@@ -126,7 +132,10 @@ export class QueueRuntime {
     return null;
   }
 
-  /** Ends a job that a caller got here. Returns undefined for a claim that is in no caller's hands here. */
+  /**
+   * Ends a job that a caller got here. Returns undefined for a claim that is in no caller's hands
+   * here.
+   */
   end(claim: statements.Claim, verdict: { result: unknown } | AttemptEnd): Promise<Outcome | "refused"> | undefined {
     return this.#handover.end(claim, verdict);
   }
@@ -141,7 +150,10 @@ export class QueueRuntime {
     });
   }
 
-  /** Has the claimer look once. "nothing": the look was complete, and no job was there for this caller. */
+  /**
+   * Has the claimer look once. "nothing": the look was complete, and no job was there for this
+   * caller.
+   */
   async #look(slot: OpenSlot, closing: AbortSignal): Promise<"nothing" | "over"> {
     const { attempts, lease, claiming } = this.#parts;
     const askedAt = performance.now();
@@ -169,7 +181,10 @@ export class QueueRuntime {
     }
   }
 
-  /** Makes due jobs ready, or waits a moment for another that has them in hand: what is due may be dequeued at once. */
+  /**
+   * Makes due jobs ready, or waits a moment for another that has them in hand: what is due may be
+   * dequeued at once.
+   */
   async #promote(): Promise<void> {
     for (let tries = 0; tries < promoteTries; tries += 1) {
       const request = { limit: promoteBatch, afterMs: Number.NEGATIVE_INFINITY };

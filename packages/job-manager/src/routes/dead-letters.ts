@@ -1,7 +1,10 @@
 import { escapeControls, firstLine } from "@hark/core";
 import type { DeadLetterJob } from "../dead-letters.ts";
 
-/** A dead letter as the HTTP API lists it: with its place in the list, and only the first line of its error. */
+/**
+ * A dead letter as the HTTP API lists it: with its place in the list, and only the first line of
+ * its error.
+ */
 export interface DeadLetter extends Omit<DeadLetterJob, "failed_at" | "created_at"> {
   /** Its place in the list, oldest first: what requeue takes. */
   readonly index: number;

@@ -14,7 +14,10 @@ export interface QueueStats {
 const nothingRuns: RuntimeHealth = { isRunning: false, activeWorkers: 0 };
 const unknownCounts = { queued: null, running: null, completed: null, failed: null };
 
-/** Answers within the reading deadline whatever happens; with a failure too if the database cannot be asked. */
+/**
+ * Returns within the reading deadline whatever happens; with a failure too if the database cannot
+ * be asked.
+ */
 export async function queueStats(
   database: Database,
   runtime: Runtime | undefined,

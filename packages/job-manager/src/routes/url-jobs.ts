@@ -16,13 +16,19 @@ export interface UrlJobRoutesOptions {
   openTypes?: boolean;
   /** Enqueues; one on the same database if not given. */
   producer?: Producer;
-  /** Refuses jobs for a queue that has so many ready ones with 429; no limit if not given. Not with `producer`: give it there. */
+  /**
+   * Refuses jobs for a queue that has so many ready ones with 429; no limit if not given. Not with
+   * `producer`: give it there.
+   */
   maxDepth?: MaxDepth;
   /** Seals the payloads of what is enqueued. Not with `producer`: give it there. */
   cipher?: PayloadCipher;
   /** What runs jobs in this process. Without it, the leases of the workers in the database tell. */
   runtime?: Runtime;
-  /** Keeps payloads out of every answer, and does not read them: for a server whose database role is hark_reader (SEC-23). */
+  /**
+   * Keeps payloads out of every answer, and does not read them: for a server whose database role is
+   * hark_reader (SEC-23).
+   */
   hidePayloads?: boolean;
 }
 
@@ -78,7 +84,8 @@ export function urlJobRoutes(options: UrlJobRoutesOptions = {}): Routes {
       return c.json({ success: true, data: { ...data, status: status === "inserted" ? "queued" : status } }, 201);
     });
 
-    // Counts jobs, and says whether anything runs them. 503 with counts of null while the database cannot be asked.
+    // Counts jobs, and says whether anything runs them. 503 with counts of null while the database
+    // cannot be asked.
     group.get("/stats", needs("read"), async (c) => {
       readQuery(c, noQuery);
       const { stats, failure, cause } = await queueStats(database, runtime, logger);
