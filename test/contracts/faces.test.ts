@@ -16,7 +16,8 @@ import { type Face, faces, product, type Run } from "../support/faces.ts";
 import { makeDue } from "../support/pass-time.ts";
 
 /*
- * What a job may rely on, whoever runs it: the same behaviours on a worker's handlers and on callers of a PostgresQueue.
+ * What a job may rely on in each of the two ways to run it: the same behaviours on a worker's
+ * handlers and on callers of a PostgresQueue.
  */
 
 const shop = "https://shop.example";
@@ -204,7 +205,7 @@ describe.for(Object.entries(faces))("%s", ([, face]) => {
     await open(face, async ({ id }) => void runs.push(id));
 
     await untilState(next, "completed");
-    expect(await untilState(BigInt(rows[0]!.id), "dead")).toMatchObject({ reason: "invalid_payload" });
+    expect(await untilState(rows[0]!.id, "dead")).toMatchObject({ reason: "invalid_payload" });
     expect(runs).toEqual([String(next)]);
   });
 

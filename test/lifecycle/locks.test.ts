@@ -6,7 +6,7 @@ import {
   LockTimeoutError,
   silentLogger,
 } from "@hark/core";
-import { Listener } from "@hark/worker";
+import { Listener } from "@hark/worker/internal";
 import { expect } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { test as base } from "../support/fixtures.ts";

@@ -21,7 +21,10 @@ export interface FaceOptions {
   run: Run;
 }
 
-/** Starts running `product` jobs of the queue "default". Returns what stops it and hands back what runs. */
+/**
+ * Starts running `product` jobs of the queue "default". Returns what stops it and hands back what
+ * runs.
+ */
 export type Face = (options: FaceOptions) => Promise<() => Promise<void>>;
 
 export const product = defineUrlJob("product");
@@ -30,7 +33,7 @@ export const product = defineUrlJob("product");
 const pollMs = 60_000;
 
 /** A worker runs a handler for each job. */
-const worker: Face = async ({ connectionString, slots, leaseMs, run }) => {
+const workerFace: Face = async ({ connectionString, slots, leaseMs, run }) => {
   const handler = implement(product, ({ id, attempt, payload, signal }) =>
     run({ id: String(id), attempts: attempt, target_url: payload.target_url, signal }),
   );
@@ -46,8 +49,10 @@ const worker: Face = async ({ connectionString, slots, leaseMs, run }) => {
   return () => worker.stop("now");
 };
 
-/** A caller takes jobs from a PostgresQueue in loops, one for each slot, and says how they ended. */
-const queue: Face = async ({ connectionString, slots, leaseMs, run }) => {
+/**
+ * A caller takes jobs from a PostgresQueue in loops, one for each slot, and says how they ended.
+ */
+const queueFace: Face = async ({ connectionString, slots, leaseMs, run }) => {
   const queue = new PostgresQueue({ connectionString, lockTTL: leaseMs, pollInterval: pollMs, logger: silentLogger });
   const isOver = (error: unknown) => error instanceof LeaseLostError || error instanceof JobCancelledError;
   const runOne = async (job: DequeuedJob) => {
@@ -55,7 +60,8 @@ const queue: Face = async ({ connectionString, slots, leaseMs, run }) => {
     try {
       result = await run(job);
     } catch (error) {
-      return void (await queue.failJob(job, error));
+      await queue.failJob(job, error);
+      return;
     }
     await queue.completeJob(job, result);
   };
@@ -71,4 +77,4 @@ const queue: Face = async ({ connectionString, slots, leaseMs, run }) => {
   return () => queue.close();
 };
 
-export const faces = { "handlers of a worker": worker, "callers of PostgresQueue.dequeue()": queue };
+export const faces = { "handlers of a worker": workerFace, "callers of PostgresQueue.dequeue()": queueFace };

@@ -1,6 +1,6 @@
 import { silentLogger } from "@hark/core";
-import { JobManager, type JobManagerOptions, type JobProcessor } from "pg-hark";
 import pg from "pg";
+import { JobManager, type JobManagerOptions, type JobProcessor } from "pg-hark";
 import { inject } from "vitest";
 import { test as base } from "../setup/fixtures.ts";
 

@@ -1,5 +1,5 @@
 import { channels, silentLogger } from "@hark/core";
-import { Listener, type ListenerOptions } from "@hark/worker";
+import { Listener, type ListenerOptions } from "@hark/worker/internal";
 
 export interface Listening extends AsyncDisposable {
   readonly listener: Listener;

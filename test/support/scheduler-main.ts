@@ -1,6 +1,7 @@
 /** A process of many schedulers for tests, with a wall clock that is wrong; it ends with whoever started it. */
 import { defineJob, openDatabase, silentLogger } from "@hark/core";
-import { schedule, Scheduler } from "@hark/worker";
+import { schedule } from "@hark/worker";
+import { Scheduler } from "@hark/worker/internal";
 import { deaf } from "./schedules.ts";
 
 /** What the process is told, as JSON. */

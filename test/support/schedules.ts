@@ -1,6 +1,7 @@
 import type { Database, Queryable, Notifications } from "@hark/core";
 import { silentLogger } from "@hark/core";
-import { type Schedule, Scheduler } from "@hark/worker";
+import type { Schedule } from "@hark/worker";
+import { Scheduler } from "@hark/worker/internal";
 import { eventually } from "./eventually.ts";
 
 /** Hears nothing: what it would be told, a scheduler of a test finds by the time. */

@@ -1,5 +1,5 @@
 import { channels, type Database, orLate, silentLogger, statements } from "@hark/core";
-import { fallAsleep, NotifyGate, type Listener, type Writers } from "@hark/worker";
+import { fallAsleep, NotifyGate, type Listener, type Writers } from "@hark/worker/internal";
 import { eventually } from "./eventually.ts";
 import { claim } from "./jobs.ts";
 

@@ -1,4 +1,4 @@
-import { frozenListenerLook } from "@hark/worker";
+import { frozenListenerLook } from "@hark/worker/internal";
 import { expect } from "vitest";
 import { eventually } from "../../support/eventually.ts";
 import { test } from "../../support/fixtures.ts";

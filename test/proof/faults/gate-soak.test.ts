@@ -1,6 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { type Database, silentLogger } from "@hark/core";
-import { Listener } from "@hark/worker";
+import { Listener } from "@hark/worker/internal";
 import pg from "pg";
 import { expect, vi } from "vitest";
 import { eventually } from "../../support/eventually.ts";

@@ -1,5 +1,5 @@
 import { silentLogger } from "@hark/core";
-import { NotifyGate } from "@hark/worker";
+import { NotifyGate } from "@hark/worker/internal";
 import { expect } from "vitest";
 import { eventually } from "../../support/eventually.ts";
 import { endMarks, flush, heardOf, marks, test, withinMs } from "../../support/gate.ts";

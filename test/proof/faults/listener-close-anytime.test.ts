@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { silentLogger } from "@hark/core";
-import { Listener } from "@hark/worker";
+import { Listener } from "@hark/worker/internal";
 import type { Pool } from "pg";
 import { expect } from "vitest";
 import { test } from "../../setup/fixtures.ts";
@@ -97,7 +97,7 @@ test("one that never started, and one that is told to start after its close, ope
  * first wave half are idle by then and half are at their heartbeats; the second wave is closed while it connects.
  */
 const program = `
-  const { Listener } = await import("@hark/worker");
+  const { Listener } = await import("@hark/worker/internal");
   const { silentLogger } = await import("@hark/core");
   const { setTimeout: sleep } = await import("node:timers/promises");
   const wave = (size, live) => Promise.all(Array.from({ length: size }, async (_, each) => {

@@ -1,5 +1,5 @@
 import { channels, type Logger, silentLogger } from "@hark/core";
-import { Listener } from "@hark/worker";
+import { Listener } from "@hark/worker/internal";
 import pg from "pg";
 import { expect } from "vitest";
 import { test } from "../../setup/fixtures.ts";

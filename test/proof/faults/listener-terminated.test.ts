@@ -1,5 +1,5 @@
 import { channels, silentLogger } from "@hark/core";
-import { Listener } from "@hark/worker";
+import { Listener } from "@hark/worker/internal";
 import { expect } from "vitest";
 import { test } from "../../setup/fixtures.ts";
 import { eventually } from "../../support/eventually.ts";

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { listOldSnapshots, migrate, openDatabase } from "@hark/core";
 import { findInstalled, startEmbedded, startInstalled } from "@hark/test/database";
-import { oldSnapshotLook } from "@hark/worker";
+import { oldSnapshotLook } from "@hark/worker/internal";
 import pg from "pg";
 import { expect, test as plain } from "vitest";
 import { eventually } from "../../support/eventually.ts";

@@ -1,6 +1,7 @@
 // @module-tag FM-16
 import { type Database, type Queryable, getJob, silentLogger, statements } from "@hark/core";
-import { DueJobs, ForgottenClaims, implement, Orphans } from "@hark/worker";
+import { implement } from "@hark/worker";
+import { DueJobs, ForgottenClaims, Orphans } from "@hark/worker/internal";
 import { expect } from "vitest";
 import { eventually } from "../../support/eventually.ts";
 import { lostOrDoubled } from "../../support/explain.ts";

@@ -1,4 +1,4 @@
-import { ticksOf } from "@hark/worker";
+import { ticksOf } from "@hark/worker/internal";
 import { expect, test, vi } from "vitest";
 import { repeats, tell } from "../../support/long.ts";
 import { randomFrom, seedOfRun, shuffled } from "../../support/random.ts";

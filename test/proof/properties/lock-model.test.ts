@@ -1,7 +1,7 @@
 // @module-tag FM-48
 // @module-tag FM-56
 import { createLocks, type Lock, LockLostError, LockTimeoutError, silentLogger } from "@hark/core";
-import { Listener } from "@hark/worker";
+import { Listener } from "@hark/worker/internal";
 import { expect } from "vitest";
 import { test } from "../../support/fixtures.ts";
 import { expireLock } from "../../support/pass-time.ts";

@@ -1,6 +1,6 @@
 import { schemaVersionOn } from "@hark/core";
 import fc from "fast-check";
-import type * as Product from "@hark/worker";
+import type * as Product from "@hark/worker/internal";
 import { type Plan, plans, type Seen, simulate } from "./simulate.ts";
 import { takeOver } from "./world.ts";
 

@@ -1,4 +1,4 @@
-import { type LeaseRenewalParts, renewForEver } from "@hark/worker";
+import { type LeaseRenewalParts, renewForEver } from "@hark/worker/internal";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { takeOver, Thread, World } from "./world.ts";

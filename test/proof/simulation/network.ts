@@ -1,6 +1,6 @@
 import { EventEmitter } from "node:events";
 import type { Database } from "@hark/core";
-import { SharedDeadline, type LeaseRenewalParts, type Ports } from "@hark/worker";
+import { SharedDeadline, type LeaseRenewalParts, type Ports } from "@hark/worker/internal";
 import { executeStatement } from "./statements.ts";
 import type { Session, Tables } from "./tables.ts";
 import type { Thread, World } from "./world.ts";

@@ -1,5 +1,5 @@
 import { defineJob, type JobDefinition, silentLogger, UnrecoverableError } from "@hark/core";
-import type * as Product from "@hark/worker";
+import type * as Product from "@hark/worker/internal";
 import type { Network } from "./network.ts";
 import { broken, type Witness } from "./witness.ts";
 import { Thread, type World } from "./world.ts";

@@ -1,4 +1,4 @@
-import type * as Product from "@hark/worker";
+import type * as Product from "@hark/worker/internal";
 import fc, { type Scheduler } from "fast-check";
 import { type Job, Tables } from "./tables.ts";
 import { Network, noFaults, type Rates } from "./network.ts";

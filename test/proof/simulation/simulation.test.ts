@@ -1,4 +1,4 @@
-import * as worker from "@hark/worker";
+import * as worker from "@hark/worker/internal";
 import { expect, test } from "vitest";
 import { repeats } from "../../support/long.ts";
 import { seedOfRun } from "../../support/random.ts";

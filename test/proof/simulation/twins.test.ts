@@ -1,7 +1,7 @@
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import type * as Product from "@hark/worker";
+import type * as Product from "@hark/worker/internal";
 import { expect, test } from "vitest";
 import { check } from "./check.ts";
 import { edited, root } from "./edits.ts";
@@ -20,7 +20,7 @@ async function load({ edits }: Twin): Promise<{ product: typeof Product } & Asyn
     const file = join(folder, "src", edit.file);
     await writeFile(file, edited(await readFile(file, "utf8"), edit));
   }
-  const product = (await import(pathToFileURL(join(folder, "src/index.ts")).href)) as typeof Product;
+  const product = (await import(pathToFileURL(join(folder, "src/internal.ts")).href)) as typeof Product;
   return { product, [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) };
 }
 

@@ -1,5 +1,5 @@
 import { type Database, listSchedules } from "@hark/core";
-import { parseRule, type ScheduleRule, ticksOf } from "@hark/worker";
+import { parseRule, type ScheduleRule, ticksOf } from "@hark/worker/internal";
 import { command } from "../command.ts";
 import { findConnection, withDatabase } from "../connection.ts";
 import { exitCodes } from "../exit-codes.ts";

@@ -18,7 +18,10 @@ const aboutToComeFree = { baseMs: 5, factor: 2, capMs: 250, jitter: 0.1 };
  */
 export class Claimer implements Part {
   readonly queue: string;
-  /** A look found no job, or could take none. Tells when that look began, in ms of the process clock. */
+  /**
+   * A look found no job, or could take none. Tells when that look began, in ms of the process
+   * clock.
+   */
   readonly foundNothing: TypedEvent<number> = new TypedEvent();
   /** A look failed. It is tried again; see {@link Claimer.resume}. */
   readonly failed: TypedEvent<unknown> = new TypedEvent();

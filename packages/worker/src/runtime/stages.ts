@@ -2,8 +2,8 @@ import { orLate } from "@hark/core";
 import type { Stage } from "./part.ts";
 
 /**
- * Starts the parts of all stages, one after the other. Returns false if `isStopping` said so before the last one. If a part
- * fails to start, stops them all and throws its error.
+ * Starts the parts of all stages, one after the other. Returns false if `isStopping` said so before
+ * the last one. If a part fails to start, stops them all and throws its error.
  */
 export async function startStages(stages: readonly Stage[], isStopping: () => boolean): Promise<boolean> {
   try {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Database, statements } from "@hark/core";
-import type { Listener } from "@hark/worker";
+import type { Listener } from "@hark/worker/internal";
 import { type Build, exported, method, statement } from "../build.ts";
 
 /** Builds that lose or forge what one process tells another. */
