@@ -112,3 +112,4 @@ export {
   mayBeOneRow,
 } from "./sqlstate.ts";
 export { escapeControls, firstLine, maskPasswords, maskUrl } from "./text.ts";
+export * as doctor from "./doctor/index.ts";

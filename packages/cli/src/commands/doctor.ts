@@ -1,7 +1,7 @@
 import { openDatabase } from "@hark/core";
 import { command } from "../command.ts";
 import { findConnection, isDenied } from "../connection.ts";
-import { type Check, type Finding, type Patient } from "../doctor/check.ts";
+import { type Check, type Finding, type Target } from "../doctor/check.ts";
 import { checks } from "../doctor/checks.ts";
 import { type ExitCode, exitCodes, verdictOn } from "../exit-codes.ts";
 import { type Output, printable, type Style } from "../output.ts";
@@ -31,7 +31,7 @@ It changes nothing. Exits with 1 if a check failed, with 3 if the database canno
     const answers: Answer[] = [];
     try {
       for (const check of checks) {
-        const answer = await examine(check, { connection, db }, answers);
+        const answer = await runCheck(check, { connection, db }, answers);
         answers.push(answer);
         report(answer, output);
       }
@@ -43,7 +43,7 @@ It changes nothing. Exits with 1 if a check failed, with 3 if the database canno
   },
 });
 
-async function examine(check: Check, patient: Patient, before: readonly Answer[]): Promise<Answer> {
+async function runCheck(check: Check, target: Target, before: readonly Answer[]): Promise<Answer> {
   const { name } = check;
   const connection = before.find((answer) => answer.name === "connection");
   const schema = before.find((answer) => answer.name === "schema");
@@ -52,7 +52,7 @@ async function examine(check: Check, patient: Patient, before: readonly Answer[]
   if (check.needs === "schema" && schema?.status !== "ok")
     return { name, status: "skipped", message: "needs the schema" };
   try {
-    return { name, ...(await check.examine(patient)) };
+    return { name, ...(await check.run(target)) };
   } catch (error) {
     const { message } = verdictOn(error);
     if (isDenied(error)) return { name, status: "warn", message: `this role may not look: ${message}` };

@@ -1,9 +1,8 @@
-import { type Database, getStats, type Logger, openDatabase } from "@hark/core";
+import { type Database, doctor, getStats, type Logger, openDatabase } from "@hark/core";
 import { createWorker, runUntilSignalled, type Worker } from "@hark/worker";
 import { command } from "../command.ts";
 import { type Connection, findConnection, withDatabase } from "../connection.ts";
 import { type ExitCode, exitCodes } from "../exit-codes.ts";
-import { probeListen } from "../listen-probe.ts";
 import type { Output } from "../output.ts";
 import { chooseQueues } from "../queues-flag.ts";
 import { commandLogger } from "../terminal-logger.ts";
@@ -123,7 +122,7 @@ async function hears(db: Database, listenUrl: string | undefined): Promise<boole
       ? db
       : openDatabase({ connectionString: listenUrl, applicationName: "hark", maxConnections: 1, isPooled: true });
   try {
-    return (await probeListen(listening, db)) !== undefined;
+    return (await doctor.probeListen(listening, db)) !== undefined;
   } catch {
     return false; // the worker's own listener says why, and keeps trying
   } finally {

@@ -11,7 +11,7 @@ export interface Finding {
 }
 
 /** What checks look at. Through a pooler or not, nothing here depends on a session, but for LISTEN, which is tested. */
-export interface Patient {
+export interface Target {
   readonly connection: Connection;
   readonly db: Database;
 }
@@ -20,7 +20,7 @@ export interface Check {
   readonly name: string;
   /** What must have been found in order first: without it the check is skipped. */
   readonly needs: "nothing" | "connection" | "schema";
-  examine(patient: Patient): Promise<Finding>;
+  run(target: Target): Promise<Finding>;
 }
 
 export const ok = (message: string, facts?: Finding["facts"]): Finding => ({

@@ -1,3 +1,4 @@
+import { doctor } from "@hark/core";
 import { type Check, ok, warn } from "./check.ts";
 
 /** Rows counted: whether there are any is what matters. */
@@ -7,13 +8,8 @@ const mostRows = 10_000;
 export const defaultPartitionsCheck: Check = {
   name: "partitions",
   needs: "schema",
-  async examine({ db }) {
-    const { rows } = await db.query({
-      text: `select (select count(*) from (select from hark.finished_jobs_default limit $1) taken)::int as finished,
-                    (select count(*) from (select from hark.attempts_default limit $1) taken)::int as attempts`,
-      values: [mostRows],
-    });
-    const { finished, attempts } = rows[0] as { finished: number; attempts: number };
+  async run({ db }) {
+    const { finished, attempts } = await doctor.countStrayHistory(db, { upTo: mostRows });
     const facts = { finishedJobs: finished, attempts };
     if (finished + attempts === 0) return ok("every day has its own", facts);
     const count = (rowCount: number) => (rowCount === mostRows ? `${mostRows} or more` : String(rowCount));

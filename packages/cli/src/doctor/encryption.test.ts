@@ -6,8 +6,8 @@ import { encryptionCheck } from "./encryption.ts";
 afterEach(() => void vi.unstubAllEnvs());
 
 /** What it finds of a URL alone. */
-const examine = (url: string) =>
-  encryptionCheck.examine({
+const check = (url: string) =>
+  encryptionCheck.run({
     connection: { url, listenUrl: undefined, source: "--url", where: "" },
     db: {} as Database,
   });
@@ -15,7 +15,7 @@ const examine = (url: string) =>
 test.for(["localhost", "127.0.0.1", "127.1.2.3", "[::1]", "%2Frun%2Fpostgresql", ""])(
   "this machine needs no encryption: %s",
   async (host) => {
-    expect(await examine(`postgres://user@${host}/app`)).toMatchObject({ status: "ok" });
+    expect(await check(`postgres://user@${host}/app`)).toMatchObject({ status: "ok" });
   },
 );
 
@@ -23,7 +23,7 @@ test.for(["db.example", "10.0.0.5", "127.evil.example", "127.0.0.1.evil.example"
   "another machine is warned about without encryption, and sslmode=verify-full asked for: %s",
   async (host) => {
     for (const query of ["", "?sslmode=disable", "?sslmode=allow"]) {
-      const finding = await examine(`postgres://user:hunter2@${host}/app${query}`);
+      const finding = await check(`postgres://user:hunter2@${host}/app${query}`);
       expect(finding).toMatchObject({
         status: "warn",
         message: `the connection to ${host} is not encrypted`,
@@ -31,18 +31,18 @@ test.for(["db.example", "10.0.0.5", "127.evil.example", "127.0.0.1.evil.example"
       });
       expect(JSON.stringify(finding)).not.toContain("hunter2");
     }
-    expect(await examine(`postgres://user@${host}/app?sslmode=verify-full`)).toMatchObject({ status: "ok" });
+    expect(await check(`postgres://user@${host}/app?sslmode=verify-full`)).toMatchObject({ status: "ok" });
   },
 );
 
 test("encryption to a server that nobody verifies is warned about too, wherever the mode comes from", async () => {
   for (const query of ["?sslmode=require", "?sslmode=verify-ca", "?ssl=true"])
-    expect(await examine(`postgres://user@db.example/app${query}`)).toMatchObject({
+    expect(await check(`postgres://user@db.example/app${query}`)).toMatchObject({
       status: "warn",
       advice: expect.stringContaining("sslmode=verify-full") as string,
     });
-  expect(await examine("postgres:///app?host=db.example&sslmode=prefer")).toMatchObject({ status: "warn" });
+  expect(await check("postgres:///app?host=db.example&sslmode=prefer")).toMatchObject({ status: "warn" });
 
   vi.stubEnv("PGSSLMODE", "verify-full");
-  expect(await examine("postgres://user@db.example/app")).toMatchObject({ status: "ok" });
+  expect(await check("postgres://user@db.example/app")).toMatchObject({ status: "ok" });
 });

@@ -4,7 +4,7 @@ import { type Check, ok, warn } from "./check.ts";
 export const encryptionCheck: Check = {
   name: "encryption",
   needs: "connection",
-  async examine({ connection: { url } }) {
+  async run({ connection: { url } }) {
     const parsed = new URL(url.replace("@/", "@localhost/"));
     const host = parsed.searchParams.get("host") ?? decodeURIComponent(parsed.hostname);
     if (host === "" || host.startsWith("/")) return ok("a local socket needs none");

@@ -1,6 +1,5 @@
-import { describeUrl, openDatabase } from "@hark/core";
+import { describeUrl, doctor, openDatabase } from "@hark/core";
 import { verdictOn } from "../exit-codes.ts";
-import { echoMs, probeListen } from "../listen-probe.ts";
 import { type Check, fail, ok } from "./check.ts";
 
 const pollCost = "Until then jobs start by the poll: up to 5 s late.";
@@ -9,8 +8,8 @@ const pollCost = "Until then jobs start by the poll: up to 5 s late.";
 export const listenCheck: Check = {
   name: "LISTEN",
   needs: "connection",
-  async examine({ db, connection: { where, listenUrl } }) {
-    const tookMs = await probeListen(db, db);
+  async run({ db, connection: { where, listenUrl } }) {
+    const tookMs = await doctor.probeListen(db, db);
     if (tookMs !== undefined) return ok(`a notification came back in ${tookMs} ms`, { isHeard: true, tookMs });
     if (listenUrl !== undefined) {
       return ok(`silent at ${where}, as through a transaction pooler: HARK_LISTEN_URL is used instead`, {
@@ -18,7 +17,7 @@ export const listenCheck: Check = {
       });
     }
     return fail(
-      `no notification came within ${echoMs / 1_000} s through ${where}: it is a transaction pooler, where LISTEN is silent`,
+      `no notification came within ${doctor.echoMs / 1_000} s through ${where}: it is a transaction pooler, where LISTEN is silent`,
       `Set HARK_LISTEN_URL to a URL that leads straight to PostgreSQL (port 5432, or the host without "-pooler"). ${pollCost}`,
       { isHeard: false },
     );
@@ -29,7 +28,7 @@ export const listenCheck: Check = {
 export const listenUrlCheck: Check = {
   name: "HARK_LISTEN_URL",
   needs: "connection",
-  async examine({ db, connection: { where, listenUrl } }) {
+  async run({ db, connection: { where, listenUrl } }) {
     if (listenUrl === undefined) return ok("not set: notifications come over the database's URL");
     const listenWhere = describeUrl(listenUrl);
     const listening = openDatabase({
@@ -40,11 +39,11 @@ export const listenUrlCheck: Check = {
       deadlineMs: 5_000,
     });
     try {
-      const tookMs = await probeListen(listening, db);
+      const tookMs = await doctor.probeListen(listening, db);
       if (tookMs !== undefined)
         return ok(`a notification came from ${where} to ${listenWhere} in ${tookMs} ms`, { isHeard: true, tookMs });
       return fail(
-        `what ${where} sends was not heard at ${listenWhere} within ${echoMs / 1_000} s`,
+        `what ${where} sends was not heard at ${listenWhere} within ${doctor.echoMs / 1_000} s`,
         `Let HARK_LISTEN_URL lead straight to PostgreSQL, not through a transaction pooler, and to the same database. ${pollCost}`,
         { isHeard: false },
       );

@@ -4,7 +4,7 @@ import { type Check, fail, ok } from "./check.ts";
 export const nodeCheck: Check = {
   name: "node",
   needs: "nothing",
-  async examine() {
+  async run() {
     const version = process.versions.node;
     if (!isAtLeast(version, leastNode))
       return fail(`Node ${version}`, `Install Node ${leastNode} or newer.`, { version });

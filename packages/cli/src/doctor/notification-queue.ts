@@ -1,3 +1,4 @@
+import { statements } from "@hark/core";
 import { type Check, fail, ok, warn } from "./check.ts";
 
 /** Shares of the server's notification queue. A full one fails every commit that notifies, so every enqueue (FM-10). */
@@ -7,9 +8,8 @@ const tooMuch = 0.5;
 export const notificationQueueCheck: Check = {
   name: "notification queue",
   needs: "connection",
-  async examine({ db }) {
-    const { rows } = await db.query({ text: `select pg_notification_queue_usage() as usage`, values: [] });
-    const usage = Number(rows[0]?.usage);
+  async run({ db }) {
+    const { usage } = (await statements.notificationQueueUsage(db, {}))[0]!;
     const message = `${(usage * 100).toFixed(usage < 0.01 && usage > 0 ? 4 : 0)} % full`;
     if (usage < much) return ok(message, { usage });
     const advice =

@@ -1,6 +1,6 @@
 import type { Database } from "@hark/core";
 import { expect, test } from "vitest";
-import type { Patient } from "./check.ts";
+import type { Target } from "./check.ts";
 import { oldSnapshotsCheck } from "./old-snapshots.ts";
 
 const nobody = { horizon: "700", application: null, role: null, state: null, command: null, held_ms: null };
@@ -26,11 +26,11 @@ const slot = {
 };
 
 /** A database whose holders are these rows; what the server answers is tested in test/proof/faults/old-snapshot-warning.test.ts. */
-const patient = (rows: Record<string, unknown>[]) =>
-  ({ db: { query: async () => ({ rows }) } as unknown as Database }) as Patient;
+const target = (rows: Record<string, unknown>[]) =>
+  ({ db: { query: async () => ({ rows }) } as unknown as Database }) as Target;
 
 test("what holds vacuum back is named with its age, the dead rows and what ends it", async () => {
-  const finding = await oldSnapshotsCheck.examine(patient([session, { ...slot, state: "inactive" }]));
+  const finding = await oldSnapshotsCheck.run(target([session, { ...slot, state: "inactive" }]));
 
   expect(finding.status).toBe("warn");
   expect(finding.message).toBe(
@@ -41,12 +41,12 @@ test("what holds vacuum back is named with its age, the dead rows and what ends 
 });
 
 test("of many holders the first are named, and the others counted", async () => {
-  const { message } = await oldSnapshotsCheck.examine(
-    patient([41, 42, 43, 44, 45].map((id) => ({ ...session, id: `${id}` }))),
+  const { message } = await oldSnapshotsCheck.run(
+    target([41, 42, 43, 44, 45].map((id) => ({ ...session, id: `${id}` }))),
   );
   expect(message).toMatch(/session 43 \(.*\); 2 more; dead rows/);
 });
 
 test("a slot in use is in order as long as nobody knows for how long it has held the same horizon", async () => {
-  expect((await oldSnapshotsCheck.examine(patient([{ ...slot, state: "active" }]))).status).toBe("ok");
+  expect((await oldSnapshotsCheck.run(target([{ ...slot, state: "active" }]))).status).toBe("ok");
 });

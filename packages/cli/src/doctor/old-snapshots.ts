@@ -8,7 +8,7 @@ const mostNamed = 3;
 export const oldSnapshotsCheck: Check = {
   name: "old snapshots",
   needs: "schema",
-  async examine({ db }) {
+  async run({ db }) {
     const found = await listOldSnapshots(db);
     const [oldest] = found;
     if (!oldest) return ok("nothing that this role can see has held vacuum back for a minute", { holders: [] });

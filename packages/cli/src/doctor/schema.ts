@@ -5,7 +5,7 @@ import { type Check, fail, ok } from "./check.ts";
 export const schemaCheck: Check = {
   name: "schema",
   needs: "connection",
-  async examine({ connection: { url } }) {
+  async run({ connection: { url } }) {
     try {
       const { found, wanted, pending } = await schemaVersion(url);
       const facts = { found, wanted, pending };

@@ -1,4 +1,4 @@
-import { DatabaseUnreachableError } from "@hark/core";
+import { DatabaseUnreachableError, doctor } from "@hark/core";
 import { verdictOn } from "../exit-codes.ts";
 import { type Check, fail, ok } from "./check.ts";
 
@@ -8,26 +8,17 @@ const leastVersion = 150_000;
 export const serverCheck: Check = {
   name: "connection",
   needs: "nothing",
-  async examine({ db, connection: { where, source } }) {
+  async run({ db, connection: { where, source } }) {
     const startedAt = performance.now();
-    let rows;
+    let server: doctor.ServerFacts;
     try {
-      ({ rows } = await db.query({
-        text: `select current_setting('server_version_num')::int as number, current_setting('server_version') as version,
-                      current_database() as database, current_user as role`,
-        values: [],
-      }));
+      server = await doctor.describeServer(db);
     } catch (error) {
       const { message } = verdictOn(new DatabaseUnreachableError(where, error));
       return fail(message, `The address comes from ${source}.`, { isConnected: false, where });
     }
     const tookMs = Math.round(performance.now() - startedAt);
-    const { number, version, database, role } = rows[0] as {
-      number: number;
-      version: string;
-      database: string;
-      role: string;
-    };
+    const { number, version, database, role } = server;
     const facts = { isConnected: true, where, version, database, role, tookMs };
     const message = `PostgreSQL ${version} at ${where} as ${role}, connected in ${tookMs} ms`;
     return number >= leastVersion ? ok(message, facts) : fail(message, "Hark needs PostgreSQL 15 or newer.", facts);

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { Database } from "@hark/core";
+import type { Database } from "../database.ts";
 
 /** How long a notification may take to count as heard, in ms: it takes milliseconds; this is for a far or busy server. */
 export const echoMs = 2_000;

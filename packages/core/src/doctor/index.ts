@@ -1,0 +1,12 @@
+/**
+ * What `hark doctor` asks the database. The answers are facts; what is good or bad about them, and
+ * what to do, is for the caller to say.
+ */
+export { type ClockSkew, measureClockSkew } from "./clock.ts";
+export { countStrayHistory } from "./default-partitions.ts";
+export { echoMs, probeListen } from "./listen-probe.ts";
+export { findOldestTransaction, type OpenTransaction } from "./old-transactions.ts";
+export { findMissingPrivileges, type MissingPrivileges } from "./privileges.ts";
+export { describeServer, type ServerFacts } from "./server.ts";
+export { listWaitingTypes, type WaitingType } from "./waiting-types.ts";
+export { listLiveWorkers, type LiveWorker } from "./workers.ts";

@@ -1,0 +1,19 @@
+import type { Queryable } from "../database.ts";
+
+/** The server at the other end, and as whom it was reached. */
+export interface ServerFacts {
+  /** server_version_num, such as 180004. */
+  readonly number: number;
+  readonly version: string;
+  readonly database: string;
+  readonly role: string;
+}
+
+export async function describeServer(db: Queryable): Promise<ServerFacts> {
+  const { rows } = await db.query({
+    text: `select current_setting('server_version_num')::int as number, current_setting('server_version') as version,
+                  current_database() as database, current_user as role`,
+    values: [],
+  });
+  return rows[0] as unknown as ServerFacts;
+}
