@@ -1,8 +1,10 @@
 import { schemaVersionOn } from "@hark/core";
-import fc from "fast-check";
 import type * as Product from "@hark/worker/internal";
+import fc from "fast-check";
+import type { Client } from "./network.ts";
+import type { Server } from "./server.ts";
 import { type Plan, plans, type Seen, simulate } from "./simulate.ts";
-import { takeOver } from "./world.ts";
+import { takeOver } from "./take-over.ts";
 
 export interface Verdict {
   readonly failed: boolean;
@@ -19,12 +21,22 @@ const storyLines = 60;
 export async function check(
   product: typeof Product,
   {
+    server,
+    client,
     seed,
     path,
     runs,
     isShrunk,
     bent = (plan) => plan,
-  }: { seed: number; path?: string | undefined; runs: number; isShrunk: boolean; bent?: (plan: Plan) => Plan },
+  }: {
+    server: Server;
+    client?: Client | undefined;
+    seed: number;
+    path?: string | undefined;
+    runs: number;
+    isShrunk: boolean;
+    bent?: ((plan: Plan) => Plan) | undefined;
+  },
 ): Promise<Verdict> {
   const seen: Seen = { runs: 0, told: 0, rescued: 0, handedBack: 0, happenedMs: 0 };
   let story: string[] = [];
@@ -35,7 +47,7 @@ export async function check(
     fc.asyncProperty(plans.map(bent), fc.scheduler(), async (plan, order) => {
       const told: string[] = [];
       try {
-        const one = await simulate(plan, order, product, told);
+        const one = await simulate(plan, order, product, { server, client }, told);
         for (const what of Object.keys(seen) as (keyof Seen)[]) seen[what] += one[what];
       } catch (error) {
         story = told;

@@ -1,7 +1,9 @@
 import { type LeaseRenewalParts, renewForEver } from "@hark/worker/internal";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { takeOver, Thread, World } from "./world.ts";
+import { takeOver } from "./take-over.ts";
+import { Thread } from "./thread.ts";
+import { World } from "./world.ts";
 
 /** Leases, how many renewals are answered, and how soon the others fail: at once, or by their deadline. */
 const runs = fc.record({

@@ -1,9 +1,10 @@
 import { EventEmitter } from "node:events";
-import type { Database } from "@hark/core";
+import type { Database, Queryable } from "@hark/core";
 import { SharedDeadline, type LeaseRenewalParts, type Ports } from "@hark/worker/internal";
-import { executeStatement } from "./statements.ts";
-import type { Session, Tables } from "./tables.ts";
-import type { Thread, World } from "./world.ts";
+import type { Answer, Query, Server, Session } from "./server.ts";
+import { GateClient, SimulatedListenSession } from "./sessions.ts";
+import type { Thread } from "./thread.ts";
+import type { World } from "./world.ts";
 
 /** How often, from 0 to 1, a statement meets each fate. */
 export interface Rates {
@@ -22,23 +23,20 @@ export interface Rates {
   readonly heardTwice: number;
 }
 
-export const noFaults: Rates = { refused: 0, lost: 0, silent: 0, slow: 0, twice: 0, unheard: 0, heardTwice: 0 };
+/** What stands between a worker and its connections: nothing, but in a twin. */
+export type Client = (connections: Queryable) => Queryable;
 
-type Query = { name?: string; text: string; values: unknown[] } | string;
-type Answer = { rows: Record<string, unknown>[] };
+export const noFaults: Rates = { refused: 0, lost: 0, silent: 0, slow: 0, twice: 0, unheard: 0, heardTwice: 0 };
 
 /** In ms, as the product's pools have them (core's database.ts). */
 const connectMs = 5_000;
-
-/** From one sign of life of a listening session to the next, in ms. */
-const beatMs = 1_000;
 
 /** Longest a slow statement or its answer is under way, in ms: past every deadline and most leases. */
 const slowestMs = 14_000;
 
 const broken = () => Object.assign(new Error("Connection terminated unexpectedly"), { code: "ECONNRESET" });
 
-/** What lies between the workers and the tables, and does to each statement what the dice say. */
+/** What lies between the workers and the server, and does to each statement what the dice say. */
 export class Network {
   rates: Rates;
   /** Longest usual way from client to server or back, in ms. */
@@ -50,11 +48,17 @@ export class Network {
   readonly listeners = new Set<SimulatedListenSession>();
   readonly gates = new Set<GateClient>();
   readonly world: World;
-  readonly tables: () => Tables;
+  readonly server: Server;
+  readonly #client: Client;
 
-  constructor(world: World, tables: () => Tables, { rates, latencyMs }: { rates: Rates; latencyMs: number }) {
+  constructor(
+    world: World,
+    server: Server,
+    { rates, latencyMs, client = (own) => own }: { rates: Rates; latencyMs: number; client?: Client | undefined },
+  ) {
     this.world = world;
-    this.tables = tables;
+    this.server = server;
+    this.#client = client;
     this.rates = rates;
     this.latencyMs = latencyMs;
   }
@@ -72,14 +76,15 @@ export class Network {
   }
 
   /** Sends a statement for a thread; the promise settles when the thread hears of it, at its deadline at the latest. */
-  ask(thread: Thread, query: Query, deadlineMs: number, session: Session = { marks: new Map() }): Promise<Answer> {
+  ask(thread: Thread, query: Query, deadlineMs: number, on: Pick<Session, "execute"> = this.server): Promise<Answer> {
+    const name = query.name ?? query.text.trim().split(/\s/)[0]!;
+    return this.send(thread, name, deadlineMs, () => on.execute(query));
+  }
+
+  /** The same for anything that happens on the server. */
+  send<Sent>(thread: Thread, name: string, deadlineMs: number, execute: () => Promise<Sent>): Promise<Sent> {
     const { world } = this;
-    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-    const name = typeof query === "string" ? undefined : query.name;
-    const execute = (): Answer => {
-      if (name === undefined) return { rows: [] };
-      return { rows: executeStatement(this.tables(), name, (query as { values: unknown[] }).values, session) };
-    };
+    const { promise, resolve, reject } = Promise.withResolvers<Sent>();
     let isHeard = false;
     this.#underWay.set(thread, (this.#underWay.get(thread) ?? 0) + 1);
     const hear = (ms: number, what: string, act: () => void) =>
@@ -94,7 +99,8 @@ export class Network {
         },
         thread,
       );
-    const arrive = (thereMs: number, act: () => void) => world.in(thereMs, `${thread.name} ${name} arrives`, act);
+    const arrive = (thereMs: number, act: () => Promise<void>) =>
+      world.in(thereMs, `${thread.name} ${name} arrives`, () => world.standStill(act));
     hear(deadlineMs, "late", () => reject(new Error("Query read timeout")));
 
     const fate = this.#fate(thread);
@@ -106,22 +112,22 @@ export class Network {
         hear(this.usualMs(), "refused", () => reject(broken()));
         break;
       case "silent":
-        if (tooLate) arrive(this.usualMs(), () => void attempt(execute));
+        if (tooLate) arrive(this.usualMs(), async () => void (await attempt(execute)));
         break;
       case "lost":
-        arrive(this.usualMs(), () => {
-          attempt(execute);
+        arrive(this.usualMs(), async () => {
+          await attempt(execute);
           hear(this.usualMs(), "lost", () => reject(broken()));
         });
         break;
       default:
-        arrive(this.usualMs() + (tooLate ? waitMs : 0), () => {
+        arrive(this.usualMs() + (tooLate ? waitMs : 0), async () => {
           if (thread.state === "ended" && waitMs > 0) return; // the server notices while it waits
-          const { answer, error } = attempt(execute);
-          if (fate === "twice") attempt(execute);
+          const heard = await attempt(execute);
+          if (fate === "twice") await attempt(execute);
           hear(this.usualMs() + (tooLate ? 0 : waitMs), "answered", () => {
-            if (answer) resolve(answer);
-            else reject(error);
+            if ("answer" in heard) resolve(heard.answer);
+            else reject(heard.error);
           });
         });
     }
@@ -165,7 +171,7 @@ export class Network {
       queue.shift()?.();
       if (busy === 0) drained.resolve();
     };
-    const query = (asked: Query): Promise<Answer> => {
+    const asking = (asked: Query): Promise<Answer> => {
       if (isClosed) return Promise.reject(new Error("Cannot use a pool after calling end on the pool"));
       const { promise, resolve, reject } = Promise.withResolvers<Answer>();
       const send = () => {
@@ -185,6 +191,7 @@ export class Network {
       }
       return promise;
     };
+    const { query } = this.#client({ query: asking });
     return {
       query,
       pool: { connect: () => this.#connectGate(thread, deadlineMs) },
@@ -199,8 +206,8 @@ export class Network {
   }
 
   async #connectGate(thread: Thread, deadlineMs: number): Promise<GateClient> {
-    await this.ask(thread, "connect", deadlineMs);
-    return new GateClient(this, thread, deadlineMs);
+    const session = await this.send(thread, "connect", deadlineMs, () => this.server.connect());
+    return new GateClient(this, thread, deadlineMs, session);
   }
 
   /** What a process of the main thread `main` and the lease thread `renewal` has around it. */
@@ -245,121 +252,14 @@ export class Network {
   }
 }
 
-function attempt(execute: () => Answer): { answer?: Answer; error?: unknown } {
+/** Classes of SQLSTATE that no thread may hear of: a statement that is wrong, or that waits though the world stands still. */
+const isOurs = (code: unknown) => /^(42|40|55|57|XX)/.test(String(code));
+
+async function attempt<Sent>(execute: () => Promise<Sent>): Promise<{ answer: Sent } | { error: unknown }> {
   try {
-    return { answer: execute() };
+    return { answer: await execute() };
   } catch (error) {
-    if (error instanceof Error && "code" in error) return { error };
+    if (error instanceof Error && "code" in error && !isOurs(error.code)) return { error };
     throw error; // a bug of the simulation's, or an invariant that is broken
-  }
-}
-
-/** The gate's session, whose marks go when it goes. */
-class GateClient extends EventEmitter {
-  readonly thread: Thread;
-  readonly #network: Network;
-  readonly #deadlineMs: number;
-  readonly #session: Session = { marks: new Map() };
-
-  constructor(network: Network, thread: Thread, deadlineMs: number) {
-    super();
-    this.#network = network;
-    this.thread = thread;
-    this.#deadlineMs = deadlineMs;
-    network.tables().sessions.add(this.#session);
-    network.gates.add(this);
-  }
-
-  query(query: Query): Promise<Answer> {
-    return this.#network.ask(this.thread, query, this.#deadlineMs, this.#session);
-  }
-
-  release(): void {
-    this.#network.gates.delete(this);
-    this.#network.world.in(this.#network.usualMs(), "a session ends", () => this.#leave());
-  }
-
-  /** The server ends the session; the client hears of it later. */
-  cut(): void {
-    this.#leave();
-    this.#network.gates.delete(this);
-    this.#network.world.in(
-      this.#network.usualMs(),
-      "the gate's session ends",
-      () => void this.emit("end"),
-      this.thread,
-    );
-  }
-
-  #leave(): void {
-    this.#session.marks.clear();
-    this.#network.tables().sessions.delete(this.#session);
-  }
-}
-
-/** The listener's session: as the real one, but that no socket is in it. */
-export class SimulatedListenSession {
-  readonly thread: Thread;
-  readonly hear: (channel: string, payload: string | undefined) => void;
-  readonly mayBeLeft = false;
-  readonly #network: Network;
-  readonly #over = new AbortController();
-  isListening = false;
-
-  constructor(network: Network, thread: Thread, hear: (channel: string, payload: string | undefined) => void) {
-    this.#network = network;
-    this.thread = thread;
-    this.hear = hear;
-  }
-
-  async open(): Promise<void> {
-    await this.#trip();
-    this.isListening = true;
-    this.#network.listeners.add(this);
-    await this.#trip();
-  }
-
-  ping(): Promise<void> {
-    return this.#trip();
-  }
-
-  async probe(): Promise<number> {
-    await this.#trip();
-    return 0;
-  }
-
-  async beat(): Promise<void> {
-    await this.#wait(beatMs);
-    await this.#trip();
-  }
-
-  close(): Promise<void> {
-    this.cut();
-    return Promise.resolve();
-  }
-
-  cut(): void {
-    this.isListening = false;
-    this.#network.listeners.delete(this);
-    this.#over.abort(new Error("the session is over"));
-  }
-
-  /** To the server and back, within a second. */
-  async #trip(): Promise<void> {
-    const isCut = this.#network.isCut(this.thread);
-    await this.#wait(isCut ? 1_000 : this.#network.usualMs() + this.#network.usualMs());
-    if (!isCut) return;
-    this.cut();
-    throw new Error("no answer within 1000 ms");
-  }
-
-  async #wait(ms: number): Promise<void> {
-    const { signal } = this.#over;
-    signal.throwIfAborted();
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const over = () => reject(signal.reason as Error);
-    signal.addEventListener("abort", over, { once: true });
-    this.#network.world.in(ms, "listener", resolve, this.thread);
-    await promise.finally(() => signal.removeEventListener("abort", over));
   }
 }

@@ -1,12 +1,13 @@
 import { defineJob, type JobDefinition, silentLogger, UnrecoverableError } from "@hark/core";
 import type * as Product from "@hark/worker/internal";
 import type { Network } from "./network.ts";
+import { Thread } from "./thread.ts";
 import { broken, type Witness } from "./witness.ts";
-import { Thread, type World } from "./world.ts";
+import type { World } from "./world.ts";
 
-/** What a job's handler does. "deaf" and "long" outlast a lease, and "deaf" does not listen to its signal. */
+/** What a job's handler does. "ignoresSignal" and "long" outlast a lease, and "ignoresSignal" does not listen to its signal. */
 export const kinds = [
-  "instant", "short", "long", "deaf", "failsOnce", "fails", "fatal", "snoozes", "retryAfter", "timesOut", "unstorable",
+  "instant", "short", "long", "ignoresSignal", "failsOnce", "fails", "fatal", "snoozes", "retryAfter", "timesOut", "unstorable",
 ] as const; // prettier-ignore
 export type Kind = (typeof kinds)[number];
 
@@ -130,6 +131,7 @@ export class Process {
     this.#isKilled = true;
     this.main.end();
     this.#renewal?.end();
+    for (const gate of [...this.#network.gates]) if (gate.thread === this.main) gate.cut();
   }
 
   /** As by SIGSTOP; or only the event loop, as by a handler. */
@@ -209,7 +211,7 @@ export class Process {
       case "long":
         await this.#sleep(this.#leaseMs * 1.5, signal);
         return { token };
-      case "deaf":
+      case "ignoresSignal":
         await this.#sleep(this.#leaseMs * 1.5);
         return undefined;
       case "timesOut":

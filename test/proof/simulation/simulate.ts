@@ -1,8 +1,9 @@
+import { statements } from "@hark/core";
 import type * as Product from "@hark/worker/internal";
 import fc, { type Scheduler } from "fast-check";
-import { type Job, Tables } from "./tables.ts";
-import { Network, noFaults, type Rates } from "./network.ts";
+import { type Client, Network, noFaults, type Rates } from "./network.ts";
 import { graceMs, jobOf, type Kind, kinds, Process, queues } from "./process.ts";
+import type { Server } from "./server.ts";
 import { broken, Witness } from "./witness.ts";
 import { World } from "./world.ts";
 
@@ -102,19 +103,17 @@ export async function simulate(
   plan: Plan,
   order: Scheduler,
   product: typeof Product,
+  { server, client }: { server: Server; client?: Client | undefined },
   story: string[] = [],
 ): Promise<Seen> {
   const world = new World(plan.seed, order, story);
-  const tables: Tables = new Tables({
-    now: () => 1_700_000_000_000 + world.now,
-    notify: (channel, payload) => network.notify(channel, payload),
-    moved: (running, move) => witness.moved(running, move),
-    left: (worker, owned) => {
-      if (owned.length > 0) world.tell(`${worker.slice(0, 4)} leaves ${owned.length} jobs behind`);
-    },
+  const network = new Network(world, server, { ...plan, client });
+  const witness = new Witness(world, () => server.rows, { graceMs });
+  await server.begin({
+    now: () => world.now,
+    notified: (channel, payload) => network.notify(channel, payload),
+    ended: (claim) => witness.moved(claim),
   });
-  const network = new Network(world, () => tables, plan);
-  const witness = new Witness(world, () => tables, { graceMs });
   const processes: Process[] = [];
   const start = () => {
     const parts = { world, network, witness, product, settings: plan, onEndedAtStart: start };
@@ -123,23 +122,53 @@ export async function simulate(
   for (let count = 0; count < plan.workers; count += 1) start();
 
   let left = plan.jobs.length;
-  for (const [place, job] of plan.jobs.entries()) {
-    world.in(job.atMs, "enqueue", () =>
-      enqueue(world, tables, network, witness, { ...job, id: BigInt(place + 1) }, () => (left -= 1)),
-    );
-  }
+  /** By their places in the plan. */
+  const ids: bigint[] = [];
+  for (const [place, job] of plan.jobs.entries()) world.in(job.atMs, "enqueue", () => enqueue(place, job));
   for (const fault of plan.faults) world.in(fault.atMs, fault.kind, () => strike(fault));
+
+  /** A transaction that inserts at one moment and commits at another, as producers' do. */
+  function enqueue(place: number, { queue, kind, priority, key, delayMs, commitMs }: Plan["jobs"][number]): void {
+    world.standStill(async () => {
+      const session = await server.connect();
+      await session.execute({ text: "begin", values: [] });
+      const { type, maxAttempts } = jobOf(queue, kind);
+      const job = {
+        type,
+        queue,
+        payloadJson: "{}",
+        priority,
+        maxAttempts,
+        key,
+        uniqueKey: undefined,
+        runAt: undefined,
+      };
+      const jobs = statements.jobsJson([{ ...job, delayMs }]);
+      const [inserted] = await statements.insertJobs({ query: (query) => session.execute(query) }, { jobs });
+      ids[place] = inserted!.id;
+      world.in(commitMs, "commit", () =>
+        world.standStill(async () => {
+          await session.execute({ text: "commit", values: [] });
+          await session.end();
+          witness.acknowledged.add(inserted!.id);
+          left -= 1;
+        }),
+      );
+    });
+  }
 
   function strike({ kind, lastsMs, whom }: Fault): void {
     const living = processes.filter(({ isOver }) => !isOver);
     const process = living[whom % living.length];
-    const id = BigInt((whom % plan.jobs.length) + 1);
+    const id = ids[whom % plan.jobs.length] ?? 0n;
     world.tell(`${kind} ${process?.name} for ${lastsMs} ms`);
     switch (kind) {
       case "start":
         return start();
       case "cancel":
-        return void tables.cancel(id);
+        return world.standStill(async () => {
+          await statements.cancelJob({ query: (query) => server.execute(query) }, { id });
+        });
       case "forge":
         for (const [channel, payload] of [
           ["job_ready", "a"],
@@ -191,13 +220,12 @@ export async function simulate(
   network.rates = noFaults;
   network.cutUntil.clear();
   if (processes.every(({ isAsked }) => isAsked)) start();
-  const isDone = () => left === 0 && tables.jobs.size === 0 && tables.running.size === 0;
+  const unfinished = () => [...server.rows.in("jobs"), ...server.rows.in("running_jobs")];
+  const isDone = () => left === 0 && unfinished().length === 0;
   await world.goOn({ at: world.now + longestCalmMs, isOver: isDone, look });
   if (!isDone()) {
-    const ids = [...tables.jobs.keys(), ...tables.running.keys()];
-    broken(
-      `${longestCalmMs} ms without a fault, and jobs are left: ${ids.map((id) => `${id} ${tables.placesOf(id).join()}`).join(", ")}`,
-    );
+    const places = unfinished().map(({ id }) => `${String(id)} ${server.rows.placesOf(id).join()}`);
+    broken(`${longestCalmMs} ms without a fault, and jobs are left: ${places.join(", ")}`);
   }
   // Whoever stood still comes round first, and hears that its outcome is refused.
   const isIdle = () => processes.every(({ activeJobs }) => activeJobs === 0);
@@ -209,30 +237,4 @@ export async function simulate(
   await world.goOn({ at: world.now + 100, look });
   witness.lookBack();
   return { ...witness.seen, happenedMs: world.now };
-}
-
-/** A transaction that inserts at one moment and commits at another, as producers' do. */
-function enqueue(
-  world: World,
-  tables: Tables,
-  network: Network,
-  witness: Witness,
-  wanted: Plan["jobs"][number] & { id: bigint },
-  done: () => void,
-): void {
-  const { id, queue, kind, priority, key, delayMs, commitMs } = wanted;
-  const { type, maxAttempts } = jobOf(queue, kind);
-  const runAt = tables.now + delayMs;
-  const state = delayMs > 0 ? ("scheduled" as const) : ("ready" as const);
-  const job: Job = { id, queue, type, priority, attempt: 0, maxAttempts, crashCount: 0, key, runAt, state };
-  const told = tables.announcementsOf([job]);
-  tables.writers.add(`1/${id}`);
-  if (kind === "unstorable") tables.unstorable.add(id);
-  world.in(commitMs, "commit", () => {
-    tables.jobs.set(id, job);
-    tables.writers.delete(`1/${id}`);
-    for (const { channel, payload } of told) network.notify(channel, payload);
-    witness.acknowledged.add(id);
-    done();
-  });
 }

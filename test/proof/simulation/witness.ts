@@ -1,6 +1,6 @@
-import type { JobContext } from "@hark/worker";
-import type { Move, Running, Tables } from "./tables.ts";
+import type { JobContext } from "@hark/worker/internal";
 import type { Process } from "./process.ts";
+import { type EndedClaim, type Rows, wordFor } from "./rows.ts";
 import type { World } from "./world.ts";
 
 export type RunEnd = "returned" | "threw" | "snoozed";
@@ -31,12 +31,12 @@ export class Witness {
   readonly counted = new Map<bigint, number>();
   readonly seen = { runs: 0, told: 0, rescued: 0, handedBack: 0 };
   readonly #world: World;
-  readonly #tables: () => Tables;
+  readonly #rows: () => Rows;
   readonly #graceMs: number;
 
-  constructor(world: World, tables: () => Tables, { graceMs }: { graceMs: number }) {
+  constructor(world: World, rows: () => Rows, { graceMs }: { graceMs: number }) {
     this.#world = world;
-    this.#tables = tables;
+    this.#rows = rows;
     this.#graceMs = graceMs;
   }
 
@@ -89,46 +89,39 @@ export class Witness {
   }
 
   /** A claim comes to its end in the tables: only as its own run ended, and an attempt that was cut short is given back. */
-  moved({ job, token, worker }: Running, move: Move): void {
-    const run = this.runs.get(token + job.id);
-    const what = `job ${job.id} under ${token.slice(0, 4)}`;
-    this.#world.tell(`${what} goes ${JSON.stringify(move)}`);
-    switch (move.to) {
+  moved({ id, token, worker, attempt, ending, place }: EndedClaim): void {
+    const run = this.runs.get(token + id);
+    const what = `job ${id} under ${token.slice(0, 4)}`;
+    const where = place && wordFor(place);
+    this.#world.tell(`${what} ends by ${ending} and is ${where}`);
+    const isGivenBack = ending === "interrupted" || ending === "snoozed";
+    if (!isGivenBack) this.#counts(id);
+    if (place?.table === "jobs" && place.row.attempt !== (isGivenBack ? attempt - 1 : attempt))
+      broken(`${what} went back after ${ending} with ${String(place.row.attempt)} attempts of ${attempt}`);
+    switch (ending) {
       case "completed":
         if (run?.end !== "returned") broken(`${what} was completed, but its handler ${run?.end ?? "did not end"}`);
-        this.#counts(job.id);
         break;
-      case "back": {
-        const isGivenBack = move.ending === "interrupted" || move.ending === "snoozed";
-        if (move.attempt !== (isGivenBack ? job.attempt - 1 : job.attempt))
-          broken(`${what} went back after ${move.ending} with ${move.attempt} attempts of ${job.attempt}`);
-        if (move.ending === "interrupted") {
-          this.seen.handedBack += 1;
-          if (run && !run.signal.aborted) broken(`${what} was handed back, but its handler was not told to stop`);
-        } else if (move.ending === "timeout") {
-          if (!run?.signal.aborted) broken(`${what} timed out, but its handler was not told`);
-        } else if (run?.end !== endsOf[move.ending])
-          broken(`${what} ended by ${move.ending}, but its handler ${run?.end}`);
-        if (!isGivenBack) this.#counts(job.id);
+      case "interrupted":
+        this.seen.handedBack += 1;
+        if (run && !run.signal.aborted) broken(`${what} was handed back, but its handler was not told to stop`);
         break;
-      }
-      case "dead":
-        if (!run) broken(`${what} is a dead letter (${move.reason}), but no handler had it`);
-        this.#counts(job.id);
-        break;
-      case "rescued": {
+      case "crashed": {
         this.seen.rescued += 1;
-        this.#counts(job.id);
-        const row = this.#tables().workers.get(worker);
-        if (row && row.deadAt === undefined) broken(`${what} was rescued from a worker that lives`);
+        const owner = this.#rows().of(worker)[0];
+        if (owner && owner.row.dead_at === null) broken(`${what} was rescued from a worker that lives`);
         break;
       }
       case "cancelled":
         if (run) run.isCancelled = true;
-        this.#counts(job.id);
+        break;
+      case "timeout":
+        if (!run?.signal.aborted) broken(`${what} timed out, but its handler was not told`);
         break;
       default:
-        move satisfies never;
+        // A success that the database refuses to store buries the job.
+        if (where === "dead_jobs" && run?.end === "returned" && String(place!.row.type).endsWith(".unstorable")) break;
+        if (run?.end !== endsOf[ending]) broken(`${what} ended by ${ending}, but its handler ${run?.end}`);
     }
   }
 
@@ -139,21 +132,20 @@ export class Witness {
   /** After whatever happened: each acknowledged job is in one place. */
   look(): void {
     for (const id of this.acknowledged) {
-      const places = this.#tables().placesOf(id);
+      const places = this.#rows().placesOf(id);
       if (places.length !== 1) broken(`job ${id} is in ${places.length} places: ${places.join(", ")}`);
     }
   }
 
   /** When all has come to rest: attempts are those that counted, no more. */
   lookBack(): void {
-    const tables = this.#tables();
     for (const id of this.acknowledged) {
-      const end = tables.finished.get(id) ?? tables.dead.get(id);
-      if (!end) broken(`job ${id} never came to its end: it is ${tables.placesOf(id).join()}`);
+      const [end] = this.#rows().of(id);
+      if (end?.table !== "finished_jobs" && end?.table !== "dead_jobs")
+        broken(`job ${id} never came to its end: it is ${this.#rows().placesOf(id).join()}`);
       const counted = this.counted.get(id) ?? 0;
-      const isCancelled = "state" in end && end.state === "cancelled";
-      if (!isCancelled && end.attempt !== counted)
-        broken(`job ${id} ended with ${end.attempt} attempts, and ${counted} of them counted`);
+      if (end.row.state !== "cancelled" && end.row.attempt !== counted)
+        broken(`job ${id} ended with ${String(end.row.attempt)} attempts, and ${counted} of them counted`);
     }
   }
 }

@@ -1,73 +1,6 @@
-import { AsyncLocalStorage } from "node:async_hooks";
-import crypto from "node:crypto";
-import { syncBuiltinESMExports } from "node:module";
-import timersPromises from "node:timers/promises";
 import type { Scheduler } from "fast-check";
 import { type Random, randomFrom } from "../../support/random.ts";
-
-/** Whose code runs: a thread of a simulated process. What it asks the clock, the timers and the dice for is the world's. */
-export class Thread {
-  readonly world: World;
-  readonly name: string;
-  state: "running" | "frozen" | "ended" = "running";
-  /** Since when it is frozen, and for how long it has been in all, in ms. */
-  frozenAt = 0;
-  #frozenMs = 0;
-  /** Freezes that have not thawed: a process may be stopped while its event loop is blocked. */
-  #freezes = 0;
-  /** Timers of the code under test that are set. */
-  timers = 0;
-  #held: Happening[] = [];
-
-  constructor(world: World, name: string) {
-    this.world = world;
-    this.name = name;
-  }
-
-  get frozenMs(): number {
-    return this.#frozenMs + (this.state === "frozen" ? this.world.now - this.frozenAt : 0);
-  }
-
-  /** As by SIGSTOP, or by a handler that blocks the event loop: what happens to it waits. */
-  freeze(): void {
-    this.#freezes += 1;
-    if (this.state !== "running") return;
-    this.state = "frozen";
-    this.frozenAt = this.world.now;
-  }
-
-  thaw(): void {
-    this.#freezes -= 1;
-    if (this.state !== "frozen" || this.#freezes > 0) return;
-    this.#frozenMs = this.frozenMs;
-    this.state = "running";
-    for (const { what, act } of this.#held.splice(0)) this.world.in(0, what, act, this);
-  }
-
-  end(): void {
-    this.state = "ended";
-    this.#held = [];
-  }
-
-  run<Answer>(act: () => Answer): Answer {
-    return running.run(this, act);
-  }
-
-  happens(happening: Happening): void {
-    if (this.state === "ended") return;
-    if (this.state === "frozen") this.#held.push(happening);
-    else this.run(happening.act);
-  }
-}
-
-interface Happening {
-  readonly at: number;
-  /** Tells in which order what is due at one moment was decided. */
-  readonly number: number;
-  readonly what: string;
-  readonly act: () => void;
-  readonly thread: Thread | undefined;
-}
+import { type Happening, running, type Thread } from "./thread.ts";
 
 /** More than any run needs: it spins. */
 const mostHappenings = 150_000;
@@ -85,6 +18,8 @@ export class World {
   #waiting: Happening[] = [];
   #number = 0;
   #failure: Error | undefined;
+  /** What it stands still for. */
+  #real: Promise<void>[] = [];
 
   constructor(seed: number, order: Scheduler, story: string[] = []) {
     this.#story = story;
@@ -111,7 +46,7 @@ export class World {
   /** Lets the world go on until `isOver`, asked after everything that happens, or until `at`. Throws what `look` throws. */
   async goOn(until: { at: number; isOver?: () => boolean; look: () => void }): Promise<void> {
     let count = 0;
-    await settle();
+    await this.#settle();
     until.look();
     while (!until.isOver?.()) {
       const next = this.#waiting[0];
@@ -129,7 +64,7 @@ export class World {
         for (let left = due.length; left > 0; left -= 1) {
           if (due.length > 1) await this.#order.waitOne();
           else this.#happen(due[0]!);
-          await settle();
+          await this.#settle();
           if (this.#failure) throw this.#failure;
           until.look();
           count += 1;
@@ -148,6 +83,20 @@ export class World {
     }
   }
 
+  /** Lets the world stand still until `work`, which takes real time, is done. */
+  standStill(work: () => Promise<void>): void {
+    this.#real.push(running.exit(work).catch((error: unknown) => this.fail(error)));
+  }
+
+  /** Until everything that what has happened set going has come to wait for the world. */
+  async #settle(): Promise<void> {
+    await endOfTurn();
+    while (this.#real.length > 0) {
+      await Promise.all(this.#real.splice(0));
+      await endOfTurn();
+    }
+  }
+
   /** Ends the run: goOn() throws it. */
   fail(error: unknown): void {
     this.#failure ??= error as Error;
@@ -159,125 +108,8 @@ export class World {
   }
 }
 
-const running = new AsyncLocalStorage<Thread>();
-const endOfTurn = setImmediate;
-
-/** Until everything that what has happened set going has come to wait for the world. */
-const settle = () => running.exit(() => new Promise<void>((resolve) => void endOfTurn(resolve)));
-
-/** A timer of a simulated thread. */
-class Timer {
-  readonly #thread: Thread;
-  readonly #act: () => void;
-  readonly #everyMs: number | undefined;
-  #isSet = true;
-
-  constructor(thread: Thread, act: () => void, ms: number, isRepeated = false) {
-    this.#thread = thread;
-    this.#act = act;
-    this.#everyMs = isRepeated ? ms : undefined;
-    thread.timers += 1;
-    this.#start(ms);
-  }
-
-  #start(ms: number): void {
-    this.#thread.world.in(ms, "timer", () => this.#fire(), this.#thread);
-  }
-
-  #fire(): void {
-    if (!this.#isSet) return;
-    if (this.#everyMs === undefined) this.clear();
-    else this.#start(this.#everyMs);
-    this.#act();
-  }
-
-  clear(): void {
-    if (this.#isSet) this.#thread.timers -= 1;
-    this.#isSet = false;
-  }
-
-  ref(): this {
-    return this;
-  }
-
-  unref(): this {
-    return this;
-  }
-}
-
-/** As Node has it: at least 1 ms, in whole ones. */
-const timerMs = (ms: number | undefined) => (ms !== undefined && ms >= 1 ? ms : 1);
-
-/**
- * Puts the simulated clock, timers and dice in the place of Node's, for what runs in a simulated {@link Thread} only; everything else
- * goes on with the real ones. Vitest's fake timers would wait a real millisecond for each, and know one thread and one order only.
- */
-export function takeOver(): Disposable {
-  const undo: (() => void)[] = [];
-  const replace = (object: object, name: string, inWorld: (thread: Thread, ...given: any[]) => unknown) => {
-    const before = Object.getOwnPropertyDescriptor(object, name);
-    const original = (object as Record<string, (...given: any[]) => unknown>)[name]!;
-    const value = function (this: unknown, ...given: any[]) {
-      const thread = running.getStore();
-      return thread ? inWorld(thread, ...given) : original.apply(this, given);
-    };
-    Object.defineProperty(object, name, { value, configurable: true, writable: true });
-    undo.push(() => {
-      if (before) Object.defineProperty(object, name, before);
-      else delete (object as Record<string, unknown>)[name];
-    });
-  };
-  /** Clears one of ours wherever it is called from, as in a callback of fast-check's. */
-  const replaceClear = (name: "clearTimeout" | "clearInterval" | "clearImmediate") => {
-    const original = globalThis[name] as (timer: unknown) => void;
-    globalThis[name] = (timer: unknown) => (timer instanceof Timer ? timer.clear() : original(timer));
-    undo.push(() => void (globalThis[name] = original as never));
-  };
-
-  replace(globalThis, "setTimeout", (thread, act, ms, ...given) => new Timer(thread, () => act(...given), timerMs(ms)));
-  replace(
-    globalThis,
-    "setInterval",
-    (thread, act, ms, ...given) => new Timer(thread, () => act(...given), timerMs(ms), true),
-  );
-  replace(globalThis, "setImmediate", (thread, act, ...given) => new Timer(thread, () => act(...given), 0));
-  for (const name of ["clearTimeout", "clearInterval", "clearImmediate"] as const) replaceClear(name);
-  replace(
-    timersPromises,
-    "setTimeout",
-    (thread, ms: number, value: unknown, { signal }: { signal?: AbortSignal } = {}) =>
-      new Promise((resolve, reject) => {
-        if (signal?.aborted) return reject(signal.reason);
-        const stop = () => {
-          timer.clear();
-          reject(signal!.reason);
-        };
-        const timer = new Timer(
-          thread,
-          () => (signal?.removeEventListener("abort", stop), resolve(value)),
-          timerMs(ms),
-        );
-        signal?.addEventListener("abort", stop, { once: true });
-      }),
-  );
-  replace(AbortSignal, "timeout", (thread, ms: number) => {
-    const controller = new AbortController();
-    // No timer of the code under test: nobody can clear it, in Node either.
-    thread.world.in(ms, "timeout", () => controller.abort(new DOMException("late", "TimeoutError")), thread);
-    return controller.signal;
-  });
-  replace(performance, "now", ({ world }) => world.now);
-  replace(process.hrtime, "bigint", ({ world }) => BigInt(Math.round(world.now * 1e6)));
-  replace(Math, "random", ({ world }) => world.random());
-  replace(crypto, "randomUUID", ({ world }) => world.uuid());
-  syncBuiltinESMExports();
-  return {
-    [Symbol.dispose]() {
-      for (const each of undo.toReversed()) each();
-      syncBuiltinESMExports();
-    },
-  };
-}
+const realSetImmediate = setImmediate;
+const endOfTurn = () => new Promise<void>((resolve) => void realSetImmediate(resolve));
 
 const isBefore = (one: Happening, other: Happening) =>
   one.at < other.at || (one.at === other.at && one.number < other.number);
