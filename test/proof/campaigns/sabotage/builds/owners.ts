@@ -125,7 +125,7 @@ export const ownerBuilds: readonly Build[] = [
     ],
     breaks: ["S13"],
     only: ["stop"],
-    minutes: 0.6,
+    minutes: 1.2, // a transaction has to be open when its process is stopped
     jobsPerSecond: 80,
   },
   {
