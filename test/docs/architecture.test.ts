@@ -41,8 +41,8 @@ const areLinked = (one: Step, other: Step): boolean => uses(one, other) || uses(
 /** Whether a file names something that the other defines. */
 function uses(user: Step, { file, text }: Step): boolean {
   const defined = file.endsWith(".sql")
-    ? [...text.matchAll(/FUNCTION (hark\.\w+)|pg_notify\('(\w+)'/g)].map(
-        ([, name, channel]) => name ?? channelName(channel!),
+    ? [...text.matchAll(/FUNCTION (hark\.\w+)|pg_notify\('(\w+)'|AFTER INSERT (ON hark\.\w+)/g)].map(
+        ([, name, channel, table]) => name ?? table?.replace("ON", "INTO") ?? channelName(channel!),
       )
     : [...text.matchAll(/^export (?:abstract )?(?:class|const|function|interface) (\w+)/gm)].map(([, name]) => name!);
   return defined.some((name) => new RegExp(String.raw`\b${name}\b`).test(user.text));

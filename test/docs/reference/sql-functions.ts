@@ -28,13 +28,15 @@ export function sqlFunctions(): SqlFunction[] {
   return [...found.values()];
 }
 
-/** The text of one function of a script, with the comment above it; "" if it is not there. */
+/** The text of one function of a script, with the comment above it and its triggers; "" if it is not there. */
 export function sqlFunctionText(script: string, name: string): string {
   const whole = new RegExp(
     String.raw`((?:^--(?!>)[^\n]*\n)*)^CREATE (?:OR REPLACE )?FUNCTION hark\.${name}\b[^]*?^(?:END )?\$\$;`,
     "m",
   );
-  return whole.exec(script)?.[0] ?? "";
+  const triggers = new RegExp(String.raw`^CREATE TRIGGER [^;]*?EXECUTE FUNCTION hark\.${name}\(\);`, "gm");
+  const text = whole.exec(script)?.[0];
+  return text === undefined ? "" : [text, ...(script.match(triggers) ?? [])].join("\n");
 }
 
 /** Who may call a function, by roles.sql; the owner of the schema may call all. */
