@@ -1,10 +1,10 @@
-/** What a job of the benchmark carries: its number and, where a scenario asks for it, more. */
+/** The payload of a benchmark job: its number and, where a scenario needs them, more fields. */
 export interface Payload {
-  /** Counted from 0: the place of the job in the tally. */
+  /** Counted from 0: the index of the job in the tally. */
   readonly n: number;
   /** When it was due to start, in ms of the machine's monotonic clock. */
   readonly at?: number;
-  /** How long its handler takes, in ms; nothing if not given. */
+  /** How long its handler takes, in ms; no time if not given. */
   readonly ms?: number;
   /** Makes the payload larger. */
   readonly pad?: string;
@@ -14,19 +14,22 @@ export interface Payload {
 export type Handle = (payload: Payload) => Promise<void> | void;
 
 export interface BenchProducer {
-  /** Resolves when the job is durable, as far as the adapter's store knows durability. */
+  /** Resolves when the job is as durable as the adapter's store makes it. */
   enqueue(payload: Payload): Promise<unknown>;
-  /** Enqueues a job that shall start at a moment, in epoch ms. Missing where the adapter knows no such jobs. */
+  /**
+   * Enqueues a job that is due at a moment, in epoch ms. Missing where the adapter has no delayed
+   * jobs.
+   */
   readonly enqueueAt?: (payload: Payload, runAtMs: number) => Promise<unknown>;
-  /** One call for all of them. */
+  /** Enqueues all of them in one call. */
   enqueueMany(payloads: readonly Payload[]): Promise<unknown>;
-  /** Whether no job waits or runs any more: what is handled is also written down as completed. */
+  /** Whether no job waits or runs any more: every handled job is also recorded as completed. */
   isEmpty(): Promise<boolean>;
   close(): Promise<void>;
 }
 
 export interface BenchClaimer {
-  /** Claims up to `limit` ready jobs for good. Answers how many it got. */
+  /** Claims up to `limit` ready jobs and never settles them. Returns how many it got. */
   claim(limit: number): Promise<number>;
   close(): Promise<void>;
 }
@@ -34,57 +37,71 @@ export interface BenchClaimer {
 export interface AdapterSql {
   /** Inserts a job that no worker handles. */
   readonly insertOther?: string;
-  /** Inserts one job with the payload $1 in a statement of its own: what an application in another language would do. */
+  /**
+   * Inserts one job with the payload $1 in a statement of its own, as an application in another
+   * language would.
+   */
   readonly insert?: string;
-  /** Stops and restarts the wake-ups of inserts. */
+  /** Turns the notifications of inserts off and on again. */
   readonly disableTriggers?: string;
   readonly enableTriggers?: string;
   /** Inserts $1 ready jobs at once. */
   readonly fill?: string;
-  /** A pattern (LIKE) of the statements that claim, as pg_stat_statements shows them. */
+  /** A pattern (LIKE) that matches the claim statements as pg_stat_statements shows them. */
   readonly claims?: string;
-  /** The claimed and unfinished jobs: number `n` and moment of the claim `at`, in epoch ms. */
+  /**
+   * Selects the claimed and unfinished jobs: number `n` and moment of the claim `at`, in epoch ms.
+   */
   readonly claimed?: string;
-  /** A pattern of those that only ask whether there is anything to claim, if there are such. */
+  /**
+   * A pattern (LIKE) that matches the statements that only ask whether there is anything to claim,
+   * if there are any.
+   */
   readonly questions?: string;
 }
 
-/** Parts of a job's life, by what the statements do for it; some do two of them at once. */
+/** Stages of a job's life, by what statements do for it. Some statements do two of them at once. */
 export const stages = ["enqueue", "claim", "settle", "settle and claim in one"] as const;
 export type Stage = (typeof stages)[number];
 
-/** One job queue under one set of options. All adapters get the same orders, and none knows the scenario. */
+/**
+ * One job queue under one set of options. All adapters get the same calls, and none knows which
+ * scenario runs.
+ */
 export interface Adapter {
   readonly name: string;
   readonly store: "postgresql" | "redis";
-  /** The package as it comes, where another adapter shows it at its best. */
+  /** Runs with the package's defaults, where another adapter shows the package tuned. */
   readonly isDefault?: boolean;
-  /** So far behind the others that it is left out where it would only take time. */
+  /** So much slower than the others that it is left out where it would only take time. */
   readonly isSlow?: boolean;
-  /** No queue, but what the database can do at most. */
+  /** Not a queue: shows the most that the database can do. */
   readonly isCeiling?: boolean;
   /** The options that differ from the package's defaults, in words, for the results. */
   readonly options: string;
   /** Jobs that one worker runs at once. */
   readonly slots?: number;
-  /** The package whose version stands in the results, unless it is ours. */
+  /** The package whose version the results show. Not given for this repository's own. */
   readonly packageName?: string;
-  /** What scenarios do beside the package's own API, as plain SQL. */
+  /** What scenarios do through plain SQL instead of the package's own API. */
   readonly sql?: AdapterSql;
-  /** What a statement of its own does for a job: in lower case, white space folded, as pg_stat_statements shows it. */
+  /**
+   * The stage that a statement belongs to. The statement is in lower case with white space folded,
+   * as pg_stat_statements shows it.
+   */
   readonly stageOf?: (statement: string) => Stage | undefined;
-  /** Knows jobs that start later: its producers have enqueueAt(). */
+  /** Whether it has delayed jobs: if so, its producers have enqueueAt(). */
   readonly hasDelay: boolean;
-  /** Claims jobs outside of a worker, for the depth of the backlog. */
+  /** Claims jobs without a worker, to measure a claim by the depth of the backlog. */
   readonly openClaimer?: (url: string) => Promise<BenchClaimer>;
-  /** Makes the schema in a fresh database. */
+  /** Creates the schema in a fresh database. */
   prepare(url: string): Promise<void>;
   openProducer(url: string): Promise<BenchProducer>;
   /** Resolves when the worker takes jobs. It runs until its process is killed. */
   startWorker(url: string, handle: Handle): Promise<void>;
 }
 
-/** Handles a batch side by side; waits only for those that take time. */
+/** Handles a batch concurrently. Waits only for jobs that take time. */
 export async function handleAll(payloads: readonly Payload[], handle: Handle): Promise<void> {
   const pending: Promise<void>[] = [];
   for (const payload of payloads) {

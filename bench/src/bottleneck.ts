@@ -1,21 +1,23 @@
-/** How busy each part of the machine was while something was measured, each as a share of what it can give (0 to 1). */
+/**
+ * How busy each part of the machine was during a measurement, as a share of its capacity (0 to 1).
+ */
 export interface Load {
-  /** Of all cores, by whichever process. */
+  /** Share of all cores, used by any process. */
   readonly machineCpu: number;
-  /** Of the time in which the WAL was being flushed: flushes come one after the other. */
+  /** Share of the time in which WAL was being flushed. Flushes run one after the other. */
   readonly walFlush: number;
-  /** Of the samples of active sessions: waiting for a lock, heavy or light. */
+  /** Share of the sampled active sessions that waited for a lock, heavyweight or lightweight. */
   readonly locks: number;
-  /** Of one core, by the busiest Node process on average: JavaScript has one thread. */
+  /** Share of one core used by the busiest Node process, on average. JavaScript has one thread. */
   readonly nodeThread: number;
 }
 
-/** From this share on a part counts as saturated. */
+/** A part counts as saturated from this share on. */
 const full = 0.85;
-/** From this share of waiting sessions on, locks are what holds them up. */
+/** Locks count as the bottleneck from this share of waiting sessions on. */
 const crowded = 0.4;
 
-/** What holds the rate down first, in words: the part that has the least left. */
+/** Describes what limits the rate first: the part with the least capacity left. */
 export function bottleneckOf({ machineCpu, walFlush, locks, nodeThread }: Load): string {
   const percent = (share: number) => `${Math.round(share * 100)} %`;
   const parts: [number, string][] = [

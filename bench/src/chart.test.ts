@@ -15,7 +15,7 @@ const result: KeptResult = {
   conditions,
 };
 
-test("bars are as long as their figures, from zero, and ours is the one in colour", () => {
+test("bars start at zero, are as long as their figures, and only Hark's is coloured", () => {
   const svg = chartOf([result]);
   const bars = [...svg.matchAll(/<rect class="(\w+)".* width="([\d.]+)"/g)].map(([, name, length]) => [
     name,
@@ -28,7 +28,7 @@ test("bars are as long as their figures, from zero, and ours is the one in colou
   expect(svg).toContain(">50,000<");
 });
 
-test("an adapter that failed has its reason instead of a bar, though it has figures of other runs", () => {
+test("an adapter that failed shows the reason instead of a bar, even if other runs have figures", () => {
   const svg = chartOf([result]);
   expect(svg).toContain(">failed: it failed<");
   expect(svg).not.toContain("99,000");

@@ -10,10 +10,10 @@ const headHeight = 34;
 const gap = 14;
 const smallHeight = 8;
 const figureWidth = 110;
-/** As many letters as fit where a bar would be. */
+/** How many characters fit in the place of a bar. */
 const longestWords = 100;
 
-/** Grey texts and bars that stand out from white and from black; Hark's own bar is the one in colour. */
+/** Grey text and bars that are visible on white and on black. Only Hark's own bar is coloured. */
 const style = `
   text { font: 12px ui-sans-serif, system-ui, sans-serif; fill: #24292f }
   .title { font-weight: 600; font-size: 13px } .small { font-size: 10px; opacity: 0.7 }
@@ -30,8 +30,9 @@ interface Bar {
 }
 
 /**
- * A bar chart of the first metric of each scenario, as SVG: a group of bars for each scenario, drawn from 0 and scaled to its
- * longest, with when and how it was measured beside its title. An adapter that failed has words where its bar would be.
+ * Draws a bar chart of the first metric of each scenario, as SVG. Each scenario is a group of bars,
+ * drawn from 0 and scaled to its longest bar. The group's title says when and how it was measured.
+ * An adapter that failed has its reason in the place of its bar.
  */
 export function chartOf(results: readonly KeptResult[]): string {
   const machines = [
@@ -84,7 +85,7 @@ export function chartOf(results: readonly KeptResult[]): string {
   ].join("\n");
 }
 
-/** `PostgreSQL 18.4, Redis 7.0.15`, without their settings. */
+/** Server versions without their settings: `PostgreSQL 18.4, Redis 7.0.15`. */
 function versions(stores: readonly string[]): string {
   return stores.map((store) => store.split(" (", 1)[0]).join(", ");
 }

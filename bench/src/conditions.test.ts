@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { describeTogether } from "./conditions.ts";
 import { conditions } from "./testing/conditions.ts";
 
-test("what one run of the bench measured is described once, with all its servers and numbers of rounds", () => {
+test("conditions of one bench run are described once, with all its servers and numbers of rounds", () => {
   const [postgres = "", redis = ""] = conditions.stores;
   const text = describeTogether([
     { ...conditions, stores: [postgres] },
@@ -14,7 +14,7 @@ test("what one run of the bench measured is described once, with all its servers
   }
 });
 
-test("what was measured on another commit, or quickly, has a line of its own", () => {
+test("results from another commit or from a quick run get a line of their own", () => {
   const text = describeTogether([conditions, { ...conditions, commit: "bbbbbbb" }, { ...conditions, isQuick: true }]);
   expect(text.split("\n")).toHaveLength(4);
   expect(text).toContain("A quick run");

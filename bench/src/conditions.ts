@@ -6,15 +6,15 @@ import { dirname } from "node:path";
 import { promisify } from "node:util";
 import type { Adapter } from "./adapter.ts";
 
-/** Under which conditions figures were taken: they mean nothing without. */
+/** The conditions that figures were measured under. Figures mean nothing without them. */
 export interface Conditions {
   /** When, as ISO 8601 in UTC. */
   readonly measuredAt: string;
-  /** Of which code: the short hash, and a + behind it if files differed from it. */
+  /** The short hash of the measured commit, with a + behind it if the working tree had changes. */
   readonly commit: string;
   readonly machine: string;
   readonly node: string;
-  /** The servers, with their versions and what makes them durable. */
+  /** The servers, with their versions and durability settings. */
   readonly stores: readonly string[];
   readonly rounds: number;
   readonly isQuick: boolean;
@@ -24,7 +24,7 @@ export interface Conditions {
   readonly leftOut: readonly string[];
 }
 
-/** What stays the same over all scenarios of a run of the bench. */
+/** What stays the same for all scenarios of one bench run. */
 export type Surroundings = Pick<Conditions, "commit" | "machine" | "node" | "stores" | "isQuick" | "leftOut">;
 
 export async function surroundingsOf(rest: Pick<Conditions, "stores" | "isQuick" | "leftOut">): Promise<Surroundings> {
@@ -36,7 +36,7 @@ export async function surroundingsOf(rest: Pick<Conditions, "stores" | "isQuick"
   };
 }
 
-/** The packages of these adapters, as they are installed. */
+/** The installed versions of these adapters' packages. */
 export async function versionsOf(adapters: readonly Adapter[]): Promise<Conditions["adapters"]> {
   return Promise.all(
     adapters.map(async ({ name, options, packageName }) => ({
@@ -48,7 +48,7 @@ export async function versionsOf(adapters: readonly Adapter[]): Promise<Conditio
   );
 }
 
-/** What the bench itself writes is no change of the code that is measured. */
+/** Files that the bench itself writes. They do not count as changes of the measured code. */
 const written = [":!bench/results", ":!README.md", ":!docs"];
 
 async function commitOf(): Promise<string> {
@@ -64,7 +64,8 @@ async function commitOf(): Promise<string> {
 
 async function versionOf(packageName: string | undefined): Promise<string> {
   if (packageName === undefined) return "this repository";
-  // Packages do not export their package.json, so it is looked for above their entry.
+  // Packages do not export their package.json, so it is searched for in the folders above their
+  // entry.
   const { resolve } = createRequire(import.meta.url);
   for (let folder = dirname(resolve(packageName)); folder !== dirname(folder); folder = dirname(folder)) {
     const text = await readFile(`${folder}/package.json`, "utf8").catch(() => "{}");
@@ -74,7 +75,7 @@ async function versionOf(packageName: string | undefined): Promise<string> {
   throw new Error(`There is no package.json of ${packageName} above its entry.`);
 }
 
-/** The day and the commit, where there is no room for more. */
+/** The day and the commit, for places with little room. */
 export function briefly({ measuredAt, commit, rounds, isQuick }: Conditions): string {
   const how = isQuick ? "a quick run" : rounds === 1 ? "one round" : `medians of ${rounds}`;
   return `${measuredAt.slice(0, 10)}, ${commit}, ${how}`;
@@ -85,7 +86,7 @@ export function settingOf({ machine, node, stores }: Conditions): string {
   return `${machine}; Node ${node}; ${stores.join("; ")}.`;
 }
 
-/** The peers' packages, each once. */
+/** The peers' packages, each named once. */
 export function packagesOf(all: readonly Conditions[]): string {
   const names = all.flatMap(({ adapters }) =>
     adapters.flatMap(({ packageName, version }) => (packageName === undefined ? [] : [`${packageName} ${version}`])),
@@ -93,13 +94,13 @@ export function packagesOf(all: readonly Conditions[]): string {
   return [...new Set(names)].join(", ");
 }
 
-/** How often it was measured, in words. */
+/** How many rounds were measured, in words. */
 export function roundsOf({ rounds, isQuick }: Conditions): string {
   if (isQuick) return "**A quick run**: small counts, one round.";
   return rounds === 1 ? "One round." : `Medians of ${rounds} rounds, the order of the adapters alternating.`;
 }
 
-/** All but the adapters' options, as one paragraph of Markdown for under a table. */
+/** Everything but the adapters' options, as one paragraph of Markdown to put under a table. */
 export function describe(conditions: Conditions): string {
   const { measuredAt, commit, tookSeconds, leftOut } = conditions;
   const packages = packagesOf([conditions]);
@@ -108,11 +109,14 @@ export function describe(conditions: Conditions): string {
     roundsOf(conditions),
     settingOf(conditions),
     ...(packages ? [`${packages}.`] : []),
-    ...(leftOut.length ? [`Left out, for want of a redis-server: ${leftOut.join(", ")}.`] : []),
+    ...(leftOut.length ? [`Left out, because there is no redis-server: ${leftOut.join(", ")}.`] : []),
   ].join(" ");
 }
 
-/** The conditions of results that stand in one table: a line for each day, commit and machine, and the packages. */
+/**
+ * The conditions of results that share one table: a line for each day, commit and machine, and the
+ * packages.
+ */
 export function describeTogether(all: readonly Conditions[]): string {
   const groups = new Map<string, Conditions[]>();
   for (const one of all) {

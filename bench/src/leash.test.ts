@@ -7,7 +7,9 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { eventually } from "./clock.ts";
 
-/** A server that does not care for SIGTERM, and its owner, who tells its number once both run. */
+/**
+ * A server that ignores SIGTERM, and its owner, which prints the server's process id once both run.
+ */
 const serverSource = `process.on("SIGTERM", () => {}); setInterval(() => {}, 1000); console.log("up");`;
 const ownerSource = (folder: string) => `
   import { spawn } from "node:child_process";
@@ -36,7 +38,7 @@ function isAlive(pid: number): boolean {
 }
 
 test.for(["SIGINT", "SIGTERM", "SIGKILL"] as const)(
-  "a server on a leash ends with its owner, and its folder goes: %s",
+  "a server on a leash ends together with its owner, and its folder is removed: %s",
   { timeout: 40_000 },
   async (signal) => {
     const { owner, server, folder } = await startOwner();
@@ -51,7 +53,7 @@ test("a server ends when its leash is disposed of", { timeout: 40_000 }, async (
   const gone = once(owner, "exit", { signal: AbortSignal.timeout(20_000) });
   owner.stdin.write("release\n");
   await gone;
-  // It is dead by now, and may still wait for init to collect it.
+  // It is dead by now, but init may not have reaped it yet.
   expect(await eventually(() => !isAlive(server), 5_000)).toBe(true);
   expect(existsSync(folder)).toBe(false);
 });

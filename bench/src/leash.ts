@@ -4,9 +4,10 @@ import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /**
- * Ends a process and removes its folder, once the input ends. The input is a pipe that only our process holds, so the end comes
- * however we die: no exit handler runs on SIGKILL. A process number may have gone to somebody else by then, so its command line
- * must hold the words that we know it by.
+ * Ends a process and removes its folder once the input ends. The input is a pipe that only this
+ * process holds, so it ends however this process dies: no exit handler runs on SIGKILL. By then
+ * another process may have taken the process id, so the command line must contain words that
+ * identify the process.
  */
 const script = `
   read -r line
@@ -19,19 +20,23 @@ const script = `
   rm -rf -- "$3"
 `;
 
-/** How long the script may take at worst, in ms: 2 s of patience and the removal. */
+/**
+ * The longest time that the script may take, in ms: it waits 2 s for the process, then removes the
+ * folder.
+ */
 const releaseMs = 10_000;
 
 /**
- * Ties a child that does not know us, such as a server, to our life: it ends when the leash is disposed of, and when our process
- * ends, also by SIGKILL. The leash lies in a session of its own, deaf to Ctrl-C. `words` are part of the child's command line.
+ * Ties the life of a child process, such as a server, to this process. The child ends when the
+ * leash is disposed of, and when this process ends, also by SIGKILL. The leash runs in a session of
+ * its own, so Ctrl-C does not reach it. `words` are part of the child's command line.
  */
 export function leash(pid: number, { words, folder }: { words: string; folder: string }): AsyncDisposable {
   const holder = spawn("sh", ["-c", script, "sh", `${pid}`, words, folder], {
     detached: true,
     stdio: ["pipe", "ignore", "ignore"],
   });
-  holder.on("error", () => {}); // no sh: then the child ends by its owner's own means only
+  holder.on("error", () => {}); // without sh, only the owner itself can end the child
   holder.stdin.on("error", () => {});
   (holder.stdin as Socket).unref();
   holder.unref();

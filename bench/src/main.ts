@@ -10,8 +10,9 @@ import { scenarios, scenariosNamed } from "./scenarios/index.ts";
 import { startPostgres, startRedis } from "./stores.ts";
 
 /**
- * pnpm bench [scenario...] [--all] [--quick] [--keep] [--only adapter,...]: measures, prints a table for each scenario, keeps its
- * result in a file of its own, and draws tables, charts and the sections of the documents from all results there are.
+ * pnpm bench [scenario...] [--all] [--quick] [--keep] [--only adapter,...] [--draw]: measures,
+ * prints a table for each scenario, and keeps each result in a file of its own. Then draws tables,
+ * charts and the sections of the documents from all kept results.
  */
 const { values, positionals } = parseArgs({
   args: process.argv.slice(2).filter((argument) => argument !== "--"),
@@ -66,8 +67,8 @@ async function measureAll(): Promise<void> {
       adapters: await versionsOf(those),
     };
     console.log(`\n${tableOf(result)}\n\n${describe(conditions)}`);
-    if (values.only !== undefined) continue; // a table without the others would take the place of one with them
-    // At once: a run that is cut short keeps what it has.
+    if (values.only !== undefined) continue; // a table of some adapters would replace the table of all
+    // Kept at once, so that a run that is cut short keeps what it has measured.
     await keep(folder, { ...result, conditions });
     await draw(folder, order);
     console.log(`kept in ${relative(process.cwd(), folder)}\n`);

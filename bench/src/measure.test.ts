@@ -3,7 +3,7 @@ import type { Adapter } from "./adapter.ts";
 import { measure, type MeasureOptions } from "./measure.ts";
 import type { Scenario } from "./scenario.ts";
 
-/** Adapters of this test keep no jobs: a scenario asks them for nothing but their names. */
+/** These adapters keep no jobs: a scenario uses nothing but their names. */
 function adapterOf(name: string, close: () => Promise<void> = () => Promise.resolve()): Adapter {
   const nothing = () => Promise.resolve();
   const isEmpty = () => Promise.resolve(true);
@@ -33,7 +33,7 @@ const scenarioOf = (measured: Scenario["measure"]): Scenario => ({
   measure: measured,
 });
 
-test("an adapter that hangs has failed by the deadline, is asked no more, and costs the others nothing", async () => {
+test("an adapter that hangs fails at the deadline, is not measured again, and costs the others nothing", async () => {
   const asked: string[] = [];
   const scenario = scenarioOf(({ adapter: { name } }) => {
     asked.push(name);
@@ -51,7 +51,7 @@ test("an adapter that hangs has failed by the deadline, is asked no more, and co
   expect(results[1]!.failure).toBe("stuck: of:test took longer than 50 ms");
 });
 
-test("figures stand though the adapter does not close well", async () => {
+test("figures are kept even if the adapter fails to close", async () => {
   const adapter = adapterOf("rude", () => Promise.reject(new Error("it will not close")));
   const scenario = scenarioOf(() => Promise.resolve({ perSecond: 7 }));
   const { adapters } = await measure(scenario, { adapters: [adapter], stores, rounds: 1, isQuick: true });
@@ -60,7 +60,7 @@ test("figures stand though the adapter does not close well", async () => {
   expect(told).toHaveBeenCalledOnce();
 });
 
-test("what a scenario changes on the server is changed back when a measurement fails", async () => {
+test("server changes made by a scenario are undone when a measurement fails", async () => {
   const restore = vi.fn<() => Promise<void>>(() => Promise.resolve());
   const scenario = {
     ...scenarioOf(() => Promise.reject(new Error("it failed"))),

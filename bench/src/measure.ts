@@ -5,7 +5,7 @@ import { Run } from "./run.ts";
 import type { Scenario } from "./scenario.ts";
 import type { PostgresStore, Store } from "./stores.ts";
 
-/** When a measurement that does not end is given up, and when the end of one, in ms. */
+/** The deadlines of a measurement, and of closing its run, in ms. */
 const deadlineMs = 120_000;
 const closeMs = 30_000;
 
@@ -16,7 +16,7 @@ export interface MeasureOptions {
   readonly isQuick: boolean;
 }
 
-/** Asks a scenario's question to adapters, in rounds whose order alternates. */
+/** Measures a scenario for several adapters, in rounds of alternating order. */
 export async function measure(
   scenario: Scenario,
   { adapters, stores, rounds, isQuick }: MeasureOptions,
@@ -28,7 +28,7 @@ export async function measure(
   try {
     for (let round = 0; round < rounds; round += 1) {
       for (const adapter of orderOf(adapters, round)) {
-        if (failures.has(adapter)) continue; // nothing would come of its other rounds
+        if (failures.has(adapter)) continue; // a failed run voids its other rounds
         try {
           const url = await stores[adapter.store]!.fresh();
           const run = await Run.open({ adapter, url, isQuick, postgres: stores.postgresql });
@@ -36,7 +36,7 @@ export async function measure(
           runs.set(adapter, [...(runs.get(adapter) ?? []), figures]);
           console.log(`${name} ${adapter.name} ${JSON.stringify(figures)}`);
         } catch (error) {
-          // One peer that fails is a result too, and no reason to lose the others'.
+          // A peer's failure is a result too, and must not lose the results of the others.
           console.error(error);
           failures.set(adapter, error instanceof Error ? error.message : String(error));
         }
@@ -51,7 +51,10 @@ export async function measure(
   return { scenario: name, title, metrics, adapters: results };
 }
 
-/** The figures of one run, which is closed whatever becomes of it; a failure to close it is no failure of the figures. */
+/**
+ * The figures of one run. The run is always closed, and failing to close it does not void the
+ * figures.
+ */
 async function measured(scenario: Scenario, run: Run): Promise<Record<string, number>> {
   try {
     const limitMs = scenario.deadlineMs ?? deadlineMs;

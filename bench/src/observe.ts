@@ -5,28 +5,35 @@ import { nowMs } from "./clock.ts";
 import type { Run } from "./run.ts";
 import { processCpuMicros, serverCpuMicros } from "./server-cpu.ts";
 
-/** How often the sessions' waits are looked at, in ms. */
+/** How often the sessions' waits are sampled, in ms. */
 const sampleMs = 20;
 
 /** What the samples found. */
 interface Waits {
   samples: number;
-  /** Samples in which some session flushed WAL or waited for who does: flushes come one after the other. */
+  /**
+   * Samples in which a session was flushing WAL or waiting for another's flush. Flushes run one
+   * after the other.
+   */
   flushing: number;
-  /** Sessions that were at work in a sample, and those of them that waited for a lock, heavy or light. */
+  /**
+   * Active sessions over all samples, and those of them that waited for a lock, heavyweight or
+   * lightweight.
+   */
   active: number;
   locked: number;
 }
 
 export interface ObserveOptions {
-  /** The process number of a pooler in between. */
+  /** The process id of a pooler between the clients and the server. */
   readonly poolerPid?: number;
 }
 
 /**
- * Watches server, workers, the bench's own process and the machine while `work` goes on. Answers what `work` answered, and how
- * busy they were: cores are CPU time over time, shares go from 0 to 1. Wants a /proc. Sessions report their flushes up to a second
- * late, so their number is exact only over a longer time.
+ * Watches the server, the workers, the bench's own process and the machine while `work` runs.
+ * Returns the result of `work`, and how busy they were: cores are CPU time over time, shares go
+ * from 0 to 1. Needs /proc. Sessions report their flushes up to a second late, so the number of
+ * flushes is exact only over a longer time.
  */
 export async function observe<Answer>(
   run: Run,
@@ -104,7 +111,10 @@ async function countsOf(run: Run, poolerPid: number | undefined) {
   };
 }
 
-/** CPU that all processes of the machine used since it started, in us: proc(5), the first line of /proc/stat. */
+/**
+ * CPU that all processes of the machine used since it started, in us: proc(5), the first line of
+ * /proc/stat.
+ */
 async function machineBusyMicros(): Promise<number> {
   const [line = ""] = (await readFile("/proc/stat", "utf8").catch(() => "")).split("\n", 1);
   const [user = Number.NaN, nice = 0, system = 0, , , irq = 0, softirq = 0] = line.split(/\s+/).slice(1).map(Number);

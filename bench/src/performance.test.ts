@@ -16,7 +16,7 @@ const idle: KeptResult = {
   conditions: { ...conditions, isQuick: true },
 };
 
-test("a row for each question, with ours over theirs; what failed says so, what was not measured is left open", () => {
+test("there is a row for each question with Hark's ratio to each peer; failures say so, unmeasured cells are empty", () => {
   const [header, , row] = performanceSection([idle]).table.split("\n");
   const cells = (line = "") =>
     line
@@ -34,7 +34,7 @@ test("a row for each question, with ours over theirs; what failed says so, what 
   ]);
 });
 
-test("the table says under which conditions, and that a quick run is one", () => {
+test("the table shows its conditions, and says if it is a quick run", () => {
   const { table } = performanceSection([idle]);
   for (const words of ["2026-11-24", "`aaaaaaa`", "A quick run", "fsync on", "peer 1.2.3"])
     expect(table).toContain(words);

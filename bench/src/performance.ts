@@ -2,7 +2,9 @@ import { describeTogether } from "./conditions.ts";
 import type { KeptResult } from "./report.ts";
 import { failed, figure, markdownTable, ratio, ratiosTo } from "./results.ts";
 
-/** The questions that most people ask, in the README: by scenario and, where it is not the first, metric. */
+/**
+ * The most common questions, shown in the README: a scenario and, if it is not the first, a metric.
+ */
 const headlines: readonly { scenario: string; metric?: string }[] = [
   { scenario: "steady:8s" },
   { scenario: "drain:1" },
@@ -17,7 +19,7 @@ const headlines: readonly { scenario: string; metric?: string }[] = [
 
 const columns = ["hark", "graphile-worker", "pg-boss", "bullmq-postgresql", "bullmq-redis"];
 
-/** One table for the README, a row for each question, and the results that its chart shows. */
+/** One table for the README with a row for each question, and the results that its chart shows. */
 export function performanceSection(all: readonly KeptResult[]): { table: string; headlines: KeptResult[] } {
   const shown = headlines.flatMap(({ scenario, metric: key }) => {
     const result = all.find((one) => one.scenario === scenario);

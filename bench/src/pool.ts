@@ -1,10 +1,16 @@
 import pg from "pg";
 
-/** How long a connection, and a statement, may take, in ms: a checkpoint on a busy disk included. */
+/**
+ * The longest time for a connection, and for a statement, in ms. It allows for a checkpoint on a
+ * busy disk.
+ */
 const connectMs = 10_000;
 const statementMs = 60_000;
 
-/** A pool that outlives the end of its database: a session that is ended under it is no news, and the next query would tell. */
+/**
+ * A pool that survives the end of its database. An idle session that is ended raises no error: the
+ * next query reports it.
+ */
 export function openPool(connectionString: string, max: number): pg.Pool {
   const pool = new pg.Pool({
     connectionString,
@@ -17,7 +23,10 @@ export function openPool(connectionString: string, max: number): pg.Pool {
   return pool;
 }
 
-/** A connection for statements that may take long: filling a table with millions of rows, say. `limitMs` bounds each. */
+/**
+ * A connection for statements that may take long, such as filling a table with millions of rows.
+ * `limitMs` bounds each.
+ */
 export async function openClient(
   connectionString: string,
   { limitMs = statementMs, options }: { limitMs?: number; options?: string } = {},
@@ -28,7 +37,7 @@ export async function openClient(
     query_timeout: limitMs,
     ...(options === undefined ? {} : { options }),
   });
-  client.on("error", () => {}); // the next statement tells
+  client.on("error", () => {}); // the next statement reports it
   await client.connect();
   return client;
 }

@@ -13,7 +13,7 @@ const resultOf = (scenario: string, perSecond: number, commit: string): KeptResu
   conditions: { ...conditions, commit },
 });
 
-test("scenarios that are run one at a time stand together, each with the conditions of its own run", async () => {
+test("scenarios that run one at a time share one report, each with the conditions of its own run", async () => {
   const folder = await mkdtemp(join(tmpdir(), "hark-bench-report-"));
   const order = ["drain:1", "steady:8s"];
   try {
@@ -53,7 +53,7 @@ test("every table carries date, commit, rounds, machine, durability and versions
   }
 });
 
-test("a section of a document is replaced between its marks, and nothing else", () => {
+test("only the text between a section's marks is replaced", () => {
   const document = "before\n<!-- bench: scale -->\nold\n<!-- bench: end of scale -->\nafter";
   expect(withSection(document, "scale", "new")).toBe(
     "before\n<!-- bench: scale -->\n\nnew\n\n<!-- bench: end of scale -->\nafter",

@@ -6,23 +6,26 @@ import { performanceSection } from "./performance.ts";
 import { type ScenarioResult, tableOf } from "./results.ts";
 import { scaleSection } from "./scale-table.ts";
 
-/** A result as it is kept: each with the conditions of its own run. */
+/** A kept result, with the conditions of its own run. */
 export type KeptResult = ScenarioResult & { readonly conditions: Conditions };
 
 const root = join(import.meta.dirname, "..", "..");
 
-/** What is not kept goes into a folder that git does not see. */
+/** Results that are not kept go into a folder that git ignores. */
 export function resultsFolder({ isKept }: { isKept: boolean }): string {
   return isKept ? join(root, "bench", "results") : join(root, "bench", "results", "quick");
 }
 
-/** Keeps the result of one scenario in a file of its own, so that scenarios may be run one at a time, and in any order. */
+/**
+ * Keeps the result of one scenario in a file of its own, so that scenarios can run one at a time,
+ * in any order.
+ */
 export async function keep(folder: string, result: KeptResult): Promise<void> {
   await mkdir(folder, { recursive: true });
   await writeFile(fileOf(folder, result.scenario), `${JSON.stringify(result, undefined, 2)}\n`);
 }
 
-/** The results that a folder holds, in the order of the scenarios. */
+/** The results in a folder, in the order of the scenarios. */
 export async function keptResults(folder: string, order: readonly string[]): Promise<KeptResult[]> {
   const kept: KeptResult[] = [];
   for (const scenario of order) {
@@ -32,7 +35,10 @@ export async function keptResults(folder: string, order: readonly string[]): Pro
   return kept;
 }
 
-/** Draws tables and charts from all results of a folder and, of those that are kept, the sections of the documents. */
+/**
+ * Draws tables and charts from all results in a folder. Kept results also update the sections of
+ * the documents.
+ */
 export async function draw(folder: string, order: readonly string[]): Promise<void> {
   const all = await keptResults(folder, order);
   const scale = scaleSection(all);
@@ -46,7 +52,7 @@ export async function draw(folder: string, order: readonly string[]): Promise<vo
   await rewrite(join(root, "docs", "explanation", "scaling.md"), "scale", scale);
 }
 
-/** All tables, each with the conditions that it was measured under, and what the adapters are. */
+/** All tables, each with the conditions it was measured under, and the options of the adapters. */
 export function tablesOf(all: readonly KeptResult[]): string {
   const adapters = new Set(
     all.flatMap(({ conditions }) =>
@@ -62,8 +68,8 @@ async function rewrite(file: string, section: string, content: string): Promise<
 }
 
 /**
- * A document with the content between the marks of a section replaced.
- * @throws Error if it does not have the two marks
+ * Returns a document with the content between the marks of a section replaced.
+ * @throws Error if the two marks are missing
  */
 export function withSection(document: string, section: string, content: string): string {
   const [start, end] = [`<!-- bench: ${section} -->`, `<!-- bench: end of ${section} -->`];

@@ -6,11 +6,11 @@ const metrics = [
   { key: "p50Ms", label: "p50", unit: "ms" },
 ];
 
-test("an adapter's figure is the median of its runs, and one that does not apply is left out", () => {
+test("an adapter's figure is the median of its runs, and a metric that does not apply is left out", () => {
   expect(mediansOf(metrics, [{ perSecond: 10 }, { perSecond: 90 }, { perSecond: 20 }])).toEqual({ perSecond: 20 });
 });
 
-test("a run without a finite figure is no part of the median", () => {
+test("a run without a finite figure does not count in the median", () => {
   expect(
     mediansOf(metrics, [{ perSecond: Number.NaN }, { perSecond: 20 }, { p50Ms: Number.POSITIVE_INFINITY }]),
   ).toEqual({ perSecond: 20 });
@@ -25,20 +25,20 @@ test("one failed run voids the others of its adapter", () => {
   expect(resultOf("hark", metrics, [{ perSecond: 10 }], undefined).medians).toEqual({ perSecond: 10 });
 });
 
-test("a ratio is ours over the peer's, and there is none without both figures", () => {
+test("a ratio is Hark's figure over the peer's, and both figures are required", () => {
   const ours = measured("hark", { perSecond: 50_000 });
   expect(ratiosTo(ours, measured("peer", { perSecond: 20_000, p50Ms: 3 }))).toEqual({ perSecond: 2.5 });
   expect(ratiosTo(ours, measured("peer", { perSecond: 0 }))).toEqual({});
   expect(ratiosTo(undefined, measured("peer", { perSecond: 1 }))).toEqual({});
 });
 
-test("there is no ratio to one that failed, nor of ours if it failed", () => {
+test("there is no ratio to an adapter that failed, and none at all if Hark failed", () => {
   const broken = (adapter: string) => resultOf(adapter, metrics, [{ perSecond: 10 }], "it failed");
   expect(ratiosTo(measured("hark", { perSecond: 50_000 }), broken("peer"))).toEqual({});
   expect(ratiosTo(broken("hark"), measured("peer", { perSecond: 20_000 }))).toEqual({});
 });
 
-test("a table says how ours stands to each peer, and which peer failed", () => {
+test("a table shows Hark's ratio to each peer, and which peer failed", () => {
   const table = tableOf({
     scenario: "drain:1",
     title: "Drain",
@@ -60,7 +60,7 @@ test("a table says how ours stands to each peer, and which peer failed", () => {
   ]);
 });
 
-test("adapters alternate: each repetition runs them the other way round", () => {
+test("adapters alternate: every second round runs them in reverse order", () => {
   expect([0, 1, 2].map((repetition) => orderOf(["a", "b"], repetition))).toEqual([
     ["a", "b"],
     ["b", "a"],

@@ -5,11 +5,11 @@ type Figures = Readonly<Record<string, number>>;
 
 interface Runs {
   readonly adapter: string;
-  /** Each run's figures, those that no table shows included. */
+  /** Each run's figures, also those that no table shows. */
   readonly runs: readonly Figures[];
 }
 
-/** One adapter in one scenario: the medians of its runs or, if one of them failed, why it has none. */
+/** One adapter in one scenario: the medians of its runs or, if one run failed, the reason. */
 export type AdapterResult = Runs &
   ({ readonly medians: Figures; readonly failure?: never } | { readonly failure: string; readonly medians?: never });
 
@@ -20,7 +20,10 @@ export interface ScenarioResult {
   readonly adapters: readonly AdapterResult[];
 }
 
-/** What the runs of an adapter come to. A single run that failed voids them all: a median of the lucky ones is no figure. */
+/**
+ * Combines the runs of an adapter. One failed run voids them all: a median of the lucky runs is not
+ * a figure.
+ */
 export function resultOf(
   adapter: string,
   metrics: readonly Metric[],
@@ -31,7 +34,7 @@ export function resultOf(
   return { adapter, runs, medians: mediansOf(metrics, runs) };
 }
 
-/** Medians by metric over the runs of one adapter; left out where no run has a finite figure. */
+/** Medians of one adapter's runs, by metric. A metric is left out if no run has a finite figure. */
 export function mediansOf(metrics: readonly Metric[], runs: readonly Figures[]): Record<string, number> {
   const medians: Record<string, number> = {};
   for (const { key } of metrics) {
@@ -41,7 +44,10 @@ export function mediansOf(metrics: readonly Metric[], runs: readonly Figures[]):
   return medians;
 }
 
-/** Ours over a peer's, by metric; left out where one of both failed or has no figure, or the peer's is 0. */
+/**
+ * Hark's figures over a peer's, by metric. A metric is left out if either failed or has no figure,
+ * or the peer's is 0.
+ */
 export function ratiosTo(ours: AdapterResult | undefined, peer: AdapterResult): Record<string, number> {
   const ratios: Record<string, number> = {};
   for (const [key, value] of Object.entries(peer.medians ?? {})) {
@@ -51,7 +57,7 @@ export function ratiosTo(ours: AdapterResult | undefined, peer: AdapterResult): 
   return ratios;
 }
 
-/** A Markdown table of a scenario: a row for each adapter, and beside each figure how ours stands to it. */
+/** A Markdown table of a scenario: a row for each adapter, with Hark's ratio beside each figure. */
 export function tableOf({ title, metrics, adapters }: ScenarioResult): string {
   const ours = adapters.find(({ adapter }) => adapter === "hark");
   const header = [
@@ -70,12 +76,15 @@ export function tableOf({ title, metrics, adapters }: ScenarioResult): string {
   return `### ${title}\n\n${markdownTable(header, rows)}`;
 }
 
-/** Why an adapter has no figures, in a cell of a table. */
+/** Why an adapter has no figures, for a cell of a table. */
 export function failed(failure: string): string {
   return `failed: ${failure.split("\n", 1)[0]!.replaceAll("|", String.raw`\|`)}`;
 }
 
-/** A table as the formatter leaves it: the first column to the left, all others to the right. Short rows are filled up. */
+/**
+ * A Markdown table as the formatter leaves it: the first column aligned left, the others right.
+ * Short rows are padded.
+ */
 export function markdownTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const lines = [header, ...rows];
   const widths = header.map((_, column) => Math.max(3, ...lines.map((cells) => (cells[column] ?? "").length)));
@@ -85,7 +94,7 @@ export function markdownTable(header: readonly string[], rows: readonly (readonl
   return [line(header), `| ${rule.join(" | ")} |`, ...rows.map(line)].join("\n");
 }
 
-/** Three digits that matter, as people read them. */
+/** A figure with three significant digits, for people to read. */
 export function figure(value: number | undefined): string {
   if (value === undefined || !Number.isFinite(value)) return "";
   const digits = Math.abs(value) >= 100 || value === 0 ? 0 : Math.abs(value) >= 10 ? 1 : 2;
@@ -96,7 +105,10 @@ export function ratio(value: number | undefined): string {
   return value === undefined || !Number.isFinite(value) ? "" : `${value.toFixed(2)}x`;
 }
 
-/** The adapters of a round: every other one in reverse, so that none always runs on the warmer machine. */
+/**
+ * The adapters of a round. Every second round is in reverse, so that none always runs on the warmer
+ * machine.
+ */
 export function orderOf<Adapter>(adapters: readonly Adapter[], round: number): readonly Adapter[] {
   return round % 2 === 0 ? adapters : adapters.toReversed();
 }

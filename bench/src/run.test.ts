@@ -9,18 +9,18 @@ const reportOf = (...counts: number[]) => ({
   heapBytes: 0,
 });
 
-test("jobs that two processes share are tallied as one whole", () => {
+test("jobs that two processes share are tallied together", () => {
   const tally = tallyOf([reportOf(1, 0, 1), reportOf(0, 1, 0)], 3, "hark");
   expect(tally.handled).toBe(3);
   expect([...tally.startedAt]).toEqual([1, 2, 3]);
   expect(tally.cpuMicros).toBe(20);
 });
 
-test("a job that two processes handled voids the run", () => {
+test("a job that two processes handled fails the run", () => {
   expect(() => tallyOf([reportOf(1, 0), reportOf(1, 1)], 0, "hark")).toThrow("job 0 was handled 2 times");
 });
 
-test("a job that nobody handled voids a complete run, and not one that was cut", () => {
+test("a job that was not handled fails a complete run, but not a run that was cut", () => {
   expect(() => tallyOf([reportOf(1, 0)], 2, "hark")).toThrow("job 1 was handled 0 times");
   expect(tallyOf([reportOf(1, 0)], 0, "hark").handled).toBe(1);
 });

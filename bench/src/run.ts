@@ -6,20 +6,25 @@ import type { PostgresStore } from "./stores.ts";
 import { type StartOptions, WorkerProcess } from "./worker-process.ts";
 import type { Report } from "./worker-protocol.ts";
 
-/** Jobs of one call of a bulk enqueue. */
+/** Jobs in one call of a bulk enqueue. */
 const bulk = 1_000;
 
-/** How long an adapter may take to make its schema, to open and to close its producer, and to answer a call of it, in ms. */
+/** The longest time for an adapter to create its schema, and to open its producer, in ms. */
 const openMs = 60_000;
 const closeMs = 15_000;
 const callMs = 30_000;
-/** How long a statement of the bench itself may take, in ms: five million rows of a backlog are one. */
+/**
+ * The longest time for a statement of the bench itself, in ms. One statement inserts a backlog of
+ * five million rows.
+ */
 const statementMs = 240_000;
 
-/** What all worker processes of a run saw together. */
+/** What all worker processes of a run recorded together. */
 export interface Tally {
   readonly handled: number;
-  /** When each job's handler started first, in ms of the machine's monotonic clock; 0 if it did not. */
+  /**
+   * When each job's handler first started, in ms of the machine's monotonic clock; 0 if it did not.
+   */
   readonly startedAt: Float64Array;
   readonly endedAt: Float64Array;
   readonly cpuMicros: number;
@@ -39,7 +44,7 @@ export class Run implements AsyncDisposable {
   readonly url: string;
   readonly isQuick: boolean;
   readonly producer: BenchProducer;
-  /** Holds the run's database, unless its adapter keeps its jobs in Redis. */
+  /** Holds the run's database, unless the adapter keeps its jobs in Redis. */
   readonly postgres: PostgresStore;
   readonly workers: WorkerProcess[] = [];
   readonly #stack = new AsyncDisposableStack();
@@ -62,12 +67,12 @@ export class Run implements AsyncDisposable {
     return run;
   }
 
-  /** Closes the producer before the run is over; it may be closed already. */
+  /** Closes the producer before the run ends. Closing it twice is harmless. */
   closeProducer(): Promise<void> {
     return (this.#closing ??= within(closeMs, `${this.adapter.name}: closing its producer`, this.producer.close()));
   }
 
-  /** Loads worker processes, which do not connect before startWorkers(). */
+  /** Loads worker processes. They connect only in startWorkers(). */
   async loadWorkers(count: number): Promise<void> {
     for (let n = 0; n < count; n += 1) this.workers.push(this.#stack.use(await WorkerProcess.load()));
   }
@@ -76,7 +81,9 @@ export class Run implements AsyncDisposable {
     await Promise.all(this.workers.map((worker) => worker.start(this.adapter, this.url, options)));
   }
 
-  /** Enqueues jobs `from` to `to` (not included) in bulk, and makes the planner know them. */
+  /**
+   * Enqueues the jobs `from` to `to` (not included) in bulk, then updates the planner's statistics.
+   */
   async load(from: number, to: number, extra: Omit<Payload, "n"> = {}): Promise<void> {
     for (let sent = from; sent < to; sent += bulk) {
       const size = Math.min(bulk, to - sent);
@@ -89,8 +96,9 @@ export class Run implements AsyncDisposable {
   }
 
   /**
-   * ANALYZE and CHECKPOINT: every adapter starts from a server at rest. ANALYZE is left out where the tables stand empty at the
-   * moment and will not stay so: it would tell the planner what is true for no time, and no peer is known to survive that.
+   * Runs ANALYZE and CHECKPOINT, so that every adapter starts from a server at rest. ANALYZE is
+   * left out where the tables are empty now and will soon be full: it would give the planner
+   * statistics that are wrong at once, and no peer is known to stay fast with them.
    */
   async settleServer({ isAnalysed = true } = {}): Promise<void> {
     if (this.adapter.store === "redis") return;
@@ -117,7 +125,10 @@ export class Run implements AsyncDisposable {
     for (const { failure } of this.workers) if (failure) throw failure;
   }
 
-  /** Waits until that many attempts were handled, and all jobs are written down as completed. Answers whether that came in time. */
+  /**
+   * Waits until `count` attempts were handled and all jobs are recorded as completed. Returns
+   * whether that happened in time.
+   */
   async untilHandled(count: number, limitMs: number): Promise<boolean> {
     const deadline = nowMs() + limitMs;
     const isHandled = await eventually(() => {
@@ -129,23 +140,24 @@ export class Run implements AsyncDisposable {
   }
 
   /**
-   * As untilHandled(), for a scenario whose figures mean nothing unless all of them were.
-   * @throws Error that says how far the adapter came
+   * Like untilHandled(), for a scenario whose figures mean nothing unless all jobs were handled.
+   * @throws Error that says how many were
    */
   async expectHandled(count: number, limitMs: number): Promise<void> {
     if (await this.untilHandled(count, limitMs)) return;
     throw new Error(`${this.adapter.name}: ${this.handled} of ${count} jobs were handled within ${limitMs} ms.`);
   }
 
-  /** CPU that all worker processes used since they were made, in us. */
+  /** CPU time of all worker processes since they were started, in us. */
   async workerCpuMicros(): Promise<number> {
     const usage = await Promise.all(this.workers.map((worker) => worker.cpuMicros()));
     return usage.reduce((sum, each) => sum + each, 0);
   }
 
   /**
-   * Collects what the workers saw, and checks that none of the jobs was handled twice and that each of the first `jobs` was.
-   * @throws Error that names the first job of which that is not so
+   * Collects what the workers recorded. Checks that no job was handled twice, and that each of the
+   * first `jobs` was handled.
+   * @throws Error that names the first job for which that is not true
    */
   async tally({ jobs }: { jobs: number }): Promise<Tally> {
     const reports = await Promise.all(this.workers.map((worker) => worker.report()));
@@ -157,7 +169,10 @@ export class Run implements AsyncDisposable {
   }
 }
 
-/** @throws Error that names the first job that was handled twice or, if it is one of the first `jobs`, not at all */
+/**
+ * @throws Error that names the first job that was handled twice or, if it is one of the first
+ * `jobs`, not at all
+ */
 export function tallyOf(reports: readonly Report[], jobs: number, name: string): Omit<Tally, "reports"> {
   const capacity = reports[0]?.counts.length ?? 0;
   const timed = reports[0]?.startedAt.length ?? 0;
@@ -172,7 +187,7 @@ export function tallyOf(reports: readonly Report[], jobs: number, name: string):
       if (report.endedAt[n]) endedAt[n] = report.endedAt[n]!;
     }
     if (count > 1 || (n < jobs && count === 0)) {
-      throw new Error(`${name}: job ${n} was handled ${count} times, not once: its figures count for nothing.`);
+      throw new Error(`${name}: job ${n} was handled ${count} times, not once: its figures are void.`);
     }
     handled += count;
   }

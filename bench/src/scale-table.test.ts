@@ -11,7 +11,7 @@ const step = (name: string, adapter: KeptResult["adapters"][number]): KeptResult
   conditions,
 });
 
-test("each step has a row with what is full first, also one that failed", () => {
+test("each step has a row with its bottleneck, also a step that failed", () => {
   const section = scaleSection([
     step("drain:1", { adapter: "hark", medians: { perSecond: 1 }, runs: [] }),
     step("scale:drain:1", { adapter: "hark", medians: { perSecond: 50_000, machineCpu: 0.95 }, runs: [] }),
@@ -23,6 +23,6 @@ test("each step has a row with what is full first, also one that failed", () => 
   expect(section).toContain("2026-11-24");
 });
 
-test("without a step it says how to measure them", () => {
+test("without a step the section says how to measure one", () => {
   expect(scaleSection([])).toContain("`pnpm bench scale`");
 });

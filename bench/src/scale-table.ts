@@ -12,7 +12,7 @@ const columns: readonly [label: string, key: string][] = [
   ["flushes/s", "flushesPerSecond"],
 ];
 
-/** A row for each step of the scenario `scale`: how far it came, and what held it back. */
+/** A row for each step of the scenario `scale`: its rate, and its bottleneck. */
 export function scaleSection(all: readonly KeptResult[]): string {
   const steps = all.filter(({ scenario }) => scenario.startsWith("scale:"));
   if (steps.length === 0) return "Not measured yet: `pnpm bench scale`.";

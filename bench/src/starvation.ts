@@ -1,4 +1,4 @@
-/** A job that a process claimed, started and ended, in ms of one clock. */
+/** A job with the times when a process claimed, started and ended it, in ms of one clock. */
 export interface HeldJob {
   readonly claimedAt: number;
   readonly startedAt: number;
@@ -8,15 +8,16 @@ export interface HeldJob {
 export interface Starvation {
   /** The longest time that a process starved, in ms. */
   readonly longestMs: number;
-  /** How often one did for longer than `fromMs`. */
+  /** How often a process starved for longer than `fromMs`. */
   readonly times: number;
-  /** How long all of them did together, in ms. */
+  /** The total time that all processes starved, in ms. */
   readonly totalMs: number;
 }
 
 /**
- * How long processes starved: each had a free slot and nothing of its own to run, while another held jobs that it had claimed
- * and not started. What waits in the queue, claimed by nobody, starves nobody: the process is free to claim it.
+ * Measures how long processes starved. A process starves while it has a free slot and no job of its
+ * own to run, and another process holds jobs that it has claimed and not started. Jobs that wait
+ * unclaimed in the queue starve no process: any process is free to claim them.
  */
 export function starvationOf(
   processes: readonly (readonly HeldJob[])[],
@@ -30,7 +31,8 @@ export function starvationOf(
   }
   const changes = processes.flatMap((jobs, process) =>
     jobs.flatMap(({ claimedAt, startedAt, endedAt }): Change[] => {
-      // A claim is told by the database and a start by the process: what is between their clocks must not turn them round.
+      // The database reports the claim and the process reports the start. The difference of their
+      // clocks must not reverse the order.
       const heldFrom = Math.min(claimedAt, startedAt);
       return [
         { atMs: heldFrom, process, held: 1, running: 0 },
@@ -48,7 +50,8 @@ export function starvationOf(
   let [longestMs, times, totalMs] = [0, 0, 0];
   for (let n = 0; n < changes.length;) {
     const { atMs } = changes[n]!;
-    // What happens at one moment happens together: a job that ends for the next to start leaves no gap.
+    // Changes at the same moment count as one: there is no gap between a job that ends and the next
+    // that starts.
     for (; n < changes.length && changes[n]!.atMs === atMs; n += 1) {
       const change = changes[n]!;
       held[change.process]! += change.held;

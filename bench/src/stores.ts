@@ -19,22 +19,22 @@ const settings = {
   shared_preload_libraries: "pg_stat_statements",
 };
 
-/** A server that gives each run a store without a trace of the run before it. */
+/** A server that gives each run a store without traces of earlier runs. */
 export interface Store extends AsyncDisposable {
-  /** What it is and how it is set, for the results. */
+  /** The server's version and settings, for the results. */
   readonly description: string;
-  /** Makes an empty store. Answers its URL. */
+  /** Creates an empty store. Returns its URL. */
   fresh(): Promise<string>;
 }
 
 export interface PostgresStore extends Store {
-  /** The process number of the server. */
+  /** The process id of the server. */
   readonly pid: number;
-  /** Runs a statement as the superuser, outside of the databases of the runs. */
+  /** Runs a statement as the superuser, outside the databases of the runs. */
   admin(text: string, values?: unknown[]): Promise<pg.QueryResult>;
 }
 
-/** Starts a PostgreSQL of our own, whose runs have a database each. */
+/** Starts a PostgreSQL server for the bench. Each run has a database of its own. */
 export async function startPostgres(): Promise<PostgresStore> {
   await using stack = new AsyncDisposableStack();
   const server = stack.use(await startEmbedded({ durable: true, settings }));
@@ -70,7 +70,10 @@ export async function startPostgres(): Promise<PostgresStore> {
   };
 }
 
-/** Starts a Redis of our own with an append-only file that is flushed each second; undefined where there is no redis-server. */
+/**
+ * Starts a Redis server for the bench, with an append-only file that is flushed each second.
+ * Undefined if there is no redis-server.
+ */
 export async function startRedis(): Promise<Store | undefined> {
   await using stack = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), "hark-bench-redis-"));
@@ -79,7 +82,7 @@ export async function startRedis(): Promise<Store | undefined> {
   const child = spawn("redis-server", ["--port", `${port}`, "--bind", "127.0.0.1", ...options], { stdio: "ignore" });
   let isGone = false;
   child.once("error", () => (isGone = true)).once("exit", () => (isGone = true));
-  // Redis names itself anew once it runs: of its command line the port is all that stays.
+  // Redis renames itself once it runs: only the port stays in its command line.
   stack.use(leash(child.pid ?? 0, { words: `${port}`, folder }));
   const redis = new Redis({
     port,

@@ -4,7 +4,10 @@ import { adapterNamed } from "./adapters/index.ts";
 import { nowMs } from "./clock.ts";
 import type { Notice, Order } from "./worker-protocol.ts";
 
-/** How often the bench hears how far this process is, in ms: rare enough to cost nothing, often enough to see the end. */
+/**
+ * How often this process reports its progress, in ms: rare enough to cost nothing, often enough to
+ * time the end.
+ */
 const progressMs = 5;
 
 let counts = new Uint8Array();
@@ -13,7 +16,7 @@ let endedAt = new Float64Array();
 let handled = 0;
 let telling: NodeJS.Timeout | undefined;
 
-/** The handler of every adapter: it counts in memory, so that it costs all of them the same. */
+/** The handler of every adapter. It counts in memory, at the same cost for all of them. */
 function handle({ n, ms }: Payload): Promise<void> | void {
   startedAt[n] = nowMs();
   if (ms !== undefined) return sleep(ms).then(() => finish(n));
@@ -27,7 +30,10 @@ function finish(n: number): void {
   telling ??= setTimeout(tellProgress, progressMs);
 }
 
-/** Only once something was handled: a timer that always runs costs half a percent of a core, more than an idle worker. */
+/**
+ * Scheduled only once a job was handled. A timer that always runs costs half a percent of a core,
+ * more than an idle worker.
+ */
 function tellProgress(): void {
   telling = undefined;
   tell({ kind: "progress", handled });
@@ -37,7 +43,7 @@ async function obey(order: Order): Promise<void> {
   switch (order.kind) {
     case "start": {
       counts = new Uint8Array(order.capacity);
-      // Where nobody asks for the times, they are written past the end of an empty array, which keeps nothing.
+      // If the times are not needed, writes go past the end of an empty array, which ignores them.
       startedAt = new Float64Array(order.isTimed ? order.capacity : 0);
       endedAt = new Float64Array(order.isTimed ? order.capacity : 0);
       const adapter = adapterNamed(order.adapter);

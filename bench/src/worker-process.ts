@@ -5,7 +5,10 @@ import type { Adapter } from "./adapter.ts";
 import { nowMs, within } from "./clock.ts";
 import type { Notice, Order, Report } from "./worker-protocol.ts";
 
-/** How long a worker process may take to load, start or report, in ms: a busy machine is slow. */
+/**
+ * The longest time for a worker process to load, start or report, in ms. It allows for a busy
+ * machine.
+ */
 const answerMs = 30_000;
 
 export interface StartOptions {
@@ -13,15 +16,18 @@ export interface StartOptions {
   readonly capacity: number;
   /** Workers in each process; 1 if not given. */
   readonly workersEach?: number;
-  /** Whether to keep when each job's handler ran. */
+  /** Whether to record when each job's handler ran. */
   readonly isTimed?: boolean;
 }
 
-/** A worker of an adapter in a process of its own. It is loaded when made, and connects when told to start. */
+/**
+ * A worker of an adapter in a process of its own. The process is loaded first, and connects when
+ * start() is called.
+ */
 export class WorkerProcess implements AsyncDisposable {
-  /** How many attempts it has handled, a few ms ago. */
+  /** How many attempts it has handled, up to a few ms ago. */
   handled = 0;
-  /** When it told so last, in ms of the machine's monotonic clock. */
+  /** When it last reported its progress, in ms of the machine's monotonic clock. */
   toldAt = 0;
   /** Why it ended or failed, if it did. */
   failure: Error | undefined;
@@ -58,7 +64,7 @@ export class WorkerProcess implements AsyncDisposable {
     return (await this.#answer("report")) as Report & Notice;
   }
 
-  /** CPU that the process used since it was made, in us. */
+  /** CPU time of the process since it was started, in us. */
   async cpuMicros(): Promise<number> {
     this.#tell({ kind: "usage" });
     const notice = await this.#answer("usage");
@@ -69,7 +75,7 @@ export class WorkerProcess implements AsyncDisposable {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     this.#child.removeAllListeners("exit");
     const gone = once(this.#child, "exit");
-    this.#child.kill("SIGKILL"); // its store goes too: there is nothing to bring in order
+    this.#child.kill("SIGKILL"); // its store is dropped too, so nothing needs a clean end
     await within(answerMs, "The end of a killed worker process", gone);
   }
 

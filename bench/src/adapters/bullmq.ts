@@ -2,12 +2,12 @@ import { createPostgresBackend, Queue, Worker, withBackend } from "bullmq";
 import type { Adapter, BenchProducer, Payload } from "../adapter.ts";
 
 const name = "bench";
-/** Jobs that one worker runs at once: more brought nothing. */
+/** Jobs that one worker runs at once. More did not raise the rate. */
 const concurrency = 100;
 const defaultJobOptions = { removeOnComplete: true };
 const options = `concurrency ${concurrency}, removeOnComplete true`;
 
-/** What both backends' queues can do, as far as it is used here. */
+/** The part of both backends' queues that is used here. */
 interface AnyQueue {
   add(name: string, data: Payload, options?: { delay: number }): Promise<unknown>;
   addBulk(jobs: { name: string; data: Payload }[]): Promise<unknown>;
@@ -34,7 +34,7 @@ interface AnyWorker {
 }
 
 async function started(worker: AnyWorker): Promise<void> {
-  worker.on("error", () => {}); // what it reports is retried; what is not shows in the tally
+  worker.on("error", () => {}); // it retries reported errors; a lost job shows in the tally
   await worker.waitUntilReady();
 }
 

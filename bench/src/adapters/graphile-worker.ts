@@ -4,7 +4,7 @@ import { openPool } from "../pool.ts";
 
 const logger = new Logger(() => () => {});
 
-/** The tuning of its own performance test, which its documentation publishes 184,000 jobs/s for. */
+/** The tuning of its own performance test, for which its documentation publishes 184,000 jobs/s. */
 const best = {
   concurrentJobs: 24,
   maxPoolSize: 26,

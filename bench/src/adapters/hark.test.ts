@@ -2,8 +2,9 @@ import { statements } from "@hark/core";
 import { expect, test } from "vitest";
 import { hark } from "./hark.ts";
 
-// The stages are told by the statements' text, and a text that changes would be counted as another stage without a word.
-test("every statement that moves a job belongs to the stage that it is", () => {
+// Stages are recognised by the text of the statements. If a text changed, it would silently count
+// as another stage.
+test("every statement that moves a job counts for its own stage", () => {
   const { insertJobs, claimReadyJobs, claimPlainJobs, settleAndClaimReadyJobs, completeJobs } = statements;
   const stages = [insertJobs, claimReadyJobs, claimPlainJobs, settleAndClaimReadyJobs, completeJobs].map(
     ({ statementName, text }) => [statementName, hark.stageOf?.(text)],

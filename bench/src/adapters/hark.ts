@@ -6,7 +6,7 @@ import type { Adapter, Payload } from "../adapter.ts";
 
 const job = defineJob("bench");
 
-/** Hark as it comes: no option is set but the logger's, and history is kept. */
+/** Hark with its defaults: only the logger is set, and history is kept. */
 export const hark: Adapter = {
   name: "hark",
   store: "postgresql",
@@ -55,7 +55,7 @@ export const hark: Adapter = {
     };
   },
   async openClaimer(url) {
-    // As a worker's own connection for claims is set.
+    // Set like a worker's own connection for claims.
     const db = openDatabase({
       connectionString: url,
       maxConnections: 1,

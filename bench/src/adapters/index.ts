@@ -5,7 +5,7 @@ import { hark } from "./hark.ts";
 import { pgBossBest, pgBossDefault } from "./pg-boss.ts";
 import { raw } from "./raw.ts";
 
-/** In the order of the tables: ours first, the ceiling last. */
+/** In the order of the tables: Hark first, the ceiling last. */
 export const adapters: readonly Adapter[] = [
   hark,
   graphileWorkerBest,

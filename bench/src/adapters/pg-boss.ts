@@ -10,7 +10,10 @@ interface Tuning {
   readonly work: WorkOptions;
 }
 
-/** Three workers of large batches that fetch without a rest while batches come back full, woken by NOTIFY when idle. */
+/**
+ * Three workers with large batches. They fetch again at once while batches come back full, and
+ * NOTIFY wakes them when idle.
+ */
 const best: Tuning = {
   boss: { useListenNotify: true, supervise: true },
   queue: { notify: true },
@@ -19,13 +22,13 @@ const best: Tuning = {
 
 function pgBoss(name: string, options: string, tuning: Tuning): Adapter {
   const open = async (url: string, isWorker: boolean): Promise<PgBoss> => {
-    // Only the worker's process looks after the queue: two that do would be one too many for one queue.
+    // Only the worker's process maintains the queue: one queue needs one maintainer.
     const boss = new PgBoss({
       connectionString: url,
       ...tuning.boss,
       ...(isWorker ? {} : { supervise: false, schedule: false }),
     });
-    boss.on("error", () => {}); // what it reports is retried; what is not shows in the tally
+    boss.on("error", () => {}); // it retries reported errors; a lost job shows in the tally
     await boss.start();
     return boss;
   };
@@ -35,10 +38,10 @@ function pgBoss(name: string, options: string, tuning: Tuning): Adapter {
     store: "postgresql",
     hasDelay: true,
     options,
-    // It fetches batches, and a batch occupies its worker until the last job of it ends.
+    // It fetches batches, and a batch occupies its worker until the batch's last job ends.
     slots: (tuning.work.batchSize ?? 1) * (tuning.work.localConcurrency ?? 1),
     packageName: "pg-boss",
-    // A job of the queue itself: one of another queue would lie in a part of its own.
+    // A job of the same queue: a job of another queue would be in another partition.
     sql: {
       fill: `insert into pgboss.job (name, data)
              select 'bench', jsonb_build_object('n', n) from generate_series(0, $1::integer - 1) n`,

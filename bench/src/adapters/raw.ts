@@ -3,15 +3,16 @@ import type pg from "pg";
 import { type Adapter, type Handle, handleAll, type Payload } from "../adapter.ts";
 import { openClient, openPool } from "../pool.ts";
 
-/** Connections that claim side by side: two or three were best on two cores. */
+/** Connections that claim in parallel: two or three were best on two cores. */
 const lanes = 3;
 const batch = 500;
-/** Whatever the statistics say, the oldest rows are found by the index. */
+/** Makes the planner find the oldest rows by the index, whatever the statistics say. */
 const claimerOptions = "-c enable_seqscan=off -c jit=off";
 
 /**
- * The ceiling, no product: a table with one index and no history, no states, no retries and no wake-ups. To claim is to delete
- * in a transaction that is held until the handlers are done, and an empty table is looked at every millisecond.
+ * The ceiling, not a product: a table with one index and no history, states, retries or wake-ups.
+ * To claim is to delete rows in a transaction that stays open until the handlers are done. An empty
+ * table is polled every millisecond.
  */
 export const raw: Adapter = {
   name: "raw",
@@ -68,7 +69,7 @@ export const raw: Adapter = {
   },
 };
 
-/** Claims and handles until its process is killed. */
+/** Claims and handles jobs until its process is killed. */
 async function work(client: pg.Client, handle: Handle): Promise<never> {
   for (;;) {
     const claimed = await claim(client, batch);

@@ -7,7 +7,10 @@ const shallow = 5_000;
 const limit = 10;
 const claims = 300;
 
-/** How long a claim of 10 jobs takes where few and where very many are ready. The rows come from SQL, to be there in time. */
+/**
+ * How long a claim of 10 jobs takes with few and with very many ready jobs. SQL inserts the rows,
+ * because that is fast enough.
+ */
 async function backlog(run: Run): Promise<Record<string, number>> {
   const deep = run.isQuick ? 500_000 : 5_000_000;
   const shallowMs = await claimMs(run, shallow);

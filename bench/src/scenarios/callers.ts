@@ -1,6 +1,9 @@
 import { nowMs } from "../clock.ts";
 
-/** Callers side by side, each of which calls again once its call before is answered, with numbers that they share. */
+/**
+ * Runs callers in parallel. Each calls again once its last call has returned. They share one
+ * sequence of numbers.
+ */
 async function inParallel(count: number, hasNext: () => boolean, call: () => Promise<unknown>): Promise<void> {
   const caller = async (): Promise<void> => {
     while (hasNext()) await call();
@@ -22,7 +25,10 @@ export async function callEach(
   );
 }
 
-/** Makes calls, numbered on from `from`, for `forMs`. Answers how many they were, and how many of them in a second. */
+/**
+ * Makes calls, numbered from `from` on, for `forMs`. Returns how many there were, and how many per
+ * second.
+ */
 export async function callFor(
   callers: number,
   { from = 0, forMs }: { from?: number; forMs: number },

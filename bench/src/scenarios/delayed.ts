@@ -4,11 +4,14 @@ import type { Scenario } from "../scenario.ts";
 import { percentile } from "../statistics.ts";
 import { callEach } from "./callers.ts";
 
-/** Time to enqueue the jobs before the first is due, in ms: what is due before it is enqueued measures nothing. */
+/**
+ * Time to enqueue all jobs before the first is due, in ms. A job that is due before it is enqueued
+ * measures nothing.
+ */
 const aheadMs = 3_000;
 const callers = 16;
 
-/** Jobs at random moments of a minute: how long after its moment each one's handler starts. */
+/** Jobs at random moments of a minute: how long after its moment each handler starts. */
 async function delayed(run: Run): Promise<Record<string, number>> {
   const jobs = run.isQuick ? 1_000 : 10_000;
   const overMs = run.isQuick ? 6_000 : 60_000;
@@ -17,7 +20,7 @@ async function delayed(run: Run): Promise<Record<string, number>> {
   const beganAt = Date.now();
   const dueAt = Array.from({ length: jobs }, () => Math.ceil(beganAt + aheadMs + Math.random() * overMs));
   dueAt.sort((one, other) => one - other);
-  // Epoch and monotonic clock of one machine: their offset does not drift within a minute.
+  // The epoch clock and the monotonic clock of one machine do not drift apart within a minute.
   const epochAheadMs = performance.timeOrigin + performance.now() - nowMs();
   let enqueuedLate = 0;
   await callEach(callers, { to: jobs }, async (n) => {
@@ -45,7 +48,7 @@ export const delays: readonly Scenario[] = [
       { key: "earliestMs", label: "earliest", unit: "ms" },
       { key: "enqueuedLate", label: "enqueued after their time", unit: "jobs" },
     ],
-    rounds: 1, // ten thousand moments of a minute are a sample of their own
+    rounds: 1, // ten thousand moments in a minute are a large enough sample
     fits: ({ hasDelay, isDefault, isSlow }) => hasDelay && !isDefault && !isSlow,
     measure: delayed,
   },

@@ -2,7 +2,7 @@ import { nowMs } from "../clock.ts";
 import type { Run } from "../run.ts";
 import type { Scenario } from "../scenario.ts";
 
-/** When a slow adapter is cut, in ms: its rate is known by then. */
+/** When a slow adapter is cut, in ms. Its rate is known by then. */
 const limitMs = 5_000;
 const quickLimitMs = 4_000;
 
@@ -11,13 +11,16 @@ const metrics = [
   { key: "workerCpuMicros", label: "CPU of the workers", unit: "us/job" },
 ];
 
-/** Preloaded jobs that do nothing, from the start of the workers until the last one is written down as completed. */
+/**
+ * Preloaded jobs that do nothing, from the start of the workers until the last job is recorded as
+ * completed.
+ */
 async function drain(run: Run, workers: number, isAnalysed: boolean): Promise<Record<string, number>> {
   const jobs = run.isQuick ? 50_000 : 200_000;
   await run.loadWorkers(workers);
   if (isAnalysed) await run.load(0, jobs);
   else {
-    await run.settleServer(); // what the planner knows is an empty table
+    await run.settleServer(); // so the planner's statistics show an empty table
     await run.load(0, jobs);
   }
   await run.settleServer({ isAnalysed });
@@ -31,7 +34,7 @@ async function drain(run: Run, workers: number, isAnalysed: boolean): Promise<Re
   return { perSecond: handled / (elapsedMs / 1_000), workerCpuMicros: cpuMicros / handled };
 }
 
-/** Defaults, the ceiling and the slowest are compared once, in the first of them. */
+/** Adapters with defaults, the ceiling and the slowest are compared once, in the first of them. */
 const fits: NonNullable<Scenario["fits"]> = ({ isDefault, isCeiling, isSlow }) => !isDefault && !isCeiling && !isSlow;
 
 export const drains: readonly Scenario[] = [

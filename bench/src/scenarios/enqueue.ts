@@ -3,12 +3,12 @@ import type { Run } from "../run.ts";
 import type { Scenario } from "../scenario.ts";
 import { callFor } from "./callers.ts";
 
-/** Room for the tally of a run's jobs. */
+/** Room in the tally for a run's jobs. */
 const capacity = 2_000_000;
-/** How long the jobs may take to be handled afterwards, in ms, before the run is cut. */
+/** How long the worker may handle the jobs afterwards, in ms, before the run is cut. */
 const checkMs = 5_000;
 
-/** Defaults do not differ in how they enqueue, and the ceiling has nothing to add. */
+/** Defaults do not change how an adapter enqueues, and the ceiling adds nothing here. */
 const fits: NonNullable<Scenario["fits"]> = ({ isDefault, isCeiling }) => !isDefault && !isCeiling;
 
 const metrics = [{ key: "perSecond", label: "enqueued", unit: "jobs/s" }];
@@ -24,7 +24,7 @@ async function bulk(run: Run): Promise<Record<string, number>> {
   return { perSecond };
 }
 
-/** Callers that enqueue one job each time the one before it is durable. */
+/** Callers that each enqueue one job once the job before it is durable. */
 async function single(run: Run, callers: number, hasWorker: boolean): Promise<Record<string, number>> {
   if (hasWorker) {
     await run.loadWorkers(1);
@@ -45,7 +45,10 @@ async function single(run: Run, callers: number, hasWorker: boolean): Promise<Re
   return { perSecond, wholePerSecond: handled / (wholeMs / 1_000) };
 }
 
-/** Lets a worker handle what was enqueued, each job once; of a slow adapter as many as it can within a time. */
+/**
+ * Lets a worker handle the enqueued jobs, each once. A slow adapter handles as many as it can in
+ * `checkMs`.
+ */
 async function checkWithWorker(run: Run, jobs: number): Promise<void> {
   await run.loadWorkers(1);
   await run.startWorkers({ capacity: jobs });

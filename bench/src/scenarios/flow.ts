@@ -7,12 +7,14 @@ import { rateBetween, type Sample } from "../statistics.ts";
 
 const batch = 200;
 const lanes = 2;
-/** Once so many jobs wait, the producer rests: it shall feed the worker, not bury it. */
+/**
+ * The producer pauses while this many jobs wait, so that it feeds the worker and does not flood it.
+ */
 const backlog = 20_000;
-/** The same while it warms up: little, so that slow adapters have done it soon. */
+/** The same limit during the warm-up: low, so that slow adapters finish it soon. */
 const warmUpBacklog = 1_000;
 
-/** How long what waits at the end may take to drain, in ms. */
+/** How long the jobs that wait at the end may take to drain, in ms. */
 const drainMs = 10_000;
 
 export interface FlowOptions {
@@ -20,22 +22,26 @@ export interface FlowOptions {
   readonly from?: number;
   /** How many jobs to enqueue at most. */
   readonly jobs: number;
-  /** When to stop enqueueing, in ms from now; the samples end there. */
+  /** When to stop enqueueing, in ms from now. The samples end there. */
   readonly forMs: number;
   readonly backlog?: number;
   readonly extra?: Omit<Payload, "n">;
 }
 
 export interface Flow {
-  /** How many jobs had been handled, every few ms from the first batch to the last: draining alone is no part of it. */
+  /**
+   * The number of handled jobs every few ms, from the first batch to the last. The final drain is
+   * not sampled.
+   */
   readonly samples: readonly Sample[];
   readonly sent: number;
-  /** Whether all of them were handled in the end; false of an adapter too slow to drain what it was fed. */
+  /** Whether all jobs were handled in the end. False if the adapter was too slow to drain them. */
   readonly isComplete: boolean;
 }
 
 /**
- * Two lanes enqueue batches while the workers drain, until there are `jobs` or the time is over; then what waits is drained.
+ * Two lanes enqueue batches while the workers drain, until there are `jobs` or the time is over.
+ * Then the waiting jobs are drained.
  */
 export async function flow(
   run: Run,
@@ -73,21 +79,25 @@ export async function flow(
   return { samples, sent, isComplete };
 }
 
-/** Room in the tally for the jobs that warm a run up. */
+/** Room in the tally for the warm-up jobs of a run. */
 export const warmUpRoom = 300_000;
 
 /**
- * Lets the workers handle jobs from number 0 on that count for nothing: connections, plans and compiled code are there, and
- * tables and indexes have pages, before anything is measured. Answers how many they were.
+ * Lets the workers handle jobs from number 0 on that are not measured. Then connections, plans and
+ * compiled code exist, and tables and indexes have pages, before the measurement starts. Returns
+ * how many jobs there were.
  */
 export async function warmUp(run: Run, extra?: Omit<Payload, "n">): Promise<number> {
-  await run.settleServer(); // tables without a page: what ANALYZE writes down of them does not last
+  await run.settleServer(); // the tables have no pages yet, so what ANALYZE records of them does not last
   const forMs = run.isQuick ? 2_000 : 3_000;
   const { sent } = await flow(run, { jobs: warmUpRoom, forMs, backlog: warmUpBacklog, ...(extra ? { extra } : {}) });
   return sent;
 }
 
-/** From when on the rate counts, as a share of the time: before, the producers fill the queue at the workers' cost. */
+/**
+ * The share of the time after which the rate counts. Before it, the producers fill the queue at the
+ * workers' cost.
+ */
 const fillingShare = 0.25;
 
 /** The figures of a flow: its rate once the queue is filled, and whether the rate lasts. */

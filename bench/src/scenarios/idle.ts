@@ -4,21 +4,26 @@ import type { Run } from "../run.ts";
 import type { Scenario } from "../scenario.ts";
 import { percentile } from "../statistics.ts";
 
-/** Workers of one process: 50 processes would fill the machine before they tell anything. */
+/** Workers in one process: 50 processes would fill the machine and so distort the figures. */
 const workersEach = 5;
 
 async function startIdle(run: Run, workers: number, capacity: number): Promise<void> {
   const each = workers >= 10 ? workersEach : 1;
   await run.loadWorkers(workers / each);
   await run.startWorkers({ capacity, workersEach: each, isTimed: true });
-  await sleep(run.isQuick ? 5_000 : 10_000); // past what starting costs, and the first renewal of every lease: they know each other
+  // Waits for the end of the start-up work and for the first renewal of every lease, after which
+  // the workers know each other.
+  await sleep(run.isQuick ? 5_000 : 10_000);
 }
 
-/** What idle workers cost: transactions of their database, which nobody else uses, and CPU of their processes. */
+/**
+ * What idle workers cost: transactions in their database, which nothing else uses, and CPU of their
+ * processes.
+ */
 async function idle(run: Run, workers: number): Promise<Record<string, number>> {
   const seconds = run.isQuick ? 6 : 30;
   await startIdle(run, workers, 1);
-  await run.closeProducer(); // its own upkeep is not the workers'
+  await run.closeProducer(); // its own upkeep does not count
   const before = await Promise.all([transactions(run), cpuMicros(run)]);
   await sleep(seconds * 1_000);
   const after = await Promise.all([transactions(run), cpuMicros(run)]);
@@ -26,7 +31,10 @@ async function idle(run: Run, workers: number): Promise<Record<string, number>> 
   return { transactionsPerSecond: made!, perWorker: made! / workers, cpuPercent: used! / 1e4 / workers };
 }
 
-/** Transactions in the run's database so far, asked from another one. Sessions report theirs once a second. */
+/**
+ * Transactions in the run's database so far, queried from another database. Sessions report theirs
+ * once a second.
+ */
 async function transactions(run: Run): Promise<number> {
   const { rows } = await run.postgres.admin(
     "select xact_commit + xact_rollback as count from pg_stat_database where datname = $1",
@@ -40,7 +48,7 @@ async function cpuMicros(run: Run): Promise<number> {
   return usage.reduce((sum, each) => sum + each, 0);
 }
 
-/** Single jobs for 50 idle workers: how many claims each of them costs, and how soon it starts. */
+/** Single jobs for 50 idle workers: how many claims each job costs, and how soon it starts. */
 async function herd(run: Run): Promise<Record<string, number>> {
   const jobs = run.isQuick ? 40 : 200;
   const { claims, questions } = run.adapter.sql!;

@@ -13,7 +13,10 @@ import { scales } from "./scale.ts";
 import { steadies } from "./steady.ts";
 import { wals } from "./wal.ts";
 
-/** What workers cost that have nothing to do is a count, and long to take: once, and of the nearest peer beside ours. */
+/**
+ * The cost of idle workers is a count and takes long to measure. So it is measured once, for Hark
+ * and its nearest peer.
+ */
 const countsOnce = (scenario: Scenario): Scenario => ({
   rounds: 1,
   ...scenario,
@@ -37,8 +40,9 @@ export const scenarios: readonly Scenario[] = [
 ];
 
 /**
- * The scenarios of these names, each either a whole name or a group's; all if there is none. Long ones want their whole name.
- * @throws Error if a name fits no scenario
+ * The scenarios with these names, each a whole name or a group's name. All if there is none. Long
+ * ones need their whole name.
+ * @throws Error if a name matches no scenario
  */
 export function scenariosNamed(names: readonly string[]): readonly Scenario[] {
   const fits = (name: string, { name: own, isLong = false }: Scenario) =>

@@ -11,26 +11,29 @@ const percentiles = [
 
 /** One job at a time for an idle worker: from the call of enqueue() to the start of the handler. */
 async function idle(run: Run): Promise<Record<string, number>> {
-  const jobs = run.isQuick ? 200 : 600; // of 300, of which one opens the connection, rounds put p99 between 5.6 and 20 ms
+  const jobs = run.isQuick ? 200 : 600; // with 300, one of which opens the connection, p99 varied from 5.6 to 20 ms
   const limitMs = 16_000;
   const calledAt: number[] = [];
   await run.loadWorkers(1);
   await run.startWorkers({ capacity: jobs, isTimed: true });
-  await sleep(1_000); // past the first looks of a worker that has just started
+  await sleep(1_000); // past the first polls of a worker that has just started
   const deadline = nowMs() + limitMs;
   while (calledAt.length < jobs && nowMs() < deadline) {
     const n = calledAt.push(nowMs()) - 1;
     await run.producer.enqueue({ n });
     if (!(await eventually(() => run.handled > n, 30_000, 1)))
       throw new Error(`${run.adapter.name}: job ${n} is lost.`);
-    await sleep(10 + Math.random() * 10); // it falls asleep, at no set distance from its own timers
+    await sleep(10 + Math.random() * 10); // the worker falls asleep, at a random point of its own timers
   }
   const { startedAt } = await run.tally({ jobs: calledAt.length });
   const latencies = calledAt.map((at, n) => startedAt[n]! - at);
   return { p50Ms: percentile(latencies, 0.5), p99Ms: percentile(latencies, 0.99) };
 }
 
-/** Single enqueues at a fixed rate, whatever becomes of those before: from when a job was due to be enqueued to its start. */
+/**
+ * Single enqueues at a fixed rate, even if earlier ones have not finished: from when a job was due
+ * to be enqueued to its start.
+ */
 async function openLoop(run: Run, perSecond: number): Promise<Record<string, number>> {
   const seconds = run.isQuick ? 4 : 5;
   const limitMs = 4_000;
@@ -62,7 +65,7 @@ async function openLoop(run: Run, perSecond: number): Promise<Record<string, num
     (await Promise.race([Promise.all(calls).then(() => true), sleep(1_000, false)]));
   const elapsedMs = nowMs() - beganAt;
   const { startedAt, handled } = await run.tally({ jobs: isComplete && refused === 0 ? jobs : 0 });
-  // A job that had not started when the run was cut has waited at least so long.
+  // A job that had not started when the run was cut has waited at least this long.
   const cutAt = nowMs();
   const latencies: number[] = [];
   for (let n = 0; n < jobs; n += 1) if (!isRefused[n]) latencies.push((startedAt[n] || cutAt) - dueAt(n));
@@ -90,7 +93,7 @@ export const latencies: readonly Scenario[] = [
   {
     name: "latency:500",
     title: "Start latency, 500 single enqueues/s offered",
-    rounds: 1, // it asks who keeps up: latency:2000 is the one that compares
+    rounds: 1, // it shows which adapters keep up; latency:2000 compares them
     metrics: openLoopMetrics,
     fits,
     measure: (run) => openLoop(run, 500),

@@ -4,7 +4,10 @@ import { flow, warmUp, warmUpRoom } from "./flow.ts";
 
 const mebibyte = 1_048_576;
 
-/** Heap of a worker process after a garbage collection: warmed up, and after very many more jobs. */
+/**
+ * Heap of a worker process after a garbage collection: once warmed up, and after very many more
+ * jobs.
+ */
 async function memory(run: Run): Promise<Record<string, number>> {
   const jobs = run.isQuick ? 200_000 : 2_000_000;
   await run.loadWorkers(1);
@@ -37,7 +40,7 @@ export const memories: readonly Scenario[] = [
       { key: "afterMiB", label: "after", unit: "MiB" },
       { key: "jobs", label: "jobs", unit: "" },
     ],
-    rounds: 1, // an amount, and no time
+    rounds: 1, // an amount, not a time
     deadlineMs: 300_000,
     fits: ({ name }) => name === "hark",
     measure: memory,

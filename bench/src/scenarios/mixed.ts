@@ -8,12 +8,17 @@ import { starvationOf } from "../starvation.ts";
 
 const processes = 3;
 const limitMs = 60_000;
-/** From how long on a process counts as starved, in ms: what a hand-over may take. */
+/** A process counts as starved from this time on, in ms: a hand-over may take this long. */
 const goalMs = 100;
-/** How often the claimed jobs are looked at, in ms. A job that is claimed and gone in between starved nobody for long. */
+/**
+ * How often the claimed jobs are read, in ms. A job that is claimed and done in between starves no
+ * process for long.
+ */
 const lookMs = 10;
 
-/** Handlers of 1 ms to 1 s, as many of each order of magnitude, in an order that is the same for every adapter. */
+/**
+ * Handlers of 1 ms to 1 s, as many of each order of magnitude, in the same order for every adapter.
+ */
 async function mixed(run: Run): Promise<Record<string, number>> {
   const jobs = run.isQuick ? 300 : 600;
   await run.loadWorkers(processes);
@@ -41,8 +46,9 @@ async function mixed(run: Run): Promise<Record<string, number>> {
 }
 
 /**
- * Writes down when jobs were claimed, as the database has it, until told to end: by number of the job, in ms of this machine's
- * monotonic clock, like the starts that the worker processes tell.
+ * Records when jobs were claimed, by the database's clock, until end() is called. Returns the
+ * moments by job number, in ms of this machine's monotonic clock, like the starts that the worker
+ * processes report.
  */
 async function watchClaims(run: Run, text: string): Promise<{ end: () => Promise<ReadonlyMap<number, number>> }> {
   const client = await openClient(run.url);
@@ -73,7 +79,10 @@ async function watchClaims(run: Run, text: string): Promise<{ end: () => Promise
   };
 }
 
-/** By how much the database's clock is ahead of this machine's monotonic one, in ms: by the quickest of some questions. */
+/**
+ * How far the database's clock is ahead of this machine's monotonic clock, in ms, from the quickest
+ * of several queries.
+ */
 async function clockOffsetMs(client: pg.Client): Promise<number> {
   let [quickestMs, offsetMs] = [Number.POSITIVE_INFINITY, 0];
   for (let n = 0; n < 20; n += 1) {
@@ -97,7 +106,7 @@ export const mixes: readonly Scenario[] = [
       { key: "totalMs", label: "in all", unit: "ms" },
       { key: "wholeMs", label: "first start to last end", unit: "ms", isLessBetter: true },
     ],
-    rounds: 1, // what it looks for is there or not
+    rounds: 1, // starvation occurs or it does not
     fits: ({ isDefault, isCeiling, isSlow }) => !isDefault && !isCeiling && !isSlow,
     measure: mixed,
   },

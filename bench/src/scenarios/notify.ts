@@ -5,20 +5,23 @@ import { callFor } from "./callers.ts";
 
 const callers = 16;
 const capacity = 1_000_000;
-/** What keeps a worker busy without taking the machine from the callers. */
+/** A job that keeps a worker busy without taking CPU from the callers. */
 const busyJobMs = 20;
 
-/** With the trigger and without it, so often and so ordered that a machine that gets slower or faster meets both alike. */
+/**
+ * With the trigger and without it, in an order in which a machine that gets slower or faster
+ * affects both alike.
+ */
 const inTurn = Array.from({ length: 6 }, () => ["off", "on", "on", "off"] as const).flat();
 
 /**
- * Single-row inserts by plain SQL, each in a transaction of its own: with the wake-ups that come along, and without any. All in
- * one run, so that the disk is the same for all.
+ * Single-row inserts by plain SQL, each in a transaction of its own: with the notifications of the
+ * trigger, and without. All are in one run, so that the disk is the same for all.
  */
 async function notify(run: Run): Promise<Record<string, number>> {
   const { disableTriggers, enableTriggers } = run.adapter.sql!;
   const forMs = run.isQuick ? 2_000 : 4_000;
-  const turnMs = run.isQuick ? 250 : 1_000; // 8 of them, or 8 of 3 s, left the ratio anything from 0.86 to 0.97
+  const turnMs = run.isQuick ? 250 : 1_000; // with 8 turns, also of 3 s, the ratio varied from 0.86 to 0.97
   const pool = openPool(run.url, callers);
   let sent = 0;
   const insertFor = async (ms: number = forMs): Promise<number> => {
@@ -38,7 +41,8 @@ async function notify(run: Run): Promise<Record<string, number>> {
     await run.loadWorkers(1);
     await run.startWorkers({ capacity });
     await run.expectHandled(sent, 60_000);
-    // Without the trigger a worker that is busy finds the jobs by itself: it claims again as soon as a slot is free.
+    // Without the trigger a busy worker still finds the jobs: it claims again as soon as a slot is
+    // free.
     const busyMs = disableTriggers ? turnMs * inTurn.length : 2 * forMs;
     const busyJobs = Math.ceil((busyMs / busyJobMs) * 20);
     const busyFrom = sent;
@@ -55,7 +59,7 @@ async function notify(run: Run): Promise<Record<string, number>> {
       figures.busy = rates.on;
     } else figures.busy = await insertFor();
     await run.expectHandled(sent, 60_000);
-    // The queue has run dry: from here on the worker sleeps until a job of these wakes it.
+    // The queue is empty now: the worker sleeps until one of these jobs wakes it.
     figures.idle = await insertFor();
     const isComplete = await run.untilHandled(sent, 60_000);
     await run.tally({ jobs: isComplete ? sent : 0 });

@@ -6,7 +6,7 @@ import { flow, flowFigures, flowMetrics, warmUp, warmUpRoom } from "./flow.ts";
 /** More than any adapter handles in the time. */
 const mostJobs = 1_500_000;
 
-/** Jobs go through while a session stays inside the transaction that these statements began. */
+/** Jobs flow while a session stays inside the transaction that these statements began. */
 async function pinned(run: Run, statements: readonly string[]): Promise<Record<string, number>> {
   await run.loadWorkers(1);
   await run.startWorkers({ capacity: warmUpRoom + mostJobs });
@@ -23,7 +23,7 @@ async function pinned(run: Run, statements: readonly string[]): Promise<Record<s
     await run.tally({ jobs: isComplete ? from + sent : 0 });
     return flowFigures(samples);
   } finally {
-    await session.end(); // which rolls back
+    await session.end(); // this rolls back
   }
 }
 

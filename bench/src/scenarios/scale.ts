@@ -10,9 +10,9 @@ import { callFor } from "./callers.ts";
 import { flow, flowFigures, warmUp, warmUpRoom } from "./flow.ts";
 
 const producers = 200;
-/** Sessions of the pooler with PostgreSQL: its own default. */
+/** Sessions from the pooler to PostgreSQL: the pooler's own default. */
 const poolSize = 20;
-/** Room in the tally for what 200 producers enqueue. */
+/** Room in the tally for the jobs of 200 producers. */
 const mostSingles = 500_000;
 const mostJobs = 1_000_000;
 const openMs = 60_000;
@@ -64,7 +64,10 @@ async function steady(run: Run, workers: number): Promise<Record<string, number>
   return { perSecond: flowFigures(answer.samples).perSecond!, ...figures };
 }
 
-/** As many producers as connections, each of which awaits its single enqueue before the next; one worker, which is direct. */
+/**
+ * As many producers as connections. Each awaits its enqueue before the next. The one worker
+ * connects directly.
+ */
 async function connections(run: Run, isPooled: boolean): Promise<Record<string, number>> {
   await using stack = new AsyncDisposableStack();
   await run.loadWorkers(1);
@@ -73,7 +76,8 @@ async function connections(run: Run, isPooled: boolean): Promise<Record<string, 
   let { url } = run;
   let poolerPid: number | undefined;
   if (isPooled) {
-    // A producer's first connection asks for session settings and is refused: for a moment there are two of each.
+    // PgBouncer refuses a producer's first connection, which asks for session settings. So for a
+    // moment each producer has two.
     const pooler = stack.use(
       await startPgBouncer(run.url, { poolMode: "transaction", poolSize, maxClients: 3 * producers }),
     );
@@ -83,10 +87,10 @@ async function connections(run: Run, isPooled: boolean): Promise<Record<string, 
   const opened: BenchProducer[] = [];
   stack.defer(async () => {
     const closed = within(openMs, "Closing the producers", Promise.all(opened.map((producer) => producer.close())));
-    await closed.catch((error: unknown) => console.error(error)); // the next run's database ends their sessions
+    await closed.catch((error: unknown) => console.error(error)); // dropping the run's database ends their sessions
   });
   for (let n = 0; n < producers; n += 1) opened.push(await run.adapter.openProducer(url));
-  // The first call of each connects.
+  // The first call of each producer connects.
   const first = from;
   await within(
     openMs,
@@ -122,7 +126,7 @@ async function connections(run: Run, isPooled: boolean): Promise<Record<string, 
 }
 
 const common = {
-  rounds: 1, // what is full first does not hang on a few percent
+  rounds: 1, // a few percent do not change what is full first
   fits: ({ name }) => name === "hark",
 } satisfies Partial<Scenario>;
 

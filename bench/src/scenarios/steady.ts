@@ -2,10 +2,13 @@ import type { Run } from "../run.ts";
 import type { Scenario } from "../scenario.ts";
 import { flow, flowFigures, flowMetrics, warmUp, warmUpRoom } from "./flow.ts";
 
-/** More than any adapter can take in: the tally has room for so many jobs a second. */
+/** More jobs a second than any adapter can enqueue: the tally has room for this many. */
 const roomPerSecond = 100_000;
 
-/** Enqueueing and draining at the same time: jobs per second that went all the way, once the worker is warm. */
+/**
+ * Enqueueing and draining at the same time: jobs per second from enqueue to completion, once the
+ * worker is warm.
+ */
 async function steady(run: Run, seconds: number, { isAnalysed = false } = {}): Promise<Record<string, number>> {
   const capacity = roomPerSecond * seconds;
   await run.loadWorkers(1);
@@ -27,7 +30,7 @@ export const steadies: readonly Scenario[] = [
   },
   {
     name: "steady:analysed",
-    rounds: 1, // it tells a cliff, not a percentage
+    rounds: 1, // it shows a collapse, not a percentage
     title: "Enqueue and drain together, after ANALYZE saw the queue empty",
     metrics: flowMetrics.slice(0, 1),
     fits: ({ isDefault, isCeiling, isSlow, store }) => !isDefault && !isCeiling && !isSlow && store === "postgresql",

@@ -4,16 +4,20 @@ import type { Scenario } from "../scenario.ts";
 import { serverCpuMicros } from "../server-cpu.ts";
 import { flow, warmUp, warmUpRoom } from "./flow.ts";
 
-/** The whole payload has about 100 B. */
+/** Makes the whole payload about 100 B. */
 const pad = "x".repeat(80);
-/** So few that also the slowest has drained them in time: what waits at the end has to be handled too. */
+/**
+ * Few enough that the slowest adapter can drain them in time: jobs that wait at the end must be
+ * handled too.
+ */
 const backlog = 5_000;
 /** More than any adapter handles in the time. */
 const mostJobs = 600_000;
 
 /**
- * WAL and CPU of a job over its whole life: enqueued, claimed, settled and filed. WAL is taken by position, so that commits,
- * vacuum and full page images count; and once more without those images, split by the statements that wrote it.
+ * WAL and CPU of a job over its whole life: enqueued, claimed, settled and filed. WAL is measured
+ * by position, so that commits, vacuum and full page images count. A second flow without those
+ * images splits the WAL by the statements that wrote it.
  */
 async function wal(run: Run): Promise<Record<string, number>> {
   await run.loadWorkers(1);
@@ -25,7 +29,7 @@ async function wal(run: Run): Promise<Record<string, number>> {
     await run.query("select pg_stat_statements_reset()");
     const before = await countsOf(run);
     const { sent, isComplete } = await flow(run, { from, jobs: mostJobs, forMs, backlog, extra: { pad } });
-    if (!isComplete) throw new Error(`${run.adapter.name}: too slow, so its jobs' lives are not whole.`);
+    if (!isComplete) throw new Error(`${run.adapter.name}: too slow, so some of its jobs were not completed.`);
     const after = await countsOf(run);
     return {
       sent,
@@ -35,7 +39,8 @@ async function wal(run: Run): Promise<Record<string, number>> {
       clientCpuMicros: (after.clientMicros - before.clientMicros) / sent,
     };
   };
-  // First tables and indexes get pages: only those from before a checkpoint are written whole after it.
+  // The warm-up gives tables and indexes their pages: only pages from before a checkpoint are
+  // written whole after it.
   const from = await warmUp(run, { pad });
   const whole = await measure(from);
   const restore = await withoutFullPages(run);
@@ -56,7 +61,7 @@ async function wal(run: Run): Promise<Record<string, number>> {
   }
 }
 
-/** What the statements of each stage wrote, in B for each of the jobs. */
+/** WAL that the statements of each stage wrote, in B per job. */
 async function walByStage(run: Run, jobs: number): Promise<Partial<Record<Stage, number>>> {
   const { stageOf } = run.adapter;
   if (!stageOf) return {};
@@ -69,12 +74,12 @@ async function walByStage(run: Run, jobs: number): Promise<Partial<Record<Stage,
     const stage = stageOf(query.replaceAll(/\s+/g, " ").toLowerCase());
     if (stage) byStage[stage] = (byStage[stage] ?? 0) + bytes / jobs;
     else if (bytes / jobs > 50)
-      console.error(`${run.adapter.name}: ${Math.round(bytes / jobs)} B by no stage: ${query}`);
+      console.error(`${run.adapter.name}: ${Math.round(bytes / jobs)} B of WAL in no stage: ${query}`);
   }
   return byStage;
 }
 
-/** Stops full page images for a while. Answers how to have them again. */
+/** Turns full page images off. Returns a function that turns them on again. */
 async function withoutFullPages({ postgres }: Run): Promise<() => Promise<void>> {
   const set = async (value: "on" | "off"): Promise<void> => {
     await postgres.admin(`alter system set full_page_writes = ${value}`);
@@ -106,7 +111,7 @@ export const wals: readonly Scenario[] = [
       { key: "serverCpuMicros", label: "CPU of the server", unit: "us/job", isLessBetter: true },
       { key: "clientCpuMicros", label: "CPU of producer and worker", unit: "us/job", isLessBetter: true },
     ],
-    rounds: 1, // an amount, and no time
+    rounds: 1, // an amount, not a time
     fits: ({ store, isDefault, isCeiling }) => store === "postgresql" && !isDefault && !isCeiling,
     measure: wal,
   },

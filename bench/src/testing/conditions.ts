@@ -1,6 +1,6 @@
 import type { Conditions } from "../conditions.ts";
 
-/** Conditions as a run of the bench would have them, for tests of what is drawn. */
+/** Conditions like those of a real bench run, for tests of tables and charts. */
 export const conditions: Conditions = {
   measuredAt: "2026-11-24T10:20:30.000Z",
   commit: "aaaaaaa",
