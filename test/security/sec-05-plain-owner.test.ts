@@ -1,6 +1,6 @@
 // @module-tag SEC-05
 import { randomUUID } from "node:crypto";
-import { createRoles, defineJob, getStats, loadQuestions, migrate, openDatabase, silentLogger } from "@hark/core";
+import { createRoles, defineJob, getStats, migrate, openDatabase, silentLogger } from "@hark/core";
 import { createProducer } from "@hark/producer";
 import { createWorker, implement } from "@hark/worker";
 import { expect } from "vitest";
@@ -34,7 +34,6 @@ test("a plain role that owns its database migrates, enqueues, works and asks; wi
       handlers: [implement(job, () => ({ done: true }))],
       logger: silentLogger,
     });
-    await loadQuestions();
     await worker.start();
     try {
       const { id } = await createProducer({ database: db }).enqueue(job, {});

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { connect } from "node:net";
 import { borrowPool, type Database, silentLogger, statements } from "@hark/core";
-import { createProducer } from "@hark/producer";
 import { urlJobs, startServer } from "@hark/job-manager";
+import { createProducer } from "@hark/producer";
 import { expect } from "vitest";
 import { test as base } from "../setup/fixtures.ts";
 import { registerWorker } from "./jobs.ts";

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { loadQuestions, openDatabase, orLate, silentLogger } from "@hark/core";
+import { openDatabase, orLate, silentLogger } from "@hark/core";
 import { createProducer } from "@hark/producer";
 import { createWorker, type Handler, type Worker, type WorkerOptions } from "@hark/worker";
 import { vi } from "vitest";
@@ -24,7 +24,6 @@ export const test = base
   .extend("db", { scope: "file" }, async ({ databaseUrl }, { onCleanup }) => {
     const db = openDatabase({ connectionString: databaseUrl, maxConnections: 8, applicationName: "hark test" });
     onCleanup(async () => void (await orLate(db.close(), 5_000))); // a test that failed may have left a client checked out
-    await loadQuestions(); // or the first of them would hold up a worker in this process
     return db;
   })
   .extend("producer", { scope: "file" }, ({ db }) => createProducer({ database: db }))

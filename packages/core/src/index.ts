@@ -80,7 +80,6 @@ export {
   listDeadJobs,
   listOldSnapshots,
   listSchedules,
-  loadQuestions,
   type OldSnapshot,
   removeSchedule,
   requeueDeadJob,

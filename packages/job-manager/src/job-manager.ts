@@ -6,7 +6,6 @@ import {
   type Database,
   describeUrl,
   getStats,
-  loadQuestions,
   type Logger,
   migrate,
   openDatabase,
@@ -190,7 +189,6 @@ export class JobManager implements AsyncDisposable {
     } else {
       await checkSchema(connectionString);
     }
-    await loadQuestions(); // before a job runs
     const isPooled = listenUrl !== undefined && listenUrl !== connectionString;
     const database = openDatabase({ connectionString, isPooled, applicationName: "hark job manager" });
     this.#open = { database, producer: createProducer({ database, cipher: this.#settings.cipher }) };

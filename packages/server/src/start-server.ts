@@ -2,7 +2,7 @@ import { lookup } from "node:dns/promises";
 import { once } from "node:events";
 import { createServer as createHttpServer, type Server } from "node:http";
 import { type AddressInfo, isIPv6, type Socket } from "node:net";
-import { createLogger, type Duration, InvalidOptionsError, loadQuestions, parseDuration } from "@hark/core";
+import { createLogger, type Duration, InvalidOptionsError, parseDuration } from "@hark/core";
 import { Connections } from "./connections.ts";
 import { createServer, type HarkServer, type BaseServerOptions } from "./create-server.ts";
 import { CannotListenError, OpenServerError } from "./errors.ts";
@@ -46,7 +46,6 @@ export async function startServer(options: BaseStartOptions): Promise<RunningSer
   }
   const drainMs = parseDuration("drainTimeout", drainTimeout);
 
-  await loadQuestions();
   const address = await resolve(host, port);
   const isLocal = isLoopback(address);
   if (!isLocal && !isClosed(options)) throw new OpenServerError(host);

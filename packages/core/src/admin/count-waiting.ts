@@ -1,5 +1,4 @@
-import { sql } from "drizzle-orm";
-import type { NodePgTransaction } from "drizzle-orm/node-postgres";
+import type { Queryable } from "../database.ts";
 
 /** Waiting jobs that are counted one by one, in all: 13 ms for 50,000. */
 const mostCounted = 100_000;
@@ -26,18 +25,18 @@ interface Counted extends WaitingCount {
  * are exact up to 10,000, and what is more is estimated from a sample of the table's pages as they are now: neither needs fresh
  * statistics, and both cost the same at any depth (1,000,000 ready on two cores: 35 ms, against 115 ms for counting them).
  */
-export async function countWaiting(
-  tx: Pick<NodePgTransaction<Record<string, never>, Record<string, never>>, "execute">,
-): Promise<{ waiting: WaitingCount[]; isEstimated: boolean }> {
-  const ask = async <Row>(query: ReturnType<typeof sql>) => (await tx.execute(query)).rows as Row[];
-  const counted = await ask<WaitingCount>(sql`
-    select queue, state, count(*)::integer as count
-      from (select queue, state from hark.jobs limit ${mostCounted + 1}) taken group by queue, state`);
+export async function countWaiting(tx: Queryable): Promise<{ waiting: WaitingCount[]; isEstimated: boolean }> {
+  const ask = async <Row>(text: string, most: number) =>
+    (await tx.query({ text, values: [most] })).rows as unknown as Row[];
+  const counted = await ask<WaitingCount>(byQueueAndState, mostCounted + 1);
   if (counted.reduce((sum, { count }) => sum + count, 0) <= mostCounted)
     return { waiting: counted, isEstimated: false };
 
-  const known = [...(await ask<Counted>(readyByQueue)), ...(await ask<Counted>(scheduledAndParked))];
-  const sampled = await ask<WaitingCount>(sample);
+  const known = [
+    ...(await ask<Counted>(readyByQueue, mostCountedEach)),
+    ...(await ask<Counted>(scheduledAndParked, mostCountedEach)),
+  ];
+  const sampled = await ask<WaitingCount>(sample, sampledPages);
   const estimates = new Map(sampled.map((row) => [keyOf(row), row]));
   for (const row of known) {
     const estimate = estimates.get(keyOf(row))?.count ?? 0;
@@ -49,36 +48,41 @@ export async function countWaiting(
   };
 }
 
+/** Of the first $1 jobs that come. */
+const byQueueAndState = `
+  select queue, state, count(*)::integer as count
+    from (select queue, state from hark.jobs limit $1) taken group by queue, state`;
+
 const keyOf = ({ queue, state }: WaitingCount) => `${state} ${queue}`;
 
 /** Walks from queue to queue along the ready index, rather than over every entry. */
-const readyByQueue = sql`
+const readyByQueue = `
   with recursive queues as (
     (select queue from hark.jobs where state = 'ready' order by queue limit 1)
     union all
     select (select queue from hark.jobs where state = 'ready' and jobs.queue > queues.queue order by queue limit 1)
       from queues where queues.queue is not null)
-  select queue, 'ready' as state, count::integer, count <= ${mostCountedEach} as "isAll"
+  select queue, 'ready' as state, count::integer, count <= $1::integer as "isAll"
     from queues, lateral (
       select count(*) from (
-        select from hark.jobs where state = 'ready' and jobs.queue = queues.queue limit ${mostCountedEach + 1}) taken) counted
+        select from hark.jobs where state = 'ready' and jobs.queue = queues.queue limit $1::integer + 1) taken) counted
    where queue is not null`;
 
 /** Exact where all scheduled ones, or all that have a key, are few; else no more than a lower bound. */
-const scheduledAndParked = sql`
+const scheduledAndParked = `
   with scheduled as materialized (
-    select queue, state from hark.jobs where state = 'scheduled' order by run_at limit ${mostCountedEach + 1}),
+    select queue, state from hark.jobs where state = 'scheduled' order by run_at limit $1::integer + 1),
   keyed as materialized (
-    select queue, state from hark.jobs where key is not null order by queue, key limit ${mostCountedEach + 1})
-  select queue, state, count(*)::integer as count, (select count(*) from scheduled) <= ${mostCountedEach} as "isAll"
+    select queue, state from hark.jobs where key is not null order by queue, key limit $1::integer + 1)
+  select queue, state, count(*)::integer as count, (select count(*) from scheduled) <= $1::integer as "isAll"
     from scheduled group by queue, state
   union all
-  select queue, state, count(*)::integer, (select count(*) from keyed) <= ${mostCountedEach}
+  select queue, state, count(*)::integer, (select count(*) from keyed) <= $1::integer
     from keyed where state = 'parked' group by queue, state`;
 
 /** Scaled by what share of the table's pages was read. */
-const sample = sql`
+const sample = `
   with share as (
-    select least(100, 100.0 * ${sampledPages} / greatest(1, pg_relation_size('hark.jobs') / current_setting('block_size')::integer)) as percent)
+    select least(100, 100.0 * $1::integer / greatest(1, pg_relation_size('hark.jobs') / current_setting('block_size')::integer)) as percent)
   select queue, state, round(count(*) * 100 / (select percent from share))::integer as count
     from hark.jobs tablesample system ((select percent from share)) group by queue, state`;

@@ -1,21 +1,23 @@
-import { and, asc, eq, getTableColumns, gt, sql } from "drizzle-orm";
-import { drizzle } from "drizzle-orm/node-postgres";
-import type { Database } from "../database.ts";
+import type { Queryable } from "../database.ts";
 import { InvalidOptionsError } from "../errors/index.ts";
 import { shownPayload } from "../payload-cipher.ts";
-import { deadJobs } from "../schema/index.ts";
-
-/** By time, then id: a place in the list means the same job until one before it leaves. */
-const oldestFirst = [asc(deadJobs.finishedAt), asc(deadJobs.id)];
+import type { deadJobs } from "../schema/index.ts";
+import { asId } from "../statements/statement.ts";
+import { shownRow } from "./shown-row.ts";
 
 export type DeadJob = typeof deadJobs.$inferSelect;
 
+/** Without the payload. */
+const columns = `id, queue, type, priority, attempt, max_attempts, crash_count, key, unique_key, run_at, created_at, reason, error,
+                 started_at, finished_at`;
+
 /**
- * Answers the oldest dead letters first, at most `limit` (1 to 200), so that an index into the list keeps its meaning. With
- * `withPayload: false` their payloads are not read, and null: for who may not see them. Sealed ones are shown as "[encrypted]".
+ * Returns the oldest dead letters first, at most `limit` (1 to 200), so that an index into the list
+ * keeps its meaning. With `withPayload: false` their payloads are not read, and null: for callers that
+ * may not see them. Sealed ones are shown as "[encrypted]".
  */
 export async function listDeadJobs(
-  { pool }: Database,
+  db: Queryable,
   { limit = 100, type, withPayload = true }: { limit?: number; type?: string; withPayload?: boolean } = {},
 ): Promise<DeadJob[]> {
   if (!Number.isInteger(limit) || limit < 1 || limit > 200) {
@@ -23,41 +25,34 @@ export async function listDeadJobs(
       { path: ["limit"], message: `must be an integer from 1 to 200, not ${limit}` },
     ]);
   }
-  const { payload, ...others } = getTableColumns(deadJobs);
-  const columns = { ...others, payload: withPayload ? payload : sql<null>`null` };
-  const found = await drizzle(pool)
-    .select(columns)
-    .from(deadJobs)
-    .where(type === undefined ? undefined : eq(deadJobs.type, type))
-    .orderBy(...oldestFirst)
-    .limit(limit);
-  return found.map((job) => ({ ...job, payload: shownPayload(job.payload) }));
+  // By time, then id: a place in the list means the same job until one before it leaves.
+  const { rows } = await db.query({
+    text: `select ${columns}, ${withPayload ? "payload" : "null as payload"} from hark.dead_jobs
+            ${type === undefined ? "" : "where type = $2"} order by finished_at, id limit $1`,
+    values: type === undefined ? [limit] : [limit, type],
+  });
+  return rows.map((row) => ({ ...(shownRow(row) as DeadJob), payload: shownPayload(row.payload) }));
 }
 
-/** Answers the id of the dead letter at a place in that list, from 0; undefined beyond its end. */
-export async function deadJobIdAt({ pool }: Database, index: number): Promise<bigint | undefined> {
-  const [found] = await drizzle(pool)
-    .select({ id: deadJobs.id })
-    .from(deadJobs)
-    .orderBy(...oldestFirst)
-    .offset(index)
-    .limit(1);
-  return found?.id;
+/** Returns the id of the dead letter at a place in that list, from 0; undefined beyond its end. */
+export async function deadJobIdAt(db: Queryable, index: number): Promise<bigint | undefined> {
+  const text = `select id from hark.dead_jobs order by finished_at, id limit 1 offset $1`;
+  const { rows } = await db.query({ text, values: [index] });
+  return rows.map(({ id }) => asId(id))[0];
 }
 
 /**
- * Answers the ids of up to `limit` dead letters with a higher id than `after`, in the order of ids, that is of enqueueing: asked with
- * the last one answered until none comes, it meets each dead letter once, whatever is requeued or dies meanwhile.
+ * Returns the ids of up to `limit` dead letters with a higher id than `after`, in the order of ids,
+ * that is of enqueueing. Called with the last id returned until none comes, it meets each dead letter
+ * once, whatever is requeued or dies meanwhile.
  */
 export async function deadJobIdsAfter(
-  { pool }: Database,
+  db: Queryable,
   { after, limit, type }: { after: bigint; limit: number; type?: string | undefined },
 ): Promise<bigint[]> {
-  const found = await drizzle(pool)
-    .select({ id: deadJobs.id })
-    .from(deadJobs)
-    .where(and(gt(deadJobs.id, after), type === undefined ? undefined : eq(deadJobs.type, type)))
-    .orderBy(asc(deadJobs.id))
-    .limit(limit);
-  return found.map(({ id }) => id);
+  const { rows } = await db.query({
+    text: `select id from hark.dead_jobs where id > $1 ${type === undefined ? "" : "and type = $3"} order by id limit $2`,
+    values: type === undefined ? [after, limit] : [after, limit, type],
+  });
+  return rows.map(({ id }) => asId(id));
 }

@@ -1,8 +1,8 @@
-import { asc, eq } from "drizzle-orm";
-import { drizzle } from "drizzle-orm/node-postgres";
-import type { Database } from "../database.ts";
+import type { Queryable } from "../database.ts";
 import { shownPayload } from "../payload-cipher.ts";
-import { attempts, deadJobs, finishedJobs, jobs, runningJobs } from "../schema/index.ts";
+import type { attempts } from "../schema/index.ts";
+import { type RawRow, statement } from "../statements/statement.ts";
+import { shownRow } from "./shown-row.ts";
 
 export interface JobDetails {
   id: bigint;
@@ -28,27 +28,50 @@ export interface JobDetails {
   attempts: (typeof attempts.$inferSelect)[];
 }
 
-/** Answers one job wherever it stands, with its ledger; undefined if it never existed or was pruned. */
-export async function getJob(database: Database, id: bigint): Promise<JobDetails | undefined> {
-  const found = await findJob(database, id);
-  return found && { ...found, payload: shownPayload(found.payload) };
+/** One statement, so one snapshot: a job that moves between two look-ups would be in neither table. */
+const findJob = statement<{ id: bigint }, JobDetails>(
+  "find-job",
+  ["id"],
+  `with found as (
+     select id, queue, type, payload, priority, attempt, max_attempts, crash_count, key, unique_key, run_at, created_at, state,
+            null::timestamptz as started_at, null::timestamptz as finished_at, null::jsonb as result, null as reason, null as error
+       from hark.jobs where id = $1
+     union all
+     select id, queue, type, payload, priority, attempt, max_attempts, crash_count, key, unique_key, run_at, created_at, 'running',
+            started_at, null, null, null, null
+       from hark.running_jobs where id = $1
+     union all
+     select id, queue, type, payload, priority, attempt, max_attempts, crash_count, key, unique_key, run_at, created_at, 'dead',
+            started_at, finished_at, null, reason, error
+       from hark.dead_jobs where id = $1
+     union all
+     select id, queue, type, payload, priority, attempt, max_attempts, crash_count, key, unique_key, run_at, created_at, state,
+            started_at, finished_at, result, null, null
+       from hark.finished_jobs where id = $1)
+   select found.*, array(
+            select json_build_object('job_id', job_id::text, 'queue', queue, 'type', type, 'attempt', attempt, 'ending', ending,
+                                     'error', error, 'worker', worker, 'token', token, 'started_at', started_at,
+                                     'finished_at', finished_at, 'retry_at', retry_at)
+              from hark.attempts where job_id = $1 order by finished_at) as attempts
+     from found`,
+  detailsOf,
+);
+
+/** Returns one job wherever it stands, with its ledger; undefined if it never existed or was pruned. */
+export async function getJob(db: Queryable, id: bigint): Promise<JobDetails | undefined> {
+  return (await findJob(db, { id }))[0];
 }
 
-async function findJob({ pool }: Database, id: bigint): Promise<JobDetails | undefined> {
-  const db = drizzle(pool);
-  // One snapshot, or a job that moves between two look-ups would be in neither.
-  return db.transaction(
-    async (tx) => {
-      const ledger = await tx.select().from(attempts).where(eq(attempts.jobId, id)).orderBy(asc(attempts.finishedAt));
-      const [waiting] = await tx.select().from(jobs).where(eq(jobs.id, id));
-      if (waiting) return { ...waiting, attempts: ledger };
-      const [running] = await tx.select().from(runningJobs).where(eq(runningJobs.id, id));
-      if (running) return { ...running, state: "running" as const, attempts: ledger };
-      const [dead] = await tx.select().from(deadJobs).where(eq(deadJobs.id, id));
-      if (dead) return { ...dead, state: "dead" as const, attempts: ledger };
-      const [finished] = await tx.select().from(finishedJobs).where(eq(finishedJobs.id, id));
-      return finished && { ...finished, attempts: ledger };
-    },
-    { isolationLevel: "repeatable read", accessMode: "read only" },
-  );
+/** Without the fields that the job's state does not have. */
+function detailsOf({ attempts: ledger, started_at, finished_at, result, reason, error, ...row }: RawRow): JobDetails {
+  const isWaiting = started_at === null && finished_at === null;
+  return {
+    ...(shownRow({
+      ...row,
+      ...(!isWaiting && { started_at }),
+      ...(finished_at !== null && (reason === null ? { finished_at, result } : { finished_at, reason, error })),
+    }) as JobDetails),
+    payload: shownPayload(row.payload),
+    attempts: (ledger as RawRow[]).map(shownRow) as JobDetails["attempts"],
+  };
 }

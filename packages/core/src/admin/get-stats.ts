@@ -1,7 +1,6 @@
-import { count, sum } from "drizzle-orm";
-import { drizzle } from "drizzle-orm/node-postgres";
 import type { Database } from "../database.ts";
-import { runningJobs, stats } from "../schema/index.ts";
+import { statement } from "../statements/statement.ts";
+import { queryableOf } from "../transaction.ts";
 import { countWaiting } from "./count-waiting.ts";
 
 /** How many jobs stand in each state. */
@@ -28,31 +27,43 @@ export interface Stats {
   isEstimated: boolean;
 }
 
+const runningByQueue = statement<Record<string, never>, { queue: string; count: number }>(
+  "count-running",
+  [],
+  `select queue, count(*)::integer as count from hark.running_jobs group by queue`,
+  (row) => ({ queue: row.queue as string, count: row.count as number }),
+);
+
+interface FinishedCount {
+  readonly queue: string;
+  readonly completed: number;
+  readonly cancelled: number;
+  readonly dead: number;
+}
+
+const finishedByQueue = statement<Record<string, never>, FinishedCount>(
+  "sum-finished",
+  [],
+  `select queue, sum(completed)::float8 as completed, sum(cancelled)::float8 as cancelled, sum(dead)::float8 as dead
+     from hark.stats group by queue`,
+  (row) => row as unknown as FinishedCount,
+);
+
 /**
  * Counts jobs by state, in all and by queue. What is finished is summed from kept deltas, never counted over history; what waits
  * is counted up to 100,000 jobs and estimated beyond, so an answer takes about as long however many there are.
  */
-export async function getStats({ pool }: Database): Promise<Stats> {
+export async function getStats(db: Database): Promise<Stats> {
   // One snapshot: a job that moves between two counts would be in both or in neither.
-  const { waiting, isEstimated, running, finished } = await drizzle(pool).transaction(
-    async (tx) => ({
+  const { waiting, isEstimated, running, finished } = await db.transaction(async (client) => {
+    await client.query("set transaction isolation level repeatable read read only");
+    const tx = queryableOf(client);
+    return {
       ...(await countWaiting(tx)),
-      running: await tx
-        .select({ queue: runningJobs.queue, count: count() })
-        .from(runningJobs)
-        .groupBy(runningJobs.queue),
-      finished: await tx
-        .select({
-          queue: stats.queue,
-          completed: sum(stats.completed).mapWith(Number),
-          cancelled: sum(stats.cancelled).mapWith(Number),
-          dead: sum(stats.dead).mapWith(Number),
-        })
-        .from(stats)
-        .groupBy(stats.queue),
-    }),
-    { isolationLevel: "repeatable read", accessMode: "read only" },
-  );
+      running: await runningByQueue(tx, {}),
+      finished: await finishedByQueue(tx, {}),
+    };
+  });
 
   // A map, since a queue may be called "constructor".
   const byQueue = new Map<string, StateCounts>();

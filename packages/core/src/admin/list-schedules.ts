@@ -1,7 +1,7 @@
-import { asc, getTableColumns, max, sql } from "drizzle-orm";
-import { drizzle } from "drizzle-orm/node-postgres";
-import type { Database } from "../database.ts";
-import { schedules, scheduleTicks } from "../schema/index.ts";
+import type { Queryable } from "../database.ts";
+import type { schedules } from "../schema/index.ts";
+import { statement } from "../statements/statement.ts";
+import { shownRow } from "./shown-row.ts";
 
 export type StoredSchedule = Omit<typeof schedules.$inferSelect, "payload"> & {
   /** The newest tick that was fired; null if none was. */
@@ -10,20 +10,18 @@ export type StoredSchedule = Omit<typeof schedules.$inferSelect, "payload"> & {
   lateMs: number;
 };
 
-/** Answers all schedules by name, without payloads. One that is late for long is declared by no worker that runs. */
-export async function listSchedules({ pool }: Database): Promise<StoredSchedule[]> {
-  const { payload: _, ...columns } = getTableColumns(schedules);
-  const db = drizzle(pool);
-  const lastTickAt = db
-    .select({ lastTickAt: max(scheduleTicks.tick) })
-    .from(scheduleTicks)
-    .where(sql`${scheduleTicks.schedule} = ${schedules.name}`);
-  return db
-    .select({
-      ...columns,
-      lastTickAt: sql<Date | null>`(${lastTickAt})`.mapWith(scheduleTicks.tick),
-      lateMs: sql<number>`greatest(0, coalesce(floor(extract(epoch from clock_timestamp() - ${schedules.nextAt}) * 1000), 0))::float8`,
-    })
-    .from(schedules)
-    .orderBy(asc(schedules.name));
+const storedSchedules = statement<Record<string, never>, StoredSchedule>(
+  "list-schedules",
+  [],
+  `select name, cron, zone, every_ms::float8, missed, queue, type, priority, max_attempts, key, unique_key, revision::float8,
+          next_at, changed_at,
+          (select max(tick) from hark.schedule_ticks where schedule = schedules.name) as last_tick_at,
+          greatest(0, coalesce(floor(extract(epoch from clock_timestamp() - next_at) * 1000), 0))::float8 as late_ms
+     from hark.schedules order by name`,
+  (row) => shownRow(row) as StoredSchedule,
+);
+
+/** Returns all schedules by name, without payloads. One that has been late for long is declared by no worker that runs. */
+export async function listSchedules(db: Queryable): Promise<StoredSchedule[]> {
+  return storedSchedules(db, {});
 }

@@ -1,13 +1,14 @@
-import { and, count, gt, isNull, sql } from "drizzle-orm";
-import { drizzle } from "drizzle-orm/node-postgres";
-import type { Database } from "../database.ts";
-import { workers } from "../schema/index.ts";
+import type { Queryable } from "../database.ts";
+import { statement } from "../statements/statement.ts";
+
+const liveWorkers = statement<Record<string, never>, { count: number }>(
+  "count-live-workers",
+  [],
+  `select count(*)::integer as count from hark.workers where dead_at is null and expires_at > clock_timestamp()`,
+  (row) => ({ count: row.count as number }),
+);
 
 /** How many worker processes hold a lease. */
-export async function countLiveWorkers({ pool }: Database): Promise<number> {
-  const [live] = await drizzle(pool)
-    .select({ count: count() })
-    .from(workers)
-    .where(and(isNull(workers.deadAt), gt(workers.expiresAt, sql`clock_timestamp()`)));
-  return live!.count;
+export async function countLiveWorkers(db: Queryable): Promise<number> {
+  return (await liveWorkers(db, {}))[0]!.count;
 }
