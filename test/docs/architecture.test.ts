@@ -3,7 +3,10 @@ import { expect, test } from "vitest";
 import { root } from "./blocks.ts";
 import { sqlFunctionText } from "./reference/sql-functions.ts";
 
-/* ARCHITECTURE.md says which files to read to follow one job: that has to stay short, and to stay a path. */
+/*
+ * ARCHITECTURE.md says which files to read to follow one job: that has to stay short, and to stay a
+ * path.
+ */
 
 const most = { files: 15, lines: 1_900 };
 

@@ -9,12 +9,18 @@ export interface Block {
   /** Where its fence opens, counted from 1. */
   line: number;
   language: string;
-  /** What its info string says after the language: `run`, `check`, `file=PATH`, `terminal=NAME`, `example`, `shown`. */
+  /**
+   * What its info string says after the language: `run`, `check`, `file=PATH`, `terminal=NAME`,
+   * `example`, `shown`.
+   */
   info: Record<string, string>;
   text: string;
 }
 
-/** The ways in which a block is proven. One that fits none of them is not proven, and that is an error. */
+/**
+ * The ways in which a block is proven. One that fits none of them is not proven, and that is an
+ * error.
+ */
 export type Proof =
   | "file"
   | "program"
@@ -28,8 +34,8 @@ export type Proof =
   | "diagram";
 
 /**
- * Documents from the root, in the order in which their commands are run: README.md, the tutorial, all else of docs/, then those
- * that contributors and users of one package read.
+ * Documents from the root, in the order in which their commands are run: README.md, the tutorial,
+ * all else of docs/, then those that contributors and users of one package read.
  */
 export function documents(): string[] {
   const docs = globSync("docs/**/*.md", { cwd: root }).toSorted();

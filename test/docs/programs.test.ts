@@ -139,7 +139,10 @@ test.for(queries.map((block) => [nameOf(block), block.text] as const))(
   },
 );
 
-/** What a program wrote to stderr, but for log lines below "error", which is pino's level 50: a slow machine earns warnings. */
+/**
+ * What a program wrote to stderr, but for log lines below "error", which is pino's level 50: a slow
+ * machine earns warnings.
+ */
 function complaints(errors: string): string[] {
   return errors
     .split("\n")

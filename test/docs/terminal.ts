@@ -23,7 +23,9 @@ export function withoutPnpm(commandLine: string): string {
   });
 }
 
-/** A command line of a newcomer: with bash, in the repository, and in a process group of its own. */
+/**
+ * A command line of a newcomer: with bash, in the repository, and in a process group of its own.
+ */
 export class Terminal {
   output = "";
   errors = "";

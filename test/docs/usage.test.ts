@@ -5,7 +5,10 @@ import { commonFlags } from "../../packages/cli/dist/command.js";
 import { parseFlags, splitCommand } from "../../packages/cli/dist/parse-arguments.js";
 import { blocksOf, documents, nameOf, proofOf, root } from "./blocks.ts";
 
-/* Commands that are shown for a project of the reader's own: they cannot be run here, but they have to exist. */
+/*
+ * Commands that are shown for a project of the reader's own: they cannot be run here, but they have
+ * to exist.
+ */
 
 const shown = documents()
   .flatMap(blocksOf)

@@ -123,8 +123,8 @@ const facts: [pattern: string, fact: (walk: Walk, ran: Ran) => Promise<void>][] 
 ];
 
 /**
- * Tests that run the blocks of the documents in their order, each with what has to be true after it.
- * Blocks that need nothing of each other may be run in different files.
+ * Tests that run the blocks of the documents in their order, each with what has to be true after
+ * it. Blocks that need nothing of each other may be run in different files.
  */
 export function walkThrough(manner: Manner, isWanted: (block: Block) => boolean): void {
   const walk = new Walk(manner);

@@ -45,7 +45,10 @@ export interface Source {
   file: string;
   text: string;
   statements: readonly Statement[];
-  /** Returns the docstring or the line comments that stand right before a position, on one line; "" if there are none. */
+  /**
+   * Returns the docstring or the line comments that stand right before a position, on one line; ""
+   * if there are none.
+   */
   docBefore(start: number): string;
 }
 
@@ -75,7 +78,10 @@ export class Types {
     }
   }
 
-  /** Finds a type by its name. Of two with one name, the one that stands nearest to `near`, a file or folder. */
+  /**
+   * Finds a type by its name. Of two with one name, the one that stands nearest to `near`, a file
+   * or folder.
+   */
   find(name: string, near: string): TypeDeclaration | undefined {
     const found = this.#byName.get(name) ?? [];
     const wanted = near.split("/").filter(Boolean);

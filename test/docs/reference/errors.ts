@@ -2,7 +2,10 @@ import type { Argument, Expression } from "oxc-parser";
 import { type ClassDeclaration, classDeclarations, publicNames } from "./declarations.ts";
 import { code, forReaders, page, table } from "./markdown.ts";
 
-/** An error class: its code, and its message as the source composes it, with `<name>` for what is filled in. */
+/**
+ * An error class: its code, and its message as the source composes it, with `<name>` for what is
+ * filled in.
+ */
 export interface ErrorClass extends Pick<ClassDeclaration, "name" | "file" | "doc"> {
   code: string;
   messages: string[];

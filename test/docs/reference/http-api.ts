@@ -12,7 +12,10 @@ export interface Route {
 
 const methods = new Set(["get", "post", "put", "patch", "delete"]);
 
-/** Routes that are registered by a call with a literal path, under the prefix of the module that holds them. */
+/**
+ * Routes that are registered by a call with a literal path, under the prefix of the module that
+ * holds them.
+ */
 export function routes(): Route[] {
   const files = sources("{server,job-manager}/src/**/*.ts");
   const prefixes = new Map(files.flatMap((source) => calls(source).flatMap(prefixOf)));
@@ -59,7 +62,9 @@ function failureRows(): string[][] {
     .map(([status, codes]) => [status, codes.join(", ")]);
 }
 
-/** Routes of another package say themselves where they stand: `return { path: "/api/queue", add }`. */
+/**
+ * Routes of another package say themselves where they stand: `return { path: "/api/queue", add }`.
+ */
 const ownPrefix = ({ text }: Source): string => /return \{ path: "(\/[\w/-]+)", add \};/.exec(text)?.[1] ?? "";
 
 /** `app.route("/api/queue", missionRoutes(...))` says under which path a module's routes stand. */

@@ -14,7 +14,10 @@ export function page(title: string, source: string, about: string, sections: rea
   return `${[`# ${title}`, note, about, ...sections].join("\n\n")}\n`;
 }
 
-/** A docstring for readers of the reference: without numbers of failure modes, security rules and decisions. */
+/**
+ * A docstring for readers of the reference: without numbers of failure modes, security rules and
+ * decisions.
+ */
 export function forReaders(doc: string): string {
   return doc
     .replaceAll(/ \((?:(?:(?:FM|SEC)-\d+|docs\/decisions\/\d+)(?:, )?)+\)/g, "")

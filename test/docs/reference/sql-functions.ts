@@ -28,7 +28,10 @@ export function sqlFunctions(): SqlFunction[] {
   return [...found.values()];
 }
 
-/** The text of one function of a script, with the comment above it and its triggers; "" if it is not there. */
+/**
+ * The text of one function of a script, with the comment above it and its triggers; "" if it is not
+ * there.
+ */
 export function sqlFunctionText(script: string, name: string): string {
   const whole = new RegExp(
     String.raw`((?:^--(?!>)[^\n]*\n)*)^CREATE (?:OR REPLACE )?FUNCTION hark\.${name}\b[^]*?^(?:END )?\$\$;`,
