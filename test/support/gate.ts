@@ -2,9 +2,7 @@ import type { Database } from "@hark/core";
 import pg from "pg";
 import { eventually } from "./eventually.ts";
 import { test as base } from "./fixtures.ts";
-import { registerWorker } from "./jobs.ts";
 import { listening } from "./listening.ts";
-import { Sleeper, type SleeperOptions } from "./sleeper.ts";
 
 /** Within which what a test of the gate waits for has to come, in ms. */
 export const withinMs = 30_000;
@@ -12,24 +10,13 @@ export const withinMs = 30_000;
 export const marks = `from pg_locks where locktype = 'advisory' and classid = 1751216747
   and database = (select oid from pg_database where datname = current_database())`;
 
-/** A test with a listener (`ears`), sleepers that hear by it, and sessions of producers. */
+/** A test with a listener (`ears`), and sessions of producers. */
 export const test = base
   .extend("ears", { scope: "file" }, async ({ databaseUrl }, { onCleanup }) => {
     const ears = listening(databaseUrl);
     onCleanup(() => ears[Symbol.asyncDispose]());
     await ears.listener.whenListening(AbortSignal.timeout(60_000));
     return ears;
-  })
-  .extend("startSleeper", ({ db, databaseUrl, queue, ears }, { onCleanup }) => {
-    const sleepers: Sleeper[] = [];
-    onCleanup(async () => void (await Promise.all(sleepers.map((sleeper) => sleeper.stop()))));
-    return async (options: Partial<SleeperOptions> = {}) => {
-      const worker = await registerWorker(db);
-      const { listener } = ears;
-      const sleeper = new Sleeper({ db, connectionString: databaseUrl, listener, queue, worker, ...options });
-      sleepers.push(sleeper);
-      return sleeper;
-    };
   })
   /** Opens sessions of a producer's own. */
   .extend("connect", ({ databaseUrl }, { onCleanup }) => {

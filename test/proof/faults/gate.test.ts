@@ -1,9 +1,9 @@
-import { silentLogger } from "@hark/core";
+import { silentLogger, statements } from "@hark/core";
 import { NotifyGate } from "@hark/worker/internal";
 import { expect } from "vitest";
 import { eventually } from "../../support/eventually.ts";
 import { endMarks, flush, heardOf, marks, test, withinMs } from "../../support/gate.ts";
-import { insertJob } from "../../support/jobs.ts";
+import { claim, completed, insertJob, insertJobs, registerWorker } from "../../support/jobs.ts";
 
 test(
   "who enqueues notifies while somebody sleeps on the queue, and only then",
@@ -74,6 +74,59 @@ test(
     expect(rows).toHaveLength(0);
   },
 );
+
+test("a promoted job, and one whose key was handed over, are announced through an open gate", async ({
+  db,
+  databaseUrl,
+  queue,
+  ears,
+  connect,
+}) => {
+  const producer = await connect();
+  const worker = await registerWorker(db);
+  await insertJobs(db, [{ queue, key: "k" }]);
+  const [running] = await claim(db, { queue, worker });
+  await insertJob(db, { queue, key: "k" });
+  await statements.parkBlocked(db, { queue, keys: ["k"] });
+  await insertJob(db, { queue, delayMs: 1 });
+  await using gate = new NotifyGate({ connectionString: databaseUrl, logger: silentLogger });
+  await gate.open(queue);
+
+  const promote = () => statements.promoteJobs(db, { limit: 10, afterMs: Number.NEGATIVE_INFINITY });
+  await eventually(async () => (await promote())[0]!.promoted > 0, { withinMs, what: "a promotion" });
+  await flush(producer, ears.heard);
+  expect(heardOf(ears.heard, queue)).toHaveLength(1);
+  await statements.completeJobs(db, completed(running!));
+  await flush(producer, ears.heard);
+  expect(heardOf(ears.heard, queue)).toHaveLength(2);
+});
+
+test("a role that may only enqueue announces through an open gate", async ({
+  db,
+  databaseUrl,
+  queue,
+  ears,
+  connect,
+}) => {
+  const producer = await connect();
+  const role = `hark_test_${crypto.randomUUID().slice(0, 8)}`;
+  const signature = "hark.enqueue(text, jsonb, text, timestamptz, interval, integer, text, text, integer)";
+  await db.pool.query(
+    `create role ${role}; grant usage on schema hark to ${role}; grant execute on function ${signature} to ${role}`,
+  );
+  try {
+    await using gate = new NotifyGate({ connectionString: databaseUrl, logger: silentLogger });
+    await gate.open(queue);
+    await producer.query(`set role ${role}`);
+    await producer.query("select hark.enqueue('test.plain', '{}', queue => $1)", [queue]);
+    await producer.query("reset role");
+    await flush(producer, ears.heard);
+    expect(heardOf(ears.heard, queue)).toHaveLength(1);
+  } finally {
+    await producer.query("reset role");
+    await db.pool.query(`drop owned by ${role}; drop role ${role}`);
+  }
+});
 
 test("arming answers the transactions that write, and no others, until they have ended", async ({
   databaseUrl,

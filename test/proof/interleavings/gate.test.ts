@@ -94,27 +94,28 @@ const scenarios: [name: string, scenario: Scenario<World>][] = [
 
 test.for(scenarios)(
   "whatever the order of a sleeper's steps and those of %s, no ready job is left to a sleeper that does not know",
+  { tags: ["AWAKE-2", "FM-03"] },
   async ([, scenario], { explore }) => {
     expect((await explore(scenario)).broken).toBeUndefined();
   },
 );
 
-test("a sleeper that does not wait for who may not have seen its mark is found", async ({ explore }) => {
+test("a sleeper that does not wait for who may not have seen its mark is found", { tags: ["AWAKE-2"] }, async ({ explore }) => {
   const seams = [lacking("open-notify-gate", "gate.opened is not null", "gate.opened is null")];
   expect((await explore(readCommitted, { seams })).broken).toContain("will not know");
 });
 
-test("a sleeper that looks only before it has waited is found", async ({ explore }) => {
+test("a sleeper that looks only before it has waited is found", { tags: ["AWAKE-2"] }, async ({ explore }) => {
   const hasty = { ...readCommitted, sessions: { ...readCommitted.sessions, sleeper: sleeper.slice(0, -1) } };
   expect((await explore(hasty)).broken).toContain("will not know");
 });
 
-test("a sleeper that looks for the last time before it marks is found", async ({ explore }) => {
+test("a sleeper that looks for the last time before it marks is found", { tags: ["AWAKE-2"] }, async ({ explore }) => {
   const early = { ...readCommitted, sessions: { ...readCommitted.sessions, sleeper: [look, sleeper[0]!] } };
   expect((await explore(early)).broken).toContain("will not know");
 });
 
-test("a look that does not see what a claim holds, which may be undone, is found", async ({ explore }) => {
+test("a look that does not see what a claim holds, which may be undone, is found", { tags: ["AWAKE-2", "FM-40"] }, async ({ explore }) => {
   const seams = [
     lacking(
       "probe-jobs",
@@ -126,7 +127,7 @@ test("a look that does not see what a claim holds, which may be undone, is found
   expect((await explore(readCommitted, { seams })).broken).toContain("will not know");
 });
 
-test("a trigger that finds the mark and announces nothing is found", async ({ explore }) => {
+test("a trigger that finds the mark and announces nothing is found", { tags: ["AWAKE-2"] }, async ({ explore }) => {
   const twin = await explore(oldSnapshot, {
     wreck: async (db) => {
       for (const trigger of ["jobs_announce_insert", "jobs_announce_update"])
