@@ -69,9 +69,9 @@ describe("without a terminal", () => {
   test.for([
     [["--bookz", "3"], "Unknown option '--bookz'"],
     [["crawl"], "Unexpected argument 'crawl'"],
-    [["--workers", "9"], "--workers 9 is no whole number from 1 to 8"],
-    [["--site", "books.example"], "--site books.example is no address"],
-    [["--database", "mysql://me:s3cret@db/x"], "--database wants the address of a PostgreSQL"],
+    [["--workers", "9"], "--workers 9 is not a whole number from 1 to 8"],
+    [["--site", "books.example"], "--site books.example is not a web address"],
+    [["--database", "mysql://me:s3cret@db/x"], "--database expects the address of a PostgreSQL"],
   ] as const)("%j is refused in one line, with exit code 2", async ([args, words], { startDemo }) => {
     const demo = await startDemo({ args: [...args] });
 
@@ -87,7 +87,7 @@ describe("without a terminal", () => {
     const demo = await startDemo({ args: ["--database", databaseUrl] });
 
     expect(await demo.exited, demo.errors).toBe(2);
-    expect(demo.errors).toMatch(/^The demo was not started: --database wants an empty one.*"hark".*\n$/);
+    expect(demo.errors).toMatch(/^The demo was not started: --database expects an empty database.*"hark".*\n$/);
     const { rows } = await pool.query("select to_regnamespace('datashelf') as schema");
     expect(rows).toEqual([{ schema: null }]);
   });

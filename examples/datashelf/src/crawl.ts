@@ -10,13 +10,16 @@ export interface CrawlRequest {
   /** `shop` reads books, `site` reads any pages. */
   mode: "shop" | "site";
   startUrl: string;
-  /** The most pages to fetch; undefined is all of them. */
+  /** The most pages to fetch; undefined fetches all of them. */
   limit?: number | undefined;
-  /** Attempts of each page, the first included. */
+  /** Attempts of each page, including the first. */
   retryAttempts: number;
 }
 
-/** Starts a crawl: notes its first URL and enqueues it, in one transaction. Answers the crawl's id. */
+/**
+ * Starts a crawl: records its first URL and enqueues it, in one transaction. Returns the crawl's
+ * id.
+ */
 export async function startCrawl(
   pool: Pool,
   producer: Producer,

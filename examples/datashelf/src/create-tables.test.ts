@@ -10,14 +10,14 @@ let pool: pg.Pool;
 beforeAll(async () => {
   server = await openTestDatabase();
   pool = new pg.Pool({ connectionString: await server.createDatabase(), max: 10 });
-  pool.on("error", () => {}); // the server goes first when the file ends
+  pool.on("error", () => {}); // the server stops before the pool when the file ends
 }, 60_000);
 afterAll(async () => {
   await pool?.end();
   await server?.stop();
 });
 
-test("ten processes may create the tables at once, and again", async () => {
+test("ten processes can create the tables at once, and again", async () => {
   for (let round = 0; round < 2; round += 1) {
     await Promise.all(
       Array.from({ length: 10 }, async () => {
@@ -28,7 +28,7 @@ test("ten processes may create the tables at once, and again", async () => {
   }
 });
 
-test("the tables are those of the Drizzle schema: columns, types, nulls and keys", async () => {
+test("the tables match the Drizzle schema: columns, types, nulls and keys", async () => {
   for (const table of [schema.crawls, schema.discovered, schema.pages, schema.books]) {
     const { name, columns, primaryKeys } = getTableConfig(table);
     const { rows } = await pool.query<{ name: string; type: string; required: boolean; key: boolean }>(

@@ -1,8 +1,9 @@
 import type { ClientBase } from "pg";
 
 /**
- * Two workers of a demo start at once, and `create ... if not exists` alone can fail in a race: one at a time.
- * The number is the ASCII of "shelf", so that nobody else has it by chance.
+ * Only one process creates tables at a time: two workers of a demo start at once, and `create ...
+ * if not exists` alone can fail in a race. The number is the ASCII of "shelf", so that no other
+ * program uses it by chance.
  */
 const lockKey = 0x7368656c66;
 
@@ -60,9 +61,9 @@ const statements = `
 `;
 
 /**
- * Creates what is missing of the schema `datashelf`, in a transaction of its own: all of it or nothing. Any number of
- * processes may call it at once; the columns are those of `schema.ts`. Takes a single client: not a pool, which may
- * send each statement over another connection.
+ * Creates the missing parts of the schema `datashelf` in a transaction of its own: all or nothing.
+ * Any number of processes may call it at once. The columns are those of `schema.ts`. Takes a single
+ * client, not a pool, which may send each statement over another connection.
  */
 export async function createTables(client: ClientBase): Promise<void> {
   await client.query("begin");
@@ -71,7 +72,7 @@ export async function createTables(client: ClientBase): Promise<void> {
     await client.query(statements);
     await client.query("commit");
   } catch (error) {
-    await client.query("rollback").catch(() => undefined); // the first error says more than a broken connection
+    await client.query("rollback").catch(() => undefined); // the first error says more than that of a broken connection
     throw error;
   }
 }

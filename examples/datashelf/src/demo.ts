@@ -20,8 +20,8 @@ import { jobByKind } from "./jobs.ts";
 import { startShop } from "./shop/index.ts";
 
 /**
- * The main job in one command: an embedded PostgreSQL, the migrations, the HTTP API, worker processes and a crawl. What is
- * started is stopped in reverse, however the demo ends.
+ * Runs the whole demo in one command: an embedded PostgreSQL, the migrations, the HTTP API, worker
+ * processes and a crawl. However the demo ends, its parts are stopped in reverse order.
  */
 async function main(): Promise<number> {
   const options = readDemoOptions(process.argv.slice(2));
@@ -35,14 +35,15 @@ async function main(): Promise<number> {
     await runDemo(options, interrupted, stack);
     return 0;
   } catch (error) {
-    // What was cut short by Ctrl-C is no failure. Asked when all is stopped: a worker may end by it before we hear it ourselves.
+    // A demo that Ctrl-C cut short did not fail. Checked after everything is stopped, because a
+    // worker may get the signal before this process.
     if (interrupted.aborted) return 130;
     throw error;
   }
 }
 
 async function runDemo(options: DemoOptions, interrupted: AbortSignal, stack: AsyncDisposableStack): Promise<void> {
-  readDemoEnvironment(options, "postgres://not-known-yet/"); // to be refused before anything is started
+  readDemoEnvironment(options, "postgres://not-known-yet/"); // rejects bad values before anything is started
   if (options.database === undefined) say("Starting an embedded PostgreSQL ...");
   const postgres = await openPostgres(options.database);
   stack.defer(() => postgres.stop());
@@ -73,7 +74,7 @@ async function runDemo(options: DemoOptions, interrupted: AbortSignal, stack: As
   const startUrl = options.site ?? (await startOwnShop(options, stack));
   interrupted.throwIfAborted();
   const workers = startWorkers(options.workers, workerEnvironment(environment), (line) => {
-    if (!interrupted.aborted) say(line); // a Ctrl-C reaches them as well
+    if (!interrupted.aborted) say(line); // Ctrl-C reaches the workers as well
   });
   stack.defer(() => workers.stop());
   await workers.started;
@@ -104,10 +105,15 @@ async function runDemo(options: DemoOptions, interrupted: AbortSignal, stack: As
   await new Promise((resolve) => interrupted.addEventListener("abort", resolve, { once: true }));
 }
 
-/** What the environment does not say: brisk for a shop on the same machine, nothing logged among the lines, and any free port. */
+/**
+ * Defaults of the environment: fast, for a shop on the same machine; no log between the lines; any
+ * free port.
+ */
 const demoDefaults = { SCRAPER_CONCURRENT_JOBS: "8", SCRAPER_REQUEST_DELAY: "10", LOG_LEVEL: "silent", PORT: "0" };
 
-/** HARK_LISTEN_URL belongs to a database that is given; of the embedded one it would name another server. */
+/**
+ * HARK_LISTEN_URL belongs to a given database. With the embedded one it would name another server.
+ */
 function readDemoEnvironment({ database }: DemoOptions, databaseUrl: string): Environment {
   const listen = database === undefined ? { HARK_LISTEN_URL: undefined } : {};
   return readEnvironment({ ...demoDefaults, ...process.env, ...listen, DATABASE_URL: databaseUrl });
@@ -124,7 +130,10 @@ async function startOwnShop({ seed, books }: DemoOptions, stack: AsyncDisposable
   return shop.url;
 }
 
-/** Aborted at the first SIGINT or SIGTERM; later ones are heard and change nothing, so that cleaning up is never cut short. */
+/**
+ * Aborts at the first SIGINT or SIGTERM. Later signals are ignored, so that they never cut the
+ * clean-up short.
+ */
 function listenForInterrupts(): AbortSignal {
   const controller = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) {

@@ -13,7 +13,7 @@ let db: NodePgDatabase;
 beforeAll(async () => {
   server = await openTestDatabase();
   pool = new pg.Pool({ connectionString: await server.createDatabase(), max: 8 });
-  pool.on("error", () => {}); // the server goes first when the file ends
+  pool.on("error", () => {}); // the server stops before the pool when the file ends
   db = drizzle(pool);
   const client = await pool.connect();
   await createTables(client).finally(() => client.release());
@@ -34,7 +34,7 @@ async function insertCrawl(pageLimit: number | null = null): Promise<number> {
 const link = (name: string | number): FoundLink => ({ url: `http://site.test/${name}`, kind: "page" });
 const foundOn = "http://site.test/";
 
-test("a link is new once per crawl, also when one page shows it twice", async () => {
+test("a link is new once per crawl, even if one page shows it twice", async () => {
   const crawlId = await insertCrawl();
   expect(await discoverLinks(db, { crawlId, foundOn: null, links: [link("a"), link("b"), link("a")] })).toHaveLength(2);
   expect(await discoverLinks(db, { crawlId, foundOn, links: [link("b"), link("c")] })).toEqual([link("c")]);
@@ -42,7 +42,7 @@ test("a link is new once per crawl, also when one page shows it twice", async ()
   expect(await discoverLinks(db, { crawlId: await insertCrawl(), foundOn, links: [link("a")] })).toEqual([link("a")]);
 });
 
-test("many transactions that find the same links in other orders all end, and each link is new to one of them", async () => {
+test("transactions that find the same links in different orders do not deadlock, and each link is new to one of them", async () => {
   const crawlId = await insertCrawl();
   const links = Array.from({ length: 3000 }, (_, at) => link(at)); // with fewer, one ends before the next begins
   const answers = await Promise.all(
@@ -61,7 +61,7 @@ test("many transactions that find the same links in other orders all end, and ea
   ).toEqual(links.map(({ url }) => url).toSorted());
 });
 
-test("a link that was found in a transaction that fails is new to the next", async () => {
+test("a link that was found in a failed transaction is new to the next", async () => {
   const crawlId = await insertCrawl();
   await expect(
     db.transaction(async (tx) => {
@@ -72,7 +72,7 @@ test("a link that was found in a transaction that fails is new to the next", asy
   expect(await discoverLinks(db, { crawlId, foundOn, links: [link("a")] })).toEqual([link("a")]);
 });
 
-test("a crawl with a limit takes exactly that many pages, first come first served, however many find them at once", async () => {
+test("a crawl with a limit takes exactly that many pages, first come first served, however many transactions find them at once", async () => {
   const crawlId = await insertCrawl(50);
   const first = await discoverLinks(db, { crawlId, foundOn: null, links: [link("z"), link("y")] });
   expect(first.map(({ url }) => url).toSorted()).toEqual([link("y").url, link("z").url]);
@@ -86,7 +86,8 @@ test("a crawl with a limit takes exactly that many pages, first come first serve
     ),
   );
 
-  // Four pages find room for all ten of theirs, a fifth for its first eight, in its own order; the others for none.
+  // Four pages have room for all ten of their links, a fifth for its first eight, in its own order;
+  // the others for none.
   expect(
     answers
       .map(({ length }) => length)
@@ -99,7 +100,7 @@ test("a crawl with a limit takes exactly that many pages, first come first serve
   expect(await discoverLinks(db, { crawlId, foundOn, links: [link("late")] })).toEqual([]);
 });
 
-test("a crawl that is not there is an error", async () => {
+test("a missing crawl is an error", async () => {
   const links = [link("a")];
   await expect(discoverLinks(db, { crawlId: 999_999, foundOn, links })).rejects.toMatchObject({
     code: "UNKNOWN_CRAWL",

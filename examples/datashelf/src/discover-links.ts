@@ -8,14 +8,15 @@ export interface FoundLink {
   kind: (typeof discovered.$inferSelect)["kind"];
 }
 
-/** A Drizzle database or, for whoever enqueues what is new, the transaction that does both. */
+/** A Drizzle database or, to enqueue the new links as well, the transaction that does both. */
 type Connection = Pick<NodePgDatabase, "execute" | "select">;
 
 /**
- * Notes the links that a page shows, and answers those that no page of this crawl has shown before: the ones to
- * enqueue, in the same transaction, or a URL could be noted and never fetched. Of two transactions with one new URL the
- * second waits for the first to end, and gets it only if the first rolls back.
- * A crawl with a page limit takes no more than that, in the order of the page. Throws for a crawl that is not there.
+ * Records the links that a page shows. Returns those that no page of this crawl has shown before:
+ * they must be enqueued in the same transaction, or a URL could be recorded and never fetched. If
+ * two transactions find one new URL, the second waits for the first to end, and gets the URL only
+ * if the first rolls back. A crawl with a page limit takes no more links than that, in the order of
+ * the page. Throws if the crawl does not exist.
  */
 export async function discoverLinks(
   tx: Connection,
@@ -25,7 +26,7 @@ export async function discoverLinks(
     links,
   }: {
     crawlId: number;
-    /** The page that shows them; null for the first page of all. */
+    /** The page that shows the links; null for the first page of the crawl. */
     foundOn: string | null;
     links: readonly FoundLink[];
   },
@@ -34,7 +35,8 @@ export async function discoverLinks(
   const room = await lockRoom(tx, crawlId);
   if (room === 0) return [];
 
-  // Without a limit many transactions insert at once: all in one order, by URL, or two would wait for each other.
+  // Without a limit many transactions insert at once. All insert in the order of the URL, so that
+  // they do not deadlock.
   const rows = sql.param(JSON.stringify(links));
   const { rows: added } = await tx.execute<{ url: string }>(sql`
     insert into ${discovered} (crawl_id, url, kind, found_on)
@@ -49,7 +51,10 @@ export async function discoverLinks(
   return added.flatMap(({ url }) => fresh.get(url) ?? []);
 }
 
-/** Answers how many pages the crawl may still take, or null for any number; with a limit, discoveries go one by one. */
+/**
+ * Returns how many pages the crawl may still take, or null for any number. With a limit, only one
+ * transaction at a time finds links.
+ */
 async function lockRoom(tx: Connection, crawlId: number): Promise<number | null> {
   const [crawl] = await tx.select({ limit: crawls.pageLimit }).from(crawls).where(eq(crawls.id, crawlId));
   if (!crawl) {

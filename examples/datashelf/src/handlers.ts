@@ -14,16 +14,16 @@ import { waitForTurn } from "./politeness.ts";
 import { books, pages } from "./schema.ts";
 
 export interface CrawlerParts {
-  /** The handlers' own pool: it stores pages and enqueues links in one transaction. */
+  /** The handlers' own pool. It stores pages and enqueues links in one transaction. */
   pool: Pool;
   producer: Producer;
-  /** Between two requests to one host, in ms, over all processes. */
+  /** The time between two requests to one host, in ms, over all processes. */
   requestDelayMs: number;
-  /** Attempts of each page, the first included. */
+  /** Attempts of each page, including the first. */
   retryAttempts: number;
 }
 
-/** What a page gave: links to follow, and a book if it shows one. */
+/** What a page contained: links to follow, and a book if it shows one. */
 interface Reading {
   title: string;
   textLength: number | null;
@@ -33,7 +33,10 @@ interface Reading {
 
 type Read = (fetched: FetchedPage) => Reading;
 
-/** The handlers of the crawl. Each fetches one page and stores it with the job's completion, in one transaction. */
+/**
+ * The handlers of the crawl. Each fetches one page and stores it with the job's completion, in one
+ * transaction.
+ */
 export function crawlHandlers(parts: CrawlerParts): Handler[] {
   const db = drizzle(parts.pool);
   const reader = (read: Read, accepts: Accepts) => (job: JobContext<UrlPayload>) =>
@@ -46,7 +49,10 @@ export function crawlHandlers(parts: CrawlerParts): Handler[] {
   ];
 }
 
-/** A shop's page that is gone is a dead letter to look at; of any other site, a 404 is a fact like another. */
+/**
+ * A missing page of a shop becomes a dead letter to look at. On any other site, a 404 is a result
+ * like any other.
+ */
 type Accepts = "only success" | "any answer";
 
 async function crawlPage(
@@ -97,18 +103,18 @@ async function crawlPage(
         options: { maxAttempts: retryAttempts },
       })),
     );
-    await job.completeIn(tx); // the page, its links' jobs and this job's end: all or nothing
+    await job.completeIn(tx); // the page, its links' jobs and this job's completion: all or nothing
   });
 }
 
-/** Ends the attempt where the host's answer is no page: to be asked later, or not at all. */
+/** Ends the attempt if the host's response is not a page: tries again later, or not at all. */
 function checkStatus(job: JobContext, { url, status, retryAfterMs }: FetchedPage, accepts: Accepts): void {
   if (status === 429 || status >= 500) {
-    const message = `${url} answered ${status}`;
+    const message = `${url} responded with ${status}`;
     if (retryAfterMs !== undefined) job.retryAfter(retryAfterMs, message);
     throw new Error(message);
   }
-  if (accepts === "only success" && status !== 200) throw new UnrecoverableError(`${url} answered ${status}`);
+  if (accepts === "only success" && status !== 200) throw new UnrecoverableError(`${url} responded with ${status}`);
 }
 
 function readNavigation({ body, finalUrl }: FetchedPage): Reading {
@@ -128,7 +134,7 @@ function readProduct({ body, url }: FetchedPage): Reading {
     const book = parseBook(body, url);
     return { title: book.title, textLength: null, links: [], book };
   } catch (error) {
-    // Fetching it again would show the same page.
+    // Another fetch would return the same page.
     if (error instanceof UnreadableBookError) throw new UnrecoverableError(error.message, { cause: error });
     throw error;
   }

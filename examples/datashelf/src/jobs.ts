@@ -10,5 +10,5 @@ export const page = defineUrlJob("page", { queue: "datashelf", timeout: "1m" });
 
 export const jobByKind = { navigation, category, product, page };
 
-/** What DataShelf writes into a job's metadata: the crawl that the page belongs to. */
+/** The fields that DataShelf adds to a job's metadata: the crawl that the page belongs to. */
 export const crawlMetadata = z.object({ crawl_id: z.number().int().positive() });

@@ -3,8 +3,9 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 
 /**
- * Listens on 127.0.0.1, on any free port for 0, and answers when connections are accepted. Throws what the system
- * says, as EADDRINUSE. `close` also ends the connections that clients keep open, or it would wait for them.
+ * Listens on 127.0.0.1, on any free port for 0, and resolves when connections are accepted. Throws
+ * the system's error, such as EADDRINUSE. `close` also ends the connections that clients keep open,
+ * because it would otherwise wait for them.
  */
 export async function listenOnLoopback(
   server: Server,

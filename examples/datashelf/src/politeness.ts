@@ -3,13 +3,17 @@ import { sql } from "drizzle-orm";
 import type { NodePgDatabase } from "drizzle-orm/node-postgres";
 import { hosts } from "./schema.ts";
 
-/** How late a turn may be taken, in ms: about what a timer is late by in a process that has nothing else to do. */
+/**
+ * How late a turn may be taken, in ms: about as late as a timer fires in a process with nothing
+ * else to do.
+ */
 const punctualMs = 5;
 
 /**
- * Waits for this page's turn at its host. Returns how long that took, in ms. Turns are `delayMs` apart by the database's clock, whichever process takes them:
- * one upsert books the next, so that two workers never get the same.
- * A turn that was missed is booked again: a process that stood still would else ask for all its pages at once.
+ * Waits for this page's turn at its host. Returns how long that took, in ms. Turns are `delayMs` apart by the database's clock, in
+ * whichever process: one upsert books the next turn, so that two workers never get the same. A
+ * missed turn is booked again, because a process that was suspended would otherwise send all its
+ * requests at once.
  */
 export async function waitForTurn(
   db: NodePgDatabase,
@@ -28,7 +32,7 @@ export async function waitForTurn(
   return performance.now() - askedAt;
 }
 
-/** Answers how long it is until the turn, in ms. */
+/** Books a turn. Returns how long it is until then, in ms. */
 async function bookTurn(db: NodePgDatabase, host: string, delayMs: number): Promise<number> {
   const delay = sql`${delayMs}::float8 * interval '1 ms'`;
   const { rows } = await db.execute<{ wait_ms: number }>(sql`

@@ -1,6 +1,9 @@
 import { bigint, boolean, index, integer, pgSchema, primaryKey, real, text, timestamp } from "drizzle-orm/pg-core";
 
-/** Where DataShelf keeps what it finds: beside Hark's own schema, in the same database, so that both commit together. */
+/**
+ * DataShelf's own tables. They are in the same database as Hark's schema, so that both commit
+ * together.
+ */
 export const datashelf = pgSchema("datashelf");
 
 const moment = (name: string) => timestamp(name, { withTimezone: true });
@@ -11,7 +14,7 @@ export const crawls = datashelf.table("crawls", {
   /** `shop` reads books, `site` reads any pages. */
   mode: text("mode", { enum: ["shop", "site"] }).notNull(),
   startUrl: text("start_url").notNull(),
-  /** The most pages that are enqueued; null is all of them. */
+  /** The most pages to enqueue; null enqueues all of them. */
   pageLimit: integer("page_limit"),
 });
 
@@ -22,8 +25,9 @@ const crawlId = () =>
 const kinds = ["navigation", "category", "product", "page"] as const;
 
 /**
- * Every URL a crawl has enqueued. Its primary key is the promise that a URL is enqueued once per crawl: of all the
- * jobs that find a link, the one whose insert is not a conflict enqueues it, in the same transaction.
+ * Every URL that a crawl has enqueued. The primary key ensures that a URL is enqueued once per
+ * crawl: of all jobs that find a link, the one whose insert does not conflict enqueues it, in the
+ * same transaction.
  */
 export const discovered = datashelf.table(
   "discovered",
@@ -38,7 +42,10 @@ export const discovered = datashelf.table(
   (table) => [primaryKey({ columns: [table.crawlId, table.url] })],
 );
 
-/** Every page that was fetched and stored. A second store of one page would raise `fetch_count` above 1. */
+/**
+ * Every page that was fetched and stored. Storing a page a second time would raise `fetch_count`
+ * above 1.
+ */
 export const pages = datashelf.table(
   "pages",
   {
@@ -47,7 +54,7 @@ export const pages = datashelf.table(
     kind: text("kind", { enum: kinds }).notNull(),
     status: integer("status").notNull(),
     title: text("title"),
-    /** Characters of visible text. */
+    /** The number of visible characters. */
     textLength: integer("text_length"),
     /** Links within the site, each counted once. */
     links: integer("links").notNull().default(0),
@@ -55,13 +62,13 @@ export const pages = datashelf.table(
     turnWaitMs: real("turn_wait_ms").notNull().default(0),
     fetchedAt: moment("fetched_at").notNull().defaultNow(),
     fetchCount: integer("fetch_count").notNull().default(1),
-    /** The job of Hark that stored it. */
+    /** The Hark job that stored it. */
     jobId: bigint("job_id", { mode: "bigint" }).notNull(),
   },
   (table) => [primaryKey({ columns: [table.crawlId, table.url] })],
 );
 
-/** The books of a crawl, by URL: an ISBN may be missing from a page, a URL may not. */
+/** The books of a crawl, by URL: a page may lack an ISBN, but it always has a URL. */
 export const books = datashelf.table(
   "books",
   {
@@ -81,7 +88,7 @@ export const books = datashelf.table(
   (table) => [primaryKey({ columns: [table.crawlId, table.url] }), index("books_isbn").on(table.isbn)],
 );
 
-/** When each host may be asked again: the request delay holds over all workers of all processes. */
+/** When each host may be asked again. The request delay holds over all workers of all processes. */
 export const hosts = datashelf.table("hosts", {
   host: text("host").primaryKey(),
   nextAt: moment("next_at").notNull(),

@@ -26,7 +26,7 @@ afterAll(async () => {
   await rm(parent, { recursive: true });
 });
 
-/** Sends the path as it is written: fetch would take the dots out before. */
+/** Sends the path as it is written: fetch would resolve the dots first. */
 function ask(
   path: string,
   method = "GET",
@@ -53,7 +53,7 @@ function ask(
   });
 }
 
-test("files come with their type, folders with their index, HTML without a charset", async () => {
+test("files are served with their type, folders with their index, HTML without a charset", async () => {
   expect(await ask("/")).toMatchObject({ status: 200, type: "text/html", body: "home" });
   expect(await ask("/index.html?x=1")).toMatchObject({ status: 200, body: "home" });
   expect(await ask("/a.css")).toMatchObject({ status: 200, type: "text/css" });
@@ -61,7 +61,7 @@ test("files come with their type, folders with their index, HTML without a chars
   expect(await ask("/inner.html")).toMatchObject({ status: 200, body: "home" });
 });
 
-test("a folder without its slash is sent to the one with it, and never to another host", async () => {
+test("a folder without its slash redirects to the one with it, and never to another host", async () => {
   expect(await ask("/sub%20dir?x=1")).toMatchObject({ status: 301, location: "./sub%20dir/?x=1" });
   const response = await fetch(`${site.url}sub%20dir`);
   expect(response.url).toBe(`${site.url}sub%20dir/`);
@@ -81,11 +81,11 @@ test.each([
   "/%zz",
   "/..",
   "//etc/passwd",
-])("%s is not there", async (path) => {
+])("%s does not exist", async (path) => {
   expect(await ask(path)).toMatchObject({ status: 404, body: "" });
 });
 
-test("requests are counted by path as it was written; nothing but reading is allowed", async () => {
+test("requests are counted by path as written; only reading is allowed", async () => {
   await ask("/counted.html");
   await ask("/counted.html");
   await ask("/counted.html?x");
@@ -95,6 +95,6 @@ test("requests are counted by path as it was written; nothing but reading is all
   expect(await ask("/", "HEAD")).toMatchObject({ status: 200, body: "" });
 });
 
-test("a folder that is not there is an error at once", async () => {
+test("a missing folder is an error at once", async () => {
   await expect(serveFolder(join(parent, "none"))).rejects.toMatchObject({ code: "ENOENT" });
 });

@@ -8,12 +8,12 @@ import { listenOnLoopback } from "./listen-on-loopback.ts";
 export interface StaticSite {
   /** The folder itself, ending in a slash. */
   url: string;
-  /** How often each path was asked for, query included, as it was written. */
+  /** How often each path was requested, query included, as written. */
   requests: ReadonlyMap<string, number>;
   close(): Promise<void>;
 }
 
-/** HTML is served without a charset: real folders mix them, and the pages name their own. */
+/** HTML is served without a charset: real folders mix charsets, and the pages name their own. */
 const contentTypes: Record<string, string> = {
   ".html": "text/html",
   ".htm": "text/html",
@@ -30,8 +30,9 @@ const contentTypes: Record<string, string> = {
 };
 
 /**
- * Serves a folder of HTML on 127.0.0.1, as something to crawl. Nothing outside of the folder is served, neither by
- * `..` in any spelling nor by a symbolic link. A folder answers with its index.html. Throws when there is no such folder.
+ * Serves a folder of HTML on 127.0.0.1, as something to crawl. Nothing outside the folder is
+ * served, neither by `..` in any spelling nor by a symbolic link. A folder is served as its
+ * index.html. Throws if the folder does not exist.
  */
 export async function serveFolder(directory: string, { port = 0 }: { port?: number } = {}): Promise<StaticSite> {
   const root = await realpath(directory);
@@ -46,7 +47,8 @@ export async function serveFolder(directory: string, { port = 0 }: { port?: numb
     const found = await findFile(root, path);
     if (!found) return end(response, 404);
     if (found.needsSlash) {
-      // By name only, never the whole path: "//host/" would send the reader to another site.
+      // Redirects by name only, never by the whole path: "//host/" would send the reader to another
+      // site.
       return end(response, 301, { location: `./${path.split("/").at(-1)}/${query === undefined ? "" : `?${query}`}` });
     }
 
@@ -57,7 +59,7 @@ export async function serveFolder(directory: string, { port = 0 }: { port?: numb
   }
 
   const server = createServer((request, response) => {
-    answer(request, response).catch(() => response.destroy()); // the reader hung up, or the file went away
+    answer(request, response).catch(() => response.destroy()); // the client closed the connection, or the file was removed
   });
   const { origin, close } = await listenOnLoopback(server, port);
   return { url: `${origin}/`, requests, close };
@@ -70,11 +72,11 @@ function end(response: ServerResponse, status: number, headers: Record<string, s
 interface FoundFile {
   file: string;
   size: number;
-  /** A folder asked for without its slash: relative links on its index would be off by one. */
+  /** A folder was requested without its slash: relative links on its index would be wrong. */
   needsSlash: boolean;
 }
 
-/** Answers the file for a path of a request, or null where there is none inside of the root. */
+/** Returns the file for the path of a request, or null if there is none inside the root. */
 async function findFile(root: string, path: string): Promise<FoundFile | null> {
   try {
     const wanted = await realpath(join(root, decodeURIComponent(path)));

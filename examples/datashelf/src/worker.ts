@@ -2,14 +2,17 @@ import pg from "pg";
 import { createLogger, createProducer, createWorker, readEnvironment } from "pg-hark";
 import { crawlHandlers } from "./handlers.ts";
 
-/** One worker process of DataShelf, configured by the environment: run as many as you like, on any machine. */
+/**
+ * One worker process of DataShelf, configured by the environment. Run any number of them, on any
+ * machine.
+ */
 const environment = readEnvironment();
 const pool = new pg.Pool({
   connectionString: environment.databaseUrl,
   max: environment.concurrency,
   application_name: "datashelf",
 });
-pool.on("error", () => {}); // an idle client that the server closed: the pool replaces it
+pool.on("error", () => {}); // if the server closes an idle client, the pool replaces it
 const producer = createProducer({ pool });
 
 const worker = createWorker({
@@ -23,7 +26,8 @@ const worker = createWorker({
   logger: createLogger(environment.logLevel),
 });
 
-// Started by the demo: without it there is nobody to work for. It may be gone before anybody could hear of it.
+// The demo started this process. Without the demo there is no work. The demo may have ended before
+// this process could notice.
 const hasLostTheDemo = () => process.send !== undefined && !process.connected;
 process.once("disconnect", () => void worker.stop("now"));
 if (hasLostTheDemo()) process.exit(1);

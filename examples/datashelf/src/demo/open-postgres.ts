@@ -4,14 +4,15 @@ import { UsageError } from "./options.ts";
 
 export interface OpenedPostgres {
   url: string;
-  /** A word for people: which it is, and of which version. */
+  /** Describes the server for people: which one it is, and its version. */
   describe: string;
   stop(): Promise<void>;
 }
 
 /**
- * Opens the given database, or an embedded PostgreSQL that is gone when it is stopped. A given one has to be empty of other
- * jobs and crawls: the demo ends when no job is left to run, and counts all there are.
+ * Opens the given database, or an embedded PostgreSQL that is removed when stopped. A given
+ * database must hold no other jobs and crawls: the demo ends when no job is left to run, and counts
+ * all jobs there are.
  */
 export async function openPostgres(given: string | undefined): Promise<OpenedPostgres> {
   if (given === undefined) {
@@ -20,7 +21,7 @@ export async function openPostgres(given: string | undefined): Promise<OpenedPos
   }
 
   const client = new pg.Client({ connectionString: given, connectionTimeoutMillis: 10_000 });
-  client.on("error", () => {}); // a server that goes away fails the query, and that is enough
+  client.on("error", () => {}); // if the server stops, the query fails, and that is enough
   await client.connect();
   try {
     const { rows } = await client.query<{ version: string; used: string | null }>(
@@ -29,7 +30,7 @@ export async function openPostgres(given: string | undefined): Promise<OpenedPos
     );
     const { version, used } = rows[0]!;
     if (used !== null)
-      throw new UsageError(`--database wants an empty one, and this one has a schema "${used}" already`);
+      throw new UsageError(`--database expects an empty database, but this one already has a schema "${used}"`);
     return { url: given, describe: `given PostgreSQL ${version}`, stop: async () => {} };
   } finally {
     await client.end().catch(() => {});

@@ -1,14 +1,17 @@
 import { parseArgs } from "node:util";
 
 export interface DemoOptions {
-  /** An empty database to use and fill; undefined is an embedded PostgreSQL that is gone afterwards. */
+  /**
+   * An empty database to use and fill; undefined starts an embedded PostgreSQL that is removed
+   * afterwards.
+   */
   database: string | undefined;
-  /** The site to crawl; undefined is the demo's own book shop. */
+  /** The site to crawl; undefined crawls the demo's own book shop. */
   site: string | undefined;
-  /** Most pages to fetch; undefined is all. */
+  /** The most pages to fetch; undefined fetches all. */
   limit: number | undefined;
   workers: number;
-  /** The book shop is made from it. */
+  /** The seed that the book shop is made from. */
   seed: number;
   books: number;
 }
@@ -22,27 +25,34 @@ export const usage = `Crawls a book shop of its own, or any other site, with two
   --limit N      fetch at most N pages
   --workers N    worker processes, 1 to 8 (2)
   --books N      books in the shop, 1 to 5000 (300)
-  --seed N       another shop for every seed (1)
-  --database URL an empty PostgreSQL database to use instead of the embedded one; what the crawl wrote stays in it
+  --seed N       makes a different shop for every seed (1)
+  --database URL an empty PostgreSQL database to use instead of the embedded one; the crawl's data stays in it
 
 The environment counts too: SCRAPER_CONCURRENT_JOBS, SCRAPER_REQUEST_DELAY, SCRAPER_RETRY_ATTEMPTS, PORT, LOG_LEVEL.`;
 
-/** The demo was asked for something it cannot do: its message is one line, and nothing was started. */
+/**
+ * The demo was given options that it cannot use. The message is one line, and nothing was started.
+ */
 export class UsageError extends Error {}
 
-/** Reads the command line; throws a UsageError that says what is wrong with it. Answers undefined if help was asked for. */
+/**
+ * Reads the command line. Returns undefined if help was asked for. Throws a UsageError that says
+ * what is wrong.
+ */
 export function readDemoOptions(args: string[]): DemoOptions | undefined {
   const values = parse(args);
   if (values.help) return undefined;
   if (values.site !== undefined && !(/^https?:\/\//.test(values.site) && URL.canParse(values.site))) {
-    throw new UsageError(`--site ${values.site} is no address: it starts with http:// or https:// and names a host`);
+    throw new UsageError(
+      `--site ${values.site} is not a web address: start it with http:// or https:// and name a host`,
+    );
   }
   if (
     values.database !== undefined &&
     !(/^postgres(ql)?:\/\//.test(values.database) && URL.canParse(values.database))
   ) {
-    // Not repeated: it may hold a password.
-    throw new UsageError("--database wants the address of a PostgreSQL: postgres://user:password@host:5432/database");
+    // The message does not repeat the value, which may hold a password.
+    throw new UsageError("--database expects the address of a PostgreSQL: postgres://user:password@host:5432/database");
   }
   return {
     database: values.database,
@@ -57,7 +67,7 @@ export function readDemoOptions(args: string[]): DemoOptions | undefined {
 function parse(args: string[]) {
   try {
     return parseArgs({
-      args: args.filter((argument) => argument !== "--"), // as package managers pass it on
+      args: args.filter((argument) => argument !== "--"), // package managers pass it on
       options: {
         database: { type: "string" },
         site: { type: "string" },
@@ -69,7 +79,7 @@ function parse(args: string[]) {
       },
     }).values;
   } catch (error) {
-    const [whatIsWrong] = (error as Error).message.split(/\.\s/); // what follows is advice for programs with file arguments
+    const [whatIsWrong] = (error as Error).message.split(/\.\s/); // the rest is advice for programs with file arguments
     throw new UsageError(whatIsWrong, { cause: error });
   }
 }
@@ -77,5 +87,5 @@ function parse(args: string[]) {
 function integer(name: string, text: string, least: number, most: number): number {
   const value = Number(text);
   if (text.trim() !== "" && Number.isInteger(value) && value >= least && value <= most) return value;
-  throw new UsageError(`--${name} ${text} is no whole number from ${least} to ${most}`);
+  throw new UsageError(`--${name} ${text} is not a whole number from ${least} to ${most}`);
 }

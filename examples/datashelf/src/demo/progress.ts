@@ -5,12 +5,15 @@ import type { Database, Stats } from "pg-hark";
 import { getStats } from "pg-hark";
 import { books, pages } from "../schema.ts";
 
-/** How often to look, in ms. */
+/** How often the progress is read, in ms. */
 const lookEveryMs = 250;
-/** Between two lines where no terminal shows a live one, in ms. */
+/** The time between two plain lines, where no terminal shows a live one, in ms. */
 const lineEveryMs = 2_000;
 
-/** Shows how a crawl goes until no job is left to run, or `signal` aborts: one live line in a terminal, plain lines elsewhere. */
+/**
+ * Shows the progress of a crawl until no job is left to run, or `signal` aborts: one live line in a
+ * terminal, plain lines elsewhere.
+ */
 export async function showProgress(
   db: Database,
   { crawlId, signal, out = process.stdout }: { crawlId: number; signal: AbortSignal; out?: NodeJS.WriteStream },
@@ -37,7 +40,10 @@ export async function showProgress(
   }
 }
 
-/** A line that wraps could not be redrawn in place. A terminal that does not know its width says 0. */
+/**
+ * Cuts a line to the terminal's width, because a wrapped line cannot be redrawn in place. A
+ * terminal of unknown width reports 0.
+ */
 function fitted(line: string, columns: number): string {
   return columns > 0 ? line.slice(0, columns - 1) : line;
 }

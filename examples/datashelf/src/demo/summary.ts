@@ -24,7 +24,7 @@ export interface Summary {
   deadLetters: { url: string; reason: string; attempts: number; error: string }[];
 }
 
-/** Counts what a crawl did from Hark's own tables. */
+/** Counts the results of a crawl from Hark's own tables. */
 export async function summarise(
   db: Database,
   { crawlId, seconds }: { crawlId: number; seconds: number },
@@ -110,7 +110,7 @@ async function readRooms(orm: NodePgDatabase): Promise<Room[]> {
   }));
 }
 
-/** The summary as lines to read. */
+/** The summary as lines of text. */
 export function summaryLines(summary: Summary): string[] {
   const { startLatency, slotWait, turnWait } = summary;
   const row = (name: string, value: string | number) => `  ${name.padEnd(17)}${value}`;

@@ -1,19 +1,27 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 
-/** How long a worker may take to end after it was told to, in ms: above its own drain and abort times. */
+/**
+ * How long a worker may take to end after it was told to, in ms. It is longer than the worker's own
+ * drain and abort times.
+ */
 const endDeadlineMs = 35_000;
 
 export interface WorkerProcesses {
   readonly pids: readonly number[];
-  /** Resolves when all of them claim jobs; rejects when one ends before it does. */
+  /** Resolves when all workers claim jobs. Rejects when one ends before that. */
   readonly started: Promise<void>;
-  /** Resolves with the reason if the last worker ends, which leaves nobody to finish the crawl. */
+  /**
+   * Resolves with the reason when the last worker has ended and none is left to finish the crawl.
+   */
   readonly allGone: Promise<string>;
   stop(): Promise<void>;
 }
 
-/** Starts worker processes of DataShelf. `say` hears of one that ends unasked. Stop them also if the start fails. */
+/**
+ * Starts worker processes of DataShelf. `say` gets a line for each one that ends unasked. Stop them
+ * also if the start fails.
+ */
 export function startWorkers(count: number, env: NodeJS.ProcessEnv, say: (line: string) => void): WorkerProcesses {
   const gone = Promise.withResolvers<string>();
   let isStopping = false;
@@ -32,7 +40,7 @@ export function startWorkers(count: number, env: NodeJS.ProcessEnv, say: (line: 
     return child;
   });
   const started = allStarted(children);
-  started.catch(() => {}); // whoever started them awaits it
+  started.catch(() => {}); // the caller awaits it
   return {
     pids: children.map(({ pid }) => pid!),
     started,

@@ -41,7 +41,7 @@ test.each([
   "http://",
   "http://[::1",
   "http://a b/",
-])("%s leads to no page", (href) => {
+])("%s does not lead to a page", (href) => {
   expect(canonicalUrl(href, base)).toBeNull();
 });
 
@@ -50,7 +50,7 @@ test("a canonical URL stays as it is", () => {
   expect(canonicalUrl(once)).toBe(once);
 });
 
-test("a URL too long for an index is not followed", () => {
+test("a URL that is too long for an index is not followed", () => {
   const start = "http://shop.test/";
   expect(canonicalUrl(start + "x".repeat(maxUrlBytes - start.length))).not.toBeNull();
   expect(canonicalUrl(start + "x".repeat(maxUrlBytes - start.length + 1))).toBeNull();

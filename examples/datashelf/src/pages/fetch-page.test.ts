@@ -17,7 +17,7 @@ async function serve(listener: RequestListener): Promise<string> {
 
 const html = { "content-type": "text/html; charset=utf-8" };
 
-test("a page comes with its status, type and text, also when it is an error", async () => {
+test("a page is returned with its status, type and text, even if it is an error", async () => {
   const origin = await serve((_, response) => response.writeHead(404, html).end("<p>é"));
 
   expect(await fetchPage(`${origin}/x`)).toEqual({
@@ -30,7 +30,7 @@ test("a page comes with its status, type and text, also when it is an error", as
   });
 });
 
-test("Retry-After is told in ms, a date by the site's own clock", async () => {
+test("Retry-After is returned in ms, and a date is read by the site's own clock", async () => {
   const origin = await serve((request, response) => {
     const wait = request.url === "/date" ? "Sun, 06 Nov 1994 08:49:40 GMT" : "2";
     response.writeHead(503, { date: "Sun, 06 Nov 1994 08:49:37 GMT", "retry-after": wait }).end();
@@ -40,7 +40,7 @@ test("Retry-After is told in ms, a date by the site's own clock", async () => {
   expect(await fetchPage(`${origin}/date`)).toMatchObject({ status: 503, retryAfterMs: 3000 });
 });
 
-test("latin1 is read, named by the header or by the page", async () => {
+test("latin1 is read, whether the header or the page names it", async () => {
   const origin = await serve((request, response) => {
     response.setHeader("content-type", request.url === "/header" ? "text/html; charset=iso-8859-1" : "text/html");
     response.end(Buffer.from("<meta charset=iso-8859-1><p>S\u00f8ren", "latin1"));
@@ -50,7 +50,7 @@ test("latin1 is read, named by the header or by the page", async () => {
   expect((await fetchPage(`${origin}/meta`)).body).toContain("Søren");
 });
 
-test("a page without end is cut off, and its download stops", async () => {
+test("an endless page is cut off, and its download stops", async () => {
   let hungUp: () => void;
   const stopped = new Promise<void>((resolve) => {
     hungUp = resolve;
@@ -71,7 +71,7 @@ test("a page without end is cut off, and its download stops", async () => {
   await stopped;
 });
 
-test("the limit counts what a compressed page unpacks to", async () => {
+test("the limit counts the decompressed size of a page", async () => {
   const packed = gzipSync("x".repeat(1_000_000));
   const origin = await serve((_, response) =>
     response.writeHead(200, { ...html, "content-encoding": "gzip" }).end(packed),
@@ -81,7 +81,7 @@ test("the limit counts what a compressed page unpacks to", async () => {
   expect(await fetchPage(origin, { maxBytes: 1_000_000 })).toMatchObject({ isCut: false });
 });
 
-test("what is no HTML is not downloaded", async () => {
+test("a response that is not HTML is not downloaded", async () => {
   const origin = await serve((_, response) =>
     response.writeHead(200, { "content-type": "application/pdf" }).write("%PDF"),
   );
@@ -94,7 +94,7 @@ test("what is no HTML is not downloaded", async () => {
   });
 });
 
-test("a page that takes too long is given up, before its head or in the middle", async () => {
+test("a page that takes too long is given up, before its headers or in the middle", async () => {
   const origin = await serve((request, response) => {
     if (request.url === "/middle") response.writeHead(200, html).write("<p>begun");
   });
@@ -116,7 +116,7 @@ test("the caller's signal ends the fetch with the caller's reason", async () => 
   await expect(fetchPage(origin, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
 });
 
-test("redirects within the site are followed, and relative ones resolved", async () => {
+test("redirects within the site are followed, and relative ones are resolved", async () => {
   const origin = await serve((request, response) => {
     const target = { "/a": "/b/c", "/b/c": "d?x=1" }[request.url ?? ""];
     if (target) response.writeHead(302, { location: target }).end();
@@ -131,7 +131,7 @@ test("redirects within the site are followed, and relative ones resolved", async
   });
 });
 
-test("redirects in a circle end in an error, after as many requests as allowed", async () => {
+test("circular redirects end in an error after the allowed number of requests", async () => {
   let requests = 0;
   const origin = await serve((request, response) => {
     requests += 1;
@@ -143,7 +143,7 @@ test("redirects in a circle end in an error, after as many requests as allowed",
 });
 
 test.each(["http://elsewhere.test/", "mailto:a@b.test", "http://", undefined])(
-  "a redirect to %s is the answer itself",
+  "a redirect to %s is the result itself",
   async (location) => {
     const origin = await serve((_, response) =>
       response.writeHead(302, location === undefined ? {} : { location }).end(),
@@ -153,7 +153,7 @@ test.each(["http://elsewhere.test/", "mailto:a@b.test", "http://", undefined])(
   },
 );
 
-test("a host that hangs up or does not listen is an error with its reason", async () => {
+test("a host that closes the connection or does not listen is an error with its reason", async () => {
   const origin = await serve((_, response) => response.destroy());
   await expect(fetchPage(origin)).rejects.toMatchObject({
     code: "FETCH_FAILED",

@@ -5,23 +5,23 @@ import { decodeHtml, isHtml } from "./decode-html.ts";
 import { parseHttpDate, parseRetryAfter } from "./retry-after.ts";
 
 export interface FetchedPage {
-  /** As it was asked for. */
+  /** The requested URL. */
   url: string;
-  /** Where redirects led: what relative links on the page are relative to. */
+  /** The URL after all redirects. Relative links on the page are relative to it. */
   finalUrl: string;
   status: number;
   contentType: string | null;
-  /** The wait that the site asks for, in ms. */
+  /** How long the site asks to wait, in ms. */
   retryAfterMs?: number;
-  /** The text of an HTML page; empty for everything else, which is not downloaded. */
+  /** The text of an HTML page. Empty for everything else, which is not downloaded. */
   body: string;
-  /** The page was longer than the limit, and `body` is its beginning. */
+  /** Whether the page was longer than the limit. `body` is then its beginning. */
   isCut: boolean;
 }
 
 export interface FetchOptions {
   signal?: AbortSignal;
-  /** For all of it, redirects and body included. */
+  /** The time limit of the whole fetch, redirects and body included. */
   timeoutMs?: number;
   maxBytes?: number;
   maxRedirects?: number;
@@ -29,7 +29,10 @@ export interface FetchOptions {
 }
 
 const defaults = {
-  /** A page that takes longer is of no use to a reader either; also well below the usual lease of a job's lock. */
+  /**
+   * People do not wait longer for a page either. It is also well below the usual lease of a job's
+   * lock.
+   */
   timeoutMs: 20_000,
   /** Ten times the longest page of the PostgreSQL manual. */
   maxBytes: 5_000_000,
@@ -38,9 +41,10 @@ const defaults = {
 };
 
 /**
- * Fetches one page as its host answers: 404 and 503 are answers, not errors. Follows redirects within the origin; one
- * that leaves it is the answer itself, since its target belongs to another site. Throws a FetchError when no whole
- * answer comes, and the signal's reason when the caller gives up.
+ * Fetches one page and returns its host's response: 404 and 503 are responses, not errors. Follows
+ * redirects within the origin. Returns a redirect that leaves the origin as it is, since its target
+ * belongs to another site. Throws a FetchError if no complete response comes, and the signal's
+ * reason when the caller aborts.
  */
 export async function fetchPage(url: string, options: FetchOptions = {}): Promise<FetchedPage> {
   const { timeoutMs, maxBytes, maxRedirects, userAgent } = { ...defaults, ...options };
@@ -75,11 +79,13 @@ export async function fetchPage(url: string, options: FetchOptions = {}): Promis
   throw new FetchError(
     "REDIRECT_LIMIT",
     { url, finalUrl, maxRedirects },
-    `The page ${url} redirects more than ${maxRedirects} times, lastly to ${finalUrl}: it leads in a circle, or wants cookies.`,
+    `The page ${url} redirects more than ${maxRedirects} times, the last time to ${finalUrl}: it leads in a circle, or needs cookies.`,
   );
 }
 
-/** Answers where to go on within the origin, or undefined where this response is the one to read. */
+/**
+ * Returns where to continue within the origin, or undefined if this response is the one to read.
+ */
 function redirectTarget(response: Response, from: string): string | undefined {
   if (![301, 302, 303, 307, 308].includes(response.status)) return undefined;
   const target = canonicalUrl(response.headers.get("location") ?? "", from);
@@ -99,12 +105,12 @@ async function readAnswer(response: Response, maxBytes: number): Promise<Omit<Fe
   };
 }
 
-/** The site's own clock if it tells it: a Retry-After date is meant by that one. */
+/** The site's own clock, if the response shows it: a date in Retry-After is meant by that clock. */
 function siteNowMs(response: Response): number {
   return parseHttpDate(response.headers.get("date") ?? "") ?? Date.now();
 }
 
-/** Counts bytes after decompression, so that a small answer cannot unpack into a large one. */
+/** Counts bytes after decompression, so that a small response cannot unpack into a large one. */
 async function readUpTo(response: Response, maxBytes: number): Promise<{ bytes: Buffer; isCut: boolean }> {
   const chunks: Uint8Array[] = [];
   let size = 0;
@@ -121,7 +127,7 @@ async function skipBody(response: Response): Promise<{ bytes: Buffer; isCut: boo
   return { bytes: Buffer.alloc(0), isCut: false };
 }
 
-/** undici says "fetch failed" and keeps what happened in the cause. */
+/** undici only says "fetch failed": what happened is in the cause. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.cause instanceof Error && error.cause.message ? error.cause.message : error.message;

@@ -4,10 +4,13 @@ import { parseIsbn } from "../isbn.ts";
 import { loadHtml, oneLine } from "./page-text.ts";
 import { parsePrice, type Price } from "./parse-price.ts";
 
-/** A book as its page shows it. What the page leaves out is null or empty; title and price are always there. */
+/**
+ * A book as its page shows it. Fields that the page leaves out are null or empty; title and price
+ * are always there.
+ */
 export interface ParsedBook {
   url: string;
-  /** Thirteen digits with a right check digit. */
+  /** Thirteen digits with a correct check digit. */
   isbn: string | null;
   title: string;
   author: string | null;
@@ -21,7 +24,7 @@ export interface ParsedBook {
   description: string;
 }
 
-/** Reads the page of a book. Throws an UnreadableBookError when title or price are missing. */
+/** Reads the page of a book. Throws an UnreadableBookError if the title or the price is missing. */
 export function parseBook(html: string, url: string): ParsedBook {
   const $ = loadHtml(html);
   const title = oneLine($("h1").first().text());
@@ -41,7 +44,7 @@ export function parseBook(html: string, url: string): ParsedBook {
   };
 }
 
-/** As people see it, else as the page tells it to machines. */
+/** The visible price, else the price in the page's metadata. */
 function findPrice($: CheerioAPI): Price | null {
   const shown = parsePrice(oneLine($(".price").first().text()));
   if (shown) return shown;

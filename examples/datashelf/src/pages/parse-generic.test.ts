@@ -4,14 +4,14 @@ import { parseGeneric } from "./parse-generic.ts";
 const pageUrl = "http://site.test/docs/a.html";
 const linksOf = (html: string) => parseGeneric(html, pageUrl).links;
 
-test("links are those of a and area, canonical, of this site, once each, in order", () => {
+test("links are those of a and area: canonical, on this site, once each, in order", () => {
   expect(
     linksOf(`<a href=b.html>b</a><map><area href="/c#d"></map><a href="b.html#x">b again</a><a href="">self</a>
     <a href="https://site.test/">other scheme</a><a href="http://site.test:81/">other port</a><a href="mailto:x@y.test">m</a>`),
   ).toEqual(["http://site.test/docs/b.html", "http://site.test/c", pageUrl]);
 });
 
-test("what people cannot click is not followed; noscript is, as scripts do not run here", () => {
+test("links that people cannot click are not followed; links in noscript are, because scripts do not run", () => {
   expect(
     linksOf(`<head><link rel=next href=n.html></head><!-- <a href=c.html> --><script>'<a href=s.html>'</script>
     <template><a href=t.html>t</a></template><textarea><a href=ta.html></textarea><iframe src=i.html></iframe>
@@ -20,7 +20,7 @@ test("what people cannot click is not followed; noscript is, as scripts do not r
   expect(linksOf("<noscript><a href=n.html>n</a></noscript>")).toEqual(["http://site.test/docs/n.html"]);
 });
 
-test("the first base moves relative links, also off the site; a broken one is ignored", () => {
+test("the first base moves relative links, also off the site; a malformed base is ignored", () => {
   expect(linksOf(`<base href="/other/"><base href="/third/"><a href=b.html>b</a>`)).toEqual([
     "http://site.test/other/b.html",
   ]);
@@ -28,11 +28,11 @@ test("the first base moves relative links, also off the site; a broken one is ig
   expect(linksOf(`<base href="http://"><a href=b.html>b</a>`)).toEqual(["http://site.test/docs/b.html"]);
 });
 
-test("title and text are what a reader sees, on one line", () => {
+test("title and text are those that a reader sees, on one line", () => {
   const html = `<title> A\n title </title><style>p{}</style><p>two  \n words &#128218;</p><script>x</script><p hidden>y</p><template>z</template>`;
   expect(parseGeneric(html, pageUrl)).toMatchObject({ title: "A title", textLength: "two words 📚".length - 1 }); // one character, two units
 });
 
-test("a page of nothing has no title, text or links", () => {
+test("an empty page has no title, text or links", () => {
   expect(parseGeneric("", pageUrl)).toEqual({ title: "", textLength: 0, links: [] });
 });

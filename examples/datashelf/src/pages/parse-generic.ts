@@ -3,7 +3,7 @@ import { loadHtml, oneLine } from "./page-text.ts";
 
 export interface ParsedPage {
   title: string;
-  /** Characters a reader sees, with white space as single spaces. */
+  /** The number of visible characters, with white space as single spaces. */
   textLength: number;
   /** Canonical, of the page's own origin, each once, in the order of the page. */
   links: string[];
@@ -12,10 +12,11 @@ export interface ParsedPage {
 /**
  * Reads any HTML page for a crawl of its site.
  *
- * The rule of links: the `href` of every `a` and `area`, resolved against the first `base href` if there is one, made
- * canonical, kept if scheme, host and port are those of `pageUrl`. Not followed: `link` in the head (its `next`,
- * `prev` and `up` name pages for machines, and people cannot reach those), frames, forms, images, and what stands in
- * comments, scripts or templates. `rel=nofollow` is followed: it is about ranking, not about permission.
+ * Links are the `href` of every `a` and `area`, resolved against the first `base href` if there is
+ * one, made canonical, and kept if scheme, host and port are those of `pageUrl`. Not followed:
+ * `link` in the head (its `next`, `prev` and `up` name pages for machines, and people cannot reach
+ * those), frames, forms, images, and links in comments, scripts or templates. `rel=nofollow` is
+ * followed: it is about ranking, not about permission.
  */
 export function parseGeneric(html: string, pageUrl: string): ParsedPage {
   const $ = loadHtml(html);

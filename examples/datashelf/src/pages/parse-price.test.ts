@@ -19,11 +19,11 @@ test.each([
   expect(parsePrice(text)).toEqual({ priceMinor, currency });
 });
 
-test.each(["", "Price on request", "£", "12.99", "free", "¥1.5"])("%s is no price", (text) => {
+test.each(["", "Price on request", "£", "12.99", "free", "¥1.5"])("%s is not a price", (text) => {
   expect(parsePrice(text)).toBeNull();
 });
 
-test("a currency known from elsewhere is enough, unless it is none", () => {
+test("a known currency replaces a missing one, if it is valid", () => {
   expect(parsePrice("12.99", "GBP")).toEqual({ priceMinor: 1299, currency: "GBP" });
   expect(parsePrice("12.99", "pounds")).toBeNull();
 });

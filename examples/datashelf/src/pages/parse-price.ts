@@ -7,12 +7,16 @@ export interface Price {
 
 const currencyOfSign: Record<string, string> = { "£": "GBP", "€": "EUR", $: "USD", "¥": "JPY" };
 
-/** Digits, thousands in groups of three, then at most two decimals: "£12.99 2 for 1" holds 12.99 and no more. */
+/**
+ * Digits, with thousands in groups of three, then at most two decimals: "£12.99 2 for 1" contains
+ * only 12.99.
+ */
 const amountPattern = /[.,]?\d+(?:[.,' \u00a0\u202f]\d{3}(?!\d))*(?:[.,]\d{1,2}(?!\d))?/;
 
 /**
- * Reads a price as shops write it: `£12.99`, `12,99 €`, `EUR 1.299,00`, `$1,299`, `¥1200`. Answers null where there is
- * no amount or no currency. The last separator is the decimal one if as many digits follow as the currency has.
+ * Reads a price as shops write it: `£12.99`, `12,99 €`, `EUR 1.299,00`, `$1,299`, `¥1200`. Returns
+ * null if there is no amount or no currency. The last separator is the decimal one if it is
+ * followed by as many digits as the currency has.
  */
 export function parsePrice(text: string, knownCurrency?: string): Price | null {
   const sign = /[£€$¥]/.exec(text)?.[0];
@@ -28,7 +32,7 @@ export function parsePrice(text: string, knownCurrency?: string): Price | null {
   return Number.isSafeInteger(priceMinor) ? { priceMinor, currency } : null;
 }
 
-/** Two for pounds, none for yen. */
+/** Decimal digits of a currency: two for pounds, none for yen. */
 function fractionDigits(currency: string): number {
   return new Intl.NumberFormat("en", { style: "currency", currency }).resolvedOptions().maximumFractionDigits ?? 2;
 }

@@ -16,11 +16,11 @@ test.each(["Sun, 06 Nov 1994 08:49:40 GMT", "Sunday, 06-Nov-94 08:49:40 GMT", "S
   },
 );
 
-test("a date that has passed means now", () => {
+test("a date in the past means now", () => {
   expect(parse("Sun, 06 Nov 1994 08:00:00 GMT")).toBe(0);
 });
 
-test("a wait beyond the longest is cut to it", () => {
+test("a wait longer than the maximum is cut to it", () => {
   expect(parse("86400")).toBe(maxRetryAfterMs);
   expect(parse("9".repeat(400))).toBe(maxRetryAfterMs);
   expect(parse("Sun, 06 Nov 2094 08:49:40 GMT")).toBe(maxRetryAfterMs);
@@ -40,6 +40,6 @@ test.each([
   "1994-11-06",
   "Sun, 99 Nov 1994",
   "Mon, soon",
-])("%s asks for nothing", (value) => {
+])("%s asks for no wait", (value) => {
   expect(parse(value)).toBeUndefined();
 });

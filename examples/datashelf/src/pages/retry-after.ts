@@ -1,9 +1,13 @@
-/** The longest wait that a site may ask for, in ms: ten minutes. One that asks for a day would park its pages for ever. */
+/**
+ * The longest wait that a site may ask for, in ms: ten minutes. A site that asks for a day would
+ * block its pages for too long.
+ */
 export const maxRetryAfterMs = 600_000;
 
 /**
- * Answers how long a Retry-After header asks to wait, in ms from `nowMs`, at most `maxMs`; undefined where it is absent
- * or makes no sense. It holds whole seconds or an HTTP date (RFC 9110, 10.2.3); a date that has passed means now.
+ * Returns how long a Retry-After header asks to wait, in ms from `nowMs`, at most `maxMs`.
+ * Undefined if it is missing or malformed. It contains whole seconds or an HTTP date (RFC 9110,
+ * 10.2.3). A date in the past means now.
  */
 export function parseRetryAfter(
   value: string | null,
@@ -23,8 +27,9 @@ export function parseRetryAfter(
 }
 
 /**
- * Answers an HTTP date in ms since 1970, in any of its three forms (RFC 9110, 5.6.7). All begin with a weekday:
- * without asking for it, Date.parse would take "-5" for a May of 2001. The oldest form names no zone, and means GMT.
+ * Returns an HTTP date in ms since 1970, in any of its three forms (RFC 9110, 5.6.7). All begin
+ * with a weekday: without that check, Date.parse would read "-5" as a day in May 2001. The oldest
+ * form names no zone, and means GMT.
  */
 export function parseHttpDate(text: string): number | undefined {
   if (!/^(mon|tue|wed|thu|fri|sat|sun)[a-z]*,? /i.test(text)) return undefined;

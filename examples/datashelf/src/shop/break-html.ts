@@ -1,9 +1,11 @@
-import type { Breakage } from "./make-troubles.ts";
-import type { ShopBook } from "./make-books.ts";
 import { escapeHtml } from "./escape-html.ts";
+import type { ShopBook } from "./make-books.ts";
+import type { Breakage } from "./make-troubles.ts";
 import type { RenderedPage } from "./render-page.ts";
 
-/** Breaks a sound page of a book in one way that a parser after the HTML standard reads all the same. */
+/**
+ * Breaks a valid page of a book in one way. A parser that follows the HTML standard still reads it.
+ */
 export function breakHtml(html: string, breakage: Breakage, book: ShopBook): RenderedPage {
   return breakers[breakage](html, book);
 }
@@ -33,7 +35,10 @@ const breakers: Record<Breakage, (html: string, book: ShopBook) => RenderedPage>
   latin1: (html) => ({ body: asLatin1(html), contentType: "text/html" }),
 };
 
-/** A page from which no book can be read: it answers 200 and lacks what a book cannot be without. */
+/**
+ * A page from which no book can be read: it responds with 200, but the title or the price is
+ * missing.
+ */
 export function withoutField(html: string, lacks: "title" | "price", book: ShopBook): string {
   return lacks === "price"
     ? html.replace(/<p class="price">[^<]*<\/p>/, `<p class="price">Price on request</p>`)
@@ -46,7 +51,10 @@ function utf8(html: string): RenderedPage {
   return { body: Buffer.from(html), contentType: "text/html; charset=utf-8" };
 }
 
-/** NUL, bytes that UTF-8 does not know, a lone `<` and a bare `&`: all between the fields, none inside one. */
+/**
+ * NUL, bytes that are not UTF-8, a lone `<` and a bare `&`: all between the fields, none inside
+ * one.
+ */
 function withStrayBytes(html: string): Buffer {
   const [head = "", ...rest] = html.split(`<p class="author">`);
   return Buffer.concat([
@@ -57,7 +65,10 @@ function withStrayBytes(html: string): Buffer {
   ]);
 }
 
-/** ISO-8859-1, named only by the page's own meta element; what it cannot hold is written as a numbered entity. */
+/**
+ * ISO-8859-1, named only by the page's own meta element. Characters outside it become numbered
+ * entities.
+ */
 function asLatin1(html: string): Buffer {
   const meta = `<meta http-equiv="Content-Type" content="text/html; charset=iso-8859-1">`;
   const named = html.replace(`<meta charset="utf-8">`, meta);

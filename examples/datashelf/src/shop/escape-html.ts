@@ -1,4 +1,4 @@
-/** Answers the text as it may stand between tags and inside quoted attributes. */
+/** Returns the text escaped for use between tags and in quoted attributes. */
 export function escapeHtml(text: string): string {
   return text
     .replaceAll("&", "&amp;")

@@ -2,7 +2,7 @@ import { isbnCheckDigit } from "../isbn.ts";
 import type { Random } from "./random.ts";
 import { adjectives, closings, familyNames, givenNames, middles, nouns, openings, places } from "./words.ts";
 
-/** A book as the shop keeps it. */
+/** A book as the shop stores it. */
 export interface ShopBook {
   slug: string;
   title: string;
@@ -13,12 +13,12 @@ export interface ShopBook {
   currency: "GBP" | "EUR";
   /** From 1.0 to 5.0 in tenths. */
   rating: number;
-  /** Copies on the shelf; 0 is out of stock. */
+  /** Copies in stock; 0 is out of stock. */
   stock: number;
   paragraphs: string[];
 }
 
-/** Makes this many books, no two with one slug or one ISBN. */
+/** Makes this many books. No two have the same slug or ISBN. */
 export function makeBooks(random: Random, count: number): ShopBook[] {
   const slugs = new Set<string>();
   return Array.from({ length: count }, (_, at) => {
@@ -39,7 +39,7 @@ export function makeBooks(random: Random, count: number): ShopBook[] {
   });
 }
 
-/** Answers a word for URLs: lower-case ASCII letters and digits with hyphens between them. */
+/** Returns a slug for URLs: lower-case ASCII letters and digits with hyphens between words. */
 export function slugOf(text: string): string {
   const ascii = text
     .replaceAll("ł", "l")
@@ -79,7 +79,10 @@ function freeSlug(wanted: string, taken: ReadonlySet<string>): string {
   return slug;
 }
 
-/** The book's number stands in the ISBN, so that no two can meet; 978-1-7 is a real prefix of small publishers. */
+/**
+ * The ISBN contains the book's number, so that no two are equal. 978-1-7 is a real prefix of small
+ * publishers.
+ */
 function makeIsbn(random: Random, at: number): string {
   const twelve = `97817${random.integer(10, 99)}${String(at).padStart(5, "0")}`;
   return twelve + isbnCheckDigit(twelve);

@@ -13,12 +13,15 @@ export interface ShopCategory {
   pageCount: number;
 }
 
-/** Everything the shop sells and everything that is wrong with it: made from the seed alone, before any port is known. */
+/**
+ * Everything that the shop sells, and everything that is wrong with it. It is made from the seed
+ * alone, before any port is known.
+ */
 export interface Catalogue {
   seed: number;
   books: ShopBook[];
   categories: ShopCategory[];
-  /** By path and query, as `/books/the-silent-harbour` or `/category/history?page=2`. */
+  /** By path and query, such as `/books/the-silent-harbour` or `/category/history?page=2`. */
   troubles: Map<string, Trouble>;
 }
 
@@ -26,14 +29,15 @@ export function bookPath(book: ShopBook): string {
   return `/books/${book.slug}`;
 }
 
-/** The first page of a category has one address only, without a number. */
+/** The first page of a category has only one address, without a number. */
 export function categoryPath(category: ShopCategory, page: number): string {
   return page === 1 ? `/category/${category.slug}` : `/category/${category.slug}?page=${page}`;
 }
 
 /**
- * Makes the shop of a seed. Answers the same for the same seed and number of books, on every machine.
- * Throws a RangeError for too few books to hold every trouble, and for more than a catalogue can number.
+ * Makes the shop of a seed. The result is the same for the same seed and number of books, on every
+ * machine. Throws a RangeError for too few books to show every trouble, and for more than a
+ * catalogue can number.
  */
 export function makeCatalogue({ seed, books: count = 300 }: { seed: number; books?: number }): Catalogue {
   if (!Number.isInteger(count) || count < fewestTroubledPages || count > 50_000) {
@@ -44,7 +48,8 @@ export function makeCatalogue({ seed, books: count = 300 }: { seed: number; book
   const random = createRandom(seed);
   const books = makeBooks(random, count);
 
-  // The lower of two dice: the first categories need several pages, the last one. About a sixth of the books stands in two.
+  // The lower of two dice, so that the first categories need several pages and the last one. About
+  // a sixth of the books is in two.
   const shelves = categories.map(() => new Set<ShopBook>());
   const last = shelves.length - 1;
   const shelve = (book: ShopBook) => shelves[Math.min(random.integer(0, last), random.integer(0, last))]?.add(book);

@@ -1,25 +1,25 @@
 import type { Random } from "./random.ts";
 
-/** How HTML can be broken and still be read by a parser that follows the HTML standard. */
+/** How HTML can be broken so that a parser that follows the HTML standard still reads it. */
 export const breakages = ["unclosed", "misnested", "stray-bytes", "unquoted", "price-in-meta", "latin1"] as const;
 export type Breakage = (typeof breakages)[number];
 
 /** What is wrong with a page of the shop. */
 export type Trouble =
   | { kind: "slow"; delayMs: number }
-  /** Answers 503 this many times, then as usual. */
+  /** Responds with 503 this many times, then as usual. */
   | { kind: "busy"; refusals: 1 | 2; retryAfterSeconds: 1 | 2; as: "seconds" | "date" }
   | { kind: "gone" }
   | { kind: "failing" }
   | { kind: "broken"; breakage: Breakage }
   | { kind: "unparsable"; lacks: "title" | "price" };
 
-/** The smallest number of pages on which every trouble finds room. */
+/** The smallest number of pages that has room for every trouble. */
 export const fewestTroubledPages = 16;
 
 /**
- * Deals troubles to some of the pages, never two to one page: about one page in six. Paths are dealt in the random
- * order of the seed, so that trouble is spread over the whole shop.
+ * Assigns troubles to some of the pages, about one in six, and never two to one page. Paths are
+ * shuffled by the seed, so that the troubles are spread over the whole shop.
  */
 export function makeTroubles(random: Random, paths: readonly string[]): Map<string, Trouble> {
   const some = (share: number, atLeast: number) => Math.max(atLeast, Math.round(paths.length * share));
@@ -39,7 +39,10 @@ export function makeTroubles(random: Random, paths: readonly string[]): Map<stri
   return new Map(wanted.map((trouble, at) => [shuffled[at] ?? "", trouble]));
 }
 
-/** Both forms of Retry-After and both numbers of refusals come up in turn: even two busy pages show each. */
+/**
+ * Both forms of Retry-After and both numbers of refusals alternate, so that two busy pages show all
+ * of them.
+ */
 export function makeBusy(random: Random, at: number): Trouble {
   return {
     kind: "busy",

@@ -1,6 +1,6 @@
-import { bookPath, categoryPath, type Catalogue, type ShopCategory } from "./make-catalogue.ts";
-import type { ShopBook } from "./make-books.ts";
 import { escapeHtml } from "./escape-html.ts";
+import type { ShopBook } from "./make-books.ts";
+import { bookPath, categoryPath, type Catalogue, type ShopCategory } from "./make-catalogue.ts";
 
 export const shopName = "The Crooked Shelf";
 
@@ -30,7 +30,10 @@ const style = `
   @media (max-width: 40rem) { .book { grid-template-columns: 1fr; } }
 `;
 
-/** Wraps a page's own part in the shop's head, menu and foot. The foot links off the site, which a crawl must not follow. */
+/**
+ * Puts a page's own content into the shop's head, menu and foot. The foot links off the site, which
+ * a crawl must not follow.
+ */
 export function pageShell(
   { categories }: Pick<Catalogue, "categories">,
   page: { title: string; main: string },
@@ -66,9 +69,9 @@ ${page.main}
 `;
 }
 
-/** A coloured rectangle in place of a picture: its hue comes from the ISBN. */
+/** A coloured rectangle instead of a picture: its hue comes from the ISBN. */
 export function cover(book: ShopBook): string {
-  const hue = (Number(book.isbn) * 47) % 360; // a step that sets neighbours far apart
+  const hue = (Number(book.isbn) * 47) % 360; // a factor that gives neighbours different hues
   const colours = `linear-gradient(150deg, hsl(${hue} 45% 42%), hsl(${(hue + 40) % 360} 50% 62%))`;
   return `<div class="cover" style="background: ${colours}" aria-hidden="true"></div>`;
 }
@@ -78,7 +81,7 @@ export function priceText({ priceMinor, currency }: Pick<ShopBook, "priceMinor" 
   return currency === "GBP" ? `£${amount}` : `${amount.replace(".", ",")} €`;
 }
 
-/** The ways in which real pages link to one and the same book. All of them have one canonical address. */
+/** The ways in which real pages link to the same book. All of them have one canonical address. */
 export function bookHref(book: ShopBook, way: number, origin: string): string {
   const path = bookPath(book);
   switch (way % 6) {

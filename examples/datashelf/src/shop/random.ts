@@ -1,10 +1,13 @@
-/** Numbers drawn from a seed: the same seed draws the same numbers on every machine, so that a shop can be made again. */
+/**
+ * Random numbers from a seed. The same seed gives the same numbers on every machine, so that a shop
+ * can be made again.
+ */
 export interface Random {
   /** A number from 0 up to, but not including, 1. */
   next(): number;
   /** A whole number from `min` to `max`, both included. */
   integer(min: number, max: number): number;
-  /** True in this share of the draws, from 0 to 1. */
+  /** True with this probability, from 0 to 1. */
   chance(share: number): boolean;
   pick<T>(list: readonly [T, ...T[]]): T;
   /** A copy of the list in another order. */

@@ -1,9 +1,9 @@
 import { escapeHtml } from "./escape-html.ts";
-import { categoryPath, type Catalogue } from "./make-catalogue.ts";
 import type { ShopBook } from "./make-books.ts";
+import { categoryPath, type Catalogue } from "./make-catalogue.ts";
 import { cover, pageShell, priceText } from "./page-shell.ts";
 
-/** The page of one book, sound and whole. */
+/** The page of one book, valid and complete. */
 export function renderBook(catalogue: Catalogue, book: ShopBook): string {
   const shelves = catalogue.categories.filter(({ books }) => books.includes(book));
   const links = shelves.map((shelf) => `<a href="${escapeHtml(categoryPath(shelf, 1))}">${escapeHtml(shelf.name)}</a>`);

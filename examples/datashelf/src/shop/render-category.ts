@@ -1,9 +1,9 @@
 import { escapeHtml } from "./escape-html.ts";
-import { pageSize, type Catalogue, type ShopCategory } from "./make-catalogue.ts";
 import type { ShopBook } from "./make-books.ts";
+import { pageSize, type Catalogue, type ShopCategory } from "./make-catalogue.ts";
 import { bookHref, cover, pageShell, priceText } from "./page-shell.ts";
 
-/** One page of a category, counted from 1, with links to the pages beside it. */
+/** One page of a category, counted from 1, with links to the previous and the next page. */
 export function renderCategory(catalogue: Catalogue, category: ShopCategory, page: number, origin: string): string {
   const books = category.books.slice((page - 1) * pageSize, page * pageSize);
   const cards = books.map((book, at) => bookCard(book, at, origin)).join("\n");
@@ -22,7 +22,10 @@ ${cover(book)}
 </li>`;
 }
 
-/** Relative links, as many shops have them: `?page=3` keeps the path. Back to the first page the number is left out. */
+/**
+ * Relative links, as many shops have them: `?page=3` keeps the path. The link to the first page has
+ * no number.
+ */
 function pager(category: ShopCategory, page: number): string {
   const back = page === 2 ? `/category/${category.slug}` : `?page=${page - 1}`;
   return `<nav class="pager" aria-label="Pages">

@@ -1,9 +1,10 @@
 import type { Catalogue } from "./make-catalogue.ts";
-import { bookCard } from "./render-category.ts";
 import { pageShell } from "./page-shell.ts";
+import { bookCard } from "./render-category.ts";
 
 /**
- * The shop's first page. Its comment and its script hold links that only a careless crawler follows: they lead nowhere.
+ * The shop's first page. Its comment and its script contain links that only a careless crawler
+ * follows. They lead nowhere.
  */
 export function renderHome(catalogue: Catalogue, origin: string): string {
   const featured = catalogue.books.slice(0, 4);

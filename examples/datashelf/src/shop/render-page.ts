@@ -10,8 +10,9 @@ export interface RenderedPage {
 }
 
 /**
- * Answers a function from path and query to a page, or null where the shop has none. Troubles of form (broken,
- * unparsable) are in the page already; those of conduct (slow, busy, gone, failing) are the server's.
+ * Returns a function from path and query to a page, or null if the shop has none. Troubles in the
+ * HTML (broken, unparsable) are in the page already; troubles of the response (slow, busy, gone,
+ * failing) are left to the server.
  */
 export function pageRenderer(catalogue: Catalogue, origin: string): (path: string) => RenderedPage | null {
   const pages = new Map<string, () => RenderedPage>();

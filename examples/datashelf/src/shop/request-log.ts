@@ -2,25 +2,27 @@ import { performance } from "node:perf_hooks";
 
 /** One request as the server saw it. */
 export interface LoggedRequest {
-  /** As it was asked for: nothing is made canonical, so that a crawler's sloppiness shows. */
+  /** As it was requested: nothing is made canonical, so that a crawler's mistakes show. */
   url: string;
   /** When it came, in ms since 1970, with fractions. */
   at: number;
-  /** When the answer was written, or the client hung up; null while it runs. */
+  /**
+   * When the response was sent, or the client closed the connection; null while the request runs.
+   */
   endedAt: number | null;
-  /** Null while it runs, and for ever when the client hung up first. */
+  /** Null while it runs, and also afterwards if the client closed the connection first. */
   status: number | null;
-  /** The wait that a 503 asked for, in ms. */
+  /** How long a 503 asked to wait, in ms. */
   retryAfterMs?: number;
 }
 
-/** What a server was asked for, live: the proof of a crawler's manners. */
+/** The requests that a server got, live. They show whether a crawler is polite. */
 export class RequestLog {
   readonly entries: LoggedRequest[] = [];
   readonly #runningByUrl = new Map<string, number>();
   readonly #peakByUrl = new Map<string, number>();
 
-  /** Notes a request that has come; `end` notes that it was answered, or given up with null. */
+  /** Records a request that has come. `end` records its status, or null if the client gave up. */
   begin(url: string): { entry: LoggedRequest; end: (status: number | null) => void } {
     const entry: LoggedRequest = { url, at: nowMs(), endedAt: null, status: null };
     this.entries.push(entry);
@@ -38,7 +40,7 @@ export class RequestLog {
     };
   }
 
-  /** How often each URL was asked for. */
+  /** How often each URL was requested. */
   counts(): Map<string, number> {
     const counts = new Map<string, number>();
     for (const { url } of this.entries) counts.set(url, (counts.get(url) ?? 0) + 1);

@@ -1,6 +1,6 @@
 import type { ParsedBook } from "../pages/parse-book.ts";
-import { bookPath, categoryPath, type Catalogue } from "./make-catalogue.ts";
 import type { ShopBook } from "./make-books.ts";
+import { bookPath, categoryPath, type Catalogue } from "./make-catalogue.ts";
 import type { Trouble } from "./make-troubles.ts";
 
 export interface ShopPage {
@@ -9,28 +9,31 @@ export interface ShopPage {
   trouble: Trouble | null;
 }
 
-/** The truth about a shop, against which a crawl of it is judged. All URLs are canonical. */
+/** The facts of a shop, which a crawl of it is compared with. All URLs are canonical. */
 export interface ShopFacts {
   startUrl: string;
-  /** Every page that a crawl finds, also those that never answer 200, by URL. */
+  /** Every page that a crawl finds, also those that never respond with 200, by URL. */
   pages: ReadonlyMap<string, ShopPage>;
   reachable: ReadonlySet<string>;
-  /** What a crawl has read in the end, by URL: every book but the gone, the failing and the unparsable. */
+  /**
+   * The books that a crawl has read in the end, by URL: all except the gone, the failing and the
+   * unparsable.
+   */
   books: ReadonlyMap<string, ParsedBook>;
-  /** Answers 404 for ever. */
+  /** Always respond with 404. */
   gone: readonly string[];
-  /** Answers 500 for ever. */
+  /** Always respond with 500. */
   failing: readonly string[];
-  /** Answers 503 with Retry-After this many times, then 200. */
+  /** Respond with 503 and Retry-After this many times, then with 200. */
   busy: ReadonlyMap<string, number>;
   slow: readonly string[];
-  /** Broken HTML that can be read all the same. */
+  /** Broken HTML that can still be read. */
   broken: readonly string[];
-  /** Answers 200 with a page that lacks its title or its price. */
+  /** Respond with 200 and a page that lacks its title or its price. */
   unparsable: readonly string[];
 }
 
-/** Answers the facts of a catalogue as they stand when it is served at this origin. */
+/** Returns the facts of a catalogue that is served at this origin. */
 export function makeFacts(catalogue: Catalogue, origin: string): ShopFacts {
   const pageOf = (path: string, kind: ShopPage["kind"]): ShopPage => {
     return { url: origin + path, kind, trouble: catalogue.troubles.get(path) ?? null };

@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => shop.close());
 
-/** A shop that nothing was asked of yet, closed by `await using`. */
+/** A shop without any requests yet, closed by `await using`. */
 async function freshShop(options: { pace?: number } = {}): Promise<Shop & AsyncDisposable> {
   const fresh = await startShop({ seed: 42, books: 40, ...options });
   return { ...fresh, [Symbol.asyncDispose]: () => fresh.close() };
@@ -38,7 +38,7 @@ test("an independent crawl finds exactly the pages of the facts, with the status
   expect(facts.requests.maxConcurrentPerUrl).toBe(1);
 });
 
-test("following menu, categories and next pages leads to every product and to nothing else", async () => {
+test("the menu, the categories and the next pages lead to every product and to nothing else", async () => {
   const found = new Set([shop.url]);
   const read = async (url: string): Promise<string> => {
     const { status, body } = await fetchPage(url);
@@ -54,21 +54,21 @@ test("following menu, categories and next pages leads to every product and to no
   expect([...found].toSorted()).toEqual([...shop.facts.reachable].toSorted());
 });
 
-test("every readable book is read exactly as the facts have it, from sound and broken pages alike", async () => {
+test("every readable book is read exactly as in the facts, from valid and broken pages alike", async () => {
   const { books, broken, busy } = shop.facts;
   const read = new Map<string, unknown>();
   for (const url of books.keys()) {
     let page = await fetchPage(url);
     for (let refusals = busy.get(url) ?? 0; refusals > 0; refusals -= 1) page = await fetchPage(url);
     read.set(url, parseBook(page.body, page.finalUrl));
-    // Every page links home, and to a category: broken ones as well.
+    // Every page links to the home page and to a category, also a broken one.
     expect(parseGeneric(page.body, url).links.length).toBeGreaterThan(8);
   }
   expect(read).toEqual(books);
   expect(broken.length).toBeGreaterThanOrEqual(breakages.length);
 });
 
-test("pages that lack title or price answer 200 and cannot be read", async () => {
+test("pages without a title or a price respond with 200 and cannot be read", async () => {
   const { unparsable } = shop.facts;
   expect(unparsable).toHaveLength(2);
   for (const url of unparsable) {
@@ -78,7 +78,7 @@ test("pages that lack title or price answer 200 and cannot be read", async () =>
   }
 });
 
-test("a busy page answers 503 with Retry-After as often as the facts say, then 200 for good", async () => {
+test("a busy page responds with 503 and Retry-After as often as the facts say, then always with 200", async () => {
   await using fresh = await freshShop({ pace: 0 });
   const forms = new Set<string>();
   for (const [url, refusals] of fresh.facts.busy) {
@@ -95,7 +95,7 @@ test("a busy page answers 503 with Retry-After as often as the facts say, then 2
   expect(forms).toEqual(new Set(["seconds", "date"]));
 });
 
-test("a slow page takes its time, and the log shows when requests came and how many ran at once", async () => {
+test("a slow page is slow, and the log shows when requests came and how many ran at once", async () => {
   await using fresh = await freshShop();
   const [slow = ""] = fresh.facts.slow;
   const trouble = fresh.facts.pages.get(slow)?.trouble;
@@ -122,7 +122,7 @@ test("closing does not wait for slow pages or for clients that stay connected", 
   expect(await pending).toBe("cut");
 });
 
-test("tracking parameters change nothing; a page beyond the last, or any other path, is not there", async () => {
+test("tracking parameters change nothing; a page beyond the last, or any other path, does not exist", async () => {
   const [book = ""] = [...shop.facts.books.keys()];
   expect((await fetch(`${book}?utm_source=x&utm_medium=y`)).status).not.toBe(404);
   for (const path of ["category/history?page=99", "books/none", "../etc/passwd", "%zz"]) {

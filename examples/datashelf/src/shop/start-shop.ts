@@ -17,9 +17,10 @@ export interface Shop {
 }
 
 /**
- * Starts a book shop to crawl on 127.0.0.1: made from the seed, with pages that are slow, busy, gone, failing or
- * broken in known places. `port` is any free one by default. `pace` stretches every delay of a slow page: 0 takes
- * them away for tests that are not about time. Retry-After is told in whole seconds and not enforced.
+ * Starts a book shop to crawl on 127.0.0.1. It is made from the seed, with pages that are slow,
+ * busy, gone, failing or broken in known places. `port` is any free one by default. `pace`
+ * multiplies every delay of a slow page: 0 removes the delays, for tests that are not about time.
+ * Retry-After is in whole seconds and not enforced.
  */
 export async function startShop({
   seed,
@@ -85,7 +86,7 @@ export async function startShop({
   };
 }
 
-/** The shop answers a link with tracking parameters like the plain one, as every shop does. */
+/** The shop treats a link with tracking parameters like the plain one, as every shop does. */
 function withoutTracking(target: string): string {
   return target.replace(/[?&]utm_[^#]*$/, "");
 }
@@ -95,7 +96,7 @@ function send(response: ServerResponse, status: number, body: Buffer, headers: R
   response.end(body);
 }
 
-/** A date holds whole seconds only: rounded up, so that it never asks for less than it means. */
+/** A date has whole seconds only. It is rounded up, so that it never asks for too short a wait. */
 function retryAfter({ retryAfterSeconds, as }: Extract<Trouble, { kind: "busy" }>): string {
   if (as === "seconds") return String(retryAfterSeconds);
   return new Date(Math.ceil(Date.now() / 1000 + retryAfterSeconds) * 1000).toUTCString();

@@ -1,4 +1,7 @@
-/** The words the shop's books are made of. Some need escaping in HTML, some are outside ASCII, as in any real shop. */
+/**
+ * The words that the shop's books are made of. Some need escaping in HTML, some are outside ASCII,
+ * as in any real shop.
+ */
 export const categories = [
   "Crime & Mystery",
   "Science Fiction",

@@ -2,8 +2,8 @@ import { fetchPage, isHtml, parseGeneric } from "../pages/index.ts";
 import type { CrawledPage } from "./independent-crawl.ts";
 
 /**
- * Crawls a site with the product's own fetching and parsing, but without the queue: what is compared with an
- * independent crawl to show that the two readers of pages agree.
+ * Crawls a site with DataShelf's own fetching and parsing, but without the queue. The result is
+ * compared with an independent crawl to show that both read pages alike.
  */
 export async function genericCrawl(startUrl: string): Promise<Map<string, CrawledPage>> {
   const pages = new Map<string, CrawledPage>();

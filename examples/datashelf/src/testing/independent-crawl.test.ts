@@ -19,7 +19,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-test("the product's reading of a site and an independent one agree on every page, link and status", async () => {
+test("DataShelf and an independent crawl agree on every page, link and status of a site", async () => {
   const independent = await independentCrawl(site.url);
   const product = await genericCrawl(site.url);
 

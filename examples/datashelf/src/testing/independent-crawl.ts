@@ -1,16 +1,16 @@
 /** One page of an independent crawl. */
 export interface CrawledPage {
-  /** Of the last attempt; 0 when no answer came. */
+  /** The status of the last attempt; 0 if no response came. */
   status: number;
   attempts: number;
-  /** Same-origin links of the page, by its own rules of reading. */
+  /** Same-origin links of the page, read by this crawl's own rules. */
   links: string[];
 }
 
 /**
- * Crawls a site breadth first, one page at a time, and answers every page by URL. It checks the product and so shares
- * nothing with it: no Hark, no cheerio, no canonicalUrl; links are found by regular expressions. Pages that do not
- * answer 200 are tried again at once.
+ * Crawls a site breadth first, one page at a time. Returns every page by URL. It checks DataShelf
+ * and so shares nothing with it: no Hark, no cheerio, no canonicalUrl; links are found by regular
+ * expressions. Pages that do not respond with 200 are tried again at once.
  */
 export async function independentCrawl(
   startUrl: string,
@@ -31,7 +31,7 @@ export async function independentCrawl(
   return pages;
 }
 
-/** How many pages ended with each status, as `{ 200: 310, 404: 3 }`. */
+/** How many pages ended with each status, such as `{ 200: 310, 404: 3 }`. */
 export function countByStatus(pages: ReadonlyMap<string, { status: number }>): Record<number, number> {
   const counts: Record<number, number> = {};
   for (const { status } of pages.values()) counts[status] = (counts[status] ?? 0) + 1;
@@ -53,7 +53,7 @@ async function visit(url: string, attempts: number): Promise<CrawledPage> {
   return { status, attempts, links: [] };
 }
 
-/** Takes out what is no markup, then reads the href of each `a` and `area`. */
+/** Removes what is not markup, then reads the href of each `a` and `area`. */
 function findLinks(html: string, pageUrl: string): string[] {
   const markup = html
     .replaceAll(/<!--[\s\S]*?(-->|$)/g, "")
@@ -79,7 +79,7 @@ function entity(written: string, name: string): string {
   return { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'" }[name.toLowerCase()] ?? written;
 }
 
-/** The same idea of one address per page as the product's, written a second time on purpose. */
+/** One address per page, as in DataShelf, but written a second time on purpose. */
 function plainUrl(href: string, base: string): string | null {
   let text: string;
   try {

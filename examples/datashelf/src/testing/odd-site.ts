@@ -1,7 +1,10 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
-/** Links in every form that two readers could disagree on; all of them lead to pages that exist, unless said so. */
+/**
+ * Links in every form that two readers could read differently. All lead to pages that exist, unless
+ * the text says otherwise.
+ */
 const odd = `<!doctype html><title>Odd <a href="in-title.html"></title>
 <link rel="next" href="head-only.html"><!-- <a href="commented.html">x</a> --><script>"<a href='scripted.html'>"</script>
 <style>/* <a href="styled.html"> */</style><template><a href="templated.html">x</a></template>
@@ -20,12 +23,15 @@ const odd = `<!doctype html><title>Odd <a href="in-title.html"></title>
 <p><b>unclosed <a href="p11.html">link <a href="p12.html">in link</b>`;
 
 /**
- * What a crawl of the odd site finds, by status: the first page, 50 numbered ones and one of them with a query, odd, sub,
- * sub/deep, é, the picture, and index by its name; two links lead nowhere.
+ * What a crawl of the odd site finds, by status: the first page, 50 numbered ones and one of them
+ * with a query, odd, sub, sub/deep, é, the picture, and index by its name. Two links lead nowhere.
  */
 export const oddSiteCounts = { 200: 58, 404: 2 };
 
-/** Writes a site of some sixty pages into an empty folder: small, and with everything that makes crawlers disagree. */
+/**
+ * Writes a site of about sixty pages into an empty folder: small, and with everything that crawlers
+ * read differently.
+ */
 export async function writeOddSite(folder: string): Promise<void> {
   await mkdir(join(folder, "sub"));
   const put = (name: string, text: string) => writeFile(join(folder, name), text);
