@@ -10,7 +10,7 @@ const sessions = `select pid, application_name as name from pg_stat_activity
   where datname = current_database() and application_name in ('hark worker', 'hark listener', 'hark lease') order by pid`;
 
 test(
-  "every session of a live worker may be terminated, again and again",
+  "a live worker survives the end of any of its sessions, again and again",
   { tags: ["FM-06", "KEPT-1"] },
   async ({ db, queue, ledger, startProcess }) => {
     const worker = await startProcess({ leaseMs: 4_000, concurrency: 5 });
@@ -27,10 +27,10 @@ test(
       );
       const { rows } = await db.pool.query<{ pid: number; name: string }>(sessions);
       const target = rows[round % Math.max(rows.length, 1)];
-      if (!target) continue; // all were ended just now
+      if (!target) continue; // every session has just been ended
       await db.pool.query("select pg_terminate_backend($1)", [target.pid]);
       terminated[target.name] = (terminated[target.name] ?? 0) + 1;
-      await new Promise((resolve) => setTimeout(resolve, 25)); // some rounds in the middle of reconnecting, some after
+      await new Promise((resolve) => setTimeout(resolve, 25)); // so that some rounds hit a reconnect and some do not
     }
 
     await expect.poll(() => countJobs(db, queue), { timeout: 120_000 }).toEqual({ completed: ids.length });
@@ -40,7 +40,7 @@ test(
     expect(await unexplainedStarts(db, ledger)).toEqual([]);
     await eventually(async () => (await worker.health()).isHealthy, { withinMs: 60_000, what: "good health" });
     const { rows } = await db.pool.query<{ name: string }>(sessions);
-    expect(rows.length).toBeLessThanOrEqual(6); // three of the pool, the claims' own, the listener, the lease
+    expect(rows.length).toBeLessThanOrEqual(6); // three in the pool, one each for claims, listener and lease
     expect(
       rows
         .filter(({ name }) => name !== "hark worker")
@@ -51,7 +51,7 @@ test(
 );
 
 test(
-  "a lease is kept though its session is terminated: another one renews it",
+  "a lease whose session is terminated is renewed on another session",
   { tags: ["FM-06"] },
   async ({ db, queue, startWorker }) => {
     const handler = implement(defineJob("test.plain", { queue }), () => {});

@@ -5,21 +5,24 @@ import { eventually } from "../../support/eventually.ts";
 import { test } from "../../support/fixtures.ts";
 import { untilState } from "../../support/jobs.ts";
 
-/** Bytes take this long each way, so that an answer can be cut off when its statement has already been committed. */
+/**
+ * Delay of bytes in each direction. It leaves time to cut off the answer of a statement that is
+ * already committed.
+ */
 const delayMs = 250;
 
 test(
-  "a job whose claim was committed but never answered is handed back and runs, its attempt not burnt",
+  "a job whose claim was committed but never answered is handed back and runs, and the attempt does not count",
   { tags: ["FM-25", "FM-30", "OWNED-7"] },
   async ({ db, databaseUrl, proxy, producer, queue, startWorker }) => {
     const job = defineJob("test.unanswered", { queue, retry: { attempts: 1 } });
     const starts: number[] = [];
     const handler = implement(job, ({ attempt }) => void starts.push(attempt));
-    // Notifications come straight: it is the claim's own connection that fails.
+    // The listener does not use the proxy: only the claim's connection fails.
     const worker = await startWorker([handler], {
       connectionString: proxy.url,
       listenUrl: databaseUrl,
-      lease: "10m", // nobody is to wait for it
+      lease: "10m", // so long that no rescue comes in time
       pollInterval: "10m",
     });
     let losses = 0;
@@ -34,13 +37,13 @@ test(
 
     const done = await untilState(db, id, "completed", { withinMs: 60_000 });
     expect(starts).toEqual([1]);
-    expect(losses).toBe(0); // not by way of a rescue: the worker itself noticed
+    expect(losses).toBe(0); // the worker noticed it without a rescue
     expect(done).toMatchObject({ attempt: 1, crashCount: 0, attempts: [{ ending: "interrupted", attempt: 1 }] });
   },
 );
 
 test(
-  "an outcome that was committed but never answered is written once, and its slot comes free",
+  "an outcome that was committed but never answered is written once, and its slot is freed",
   { tags: ["FM-30", "OWNED-7"] },
   async ({ db, databaseUrl, proxy, producer, queue, startWorker }) => {
     const job = defineJob("test.unanswered", { queue });
@@ -71,7 +74,7 @@ test(
       await proxy.set("ok");
 
       await eventually(() => worker.health().activeJobs === 0, { withinMs: 60_000, what: "the free slot" });
-      expect(settled).toContain(id); // what it asked again about had been its own doing
+      expect(settled).toContain(id); // it sent the outcome again and learned that it was written
       const after = await untilState(db, id, written.state);
       expect(after.attempts).toEqual(written.attempts);
     }

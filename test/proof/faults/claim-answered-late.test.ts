@@ -6,9 +6,12 @@ import { test } from "../../support/fixtures.ts";
 import { untilState } from "../../support/jobs.ts";
 import { Proxy } from "../campaigns/network/proxy.ts";
 
-/** The fault campaign found it (seed 3): the news of the lost lease came before the answer of the last claim under it. */
+/**
+ * The fault campaign found this (seed 3): a worker learned of its lost lease before the answer to
+ * its last claim arrived.
+ */
 test(
-  "a job whose claim is answered after the lease was lost is not begun under that claim",
+  "a job whose claim is answered after the lease was lost is not started under that claim",
   { tags: ["FM-20", "OWNED-7"] },
   async ({ db, databaseUrl, producer, queue, startWorker }) => {
     const { hostname, port } = new URL(databaseUrl);
@@ -24,7 +27,7 @@ test(
     const losses: number[] = [];
     worker.events.on("leaseLost", () => losses.push(performance.now()));
 
-    await proxy.set({ kind: "delay", only: "hark worker", ms: 1_500 }); // claims and their answers; the lease is renewed as ever
+    await proxy.set({ kind: "delay", only: "hark worker", ms: 1_500 }); // claims and their answers, but not lease renewals
     const { id } = await producer.enqueue(job, {});
     await untilState(db, id, "running");
     const { rows } = await db.pool.query<{ token: string }>(
@@ -34,7 +37,7 @@ test(
       [id],
     );
     await eventually(() => losses.length > 0, { withinMs: 10_000, what: "the news of the lost lease" });
-    expect(begun).toEqual([]); // or the answer was there first, and this test has shown nothing
+    expect(begun).toEqual([]); // otherwise the answer came first, and this test shows nothing
 
     await eventually(() => begun.length > 0, { withinMs: 60_000, what: "a run under another claim" });
     await untilState(db, id, "completed");

@@ -10,14 +10,15 @@ import { test as base } from "../../support/fixtures.ts";
 import { untilState } from "../../support/jobs.ts";
 
 /*
- * A claim of plain jobs does not wait for the disk (docs/decisions/0024). A crash of the server between the claim and its confirmation
- * undoes it, though the job runs already. Here the first run of a job crashes the server, as its first act or once its claim is on the disk.
+ * A claim of plain jobs does not wait for the disk (docs/decisions/0024). If the server crashes
+ * between the claim and its confirmation, the claim is undone although the job already runs. Here
+ * the first run of a job crashes the server, either at once or when its claim is on the disk.
  */
 
 vi.setConfig({ testTimeout: 120_000 });
 
 const test = base.extend("crashing", async ({ queue }, { onCleanup }) => {
-  // The server's own writer stays away, so that only commits that wait bring anything to the disk.
+  // The server's background writer is held up, so that only commits that wait write to the disk.
   await using stack = new AsyncDisposableStack();
   const server = stack.use(
     await startEmbedded({ durable: true, settings: { wal_writer_delay: "10s", autovacuum: "off" } }),
@@ -27,7 +28,10 @@ const test = base.extend("crashing", async ({ queue }, { onCleanup }) => {
   stack.defer(() => db.close());
   const producer = createProducer({ database: db });
   const restarted = Promise.withResolvers<void>();
-  /** Resolves once the disk has all that was written so far. This looks, and brings nothing there itself. */
+  /**
+   * Resolves when everything written so far is on the disk. It only reads, so it flushes nothing
+   * itself.
+   */
   async function untilFlushed(): Promise<void> {
     const { rows } = await db.pool.query<{ lsn: string }>("select pg_current_wal_insert_lsn() as lsn");
     const isFlushed = "select where pg_current_wal_flush_lsn() >= $1::pg_lsn";
@@ -47,7 +51,8 @@ const test = base.extend("crashing", async ({ queue }, { onCleanup }) => {
     try {
       if ((payload as { isPatient?: true }).isPatient) await untilFlushed();
       const stopped = server.stopImmediately();
-      // The event loop stands still until the server has ended, so that no question of the worker's comes before that.
+      // Blocks the event loop until the server has ended, so that the worker sends no statement
+      // before that.
       const lockFile = join(server.directory, "data", "postmaster.pid");
       for (const endsAt = performance.now() + 10_000; existsSync(lockFile) && performance.now() < endsAt;);
       await stopped;
@@ -75,7 +80,7 @@ const test = base.extend("crashing", async ({ queue }, { onCleanup }) => {
 });
 
 test(
-  "a job whose claim a crash undid is told at once, and runs again as the attempt that it was",
+  "a job whose claim a crash undid is aborted at once, and runs again as the same attempt",
   { tags: ["FM-47", "OWNED-5"] },
   async ({ crashing: { db, producer, job, runs, restarted } }) => {
     const { id } = await producer.enqueue(job, {});
@@ -94,7 +99,7 @@ test.for([
   ["that may be tried only once", {}, { maxAttempts: 1 }],
   ["that has run for a moment", { isPatient: true }, {}],
 ] as const)(
-  "the claim of a job %s is on the disk: a crash undoes nothing, and it runs once",
+  "the claim of a job %s is on the disk: a crash does not undo it, and the job runs once",
   { tags: ["FM-47", "OWNED-5"] },
   async ([, payload, options], { crashing: { db, producer, job, runs, restarted } }) => {
     const { id } = await producer.enqueue(job, payload, options);

@@ -7,13 +7,13 @@ import { eventually } from "../../support/eventually.ts";
 import { test as base } from "../../support/fixtures.ts";
 import { claim, insertJob, registerWorker, untilState } from "../../support/jobs.ts";
 
-/** Of this database and queue. */
-const mark = `select from pg_locks where locktype = 'advisory' and classid = 1751216747 and granted
+/** The open gate of this database and queue. */
+const openGate = `select from pg_locks where locktype = 'advisory' and classid = 1751216747 and granted
   and database = (select oid from pg_database where datname = current_database())
   and objid::bigint = hashtext($1)::bigint & 4294967295`;
-/** Many times what a worker takes to fall asleep: one that is fooled sleeps by then. */
+/** Many times what a worker takes to fall asleep. */
 const longEnoughMs = 300;
-/** Far below the poll, so that only what was seen can have led there. */
+/** No poll comes within a test, so the job can only be found by a wake-up. */
 const options = { pollInterval: "10m" } as const;
 const withinMs = 10_000;
 
@@ -30,7 +30,7 @@ const test = base.extend("connect", ({ databaseUrl }, { onCleanup }) => {
   };
 });
 
-test("who falls asleep while another's claim is not committed still finds the job when that claimer dies", async ({
+test("a worker that falls asleep during another's uncommitted claim finds the job when that claimer dies", async ({
   db,
   queue,
   startWorker,
@@ -42,7 +42,7 @@ test("who falls asleep while another's claim is not committed still finds the jo
   await dying.query("begin");
   expect(await claim(dying, { queue, worker: await registerWorker(db) })).toHaveLength(1);
   await startWorker([implement(job, () => {})], options);
-  await eventually(async () => (await db.pool.query(mark, [queue])).rowCount, { withinMs, what: "its mark" });
+  await eventually(async () => (await db.pool.query(openGate, [queue])).rowCount, { withinMs, what: "its open gate" });
   await pause(longEnoughMs);
 
   await db.pool.query("select pg_terminate_backend($1)", [dying.pid]);
@@ -51,17 +51,20 @@ test("who falls asleep while another's claim is not committed still finds the jo
 });
 
 test(
-  "who was woken, and found the job in another's hands, still finds it when that claimer dies",
+  "a worker that was woken for a job that another had claimed finds the job when that claimer dies",
   { tags: ["AWAKE-2"] },
   async ({ db, queue, startWorker, connect }) => {
     const job = defineJob("test.plain", { queue });
     const [dying, holder] = [await connect(), await connect()];
     const rival = await registerWorker(db);
     await startWorker([implement(job, () => {})], { ...options, name: queue });
-    await eventually(async () => (await db.pool.query(mark, [queue])).rowCount, { withinMs, what: "its mark" });
+    await eventually(async () => (await db.pool.query(openGate, [queue])).rowCount, {
+      withinMs,
+      what: "its open gate",
+    });
     await pause(longEnoughMs);
     await holder.query("begin");
-    await holder.query("select from hark.workers where name = $1 for update", [queue]); // its next claim has to wait
+    await holder.query("select from hark.workers where name = $1 for update", [queue]); // so its next claim waits
     const id = await insertJob(db, { queue });
     const waiting = `select from pg_stat_activity where wait_event_type = 'Lock' and query like '%insert into hark.running_jobs%'
     and datname = current_database()`;

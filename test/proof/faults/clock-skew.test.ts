@@ -5,13 +5,13 @@ import { test } from "../../support/fixtures.ts";
 import { untilState } from "../../support/jobs.ts";
 
 const hourMs = 3_600_000;
-/** So long that no test lives to see it: what starts was woken. */
+/** Longer than any test, so a job that starts was started by a wake-up. */
 const never = { pollInterval: "10m", promoteInterval: "10m" } as const;
 
 afterEach(() => void vi.useRealTimers());
 
-// FM-23: PostgreSQL's clock decides. Only Date is false here, for producer and worker alike; timers go on as they do in a process
-// whose wall clock is wrong.
+// FM-23: PostgreSQL's clock decides. Only Date is wrong here, for both producer and worker. Timers
+// run normally, as in a process whose wall clock is wrong.
 for (const [how, skewMs] of [
   ["an hour ahead", hourMs],
   ["an hour behind", -hourMs],
@@ -39,15 +39,15 @@ for (const [how, skewMs] of [
       for (const [{ id }, leastMs] of [
         [now, 0],
         [delayed, 500],
-        [at, 400], // a moment of the database's, named a little before the job was inserted
+        [at, 400], // a database time, read shortly before the insert
         [failing, 400],
       ] as const) {
         const { startedAt, createdAt } = await untilState(db, id, "completed", { withinMs: 15_000 });
         const waitedMs = startedAt!.getTime() - createdAt.getTime();
-        expect(waitedMs).toBeGreaterThanOrEqual(leastMs - 1); // both are cut to whole ms
-        expect(waitedMs).toBeLessThan(leastMs + 2_000); // a second past due is the bound, the other is a busy machine's
+        expect(waitedMs).toBeGreaterThanOrEqual(leastMs - 1); // both are truncated to whole ms
+        expect(waitedMs).toBeLessThan(leastMs + 2_000); // 1 s late is the bound; 1 s more for a busy machine
       }
-      vi.setSystemTime(Date.now() - skewMs * 2); // it jumps, as when somebody sets it
+      vi.setSystemTime(Date.now() - skewMs * 2); // it jumps, as when it is set by hand
       const later = await producer.enqueue(job, "delayed", { delay: 2_000 }); // longer than the lease
       const { startedAt, createdAt } = await untilState(db, later.id, "completed", { withinMs: 15_000 });
       expect(startedAt!.getTime() - createdAt.getTime()).toBeGreaterThanOrEqual(1_999);

@@ -6,7 +6,7 @@ import { test } from "../../support/fixtures.ts";
 import { startProxy } from "../../support/proxy.ts";
 
 test(
-  "idle connections that fell silent do not outlive their pool: else their process could not end",
+  "idle connections that fell silent are destroyed with their pool, so that their process can end",
   { tags: ["FM-07"] },
   async ({ databaseUrl }) => {
     await using proxy = await startProxy(databaseUrl);
@@ -21,7 +21,7 @@ test(
     await proxy.set("hole");
     await db.close();
 
-    // Nobody answers their goodbye, and TCP itself would wait for that for some 15 minutes.
+    // The server does not answer their close, and TCP alone would wait about 15 minutes for it.
     await eventually(() => sockets.every(({ destroyed }) => destroyed), { withinMs: 5_000, what: "their end" });
   },
 );

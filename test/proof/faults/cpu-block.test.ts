@@ -10,8 +10,8 @@ test(
   "a worker whose event loop is blocked for longer than its lease keeps all its jobs",
   { tags: ["FM-18", "OWNED-6"] },
   async ({ db, queue, ledger, startProcess }) => {
-    const [lease, blockMs] = isLong ? [{}, 30_000] : [{ leaseMs }, 2 * leaseMs]; // the long mode: of 10 s, the default
-    await startProcess({ ...lease, name: "watcher", queue: `${queue}-other` }); // it would take them back, and run none
+    const [lease, blockMs] = isLong ? [{}, 30_000] : [{ leaseMs }, 2 * leaseMs]; // the long mode uses the default lease of 10 s
+    await startProcess({ ...lease, name: "watcher", queue: `${queue}-other` }); // it could rescue the jobs, but runs none
     await startProcess({ ...lease, name: "blocked", concurrency: 10 });
     const ids = await insertJobs(
       db,
@@ -31,12 +31,12 @@ test(
     expect(ledger.of("aborted")).toEqual([]);
     const [started, ended] = [ledger.of("started", blocking)[0]!, ledger.of("ended", blocking)[0]!];
     expect((ended.at - started.at) / 1_000).toBeGreaterThanOrEqual(blockMs);
-    tell(`10 jobs lived through ${blockMs} ms without an event loop`);
+    tell(`10 jobs survived ${blockMs} ms of a blocked event loop`);
   },
 );
 
 test(
-  "a worker whose every pool connection is held loses no lease",
+  "a worker keeps its lease while all connections of its pool are blocked",
   { tags: ["FM-17", "FM-19", "OWNED-6"] },
   async ({ db, queue, ledger, startProcess }) => {
     await startProcess({ leaseMs, name: queue });
@@ -46,7 +46,8 @@ test(
     const id = await insertJob(db, { queue, type: "test.task", payloadJson: JSON.stringify({ ms: 3 * leaseMs }) });
     await ledger.until("started", 1, 60_000);
 
-    // Claims, promotions, surveys: all of the pool's statements hang on this lock. The lease's table stays free.
+    // All statements of the pool (claims, promotions, surveys) wait for this lock. The table of
+    // leases stays free.
     const locker = await db.pool.connect();
     await locker.query("begin; lock table hark.jobs, hark.running_jobs in access exclusive mode");
     await eventually(

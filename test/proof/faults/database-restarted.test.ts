@@ -10,13 +10,16 @@ import { monotonicUs } from "../../support/ledger.ts";
 import { timeToListen } from "../../support/listening.ts";
 import { percentile, repeats, tell } from "../../support/long.ts";
 
-/** How long the database stays away, in ms: not at all, until loops have failed a few times, and until leases have run out. */
+/**
+ * How long the database stays down, in ms: not at all, until loops have failed a few times, and
+ * until leases have run out.
+ */
 const outages = [5_000, 0, 15_000, 0, 2_000];
 const restarts = repeats({ few: 2, full: 50 });
 vi.setConfig({ testTimeout: 240_000 + restarts * 30_000 });
 
 test(
-  "a database that crashes and comes back under load loses no job, and the workers live through it",
+  "a database that crashes and comes back under load loses no job, and the workers survive",
   { tags: ["FM-47", "KEPT-1"] },
   async ({ queue, ledger, startProcess }) => {
     await using server = await startEmbedded();
@@ -63,7 +66,7 @@ test(
 );
 
 test(
-  `idle workers start the next job, and what fell due meanwhile, within half a second after the database is back, ${restarts} times`,
+  `idle workers start the next job, and jobs that fell due meanwhile, within half a second after the database is back, ${restarts} times`,
   { tags: ["FM-47"] },
   async ({ queue, ledger, startProcess }) => {
     await using server = await startEmbedded();

@@ -8,9 +8,15 @@ import { pick, randomFrom, seedOfRun, shuffled as inRandomOrder } from "../../su
 /** FM-31 asks for 60 s. */
 const huntMs = Number(process.env["LONG"] ?? 0) > 0 ? 60_000 : 6_000;
 vi.setConfig({ testTimeout: huntMs + 120_000 });
-/** Moves that begin together, of two kinds or one, and over the same jobs: what is spread out in time seldom meets. */
+/**
+ * Moves that begin together, of one kind or two, over the same jobs. Moves spread out in time
+ * seldom meet.
+ */
 const atOnce = 8;
-/** Few enough that jobs of one key meet, and many enough for two orders of them. */
+/**
+ * Few enough that jobs of one key meet, and many enough that two moves can lock them in different
+ * orders.
+ */
 const keys = 30;
 const uniqueKeys = 300;
 const mostOfMove = 150;
@@ -31,7 +37,7 @@ test(
         .deadlocks as number;
     const before = await deadlocks();
 
-    /** What was claimed: two moves may end the same jobs at once, named in different orders. */
+    /** The claimed jobs. Two moves may end the same jobs at once, in different orders. */
     const claimed: statements.ClaimedJob[] = [];
     const ids: bigint[] = [];
     const taken = () => shuffled(claimed.slice(-3 * mostOfMove)).slice(0, few());
@@ -140,11 +146,11 @@ test(
         }),
       );
     }
-    await new Promise((resolve) => setTimeout(resolve, 1_100)); // sessions report theirs once a second
+    await new Promise((resolve) => setTimeout(resolve, 1_100)); // sessions report their deadlocks once a second
 
     expect(failures, `seed ${seed}`).toEqual([]);
     expect((await deadlocks()) - before, `seed ${seed}`).toBe(0);
-    // Each move was really made, or nothing was hunted.
+    // Every move was really made; otherwise the test shows nothing.
     expect(Object.keys(moves).filter((name) => name !== "upkeep" && !moved[name])).toEqual([]);
   },
 );

@@ -9,18 +9,20 @@ import { pick, randomFrom, seedOfRun } from "../../support/random.ts";
 import type { WorkerProcess } from "../../support/worker-process.ts";
 
 const restarts = repeats({ few: 6, full: 500 });
-/** Places where a worker is replaced by the next, beside each other. */
+/** How many sequences of workers run in parallel. In each, a worker is replaced by the next. */
 const lanes = 3;
 vi.setConfig({ testTimeout: 240_000 + restarts * 5_000 });
 
 const options = { concurrency: 6, drainMs: 150, abortMs: 300 } as const;
-/** What a stop may take, in ms: its drain and abort, and as much as a busy machine may take for the few statements of the rest. */
+/**
+ * What a stop may take, in ms: drain, abort, and 5 s for its last few statements on a busy machine.
+ */
 const stopMs = options.drainMs + options.abortMs + 5_000;
-/** Most end within the drain, some must be aborted, and a few do not listen. */
+/** Most end within the drain, some must be aborted, and a few ignore the abort. */
 const payloads = ['{"ms": 10}', '{"ms": 60}', '{"ms": 700}', '{"ms": 20}', '{"does": "ignore", "ms": 700}'];
 
 test(
-  `${restarts} SIGTERMs at random moments under load burn no attempt and lose no job, and each process ends by itself`,
+  `${restarts} SIGTERMs at random moments under load cost no attempt and lose no job, and each process ends by itself`,
   { tags: ["FM-25", "FM-51", "KEPT-1", "STOP-2"] },
   async ({ db, queue, ledger, startProcess }) => {
     const seed = seedOfRun();
@@ -45,7 +47,7 @@ test(
         const next = await startProcess({ ...options, awaitReady: false });
         await next.born;
         if (random() < 1 / 6) {
-          await sleep(random() * 300); // in the middle of its start
+          await sleep(random() * 300); // while it starts
           await stop(next);
           continue;
         }
@@ -53,7 +55,7 @@ test(
           queue,
           type: "test.task",
           payloadJson: pick(random, payloads),
-          maxAttempts: 1, // one burnt attempt would be the end of it
+          maxAttempts: 1, // one lost attempt would bury the job
           ...(job % 6 === 0 && { key: `lane ${place}` }),
         }));
         ids.push(...(await insertJobs(db, jobs)));
@@ -68,7 +70,7 @@ test(
     expect(await lostOrDoubled(db, ids)).toEqual([]);
     expect(await unexplainedStarts(db, ledger)).toEqual([]);
 
-    // Attempts equal handler starts, less those that were handed back.
+    // Attempts equal handler starts minus attempts that were handed back.
     let handedBack = 0;
     const starts = Map.groupBy(ledger.of("started"), ({ id }) => id);
     for (const id of ids) {
@@ -79,7 +81,7 @@ test(
       expect(attempt).toBe(1);
       handedBack += attempts.length;
     }
-    expect(handedBack).toBeGreaterThan(0); // or nothing was shown
+    expect(handedBack).toBeGreaterThan(0); // otherwise the test shows nothing
 
     const idle = stops.filter(({ jobs }) => jobs === 0).length;
     const times = stops.map(({ ms }) => ms);

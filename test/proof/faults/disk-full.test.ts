@@ -22,7 +22,10 @@ import type { WorkerProcess } from "../../support/worker-process.ts";
 const run = promisify(execFile);
 const rounds = repeats({ few: 1, full: 5 });
 
-/** A name for the trigger that refuses a queue's dead letters, as a server does that lacks what the SQLSTATE says. */
+/**
+ * Name of the trigger that refuses a queue's dead letters, as a server does when it runs out of a
+ * resource.
+ */
 const lack = (queue: string) => `"no room for ${queue}"`;
 
 async function takeRoom({ pool }: Database, queue: string, sqlState: string): Promise<void> {
@@ -43,7 +46,7 @@ test.for([
   ["53200", "out of memory"],
   ["53300", "too many connections"],
 ])(
-  "outcomes that the database answers with %s (%s) are sent again, after rests that double, keep the worker from claiming once there are 2,000, and are written in the end",
+  "outcomes refused with %s (%s) are retried with doubling rests, stop claims once 2,000 wait, and are written in the end",
   { tags: ["FM-46"] },
   async ([sqlState], { db, queue, startWorker }) => {
     const jobs = 8_000;
@@ -53,7 +56,7 @@ test.for([
     await takeRoom(db, queue, sqlState!);
     const failForGood = () => {
       ran += 1;
-      throw new UnrecoverableError("as told"); // no claim takes such an outcome along, so claims go on
+      throw new UnrecoverableError("as told"); // no claim carries such an outcome, so claims go on
     };
     await startWorker([implement(task, failForGood)], {
       queues: { [queue]: 50 },
@@ -75,27 +78,30 @@ test.for([
     // 0.1, 0.2, 0.4, 0.8 and 1.6 s, half of it random: see settler.ts.
     for (let gap = 0; gap < 5; gap += 1) expect(triedAt[gap + 1]! - triedAt[gap]!).toBeGreaterThan(50 * 2 ** gap);
     expect(ran).toBeGreaterThan(2_000);
-    expect(ran).toBeLessThanOrEqual(2_000 + 2_000 + 50); // the most outcomes that wait, and the most that was claimed before
+    expect(ran).toBeLessThanOrEqual(2_000 + 2_000 + 50); // at most 2,000 outcomes wait, and at most so many jobs were claimed before
     expect((await countJobs(db, queue))["dead"]).toBeUndefined();
     await giveRoom(db, queue);
     await expect.poll(() => countJobs(db, queue), { timeout: 60_000 }).toEqual({ dead: jobs });
-    expect(ran).toBe(jobs); // so none was given up and done again
+    expect(ran).toBe(jobs); // so no outcome was dropped and no job ran twice
     expect(await lostOrDoubled(db, ids)).toEqual([]);
   },
 );
 
-/** Mounts a small disk for a server; where the system lets nobody, says aloud that nothing was tested, and skips the test. */
+/**
+ * Mounts a small disk for a server. Where the system does not allow it, reports that nothing was
+ * tested and skips the test.
+ */
 async function mountFor(
   server: { directory: string },
   { sizeMb, skip }: { sizeMb: number; skip: (why: string) => never },
 ): Promise<SmallDisk> {
   const disk = await SmallDisk.mount(dirname(server.directory), { sizeMb });
   if (disk) return disk;
-  tell(`disk-full: ${noSmallDisk}`); // reporters keep the reasons of skipped tests to themselves
+  tell(`disk-full: ${noSmallDisk}`); // reporters do not print why a test was skipped
   return skip(noSmallDisk);
 }
 
-/** Makes a folder of a disk a server's own, and answers its path. */
+/** Makes a folder on a disk, owned by the server's user. Returns its path. */
 async function folderFor(server: { directory: string }, disk: SmallDisk, name: string): Promise<string> {
   const folder = join(disk.directory, name);
   await mkdir(folder, { mode: 0o700 });
@@ -103,7 +109,9 @@ async function folderFor(server: { directory: string }, disk: SmallDisk, name: s
   return folder;
 }
 
-/** Enqueues one job after the other, until told to end. What fails is taken for not enqueued, and tried again. */
+/**
+ * Enqueues one job after the other until end() is called. A failed insert counts as not enqueued.
+ */
 function enqueueAll(db: Database, queue: string) {
   const [ids, failures]: [bigint[], unknown[]] = [[], []];
   const ending = new AbortController();
@@ -117,7 +125,7 @@ function enqueueAll(db: Database, queue: string) {
     }
   })();
   return {
-    /** Of the jobs whose commit was acknowledged. */
+    /** Ids of the jobs whose commit was acknowledged. */
     ids,
     failures,
     async end() {
@@ -128,7 +136,7 @@ function enqueueAll(db: Database, queue: string) {
 }
 
 test(
-  `when the disk of the tables is full, what runs ends and is written once there is room: nothing is lost or done twice, ${rounds} times`,
+  `when the disk of the tables is full, running jobs end and are written once there is room, and none is lost or run twice, ${rounds} times`,
   { tags: ["FM-46", "KEPT-5"] },
   async ({ queue, ledger, startProcess, skip }) => {
     await using server = await startEmbedded({ durable: true });
@@ -163,7 +171,7 @@ test(
         const areEnded = () => new Set(ledger.of("ended").flatMap(({ id }) => (all.has(id) ? [id] : []))).size === 50;
         await eventually(areEnded, { withinMs: 60_000, what: "the ends of the long jobs", everyMs: 20 });
         const isTold = () => workers.some(({ log }) => log.includes("outcomes could not be written"));
-        await eventually(isTold, { withinMs: 60_000, what: "an outcome for which there is no room" });
+        await eventually(isTold, { withinMs: 60_000, what: "a refused outcome" });
         const acknowledged = enqueued.ids.length;
         await makeRoom();
         await eventually(() => enqueued.ids.length > acknowledged, { withinMs: 60_000, what: "an insert with room" });
@@ -176,7 +184,7 @@ test(
       expect(workers.map(({ isAlive }) => isAlive)).toEqual([true, true]);
       expect(await lostOrDoubled(db, ids)).toEqual([]);
       const starts = Map.groupBy(ledger.of("started"), ({ id }) => id);
-      expect([...starts.values()].filter(({ length }) => length > 1)).toEqual([]); // no outcome was dropped, no lease lost
+      expect([...starts.values()].filter(({ length }) => length > 1)).toEqual([]); // no outcome was dropped, and no lease was lost
     } finally {
       await db.close();
       await admin.close();
@@ -185,10 +193,10 @@ test(
 );
 
 test(
-  `when the disk of the log of writes is full the server crashes: once there is room and it is started, nothing acknowledged is lost or completed twice, ${rounds} times`,
+  `when the disk of the write-ahead log is full the server crashes, and after a restart with room no acknowledged job is lost or completed twice, ${rounds} times`,
   { tags: ["FM-46", "KEPT-5"] },
   async ({ queue, ledger, startProcess, skip }) => {
-    // Or it would take all of its room in advance.
+    // Otherwise the server would reserve all of the disk in advance.
     const settings = { min_wal_size: "32MB", max_wal_size: "48MB" };
     await using server = await startEmbedded({ durable: true, settings });
     await using disk = await mountFor(server, { sizeMb: 160, skip });
@@ -213,7 +221,8 @@ test(
         await eventually(() => ledger.of("ended").length > before + 20, { withinMs: 60_000, what: "some ends" });
         const from = monotonicUs();
         const makeRoom = await disk.fill();
-        // The rest of the file at hand is enough for a while; who wants the next one finds no room for it.
+        // The rest of the current file lasts for a while. The server finds no room for the next
+        // one.
         const isDown = async () => {
           await db.pool.query("select pg_switch_wal()").catch(() => {});
           return server.pid === undefined;

@@ -9,10 +9,11 @@ const ways = {
   onOneConnection: (db: Database, work: (on: Queryable) => Promise<unknown>) => db.onOneConnection(work),
 };
 
-// FM-07: whatever state a connection is in after a failure, such as an aborted transaction that holds a lock, nobody gets it.
+// FM-07: a connection that failed is never used again, whatever its state, such as an aborted
+// transaction that holds a lock.
 for (const [name, run] of Object.entries(ways)) {
   test(
-    `a connection on which ${name}() failed is closed and what it held is free, though the pool has no other`,
+    `a connection on which ${name}() failed is closed and its locks are released, though the pool has no other`,
     { tags: ["FM-07"] },
     async ({ db: observer, databaseUrl }) => {
       const db = openDatabase({ connectionString: databaseUrl, maxConnections: 1 });

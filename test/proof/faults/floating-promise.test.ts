@@ -7,10 +7,11 @@ import { countJobs, insertJob, insertJobs, untilState } from "../../support/jobs
 
 const leaseMs = 2_000;
 
-// FM-50: Node ends a process over a rejection that nobody handles, and Hark does not stand in its way: who knows what was left
-// undone. It is a crash like any other, with a reason in its jobs' ledger.
+// FM-50: Node ends a process on an unhandled rejection, and Hark does not prevent it, since the
+// process may be in any state. It is a crash like any other, and the ledger of its jobs names the
+// reason.
 test(
-  "a promise that a handler leaves behind and that rejects ends its process, and others run what it had in hand",
+  "a promise that a handler did not await and that rejects ends the process, and other workers run its jobs",
   { tags: ["FM-50"] },
   async ({ db, queue, ledger, startProcess }) => {
     const victim = await startProcess({ leaseMs, concurrency: 6, name: "victim" });
@@ -24,8 +25,8 @@ test(
 
     await eventually(() => !victim.isAlive, { withinMs: 30_000, what: "the end of its process" });
     expect(await victim.exited).toBe(1);
-    expect(victim.log).toContain("nobody awaits this"); // or nobody would learn why
-    await untilState(db, floating, "completed"); // it had returned
+    expect(victim.log).toContain("nobody awaits this"); // the log says why the process ended
+    await untilState(db, floating, "completed"); // its handler had returned
     await startProcess({ leaseMs, concurrency: 6, name: "heir" });
     await expect.poll(() => countJobs(db, queue), { timeout: 60_000 }).toEqual({ completed: 6 });
     expect(await lostOrDoubled(db, [...neighbours, floating])).toEqual([]);

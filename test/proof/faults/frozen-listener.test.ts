@@ -5,12 +5,15 @@ import { test } from "../../support/fixtures.ts";
 import { insertJob, untilState } from "../../support/jobs.ts";
 import { recordingLogger } from "../../support/recording-logger.ts";
 
-/** Below PostgreSQL's 8,000 bytes; 6,000 of them are more than the sockets of this machine keep for who does not read. */
+/**
+ * Below PostgreSQL's limit of 8,000 bytes. 6,000 of them are more than the sockets of this machine
+ * buffer for a process that does not read.
+ */
 const word = "x".repeat(7_000);
 const words = 6_000;
 
 test(
-  "a worker that stands still has its listener's session ended after a while, and the notification queue drains",
+  "a frozen worker's listener session is ended after a while, and the notification queue drains",
   { tags: ["FM-10"] },
   async ({ db, queue, startProcess }) => {
     const worker = await startProcess({ leaseMs: 600_000 });
@@ -32,9 +35,9 @@ test(
         const listener = await listenerOf();
         return listener?.wait === "ClientWrite" ? listener : undefined;
       },
-      { withinMs: 30_000, what: "a listener that is written to in vain" },
+      { withinMs: 30_000, what: "a listener that does not read" },
     );
-    await frozenListenerLook({ db, logger })(); // 30 s are not over
+    await frozenListenerLook({ db, logger })(); // 30 s have not passed yet
     expect((await listenerOf())?.pid).toBe(frozen.pid);
     expect(await usage()).toBeGreaterThan(0);
 
@@ -42,7 +45,7 @@ test(
 
     await eventually(async () => (await listenerOf()) === undefined, { withinMs: 10_000, what: "the session's end" });
     expect(logger.lines).toMatchObject([{ level: "warn", facts: { pid: frozen.pid } }]);
-    await db.pool.query("select pg_notify('job_ready', 'anything')"); // whoever notifies moves the queue's tail on
+    await db.pool.query("select pg_notify('job_ready', 'anything')"); // each notification moves the queue's tail
     await eventually(async () => (await usage()) < 0.001, { withinMs: 30_000, what: "an empty notification queue" });
     worker.kill("SIGCONT");
     const after = await insertJob(db, { queue, type: "test.task", payloadJson: "{}" });

@@ -6,11 +6,14 @@ import { eventually } from "../../support/eventually.ts";
 import { test } from "../../support/fixtures.ts";
 import { insertJob, insertJobs, untilState } from "../../support/jobs.ts";
 
-/** Leases of a second are renewed three times in it: so soon the workers know each other. */
+/** A lease of one second is renewed three times a second, so the workers soon know each other. */
 const options = { pollInterval: "10m", promoteInterval: "10m", lease: "1s", concurrency: 5 } as const;
 const withinMs = 30_000;
 
-/** Counts the claims of a database, also those that find nothing: each is one statement that inserts into running_jobs. */
+/**
+ * Counts the claims of a database, including those that find nothing. Each is one statement that
+ * inserts into running_jobs.
+ */
 async function countClaims(db: Database): Promise<() => Promise<number>> {
   await db.pool.query(`
     create sequence claims;
@@ -29,17 +32,20 @@ async function countClaims(db: Database): Promise<() => Promise<number>> {
   };
 }
 
-/** Waits until every live worker of the queue knows that there are so many: the last to register has been renewed since. */
+/**
+ * Waits until every live worker of the queue knows that there are `count`: all leases were renewed
+ * after the last worker registered.
+ */
 async function untilAcquainted(db: Database, queue: string, count: number): Promise<void> {
   const renewed = `select count(*) from hark.workers where queues ? $1 and dead_at is null
     and expires_at > (select max(started_at) + interval '1.1 s' from hark.workers where queues ? $1)`;
   const areAll = async () => Number((await db.pool.query(renewed, [queue])).rows[0].count) === count;
   await eventually(areAll, { withinMs, what: "workers that know each other" });
-  await pause(200); // the thread's news reach the workers
+  await pause(200); // time for the lease threads to tell the workers
 }
 
 test(
-  "for one job few of many sleeping workers claim, for many jobs more do, and forged words make none",
+  "one job wakes few of many sleeping workers, many jobs wake more, and forged notifications cause few claims",
   { tags: ["AWAKE-5", "FM-13", "FM-45"] },
   async ({ db, queue, startWorker }) => {
     const claimsSince = await countClaims(db);
@@ -49,7 +55,7 @@ test(
     for (let worker = 0; worker < workers; worker += 1) {
       const handler = async () => {
         handledBy.set(worker, (handledBy.get(worker) ?? 0) + 1);
-        await pause(60); // too long to be claimed ahead
+        await pause(60); // so slow that the worker claims no further job ahead
       };
       await startWorker([implement(job, handler)], options);
     }
@@ -63,7 +69,7 @@ test(
     }
     const claims = await claimsSince();
     expect(claims / jobs).toBeLessThanOrEqual(3);
-    expect(handledBy.size).toBeGreaterThan(workers / 2); // it is another's turn each time
+    expect(handledBy.size).toBeGreaterThan(workers / 2); // each time another worker is first
 
     handledBy.clear();
     const ids = await insertJobs(
@@ -85,7 +91,7 @@ test(
   },
 );
 
-test("workers that died, or are busy, hold a job up for milliseconds only when it was their turn", async ({
+test("a worker that died, or is busy, delays a job by milliseconds, and only when it is first in line", async ({
   db,
   queue,
   startWorker,
@@ -110,5 +116,5 @@ test("workers that died, or are busy, hold a job up for milliseconds only when i
     await pause(30);
   }
 
-  expect(delays.toSorted((one, other) => one - other)[15]).toBeLessThan(250); // 15 ms of waiting; the rest is a busy machine's
+  expect(delays.toSorted((one, other) => one - other)[15]).toBeLessThan(250); // 15 ms of waiting; the rest is for a busy machine
 });

@@ -9,7 +9,7 @@ import { listening, timeToListen } from "../../support/listening.ts";
 import { percentile, repeats, tell } from "../../support/long.ts";
 import { startProxy } from "../../support/proxy.ts";
 
-// FM-02: up to a second to the next heartbeat, one for its answer, 450 ms of rest, and a connect.
+// FM-02: up to 1 s to the next heartbeat, 1 s for its answer, 450 ms of rest, and a connect.
 const mostMs = 2_500;
 const runs = 6;
 
@@ -17,7 +17,7 @@ const silences = repeats({ few: 5, full: 100 });
 vi.setConfig({ testTimeout: 240_000 + silences * 10_000 });
 
 test(
-  "a connection that went silent is replaced within 3 s, and its session ended",
+  "a connection that fell silent is replaced within 3 s, and its session is ended",
   { tags: ["AWAKE-4", "FM-02"] },
   async ({ databaseUrl, pool }) => {
     const times = await Promise.all(
@@ -26,16 +26,16 @@ test(
         await using proxy = await startProxy(databaseUrl);
         await using one = listening(proxy.url, { applicationName });
         await one.listener.whenListening();
-        await sleep((run * 1_000) / runs); // a hole may open at any moment between two heartbeats
+        await sleep((run * 1_000) / runs); // the connection may fall silent at any moment between two heartbeats
         one.forget();
 
         await proxy.set("hole");
         const silentAt = performance.now();
-        await proxy.set("ok"); // for new connections: bytes that vanished never come
+        await proxy.set("ok"); // for new connections; lost bytes stay lost
         await pool.query("select pg_notify($1, $2)", [channels.jobReady, `lost.${run}`]);
         await eventually(() => one.heardAt.has(undefined), {
           withinMs: 10_000,
-          what: "a word that something may be missed",
+          what: "a report that notifications may have been missed",
         });
 
         await pool.query("select pg_notify($1, $2)", [channels.jobReady, `found.${run}`]);
@@ -49,7 +49,7 @@ test(
           return rows.length === 1;
         };
         await eventually(isAlone, { withinMs: 5_000, what: "the end of the lost session", everyMs: 50 });
-        expect(one.listener.counts.leftovers).toBeGreaterThanOrEqual(1); // more, if the hole swallowed a second session's goodbye
+        expect(one.listener.counts.leftovers).toBeGreaterThanOrEqual(1); // more, if a second session's close was lost too
         expect(one.listener.state).toBe("listening");
         return Math.round(one.heardAt.get(undefined)! - silentAt);
       }),
@@ -60,7 +60,7 @@ test(
 );
 
 test(
-  `a worker whose listener went silent starts the next job within 3 s, ${silences} times`,
+  `a worker whose listener fell silent starts the next job within 3 s, ${silences} times`,
   { tags: ["FM-02"] },
   async ({ databaseUrl, db, queue, ledger, startProcess }) => {
     const times: number[] = [];
@@ -71,7 +71,7 @@ test(
       const worker = await startProcess({ listenUrl: proxy.url, queue: name, pollMs: 60_000 }); // no poll finds it in time
       while (left > 0) {
         left -= 1;
-        await sleep(Math.random() * 1_000); // any moment between two heartbeats
+        await sleep(Math.random() * 1_000); // at any moment between two heartbeats
         await proxy.set("hole");
         const silentAt = monotonicUs();
         await proxy.set("ok"); // for new connections
@@ -90,7 +90,7 @@ test(
   },
 );
 
-test("a job that comes while the gate's lost session is still waited for starts at once", async ({
+test("a job that arrives before the gate's lost session has timed out starts at once", async ({
   databaseUrl,
   db,
   queue,
@@ -101,7 +101,7 @@ test("a job that comes while the gate's lost session is still waited for starts 
   await using proxy = await startProxy(databaseUrl);
   const worker = await startProcess({ listenUrl: proxy.url, pollMs: 60_000 });
   for (let round = 0; round < 3; round += 1) {
-    await proxy.set("hole"); // listener and gate alike; the gate notices when it is next asked, and 2 s have passed
+    await proxy.set("hole"); // both listener and gate; the gate notices 2 s after its next statement
     await proxy.set("ok");
     await eventually(async () => !(await worker.health()).isHealthy, { withinMs: 10_000, what: "the loss" });
     await eventually(async () => (await worker.health()).isHealthy, { withinMs: 10_000, what: "good health" });
@@ -112,12 +112,12 @@ test("a job that comes while the gate's lost session is still waited for starts 
     times.push((start!.at - insertedAt) / 1_000);
   }
 
-  tell("jobs beside a gate that is silent; to their start", times);
+  tell("jobs while the gate's session is silent; to their start", times);
   expect(Math.max(...times)).toBeLessThanOrEqual(500 + 2 * (await timeToListen(databaseUrl)));
 });
 
 test(
-  "a server that swallows everything is left again and again, and found when it answers",
+  "a server that answers nothing is tried again and again, and found when it answers",
   { tags: ["FM-02"] },
   async ({ databaseUrl }) => {
     await using proxy = await startProxy(databaseUrl);
@@ -134,14 +134,14 @@ test(
   },
 );
 
-test("an event loop that was busy is no reason to leave a good connection", async ({ databaseUrl }) => {
+test("a busy event loop does not make the listener leave a good connection", async ({ databaseUrl }) => {
   const answerMs = 400;
-  await using busy = listening(databaseUrl, { heartbeatMs: 1, deadlines: { answerMs } }); // there is nearly always a heartbeat out
+  await using busy = listening(databaseUrl, { heartbeatMs: 1, deadlines: { answerMs } }); // so one heartbeat is out
   await busy.listener.whenListening();
 
   for (let round = 0; round < 10; round += 1) {
     await sleep(10 + round);
-    await turn(); // after this phase come the timers, and only then is the socket read
+    await turn(); // timers run after this phase, before the socket is read
     const busyUntil = performance.now() + answerMs + 50;
     while (performance.now() < busyUntil);
   }

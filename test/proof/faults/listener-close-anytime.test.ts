@@ -11,13 +11,13 @@ import { eventually } from "../../support/eventually.ts";
 import { type ProxyMode, startProxy } from "../../support/proxy.ts";
 import { startTlsFront } from "../../support/tls-front.ts";
 
-const [batches, perBatch] = [5, 8]; // not 40 at once: they would all still be connecting
+const [batches, perBatch] = [5, 8]; // if all 40 started at once, all would still be connecting
 const applicationName = "closed anytime";
 const modes: ProxyMode[] = ["ok", "refuse", "cut", "hole", { delayMs: 10 }];
 
 for (const mode of modes) {
   test(
-    `closed at any moment, a listener leaves nothing behind: ${JSON.stringify(mode)}`,
+    `a listener closed at any moment leaves nothing behind: ${JSON.stringify(mode)}`,
     { tags: ["FM-14"] },
     async ({ databaseUrl, pool }) => {
       await using proxy = await startProxy(databaseUrl);
@@ -34,7 +34,7 @@ for (const mode of modes) {
               heartbeatMs: 50,
             });
             listener.start();
-            await sleep(Math.random() * 500); // it connects, listens, proves itself, or is at its heartbeats
+            await sleep(Math.random() * 500); // it is connecting, listening, checking itself, or sending heartbeats
             const closedAt = performance.now();
             await Promise.all([listener.close(), listener.close()]);
             expect(listener.state).toBe("closed");
@@ -50,7 +50,7 @@ for (const mode of modes) {
   );
 }
 
-test("closed just after the network swallowed it, a listener leaves only what the server has not noticed", async ({
+test("a listener closed just after its network fell silent leaves only sessions that the server has not noticed", async ({
   databaseUrl,
   pool,
 }) => {
@@ -72,10 +72,7 @@ test("closed just after the network swallowed it, a listener leaves only what th
   expect(await sessions(pool)).toBe(1);
 });
 
-test("one that never started, and one that is told to start after its close, open nothing", async ({
-  databaseUrl,
-  pool,
-}) => {
+test("a listener that never started, and one started after its close, open nothing", async ({ databaseUrl, pool }) => {
   const listener = new Listener({
     connectionString: databaseUrl,
     applicationName: "never started",
@@ -93,8 +90,9 @@ test("one that never started, and one that is told to start after its close, ope
 });
 
 /**
- * Listens, closes at a random moment while the network does as it likes, and must then have nothing left to live for. Of the
- * first wave half are idle by then and half are at their heartbeats; the second wave is closed while it connects.
+ * Listens, closes at a random moment under a random state of the network, and must then end by
+ * itself. In the first wave half of the listeners are idle at that moment and half send heartbeats.
+ * The second wave is closed while it connects.
  */
 const program = `
   const { Listener } = await import("@hark/worker/internal");
@@ -108,7 +106,7 @@ const program = `
   }));
   await wave(14, async (listener) => {
     await listener.whenListening(AbortSignal.timeout(5_000)).catch(() => {});
-    await sleep(500 + Math.random() * 500); // waits for nothing: the moment of the close is what is tried
+    await sleep(500 + Math.random() * 500); // the moment of the close is random
   });
   await wave(10, () => sleep(Math.random() * 300));
   process.stdout.write("closed\\n");
@@ -119,7 +117,7 @@ for (const mode of modes) {
     endsByItself(databaseUrl, mode));
 }
 
-// The listener's socket lies under the encrypted one: destroying it must end both.
+// The encrypted stream wraps the listener's socket. Destroying the socket must end both.
 test("nothing of a closed listener keeps its process alive over TLS", { tags: ["FM-14"] }, async ({ databaseUrl }) => {
   await using front = await startTlsFront(databaseUrl);
   await endsByItself(front.url, "hole");
@@ -135,7 +133,7 @@ async function endsByItself(url: string, mode: ProxyMode): Promise<void> {
     const exit = once(child, "exit");
     await eventually(() => proxy.accepted >= 28, {
       withinMs: 30_000,
-      what: "sessions that listen, and have proven it by a second one",
+      what: "sessions that listen, and have checked it by a second session",
     });
     await proxy.set(mode);
 

@@ -8,8 +8,9 @@ import { listening, timeToListen } from "../../support/listening.ts";
 import { startProxy } from "../../support/proxy.ts";
 
 /*
- * FM-02 and decision 17: one heartbeat is heard by all listeners of the database, so that one of them sends for all. No test here may
- * run beside another: they share a database, and would hear each other's.
+ * FM-02 and docs/decisions/0017: all listeners of a database hear each heartbeat, so one of them
+ * sends it for all. The tests here must not run in parallel. They share a database, and would hear
+ * each other's heartbeats.
  */
 
 vi.setConfig({ testTimeout: 120_000 });
@@ -21,12 +22,12 @@ const test = base.extend("witness", async ({ databaseUrl }, { onCleanup }) => {
   await client.connect();
   await client.query("listen hark_heartbeat");
   onCleanup(() => client.end());
-  /** Server processes that sent a heartbeat, in order. */
+  /** The server processes that sent a heartbeat, in order. */
   return { senders };
 });
 
 test(
-  "an idle listener sends a heartbeat in twice its time at most, and no other statement",
+  "an idle listener sends at most one heartbeat in twice its interval, and no other statement",
   { tags: ["AWAKE-5"] },
   async ({ databaseUrl, pool, witness }) => {
     const heartbeatMs = 200;
@@ -43,14 +44,14 @@ test(
     };
     await eventually(look, { withinMs: 30_000, what: "six heartbeats", everyMs: 1 });
 
-    // The first of the six may come at once.
+    // The first of the six may be sent at once.
     expect(performance.now() - startedAt).toBeGreaterThanOrEqual(5 * 2 * heartbeatMs * 0.95);
     expect([...statements]).toEqual(["NOTIFY hark_heartbeat"]);
     expect(one.listener.counts).toMatchObject({ connects: 1, failures: 0 });
   },
 );
 
-test("many listeners send few heartbeats between them", { tags: ["FM-02"] }, async ({ databaseUrl, witness }) => {
+test("many listeners together send few heartbeats", { tags: ["FM-02"] }, async ({ databaseUrl, witness }) => {
   const heartbeatMs = 500;
   await using stack = new AsyncDisposableStack();
   const many = Array.from({ length: 20 }, () => stack.use(listening(databaseUrl, { heartbeatMs })));
@@ -60,13 +61,14 @@ test("many listeners send few heartbeats between them", { tags: ["FM-02"] }, asy
 
   await eventually(() => witness.senders.length >= 10, { withinMs: 60_000, what: "ten heartbeats" });
 
-  // One in 2 to 2.5 times heartbeatMs is 10 in 10 s; each on its own would send them in 0.6 s. A busy machine is slow to hear.
+  // One heartbeat in 2 to 2.5 times heartbeatMs makes 10 in 10 s. If each listener sent its own, 10
+  // would take 0.6 s. A busy machine hears them late.
   expect(performance.now() - startedAt).toBeGreaterThanOrEqual(2_400);
   for (const { listener } of many) expect(listener.counts).toMatchObject({ connects: 1, failures: 0 });
 });
 
 test.for(["cut", "hole"] as const)(
-  "when the listener that sends for all is lost (%s), the others hear on, and another sends",
+  "when the listener that sends for all is lost (%s), the others go on listening, and another sends",
   { tags: ["FM-02"] },
   async (loss, { databaseUrl, pool, witness }) => {
     const heartbeatMs = 300;
@@ -99,14 +101,14 @@ test.for(["cut", "hole"] as const)(
     });
     await eventually(() => lost.heardAt.has(undefined), { withinMs: 10_000, what: "the return of the lost one" });
 
-    // As if it were alone: a second for the answer, and up to 450 ms of rest.
+    // As long as for a single listener: 1 s for the answer, and up to 450 ms of rest.
     const tookMs = lost.heardAt.get(undefined)! - lostAt;
     expect(tookMs).toBeLessThanOrEqual(heartbeatMs + 1_000 + 450 + 4 * (await timeToListen(databaseUrl)));
     for (const { listener } of others) expect(listener.counts).toMatchObject({ connects: 1, failures: 0 });
   },
 );
 
-test("forged heartbeats keep no dead connection alive", { tags: ["FM-02"] }, async ({ databaseUrl, pool }) => {
+test("forged heartbeats do not keep a dead connection open", { tags: ["FM-02"] }, async ({ databaseUrl, pool }) => {
   await using proxy = await startProxy(databaseUrl);
   await using one = listening(proxy.url);
   await one.listener.whenListening();

@@ -9,7 +9,8 @@ import { listening, timeToListen } from "../../support/listening.ts";
 import { percentile, repeats, tell } from "../../support/long.ts";
 import { type ProxyMode, startProxy } from "../../support/proxy.ts";
 
-// FM-01: rests are 450 ms at most in the first minute, so nobody is deaf for longer than that and a connect.
+// FM-01: rests are at most 450 ms in the first minute, so a listener hears again after that and a
+// connect.
 const mostMs = 500;
 const listeners = 5;
 
@@ -42,7 +43,8 @@ for (const outageMs of [1_000, 5_000]) {
       await proxy.set("ok");
       const healedAt = performance.now();
 
-      // Sent again and again: what comes before a listener is back is lost, and undefined is its word for that.
+      // Sent again and again: a notification sent before a listener is back is lost. The listener
+      // reports that as undefined.
       const areBack = async () => {
         await pool.query("select pg_notify($1, 'sent')", [channels.jobReady]);
         return lived.every(({ heardAt }) => heardAt.has(undefined) && heardAt.has("sent"));
@@ -60,7 +62,7 @@ test(
   `a worker starts the next job within half a second after its listener can connect again, ${outages} times`,
   { tags: ["FM-01", "FM-03"] },
   async ({ databaseUrl, db, queue, ledger, startProcess }) => {
-    const durations = [1_000, 1_000, 5_000, 5_000, 30_000]; // the last only in the long mode
+    const durations = [1_000, 1_000, 5_000, 5_000, 30_000]; // the last one only in the long mode
     const [duringMs, afterMs] = [[] as number[], [] as number[]];
     let done = 0;
 
@@ -93,7 +95,7 @@ test(
     await Promise.all(Array.from({ length: Math.min(outages, listeners) }, (_, place) => lane(`${queue}-${place}`)));
 
     tell(`${outages} outages of a worker's listener; from the heal to the start of a job inserted before it`, duringMs);
-    tell("to the start of a job inserted after it", afterMs);
+    tell("from the heal to the start of a job inserted after it", afterMs);
     expect(percentile([...duringMs, ...afterMs], 0.99)).toBeLessThanOrEqual(
       mostMs + 2 * (await timeToListen(databaseUrl)),
     );
@@ -125,7 +127,7 @@ test("a reset connection is replaced within half a second", { tags: ["FM-01"] },
   expect(allButOne(times)).toBeLessThanOrEqual(mostMs + 2 * (await timeToListen(proxy.url)));
 });
 
-test("a connection that crawls is used all the same", async ({ databaseUrl, pool }) => {
+test("a very slow connection is kept", async ({ databaseUrl, pool }) => {
   await using proxy = await startProxy(databaseUrl);
   await proxy.set({ delayMs: 100 });
   await using slow = listening(proxy.url);
@@ -156,7 +158,7 @@ test("a server that refuses or resets from the start is tried until it answers",
   expect(listener.reason).toBeUndefined();
 });
 
-/** The longest but one: a busy machine may delay anybody once. */
+/** The second longest: a busy machine may delay one run. */
 function allButOne(times: number[]): number {
   return times.toSorted((a, b) => a - b).at(-2)!;
 }

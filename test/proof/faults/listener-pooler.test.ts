@@ -6,9 +6,10 @@ import { test } from "../../setup/fixtures.ts";
 import { eventually } from "../../support/eventually.ts";
 import { startPgBouncer } from "../../support/pgbouncer.ts";
 
-// FM-04. The heartbeat alone does not see it: a session's own notifications reach it through the pooler.
+// FM-04. The heartbeat alone does not detect a pooler: a session's own notifications reach it
+// through the pooler.
 test(
-  "behind a transaction pooler the listener says that it is deaf, once and what to do",
+  "behind a transaction pooler the listener reports once that no notification can reach it, and what to do",
   { tags: ["AWAKE-6", "FM-04"] },
   async ({ databaseUrl, pool }) => {
     await using pooler = await startPgBouncer(databaseUrl, { poolMode: "transaction" });
@@ -42,7 +43,7 @@ test(
   },
 );
 
-test("behind a session pooler the listener hears as if there were none", async ({ databaseUrl, pool }) => {
+test("behind a session pooler the listener hears everything", async ({ databaseUrl, pool }) => {
   await using pooler = await startPgBouncer(databaseUrl, { poolMode: "session" });
   await using listener = new Listener({ connectionString: pooler.url, logger: silentLogger });
   const heard: (string | undefined)[] = [];
@@ -55,7 +56,7 @@ test("behind a session pooler the listener hears as if there were none", async (
   await eventually(() => heard.includes("mail"), { withinMs: 2_000, what: "the notification" });
 });
 
-/** What the pooler's own session still listens to. */
+/** The channels that the pooler's own session still listens to. */
 async function channelsLeftIn(url: string): Promise<unknown[]> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();

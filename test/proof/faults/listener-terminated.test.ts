@@ -7,9 +7,9 @@ import { eventually } from "../../support/eventually.ts";
 const rounds = 20;
 const applicationName = "often ended";
 
-// An error that nobody handles, as pg raises when a session is ended under it, fails the run (FM-06).
+// An unhandled error, such as pg raises when a session is ended, fails the run (FM-06).
 test(
-  "a listener whose session is ended comes back every time, and tells that something may be missed",
+  "a listener whose session is ended comes back every time, and reports that notifications may have been missed",
   { tags: ["FM-06"] },
   async ({ databaseUrl, pool }) => {
     await using listener = new Listener({ connectionString: databaseUrl, applicationName, logger: silentLogger });
@@ -25,7 +25,7 @@ test(
       expect(listener.reason).toMatch(/the server ended the session/);
       await eventually(() => heard.includes(undefined), {
         withinMs: 5_000,
-        what: "a word that something may be missed",
+        what: "a report that notifications may have been missed",
         everyMs: 1,
       });
 
@@ -36,7 +36,7 @@ test(
 
     expect(listener.counts).toMatchObject({ connects: rounds + 1, failures: rounds, thrown: 0, leftovers: 0 });
 
-    /** Ends the listener's sessions; answers how many it had. */
+    /** Ends the listener's sessions. Returns how many it had. */
     async function endSessions(): Promise<number> {
       const { rows } = await pool.query(
         "select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1",
@@ -47,7 +47,7 @@ test(
   },
 );
 
-test("nothing but what the senders write is passed on, and a callback that throws harms nobody", async ({
+test("only what the senders write is passed on, and a callback that throws does no harm", async ({
   databaseUrl,
   pool,
 }) => {

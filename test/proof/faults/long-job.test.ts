@@ -10,7 +10,7 @@ const leases = isLong ? 20 : 4;
 const jobs = 100;
 
 test(
-  `jobs that take ${leases} leases are executed once, however often others look for dead workers`,
+  `jobs that take ${leases} leases run once, however often other workers look for dead ones`,
   { tags: ["FM-17", "OWNED-4"] },
   async ({ db, queue, ledger, startProcess }) => {
     for (const name of ["one", "other"]) await startProcess({ leaseMs, concurrency: jobs / 2, name });
@@ -30,7 +30,7 @@ test(
     };
     await expect.poll(areDone, { interval: 100, timeout: leases * leaseMs + 60_000 }).toEqual({ completed: jobs });
 
-    expect(looks).toBeGreaterThan(leases * 5); // or it was no test of patience
+    expect(looks).toBeGreaterThan(leases * 5); // otherwise the test shows nothing
     expect(ledger.of("started").map(({ id, attempt }) => [id, attempt])).toHaveLength(jobs);
     expect(new Set(ledger.of("ended").map(({ id }) => id))).toEqual(new Set(ids.map(String)));
     expect(ledger.of("aborted")).toEqual([]);

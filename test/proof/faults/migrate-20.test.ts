@@ -13,7 +13,7 @@ const entry = fileURLToPath(new URL("../../support/migrate-main.ts", import.meta
 const boots = repeats({ few: 2, full: 100 });
 vi.setConfig({ testTimeout: 240_000 + boots * 20_000 });
 
-/** Starts processes that migrate the databases they are told. */
+/** Starts processes that migrate the databases they are sent. */
 const test = base.extend("startMigrators", ({}, { onCleanup }) => {
   const children: ChildProcess[] = [];
   onCleanup(() => children.forEach((child) => child.kill("SIGKILL")));
@@ -25,7 +25,7 @@ const test = base.extend("startMigrators", ({}, { onCleanup }) => {
   };
 });
 
-/** Lets all processes migrate a database at once. Answers what each said. */
+/** Lets all processes migrate a database at once. Returns the answer of each. */
 function migrateAtOnce(migrators: readonly ChildProcess[], databaseUrl: string): Promise<Answer[]> {
   return Promise.all(
     migrators.map(async (child) => {
@@ -41,7 +41,7 @@ interface Answer {
   error?: string;
 }
 
-/** Fails unless nobody met an error and one of them, and no other, applied every migration. */
+/** Fails unless no process met an error and exactly one of them applied every migration. */
 async function expectOneMigration(answers: readonly Answer[], databaseUrl: string): Promise<void> {
   const wanted = await readMigrations();
   expect(answers.filter(({ error }) => error !== undefined)).toEqual([]);
@@ -55,15 +55,15 @@ async function expectOneMigration(answers: readonly Answer[], databaseUrl: strin
 }
 
 test(
-  "twenty processes migrate an empty database at once, and one killed in the middle harms nobody",
+  "twenty processes migrate an empty database at once, and killing one in the middle does no harm",
   { tags: ["FM-43"] },
   async ({ server, startMigrators }) => {
     const databaseUrl = await server.createDatabase();
     const [victim, ...others] = await startMigrators(21);
     await using session = await connect(databaseUrl);
-    await using watch = await connect(databaseUrl); // its own: inside a transaction pg_stat_activity stands still
+    await using watch = await connect(databaseUrl); // a session of its own: inside a transaction pg_stat_activity does not change
 
-    // A table of ours, not committed yet, holds the first one up inside its transaction.
+    // An uncommitted table blocks the first process inside its transaction.
     await session.query("create schema hark");
     await session.query("begin; create table hark.stats (queue text)");
     victim!.send(databaseUrl);
@@ -74,7 +74,7 @@ test(
             "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
           )
         ).rowCount === 1,
-      { withinMs: 60_000, what: "a migration in its middle" },
+      { withinMs: 60_000, what: "a migration that waits" },
     );
     const answers = migrateAtOnce(others, databaseUrl);
     victim!.kill("SIGKILL");
@@ -85,7 +85,7 @@ test(
 );
 
 test(
-  `twenty processes that boot at once on an empty database meet no error, ${boots} times`,
+  `twenty processes that start at once on an empty database meet no error, ${boots} times`,
   { tags: ["FM-43"] },
   async ({ server, startMigrators }) => {
     const migrators = await startMigrators(20);
@@ -101,23 +101,19 @@ test(
       first.add(answers.findIndex(({ applied }) => applied!.length > 0));
       await server.dropDatabase(databaseUrl);
     }
-    tell(`${boots} first boots of 20 processes, ${first.size} of which were the first; until the last is done`, times);
+    tell(`${boots} first starts of 20 processes, ${first.size} of which were the first; until the last is done`, times);
   },
 );
 
-test(
-  "migrating again and again at once, in one process, changes nothing more",
-  { tags: ["FM-43"] },
-  async ({ server }) => {
-    for (let rounds = 0; rounds < 3; rounds += 1) {
-      const connectionString = await server.createDatabase();
-      const answers = await Promise.all(Array.from({ length: 20 }, () => migrate({ connectionString })));
-      expect(answers.filter((applied) => applied.length > 0)).toHaveLength(1);
-      expect(await migrate({ connectionString })).toEqual([]);
-      await server.dropDatabase(connectionString);
-    }
-  },
-);
+test("many more migrations at once in one process change nothing", { tags: ["FM-43"] }, async ({ server }) => {
+  for (let rounds = 0; rounds < 3; rounds += 1) {
+    const connectionString = await server.createDatabase();
+    const answers = await Promise.all(Array.from({ length: 20 }, () => migrate({ connectionString })));
+    expect(answers.filter((applied) => applied.length > 0)).toHaveLength(1);
+    expect(await migrate({ connectionString })).toEqual([]);
+    await server.dropDatabase(connectionString);
+  }
+});
 
 test(
   "a schema that is newer than the code is refused and left alone",
@@ -158,7 +154,7 @@ test("a migration that was changed since it was applied is refused by name", asy
 test("a migration that fails leaves nothing of itself", { tags: ["FM-44"] }, async ({ server }) => {
   const databaseUrl = await server.createDatabase();
   await using session = await connect(databaseUrl);
-  await session.query("create schema hark; create table hark.stats (mine int)"); // stands in its way, after other tables
+  await session.query("create schema hark; create table hark.stats (mine int)"); // this table makes the migration fail after it has made others
 
   await expect(migrate({ connectionString: databaseUrl })).rejects.toThrow(/stats.*already exists/);
 

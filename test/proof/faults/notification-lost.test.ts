@@ -5,7 +5,7 @@ import { test } from "../../support/fixtures.ts";
 import { untilState } from "../../support/jobs.ts";
 
 const pollMs = 1_000;
-/** The interval varies by a tenth; the rest is for a busy machine. */
+/** The interval varies by a tenth. The rest is for a busy machine. */
 const withinMs = pollMs * 1.1 + 2_000;
 
 test(
@@ -26,7 +26,7 @@ test(
 );
 
 test(
-  "a job that no trigger announced starts within the poll interval, though all else is well",
+  "a job that no trigger announced starts within the poll interval",
   { tags: ["AWAKE-3", "FM-05"] },
   async ({ db, producer, queue, startWorker }) => {
     const job = defineJob("test.unannounced", { queue });
@@ -49,7 +49,7 @@ test(
 );
 
 test(
-  "what was inserted during an outage is looked for as soon as the listener is back, long before the poll",
+  "a job inserted during an outage is found as soon as the listener is back, long before the poll",
   { tags: ["FM-01", "FM-03"] },
   async ({ db, proxy, producer, queue, startWorker }) => {
     const job = defineJob("test.missed", { queue });
@@ -70,7 +70,7 @@ test(
   },
 );
 
-test("forged notifications start nothing and stop nothing", async ({ db, producer, queue, startWorker }) => {
+test("forged notifications start no job and stop none", async ({ db, producer, queue, startWorker }) => {
   const job = defineJob("test.forged", { queue });
   await startWorker([implement(job, () => {})], { pollInterval: "10m", promoteInterval: "10m" });
   const forged = [

@@ -4,9 +4,10 @@ import { expect } from "vitest";
 import { test } from "../../support/fixtures.ts";
 import { untilState } from "../../support/jobs.ts";
 
-// FM-12: PostgreSQL refuses a notification of 8,000 bytes, and rolls the insert back with it. Nothing of a job is in one.
+// FM-12: PostgreSQL refuses a notification of 8,000 bytes and rolls back the insert. Notifications
+// hold no part of a job.
 test(
-  "the largest jobs, in a queue of the longest name, wake who sleeps on it",
+  "the largest jobs, in a queue of the longest name, wake a worker that sleeps on it",
   { tags: ["FM-12"] },
   async ({ db, producer, startWorker }) => {
     const queue = `q${".:-_0123456789".repeat(5)}`.slice(0, 63);
@@ -25,11 +26,11 @@ test(
       const many = await producer.enqueueMany(Array.from({ length: 20 }, () => ({ job, payload })));
       for (const each of many) await untilState(db, each.id, "completed", { withinMs: 15_000 });
     }
-    await client.query("select 1"); // what was sent before has come
+    await client.query("select 1"); // earlier notifications have arrived
     client.release(true);
 
     expect(worker.health()).toMatchObject({ isHealthy: true });
-    expect(heard.filter((payload) => payload.startsWith(queue)).length).toBeGreaterThanOrEqual(4); // it slept, and was told
+    expect(heard.filter((payload) => payload.startsWith(queue)).length).toBeGreaterThanOrEqual(4); // it slept and was notified
     expect(Math.max(...heard.map((payload) => Buffer.byteLength(payload)))).toBeLessThan(100);
   },
 );

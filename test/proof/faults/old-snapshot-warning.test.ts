@@ -10,11 +10,14 @@ import { recordingLogger } from "../../support/recording-logger.ts";
 
 const minuteMs = 60_000;
 
-/** On a server of its own, since prepared transactions and replication have to be allowed, and slots hold all databases back. */
+/**
+ * Uses its own server: prepared transactions and replication must be allowed, and a replication
+ * slot affects all databases.
+ */
 const test = plain
   .extend("url", { scope: "file" }, async ({}, { onCleanup }) => {
     const settings = { max_prepared_transactions: "5" };
-    const major = process.env["TEST_POSTGRES_MAJOR"]; // as setup/global-setup.ts has it
+    const major = process.env["TEST_POSTGRES_MAJOR"]; // as in setup/global-setup.ts
     const installed = major === undefined ? undefined : findInstalled(Number(major));
     const server = await (installed ? startInstalled(installed, { settings }) : startEmbedded({ settings }));
     onCleanup(() => server.stop());
@@ -37,7 +40,10 @@ const test = plain
       return client;
     };
   })
-  /** A watch for which any age is old, by the eldest worker there is; each look comes a minute after the last. */
+  /**
+   * A watch of the eldest worker, for which any age is old. Each look comes a minute after the
+   * last.
+   */
   .extend("watch", async ({ db }) => {
     await db.pool.query("delete from hark.workers");
     const identity = await registerWorker(db, { leaseMs: 600_000 });
@@ -56,7 +62,7 @@ const test = plain
   });
 
 test(
-  "a session that holds a snapshot is named once, with what ends it and no word of its query; again only after a while",
+  "a session that holds a snapshot is reported with its remedy and without its query, and again only after a while",
   { tags: ["FM-42"] },
   async ({ db, connect, watch }) => {
     const session = await connect();
@@ -66,7 +72,7 @@ test(
     );
     const pid = String(rows[0]!.pid);
 
-    expect(await watch.look()).toEqual([]); // once may be a passing query
+    expect(await watch.look()).toEqual([]); // a first look may see a short query
     const [warning, ...others] = await watch.look();
     expect(others).toEqual([]);
     expect(warning).toMatchObject({
@@ -84,7 +90,7 @@ test(
     expect(warning!.facts.heldMs).toBeGreaterThan(0);
     expect(JSON.stringify(warning)).not.toContain("hunter2");
 
-    // Silent for 5 minutes, then for 10.
+    // No warning for 5 minutes, then for 10.
     const warned: number[] = [];
     for (let minute = 1; minute <= 16; minute += 1) if ((await watch.look()).length > 0) warned.push(minute);
     expect(warned).toEqual([5, 15]);
@@ -97,29 +103,29 @@ test(
 );
 
 test(
-  "a long transaction that takes a new snapshot for each query holds nothing, and one that wrote does",
+  "a long transaction that takes a new snapshot for each query is not reported, and one that wrote is",
   { tags: ["FM-42"] },
   async ({ db, connect, watch }) => {
     const fresh = await connect();
-    await fresh.query("begin"); // read committed, and only reads
+    await fresh.query("begin"); // read committed, and it only reads
     const busy = async () => {
-      await db.pool.query("select pg_current_xact_id()"); // time goes on
+      await db.pool.query("select pg_current_xact_id()"); // so that the oldest snapshot falls behind
       const query = fresh.query("select pg_sleep(0.3)");
       await eventually(async () => (await listOldSnapshots(db, { olderThanMs: 0 })).length > 0, { withinMs: 10_000 });
-      const lines = await watch.look(); // while the query runs, under its own snapshot
+      const lines = await watch.look(); // while the query runs under its own snapshot
       await query;
       return lines;
     };
     for (let look = 0; look < 3; look += 1) expect(await busy()).toEqual([]);
 
-    await db.pool.query("select pg_current_xact_id()"); // or its own would be the next, which it waited for before
+    await db.pool.query("select pg_current_xact_id()"); // otherwise the writer's own id would be the newest
     await fresh.query("select pg_current_xact_id()");
     await busy();
     expect(await busy()).toMatchObject([{ facts: { kind: "session" } }]);
   },
 );
 
-test("a prepared transaction is named by its gid, which the remedy quotes", async ({ db, connect, watch }) => {
+test("a prepared transaction is reported by its gid, quoted for the remedy", async ({ db, connect, watch }) => {
   const session = await connect();
   await session.query("begin");
   await session.query("select pg_current_xact_id()");
@@ -137,7 +143,7 @@ test("a prepared transaction is named by its gid, which the remedy quotes", asyn
   expect(await watch.look()).toEqual([]);
 });
 
-test("a standby's feedback is named while it is connected, and its slot when it is gone", async ({
+test("a standby's feedback is reported while it is connected, and its slot when it is gone", async ({
   db,
   connect,
   watch,
@@ -149,7 +155,7 @@ test("a standby's feedback is named while it is connected, and its slot when it 
     const kind = slot ? "replication slot" : "standby";
     await eventually(async () => (await held()).some((holder) => holder.startsWith(kind)), { withinMs: 10_000 });
 
-    // The server gives no age for either: it is old when it was seen for long enough.
+    // The server reports no age for either, so each is old once it was seen for long enough.
     await watch.look();
     expect(await watch.look(), kind).toMatchObject([{ facts: { kind, state: slot ? "active" : "streaming" } }]);
     standby.connection.stream.destroy();
@@ -181,7 +187,7 @@ test("a standby's feedback is named while it is connected, and its slot when it 
   }
 });
 
-test("of several workers the eldest looks", async ({ db, connect, watch }) => {
+test("only the eldest of several workers looks", async ({ db, connect, watch }) => {
   const younger = await registerWorker(db);
   const logger = recordingLogger();
   const lookOfOther = oldSnapshotLook({ db, identity: () => younger, logger, oldMs: 1 });
@@ -198,7 +204,7 @@ test("of several workers the eldest looks", async ({ db, connect, watch }) => {
   expect(logger.lines).toHaveLength(1);
 });
 
-test("to a role that may not see other roles' sessions, they are old once they have been seen for long enough", async ({
+test("for a role that may not see other roles' sessions, they are old once they were seen for long enough", async ({
   url,
   db,
   connect,
@@ -228,7 +234,10 @@ test("to a role that may not see other roles' sessions, they are old once they h
   }
 });
 
-/** Starts replication as a standby would, and tells the server to keep what transactions from `xmin` on may need. */
+/**
+ * Starts replication as a standby does, and tells the server to keep the rows that transactions
+ * from `xmin` on may need.
+ */
 async function sendFeedback(standby: pg.Client, xmin: number, slot?: string): Promise<void> {
   const { rows } = await standby.query<{ xlogpos: string }>("IDENTIFY_SYSTEM");
   const { connection } = standby;

@@ -4,10 +4,10 @@ import { implement } from "@hark/worker";
 import { eventually } from "../../support/eventually.ts";
 import { test as base } from "../../support/fixtures.ts";
 
-/** So long that no test lives to see it: what starts was woken. */
+/** Longer than any test, so a job that starts was started by a wake-up. */
 const never = { pollInterval: "10m", promoteInterval: "10m" } as const;
 
-/** A session that holds an old snapshot: no row that was there when it began can be cleared away. */
+/** A session that holds an old snapshot. No row that existed when it began can be vacuumed. */
 const test = base.extend("pin", { auto: true }, async ({ db }, { onCleanup }) => {
   const session = await db.pool.connect();
   onCleanup(() => session.release(true));
@@ -31,7 +31,7 @@ function keepBusy(producer: Producer, job: ReturnType<typeof defineJob>, handled
   return { [Symbol.asyncDispose]: () => (done.abort(), sending) };
 }
 
-/** Leaves dead entries in the index of scheduled jobs, as many as there were jobs. */
+/** Leaves one dead entry per job in the index of scheduled jobs. */
 async function promoteMany({ pool }: Database, queue: string, jobs: number): Promise<void> {
   await pool.query(
     `insert into hark.jobs (queue, type, payload, priority, attempt, max_attempts, crash_count, run_at, created_at, state)
@@ -42,7 +42,7 @@ async function promoteMany({ pool }: Database, queue: string, jobs: number): Pro
 }
 
 test(
-  "under an old snapshot, delayed jobs start on time beside a producer that never rests",
+  "under an old snapshot, delayed jobs start on time while a producer enqueues without pause",
   { tags: ["FAST-2", "FM-42"] },
   async ({ db, producer, queue, startWorker }) => {
     const busy = defineJob("test.busy", { queue });
@@ -59,14 +59,15 @@ test(
     await using _ = keepBusy(producer, busy, () => handled);
     for (let n = 0; n < 10; n += 1) {
       const { id } = await producer.enqueue(delayed, {}, { delay: 300 });
-      // Within 2 s on a machine at rest, see claimer.ts; behind the mark for good, it would wait for a rest that never comes.
+      // Within 2 s on an idle machine, see claim-cursor.ts. A job that stays behind the cursor
+      // would never start.
       await eventually(() => started.has(id), { withinMs: 15_000, what: `delayed job ${n} starting` });
     }
   },
 );
 
 test(
-  "under an old snapshot, a job that commits after its time is promoted, though later ones have been before it",
+  "under an old snapshot, a job that commits after its due time is promoted, though later jobs were promoted before",
   { tags: ["FM-42"] },
   async ({ db, queue, startWorker }) => {
     const busy = defineJob("test.busy", { queue });
@@ -80,7 +81,8 @@ test(
     await promoteMany(db, queue, 20_000);
     await eventually(() => handled >= 20_000, { withinMs: 60_000 });
 
-    // The second commits without a word, as if its notification were lost: the look at all of them finds it.
+    // The second commits without a notification, as if it were lost. The look at the whole queue
+    // finds it.
     for (const isAnnounced of [true, false]) {
       const writer = await db.pool.connect();
       try {
@@ -91,11 +93,11 @@ test(
           [queue],
         );
         const before = handled;
-        await promoteMany(db, queue, 5_000); // due within 50 ms, so behind the one that is not there yet, or after it
+        await promoteMany(db, queue, 5_000); // due within 50 ms, so before the uncommitted job or after it
         await promoteMany(db, queue, 2_000);
         await eventually(() => handled >= before + 7_000, { withinMs: 60_000 });
         await writer.query("commit");
-        if (!isAnnounced) await promoteMany(db, queue, 1_000); // the promoter has something to do; it need not wait for its interval
+        if (!isAnnounced) await promoteMany(db, queue, 1_000); // the promoter has work and does not wait for its interval
         const id = BigInt(rows[0]!.id);
         await eventually(() => started.has(id), { withinMs: 30_000, what: "the late job starting" });
       } finally {

@@ -8,12 +8,15 @@ import { test } from "../../support/fixtures.ts";
 import { countJobs, insertJobs } from "../../support/jobs.ts";
 import { isLong, repeats, tell } from "../../support/long.ts";
 
-/** No fewer than 1,000, or a tenth of them would be no more than the twenty a second that each process may retry anyway. */
+/**
+ * At least 1,000: a tenth of fewer would be within the twenty a second that each process may retry
+ * anyway.
+ */
 const jobs = Math.max(1_000, repeats({ few: 1_000, full: 5_000 }));
-/** How long what the jobs call is out, in ms. */
+/** How long the service that the jobs call is out, in ms. */
 const outageMs = isLong ? 30_000 : 5_000;
 
-/** The most of some moments, in ascending order, that lie within any one second. */
+/** The most moments within any one second. Expects them in ascending order. */
 function mostInASecond(moments: readonly number[]): number {
   let [most, first] = [0, 0];
   for (const [place, at] of moments.entries()) {
@@ -24,10 +27,10 @@ function mostInASecond(moments: readonly number[]): number {
 }
 
 test(
-  `of ${jobs} jobs that failed in an outage of what they call, at most a tenth is tried again in any second after it, and all complete`,
+  `of ${jobs} jobs that failed in an outage of a service, at most a tenth is retried in any second after it, and all complete`,
   { tags: ["FM-29"] },
   async ({ db, queue, startWorker }) => {
-    const job = defineJob("test.caller", { queue }); // with the backoff of every job that names none
+    const job = defineJob("test.caller", { queue }); // with the default backoff
     const failed = new Set<bigint>();
     const retriedAt: number[] = [];
     let isOut = true;

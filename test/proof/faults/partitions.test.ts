@@ -4,14 +4,17 @@ import { expect } from "vitest";
 import { eventually } from "../../support/eventually.ts";
 import { test } from "../../support/fixtures.ts";
 
-/** Longest that one settle may take beside upkeep, in ms: a request for a lock waits for 50 ms, the rest is a busy machine. */
+/**
+ * Longest that one settle may take during upkeep, in ms. Upkeep waits 50 ms for a lock; the rest is
+ * for a busy machine.
+ */
 const mostSettleMs = 500;
 
 const insertOld = `insert into hark.finished_jobs (id, queue, type, payload, priority, attempt, max_attempts, crash_count, run_at,
     created_at, state, finished_at)
   select n, 'old', 'test.old', '{}', 0, 1, 1, 0, $1::timestamptz, $1, 'completed', $1 from generate_series(1, $2::integer) n`;
 
-/** Where the finished jobs of a moment stand, by partition. */
+/** How many jobs that finished at a moment each partition holds. */
 async function places({ pool }: Database, finishedAt: string): Promise<Record<string, number>> {
   const { rows } = await pool.query<{ place: string; count: number }>(
     `select tableoid::regclass::text as place, count(*)::integer from hark.finished_jobs where finished_at = $1 group by 1`,
@@ -20,7 +23,7 @@ async function places({ pool }: Database, finishedAt: string): Promise<Record<st
   return Object.fromEntries(rows.map(({ place, count }) => [place, count]));
 }
 
-/** The moment `days` from today's noon in UTC, and the name of its day's partition. */
+/** Noon UTC of the day `days` from today, and the name of that day's partition. */
 async function dayAt({ pool }: Database, days: number): Promise<{ at: string; partition: string }> {
   const { rows } = await pool.query<{ at: string; partition: string }>(
     `select to_char(day, 'YYYY-MM-DD') || ' 12:00Z' as at, 'hark.finished_jobs_' || to_char(day, 'YYYYMMDD') as partition
@@ -30,11 +33,11 @@ async function dayAt({ pool }: Database, days: number): Promise<{ at: string; pa
   return rows[0]!;
 }
 
-for (const [who, hold] of [
+for (const [what, hold] of [
   ["a long reader of the history", "select count(*) from hark.finished_jobs"],
   ["a transaction that has finished a job", "insert into hark.finished_jobs select * from hark.finished_jobs limit 0"],
 ] as const) {
-  test(`beside ${who}, old history waits to be dropped and settles go on`, async ({
+  test(`during ${what}, old history waits to be dropped and settles go on`, async ({
     db,
     producer,
     queue,
@@ -45,7 +48,7 @@ for (const [who, hold] of [
     );
     const job = defineJob("test.plain", { queue });
     let slowest = 0;
-    await startWorker([implement(job, () => {})], { keepDays: 100_000 }); // its own upkeep drops nothing
+    await startWorker([implement(job, () => {})], { keepDays: 100_000 }); // its upkeep drops nothing
     const holder = await db.pool.connect();
     try {
       await holder.query("begin");
@@ -64,7 +67,8 @@ for (const [who, hold] of [
       for (let settled = 0; !over.signal.aborted || settled < 10; settled += 1) {
         const startedAt = performance.now();
         const { id } = await producer.enqueue(job, {});
-        // By the primary key of what it leaves: a look at the history would wait beside the settle.
+        // Looks up the tables that the job leaves by primary key. A look at the history would wait
+        // for the lock too.
         await eventually(
           async () =>
             (
@@ -91,7 +95,7 @@ for (const [who, hold] of [
   });
 }
 
-test("outcomes of a day that has no partition yet are kept, and move into it when it is made", async ({ db }) => {
+test("outcomes of a day without a partition are kept, and move into the partition when it is made", async ({ db }) => {
   const { at, partition } = await dayAt(db, 20);
   await db.pool.query(insertOld, [at, 100]);
   expect(await places(db, at)).toEqual({ "hark.finished_jobs_default": 100 });
@@ -101,7 +105,9 @@ test("outcomes of a day that has no partition yet are kept, and move into it whe
   expect(await places(db, at)).toEqual({ [partition]: 100 });
 });
 
-test("outcomes too many to be moved stay where they are, and the other days get their partitions", async ({ db }) => {
+test("outcomes that are too many to move stay where they are, and the other days get their partitions", async ({
+  db,
+}) => {
   const { at } = await dayAt(db, 30);
   const next = await dayAt(db, 31);
   await db.pool.query(insertOld, [at, 10_001]);
@@ -114,14 +120,14 @@ test("outcomes too many to be moved stay where they are, and the other days get 
   await db.pool.query("delete from hark.finished_jobs where finished_at = $1", [at]);
 });
 
-test("old outcomes that never had a partition are deleted, some at a time", async ({ db }) => {
+test("old outcomes that never had a partition are deleted in batches", async ({ db }) => {
   await db.pool.query(insertOld, ["2019-06-01 12:00Z", 15_000]);
 
   const deleted = async () => (await statements.dropPartitions(db, { keepDays: 7 }))[0]?.deleted;
   expect([await deleted(), await deleted(), await deleted()]).toEqual([10_000, 5_000, 0]);
 });
 
-test("days are those of UTC, wherever the session lives", async ({ db }) => {
+test("days are those of UTC, whatever the time zone of the session", async ({ db }) => {
   const client = await db.pool.connect();
   try {
     for (const zone of ["Pacific/Kiritimati", "Pacific/Niue"]) {

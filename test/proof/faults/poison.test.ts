@@ -8,13 +8,13 @@ const options = { leaseMs: 2_000, concurrency: 4 } as const;
 const die = { type: "test.task", payloadJson: '{"does": "die"}', maxAttempts: 10 } as const;
 
 test(
-  "a job that takes its worker down three times is a dead letter, whatever attempts it has left",
+  "a job that crashes its worker three times is buried, however many attempts it has left",
   { tags: ["FM-24"] },
   async ({ db, queue, ledger, startProcess }) => {
     const poison = await insertJob(db, { queue, ...die });
 
     for (let deaths = 1; deaths <= 3; deaths += 1) {
-      const victim = await startProcess({ ...options, awaitReady: false }); // it may be gone before it listens
+      const victim = await startProcess({ ...options, awaitReady: false }); // it may crash before it listens
       expect(await victim.exited).toBe("SIGKILL");
       expect(ledger.of("started", poison)).toHaveLength(deaths);
     }
@@ -29,7 +29,7 @@ test(
 );
 
 test(
-  "jobs that ran beside a poisonous one are not buried with it: each loses two attempts at most",
+  "jobs that ran beside a poison job are not buried, and each loses two attempts at most",
   { tags: ["FM-24"] },
   async ({ db, queue, ledger, startProcess }) => {
     const long = { queue, type: "test.task", payloadJson: '{"ms": 1000}', maxAttempts: 10 };
@@ -50,9 +50,9 @@ test(
   },
 );
 
-// FM-53: a limit of memory ends a process as a crash does; Node's own stands here for the kernel's.
+// FM-53: a memory limit ends a process like a crash. Here Node's limit stands for the kernel's.
 test(
-  "a job that fills its worker's memory three times is a dead letter, and the jobs beside it come back",
+  "a job that fills its worker's memory three times is buried, and the jobs beside it run again",
   { tags: ["FM-24", "FM-53"] },
   async ({ db, queue, ledger, startProcess }) => {
     const limited = { ...options, heapMb: 64, awaitReady: false };

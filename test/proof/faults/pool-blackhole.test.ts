@@ -7,12 +7,12 @@ import { test } from "../../support/fixtures.ts";
 import { countJobs, insertJobs, untilState } from "../../support/jobs.ts";
 import { startProxy } from "../../support/proxy.ts";
 
-/** A statement's deadline in core, after which its connection is closed. */
+/** A statement's deadline in core, in ms. After it the connection is closed. */
 const deadlineMs = 10_000;
 
-// FM-07: a socket that swallows everything is not given to anybody again.
+// FM-07: a silent connection is never used again.
 test(
-  "after a black hole of all a worker's connections it claims and settles on fresh ones, and keeps no more of them",
+  "a worker whose connections all fell silent claims and settles on new ones, and keeps no more than before",
   { tags: ["FM-07"] },
   async ({ db, databaseUrl, queue, startWorker }) => {
     await using proxy = await startProxy(databaseUrl);
@@ -31,21 +31,22 @@ test(
     await eventually(() => starts.size > 50, { withinMs: 30_000, what: "a worker under load", everyMs: 1 });
 
     await proxy.set("hole");
-    await proxy.set("ok"); // for new connections: who was connected stays in the hole
+    await proxy.set("ok"); // for new connections; the old ones stay silent
     const swallowedAt = performance.now();
     const healed = await insertJobs(db, [{ queue }, { queue }]);
 
     for (const id of healed) await untilState(db, id, "completed", { withinMs: 60_000 });
     await expect.poll(() => countJobs(db, queue), { timeout: 60_000 }).toEqual({ completed: ids.length + 2 });
-    // One deadline, the rest after a failure, and what the machine takes: not one deadline for each of the pool's sockets.
+    // One deadline, the rest after a failure, and time for a busy machine. Not one deadline for
+    // each socket of the pool.
     expect(performance.now() - swallowedAt).toBeLessThan(deadlineMs + 8_000);
     expect(await lostOrDoubled(db, [...ids, ...healed])).toEqual([]);
     await eventually(() => worker.health().isHealthy, { withinMs: 30_000, what: "good health" });
     await eventually(() => proxy.open <= connections + 1, {
       withinMs: 30_000,
-      what: "the end of the swallowed sockets",
+      what: "the end of the silent sockets",
     });
-    // The lease was kept, so nobody rescued; what the hole took of claims and outcomes was asked for again.
+    // The lease was kept, so no job was rescued. Lost claims and outcomes were sent again.
     expect([...starts.values()].filter((count) => count > 1)).toEqual([]);
   },
 );

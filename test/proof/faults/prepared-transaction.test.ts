@@ -8,7 +8,7 @@ import { insertJob, untilState } from "../../support/jobs.ts";
 const pollMs = 1_000;
 
 test(
-  "a job of a prepared transaction keeps nobody awake, and starts by the poll once it is committed",
+  "a prepared transaction does not keep workers awake, and its job is found by a poll after the commit",
   { tags: ["AWAKE-3"] },
   async ({ queue }) => {
     await using server = await startEmbedded({ settings: { max_prepared_transactions: "5" } });
@@ -18,7 +18,7 @@ test(
     cleanUp.defer(() => db.close());
     const client = await db.pool.connect();
     await client.query("begin");
-    const id = await insertJob(client, { queue }); // nobody sleeps, so that it need not notify: that could not be prepared
+    const id = await insertJob(client, { queue }); // no worker sleeps, so it does not notify: a transaction with NOTIFY cannot be prepared
     await client.query("prepare transaction 'later'");
     client.release();
 
@@ -32,7 +32,8 @@ test(
     );
     await worker.start();
     await worker.whenListening(AbortSignal.timeout(60_000));
-    // Who waits for the writer asks for it four times a second at least; who sleeps asks nothing, through three polls.
+    // A worker that waits for the writer asks for it at least four times a second. A worker that
+    // sleeps asks nothing, through three polls.
     await eventually(
       async () => {
         const { rows } = await db.pool.query<{ quiet: boolean }>(
@@ -47,6 +48,6 @@ test(
 
     await db.pool.query("commit prepared 'later'");
 
-    await untilState(db, id, "completed"); // nothing announced it, so it was found by a poll
+    await untilState(db, id, "completed"); // found by a poll, since no notification was sent
   },
 );

@@ -5,12 +5,13 @@ import { eventually } from "../../support/eventually.ts";
 import { test } from "../../support/fixtures.ts";
 
 /**
- * A second promoter that meets a job which the first has just made ready keeps its row locked until its own statement ends: it
- * had to lock the row to see that there is nothing to promote. A claim that comes in between steps over it, and the end of the
- * lock announces nothing. The fault campaign found it (seed 13): docs/proof/campaigns.md.
+ * A promoter locks a row before it sees that there is nothing to promote. So a job that another
+ * promoter has just made ready stays locked until this promoter's statement ends. A claim in
+ * between skips the job, and the end of the lock sends no notification. The fault campaign found
+ * this (seed 13): docs/proof/campaigns.md.
  */
 test(
-  "a job that is locked for a moment while it is announced starts when the lock is gone, not by the poll",
+  "a job that is locked for a moment while it is announced starts when the lock is released, not at the next poll",
   { tags: ["FM-40"] },
   async ({ db, producer, queue, startWorker }) => {
     const job = defineJob("test.locked", { queue });
@@ -25,7 +26,7 @@ test(
     const { id } = await producer.enqueue(job, {}, { delay: "10m" });
     const looker = await db.pool.connect();
     await looker.query("begin");
-    await looker.query("select from hark.jobs where id = $1 for key share", [id]); // the weakest lock a claim steps over
+    await looker.query("select from hark.jobs where id = $1 for key share", [id]); // the weakest lock that a claim skips
     await db.pool.query("update hark.jobs set state = 'ready', run_at = clock_timestamp() where id = $1", [id]);
     await looker.query("select pg_sleep(0.3)");
     expect(started).not.toContain(id);

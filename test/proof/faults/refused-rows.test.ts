@@ -12,7 +12,10 @@ import { percentile, tell } from "../../support/long.ts";
 import { recordingLogger } from "../../support/recording-logger.ts";
 import { task } from "../../support/task.ts";
 
-/** Lets a table refuse the jobs of a queue that say so, as a CHECK of the application's own might. What stands there stays. */
+/**
+ * Makes tables refuse the jobs of a queue whose payload says so, as a CHECK of the application
+ * might. Existing rows stay.
+ */
 async function refuse({ pool }: Database, queue: string, ...tables: ("jobs" | "dead_jobs")[]): Promise<void> {
   for (const table of tables) {
     await pool.query(
@@ -29,7 +32,7 @@ async function refuseNoMore({ pool }: Database, queue: string, ...tables: ("jobs
 const leaseMs = 2_000;
 
 test(
-  "of a killed worker's 51 jobs the one that no table takes stays by itself, told with its id, and its neighbours restart in time",
+  "when no table accepts one of a killed worker's 51 jobs, that job stays and is logged with its id, and the others restart in time",
   { tags: ["FM-16", "OWNED-2"] },
   async ({ db, queue, ledger, startWorker, startProcess }) => {
     const held = '{"does": "hold", "ms": 600000, "times": 1}'; // ends at once on its second attempt
@@ -58,7 +61,7 @@ test(
     await expect.poll(() => countJobs(db, queue), { timeout: 30_000 }).toEqual({ completed: 50, running: 1 });
 
     const times = restartedAt.map((at) => (at - killedAt) / 1_000);
-    tell("50 neighbours of a job that no table takes, from the kill to the restart", times);
+    tell("50 neighbours of a job that no table accepts, from the kill to the restart", times);
     expect(percentile(times, 1)).toBeLessThanOrEqual(leaseMs + 5_000);
     expect((await getJob(db, bad))?.state).toBe("running");
     const told = () => logger.lines.filter(({ facts }) => facts["jobId"] === bad);
@@ -71,7 +74,7 @@ test(
   },
 );
 
-/** A database, and how many statements it was asked. */
+/** A database that counts its statements. */
 function counting(db: Database): { db: Database; count: () => number } {
   let asked = 0;
   const counted = (on: Queryable): Queryable["query"] => {
@@ -92,7 +95,10 @@ function counting(db: Database): { db: Database; count: () => number } {
 
 const payloadOf = (isRefused: boolean) => (isRefused ? '{"refused": 1}' : "{}");
 
-/** Jobs of a dead worker, of which the table of those that wait refuses every hundredth from now on. Answers the ids of these. */
+/**
+ * Makes jobs of a dead worker, every hundredth with a payload for {@link refuse}. Returns the ids
+ * of these.
+ */
 async function orphan(db: Database, queue: string, count: number): Promise<bigint[]> {
   const worker = await registerWorker(db);
   const jobs = Array.from({ length: count }, (_, place) => ({ queue, payloadJson: payloadOf(place % 100 === 42) }));
@@ -103,7 +109,7 @@ async function orphan(db: Database, queue: string, count: number): Promise<bigin
 }
 
 test(
-  "of 10,000 jobs of the dead the 100 that no table takes are found, the others are back in one pass, and then they cost nothing",
+  "of 10,000 orphaned jobs the 100 that no table accepts are found, the others are rescued in one pass, and later passes are cheap",
   { tags: ["FM-16", "OWNED-2"] },
   async ({ db, queue }) => {
     const bad = await orphan(db, queue, 10_000);
@@ -115,7 +121,7 @@ test(
 
     expect(await countJobs(db, queue)).toEqual({ ready: 9_900, running: 100 });
     expect(new Set(orphans.refused)).toEqual(new Set(bad));
-    expect(count()).toBeLessThanOrEqual(100 * 22 + 30); // to find one takes 20, one tries to bury it
+    expect(count()).toBeLessThanOrEqual(100 * 22 + 30); // 20 to find one, and one that tries to bury it
     const worker = "00000000-0000-0000-0000-000000000000";
     const isSeen = async (except: bigint[]) => (await statements.surveyLeases(db, { worker, except }))[0]!.hasOrphans;
     expect([await isSeen([]), await isSeen(orphans.refused)]).toEqual([true, false]);
@@ -123,12 +129,12 @@ test(
     const before = count();
     expect(await orphans.rescue()).toBe(0);
     expect(count() - before).toBeLessThanOrEqual(2);
-    await db.pool.query("delete from hark.running_jobs where queue = $1", [queue]); // or the next test's rescuer finds them
+    await db.pool.query("delete from hark.running_jobs where queue = $1", [queue]); // so that the next test's rescuer does not find them
   },
 );
 
 test(
-  "a job of the dead that cannot become ready again is a dead letter that says why, and keeps its crash in the ledger",
+  "an orphaned job that cannot become ready again is buried with the reason, and keeps its crash in the ledger",
   { tags: ["FM-16"] },
   async ({ db, queue }) => {
     const bad = await orphan(db, queue, 200);
@@ -146,7 +152,7 @@ test(
 );
 
 test(
-  "a due job that cannot become ready stays scheduled by itself, and those due with it and after it start",
+  "a due job that cannot become ready stays scheduled, and jobs due with it and after it start",
   { tags: ["FM-16"] },
   async ({ db, queue }) => {
     const due = (isRefused: boolean, delayMs: number) => ({ queue, payloadJson: payloadOf(isRefused), delayMs });
@@ -165,9 +171,9 @@ test(
         const answer = await jobs.promote(whole);
         return (await countJobs(db, queue))["ready"]! >= 98 ? answer : undefined;
       },
-      { withinMs: 30_000, what: "promotion of what was due" },
+      { withinMs: 30_000, what: "promotion of the due jobs" },
     );
-    expect(left.nextDueInMs).toBeGreaterThan(-1_500); // the late one's, not that of those which are refused
+    expect(left.nextDueInMs).toBeGreaterThan(-1_500); // of the late job, not of the refused ones
     await eventually(async () => (await jobs.promote(whole)) && (await getJob(db, late!))?.state === "ready", {
       withinMs: 30_000,
       what: "the late job being ready",
@@ -184,7 +190,7 @@ test(
 );
 
 test(
-  "a claim that nobody holds and no table takes keeps no other from being handed back",
+  "an orphaned claim that no table accepts does not stop others from being handed back",
   { tags: ["FM-16"] },
   async ({ db, queue }) => {
     const worker = await registerWorker(db);

@@ -6,9 +6,10 @@ import { countJobs, insertJobs } from "../../support/jobs.ts";
 
 const leaseMs = 2_500;
 
-// FM-22: a name is a label for people. Identity is drawn anew by each process, so that none renews or ends another's lease.
+// FM-22: a name is a label for people. Each process draws its own identity, so that none renews or
+// ends another's lease.
 test(
-  "five workers of one name and host are five: one that dies or pauses costs the others nothing",
+  "of five workers with one name and host, one that dies or pauses does not affect the others",
   { tags: ["FM-22", "OWNED-4"] },
   async ({ db, queue, ledger, startProcess }) => {
     const options = { name: queue, leaseMs, concurrency: 4 } as const;
@@ -49,6 +50,6 @@ test(
     await eventually(async () => (await alive()).has(pausing!.pid), { withinMs: 60_000, what: "its new identity" });
     const after = await alive();
     expect(after.get(pausing!.pid)).not.toBe(before.get(pausing!.pid));
-    for (const { pid } of workers.slice(2)) expect(after.get(pid)).toBe(before.get(pid)); // nobody else's lease was touched
+    for (const { pid } of workers.slice(2)) expect(after.get(pid)).toBe(before.get(pid)); // the other leases are unchanged
   },
 );

@@ -18,7 +18,7 @@ const policies = ["none", "once", "all"] as const;
 
 // FM-34
 test(
-  "after a database was away for more than five ticks, missed ones are fired as each schedule says, and then each in time",
+  "after a database was down for more than five ticks, missed ticks fire as each schedule says, and later ones fire on time",
   { tags: ["FM-34", "TICK-2"] },
   async () => {
     await using server = await startEmbedded();
@@ -29,7 +29,7 @@ test(
       connectionString: server.url,
       logger: silentLogger,
       handlers: [implement(job, () => {})],
-      queues: { other: 1 }, // jobs stay as they were enqueued: one that the crash interrupts would be due at another time
+      queues: { other: 1 }, // no job runs: a job that the crash interrupts would get another due time
       schedules: policies.map((missed) => schedule(job, { every: "1s" }, { name: missed, queue: missed, missed })),
     });
     const fewestFired = async () =>
@@ -52,7 +52,8 @@ test(
         const ticks = fired.map(({ tickMs }) => tickMs);
         const gaps = ticks.slice(1).map((tick, place) => (tick - ticks[place]!) / 1_000);
         const together = [...Map.groupBy(fired, ({ firedAtMs }) => firedAtMs).values()].map(({ length }) => length);
-        // The newest tick is under a minute old: it is fired in time under "none", and stands for all under "once".
+        // The newest tick is under a minute old. It fires on time under "none", and stands for all
+        // under "once".
         expect(missed === "all" ? Math.max(...together) : Math.max(...gaps)).toBeGreaterThanOrEqual(5);
         expect(new Set(missed === "all" ? gaps : together)).toEqual(new Set([1]));
         expect(await ticksOfJobs(db, missed)).toEqual(ticks);
@@ -71,10 +72,10 @@ for (const [missed, missedTicks, expected] of [
   ["all", 250, Array.from({ length: 100 }, (_, place) => place - 99)],
 ] as const) {
   test(
-    `of ${missedTicks} ticks that came while no worker was there, missed: "${missed}" fires ${expected.length}`,
+    `of ${missedTicks} ticks missed while no worker ran, missed: "${missed}" fires ${expected.length}`,
     { tags: ["FM-34", "TICK-2"] },
     async ({ db, queue }) => {
-      // So that the newest tick is half an interval ago, some seven minutes.
+      // So that the newest tick is half an interval old, about seven minutes.
       const nowMs = await databaseNow(db);
       const everyMs = Math.floor(nowMs / (Math.floor(nowMs / 900_000) + 0.5));
       const newestMs = nowMs - (nowMs % everyMs);

@@ -21,7 +21,7 @@ vi.setConfig({ testTimeout: 180_000 + (ticks / schedules) * 3_000 });
 
 // FM-33
 test(
-  `of ${ticks} ticks each is fired exactly once by 50 schedulers with wrong clocks, while they are killed`,
+  `50 schedulers with skewed clocks fire each of ${ticks} ticks exactly once while they are killed`,
   { tags: ["FM-33", "TICK-1"] },
   async ({ databaseUrl, db, queue }) => {
     const seed = seedOfRun();
@@ -60,7 +60,7 @@ test(
     for (const name of names) {
       const found = await ticksOfJobs(db, name);
       const each = found.map((_, place) => found[0]! + place * 1_000);
-      expect(found, `jobs of ${name}, TEST_SEED=${seed}`).toEqual(each); // each second, and each once
+      expect(found, `jobs of ${name}, TEST_SEED=${seed}`).toEqual(each); // every second once
       const fired = await firedTicks(db, name);
       expect(fired.map(({ tickMs }) => tickMs)).toEqual(each);
       expect(fired.filter(({ tickMs, firedAtMs }) => firedAtMs < tickMs)).toEqual([]); // by the database's clock
@@ -74,7 +74,9 @@ test(
   },
 );
 
-/** Two schedulers that read the same tick before either fired it. Answers the jobs that each enqueued. */
+/**
+ * Two schedulers read the same tick before either fires it. Returns how many jobs each enqueued.
+ */
 async function fireTwice(db: Database, name: string): Promise<(number | undefined)[]> {
   const job = defineJob("test.twice");
   const scheduler = startScheduler(db, [schedule(job, "0 0 1 1 *", { name, queue: name })]);
@@ -91,7 +93,7 @@ async function fireTwice(db: Database, name: string): Promise<(number | undefine
 }
 
 test(
-  "the fence and the unique row each keep a tick from being fired twice, and without both it is",
+  "the fence and the unique row each keep a tick from firing twice, and without both it does",
   { tags: ["FM-33", "TICK-1"] },
   async ({ server, db, queue }) => {
     expect(await fireTwice(db, queue)).toEqual([1, undefined]);

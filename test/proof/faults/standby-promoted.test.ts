@@ -15,12 +15,12 @@ const promotions = repeats({ few: 1, full: 10 });
 vi.setConfig({ testTimeout: 240_000 + promotions * 60_000 });
 
 test(
-  `workers start the next job within 2 s after a standby was promoted, and go on with what they had, ${promotions} times`,
+  `workers start the next job within 2 s after a standby was promoted, and finish the jobs they had, ${promotions} times`,
   { tags: ["FM-09"] },
   async ({ queue, ledger, startProcess }) => {
     await using server = await CampaignServer.start();
     await migrate({ connectionString: server.url });
-    await using proxy = await Proxy.start(() => server.address); // what moves in front of the servers, as a floating address does
+    await using proxy = await Proxy.start(() => server.address); // moves from one server to the other, like a floating address
     const url = proxy.urlOf(server.url);
     const db = openDatabase({ connectionString: url });
     const times: number[] = [];
@@ -45,10 +45,10 @@ test(
 
         const from = monotonicUs();
         await server.crash();
-        await server.promote(); // answers when it takes writes
+        await server.promote(); // returns when the standby accepts writes
         const promotedAt = monotonicUs();
         crashes.push({ from, to: promotedAt });
-        // One after the other, so that some find workers which have already looked in vain since the promotion.
+        // One after the other, so that some come after the workers have looked and found nothing.
         const inserted = new Map<bigint, number>();
         while (monotonicUs() < promotedAt + 3_000_000) {
           const insert = () => insertJob(db, { queue, type: "test.task" }).catch(() => undefined);

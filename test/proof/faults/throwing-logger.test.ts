@@ -6,7 +6,7 @@ import { test } from "../../support/fixtures.ts";
 import { countJobs, insertJobs } from "../../support/jobs.ts";
 
 test(
-  "a logger that throws ends no loop: what failed is tried again, though nobody can be told",
+  "a logger that throws does not end a loop, and the failed step is tried again",
   { tags: ["FM-57"] },
   async ({ db, queue, startWorker }) => {
     const lost: string[] = [];

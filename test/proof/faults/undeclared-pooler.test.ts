@@ -3,9 +3,9 @@ import { expect } from "vitest";
 import { test } from "../../support/fixtures.ts";
 import { startPgBouncer } from "../../support/pgbouncer.ts";
 
-// FM-04: an application embeds the producer by a URL, and need not know what stands behind it.
+// FM-04: an application gives the producer a URL, and need not know that a pooler is behind it.
 test(
-  "behind a transaction pooler that nobody declared, queries and transactions go through",
+  "queries and transactions work behind a transaction pooler that was not declared",
   { tags: ["FM-04"] },
   async ({ databaseUrl }) => {
     await using pooler = await startPgBouncer(databaseUrl, { poolMode: "transaction" });

@@ -5,10 +5,13 @@ import { test } from "../../support/fixtures.ts";
 import { countJobs } from "../../support/jobs.ts";
 import { untilVacuumed } from "../../support/vacuums.ts";
 
-/* What jobs leave behind in the tables that they pass through: decision 23. Who may clear them: test/lifecycle/vacuum.test.ts. */
+/*
+ * Dead rows in the tables that jobs pass through (docs/decisions/0023).
+ * test/lifecycle/vacuum.test.ts shows which roles may vacuum them.
+ */
 
 test(
-  "a busy worker clears the tables that its jobs pass through long before autovacuum comes",
+  "a busy worker vacuums the tables that its jobs pass through long before autovacuum does",
   { tags: ["FM-42"] },
   async ({ db, queue, startWorker }) => {
     const job = defineJob("test.plain", { queue });

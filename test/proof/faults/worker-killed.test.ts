@@ -12,23 +12,23 @@ import type { WorkerProcess } from "../../support/worker-process.ts";
 const leaseMs = 2_000;
 
 const kills = repeats({ few: 3, full: 100 });
-/** Kills under way beside each other, each in a queue of its own: most of a round is waiting for a lease to run out. */
+/** Kills in parallel, each in its own queue. Most of a round is waiting for a lease to run out. */
 const lanes = Math.min(kills, 8);
 const jobsOfKill = 50;
 vi.setConfig({ testTimeout: 240_000 + kills * 10_000 });
 
 test(
-  `the jobs of a worker killed by SIGKILL restart elsewhere within its lease, each attempt written down as crashed, ${kills} times`,
+  `the jobs of a worker killed by SIGKILL restart elsewhere within its lease, and each attempt is recorded as crashed, ${kills} times`,
   { tags: ["FM-15", "OWNED-4"] },
   async ({ db, queue, startProcess }) => {
-    // The long mode is about the default lease, on a machine with nothing else to do.
+    // The long mode tests the default lease on an idle machine.
     const [lease, boundMs] = isLong ? [{}, 10_000 + 1_500] : [{ leaseMs }, leaseMs + 5_000];
     const payloadJson = '{"does": "hold", "ms": 600000, "times": 1}'; // ends at once on its second attempt
     const restartMs: number[] = [];
     const slowestMs: number[] = [];
     let left = kills;
 
-    /** Kill after kill: the heir of one is the victim of the next. */
+    /** One kill after the other. The heir of one is the victim of the next. */
     async function lane(name: string): Promise<void> {
       const ledger = await Ledger.create(name);
       await using cleanUp = new AsyncDisposableStack();
@@ -55,7 +55,7 @@ test(
         const firsts = await untilStarted(ids, victim, "starts by the victim");
         const tokens = new Map(firsts.map(({ id, token }) => [id, token]));
         const heir = await start(`${name} ${round}`);
-        await sleep((Math.random() * 10_000) / 3); // any moment between two renewals
+        await sleep((Math.random() * 10_000) / 3); // at any moment between two renewals
 
         victim.kill("SIGKILL");
         const killedAt = monotonicUs();
@@ -96,7 +96,7 @@ test(
 );
 
 test(
-  "workers killed under load lose no job and complete none twice",
+  "when workers are killed under load, no job is lost or completed twice",
   { tags: ["FM-15", "FM-41", "KEPT-1"] },
   async ({ db, queue, ledger, startProcess }) => {
     const payloads = ['{"ms": 20}', '{"ms": 150}', '{"does": "fail", "times": 1}', '{"does": "block", "ms": 30}'];

@@ -9,11 +9,11 @@ import { insertJob, untilState } from "../../support/jobs.ts";
 const leaseMs = 2_500;
 
 test(
-  "a worker stopped past its lease changes nothing and releases nothing when it goes on",
+  "a worker paused past its lease changes nothing and releases nothing when it resumes",
   { tags: ["FM-20", "OWNED-1"] },
   async ({ db, queue, ledger, startProcess }) => {
     const stale = await startProcess({ leaseMs, name: "stale" });
-    const payloadJson = '{"does": "ignore", "ms": 400}'; // it runs on after the pause, and answers
+    const payloadJson = '{"does": "ignore", "ms": 400}'; // it resumes after the pause and returns a result
     const id = await insertJob(db, { queue, type: "test.task", payloadJson, key: "page" });
     const behind = await insertJob(db, { queue, type: "test.task", payloadJson: '{"ms": 600000}', key: "page" });
     await ledger.until("started", 1, 60_000, id);
@@ -41,7 +41,7 @@ test(
       [1, "crashed"],
       [2, "completed"],
     ]);
-    // The key it once held belongs to the next job, which runs on undisturbed.
+    // The key now belongs to the next job, which still runs.
     const { rows } = await db.pool.query("select token from hark.running_jobs where queue = $1", [queue]);
     expect(rows).toEqual([{ token: runningToken }]);
     expect(ledger.of("started", behind)).toHaveLength(1);
@@ -50,7 +50,7 @@ test(
 );
 
 test(
-  "after the pause the worker goes on under a new identity and runs jobs again",
+  "after the pause the worker runs jobs again under a new identity",
   { tags: ["FM-21"] },
   async ({ db, queue, ledger, startProcess }) => {
     const worker = await startProcess({ leaseMs, name: queue });
@@ -78,25 +78,29 @@ test(
   },
 );
 
-test("a pause within the lease costs nothing", { tags: ["OWNED-4"] }, async ({ db, queue, ledger, startProcess }) => {
-  const worker = await startProcess({ leaseMs: 6_000, name: "paused" });
-  await startProcess({ leaseMs: 6_000, name: "other" });
-  const id = await insertJob(db, { queue, type: "test.task", payloadJson: '{"ms": 1500}' });
-  await ledger.until("started", 1, 60_000, id);
-  const holder = ledger.of("started", id)[0]!;
+test(
+  "a pause shorter than the lease has no effect",
+  { tags: ["OWNED-4"] },
+  async ({ db, queue, ledger, startProcess }) => {
+    const worker = await startProcess({ leaseMs: 6_000, name: "paused" });
+    await startProcess({ leaseMs: 6_000, name: "other" });
+    const id = await insertJob(db, { queue, type: "test.task", payloadJson: '{"ms": 1500}' });
+    await ledger.until("started", 1, 60_000, id);
+    const holder = ledger.of("started", id)[0]!;
 
-  // Whichever of the two has it.
-  process.kill(holder.pid, "SIGSTOP");
-  await new Promise((resolve) => setTimeout(resolve, 1_000));
-  process.kill(holder.pid, "SIGCONT");
+    // Either of the two may hold it.
+    process.kill(holder.pid, "SIGSTOP");
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    process.kill(holder.pid, "SIGCONT");
 
-  expect(await untilState(db, id, "completed")).toMatchObject({ attempt: 1, attempts: [] });
-  expect(ledger.of("started", id)).toHaveLength(1);
-  expect(worker.isAlive).toBe(true);
-});
+    expect(await untilState(db, id, "completed")).toMatchObject({ attempt: 1, attempts: [] });
+    expect(ledger.of("started", id)).toHaveLength(1);
+    expect(worker.isAlive).toBe(true);
+  },
+);
 
 test(
-  "a lock's holder that was paused past its time is refused its guarded write",
+  "a lock holder paused past its lock's time cannot make its guarded write",
   { tags: ["FM-55", "FM-56", "STRICT-5"] },
   async ({ db, databaseUrl }) => {
     await db.pool.query("create table shelf (holder text, fence bigint)");
@@ -116,14 +120,14 @@ test(
       expect(await nextFact()).toEqual({ error: "LOCK_LOST", isAborted: true, isReleased: false });
       expect(heir.fence).toBeGreaterThan(BigInt(fence));
       expect((await db.pool.query("select holder from shelf")).rows).toEqual([{ holder: "heir" }]);
-      expect(await heir.release()).toBe(true); // the stale release took nothing from it
+      expect(await heir.release()).toBe(true); // the stale release did not take it away
     } finally {
       child.kill("SIGKILL");
     }
   },
 );
 
-/** A process that holds a lock for a second, and writes under its guard when told to. */
+/** A process that holds a lock for a second, and writes under its guard on demand. */
 function lockHolder(databaseUrl: string) {
   const child = fork(fileURLToPath(new URL("../../support/lock-holder.ts", import.meta.url)), [databaseUrl], {
     execArgv: [],
@@ -134,7 +138,7 @@ function lockHolder(databaseUrl: string) {
     child,
     say: (word: string) => void child.send(word),
     nextFact: async <Fact>(): Promise<Fact> => {
-      await eventually(() => facts.length > 0, { withinMs: 60_000, what: "word from the lock's holder" });
+      await eventually(() => facts.length > 0, { withinMs: 60_000, what: "a message from the lock's holder" });
       return facts.shift() as Fact;
     },
   };
