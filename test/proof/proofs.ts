@@ -64,7 +64,7 @@ export const proofs: readonly Proof[] = [
           "test/proof/campaigns/checker",
           ...quickFaults,
         ],
-        environment: { TEST_SEED: "1", SIMULATION_RUNS: "300", MODEL_RUNS: "120" },
+        environment: { TEST_SEED: "1", SIMULATION_RUNS: "80", MODEL_RUNS: "120" },
       },
     ],
   },
@@ -93,8 +93,10 @@ export const proofs: readonly Proof[] = [
   {
     name: "simulation",
     proves:
-      "the worker's own code keeps every promise in thousands of simulated worlds, where answers are lost, late or doubled and processes stop",
+      "the worker's code on the real statements keeps every promise in simulated worlds, where answers are lost, late or doubled and processes stop",
     after: [
+      "packages/core/src/statements",
+      "drizzle",
       "packages/worker/src/claim",
       "packages/worker/src/run",
       "packages/worker/src/settle",
@@ -106,7 +108,8 @@ export const proofs: readonly Proof[] = [
   },
   {
     name: "faults",
-    proves: "each failure mode of docs/explanation/failure-modes.md, done for real: processes killed, connections cut, a full disk",
+    proves:
+      "each failure mode of docs/explanation/failure-modes.md, done for real: processes killed, connections cut, a full disk",
     after: ["packages/core/src", "packages/worker/src"],
     minutes: 9,
     runs: [{ tests: ["test/proof/faults"] }],

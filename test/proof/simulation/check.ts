@@ -17,7 +17,10 @@ export interface Verdict {
 /** Lines of the story in a report: the end is what matters. */
 const storyLines = 60;
 
-/** Lives `runs` plans through, each as `bent` makes it; ends at the first that fails, shrunk if asked for. */
+/**
+ * Lives `runs` plans through, each as `bent` makes it; ends at the first that fails, shrunk if
+ * asked for.
+ */
 export async function check(
   product: typeof Product,
   {
@@ -28,6 +31,7 @@ export async function check(
     runs,
     isShrunk,
     bent = (plan) => plan,
+    tell = () => {},
   }: {
     server: Server;
     client?: Client | undefined;
@@ -36,11 +40,14 @@ export async function check(
     runs: number;
     isShrunk: boolean;
     bent?: ((plan: Plan) => Plan) | undefined;
+    /** Is told the story of every world that kept its promises. */
+    tell?: (story: readonly string[]) => void;
   },
 ): Promise<Verdict> {
   const seen: Seen = { runs: 0, told: 0, rescued: 0, handedBack: 0, happenedMs: 0 };
   let story: string[] = [];
-  // The migrations are read once, from the disk: the first world alone would wait for that in real time, and be another the next time.
+  // The migrations are read once, from the disk: the first world alone would wait for that in real
+  // time, and be another the next time.
   await schemaVersionOn({ query: () => Promise.resolve({ rows: [] }) });
   using _ = takeOver();
   const details = await fc.check(
@@ -48,6 +55,7 @@ export async function check(
       const told: string[] = [];
       try {
         const one = await simulate(plan, order, product, { server, client }, told);
+        tell(told);
         for (const what of Object.keys(seen) as (keyof Seen)[]) seen[what] += one[what];
       } catch (error) {
         story = told;

@@ -5,7 +5,10 @@ import { takeOver } from "./take-over.ts";
 import { Thread } from "./thread.ts";
 import { World } from "./world.ts";
 
-/** Leases, how many renewals are answered, and how soon the others fail: at once, or by their deadline. */
+/**
+ * Leases, how many renewals are answered, and how soon the others fail: at once, or by their
+ * deadline.
+ */
 const runs = fc.record({
   leaseMs: fc.constantFrom(1_000, 6_000),
   answered: fc.integer({ min: 0, max: 5 }),
@@ -26,7 +29,8 @@ function renew(
   thread.run(() => void renewForEver({ ...silent, ...parts, tell, hold, discard }));
 }
 
-// The simulation found it: the deadline of an answer, a third of the lease, was waited for though the lease ran out before.
+// The simulation found it: the deadline of an answer, a third of the lease, was waited for though
+// the lease ran out before.
 test(
   "a renewal that has no answer when the lease is about to run out is not waited for, nor is a next try: the lease is lost in time",
   { tags: ["ONCE-2"] },
@@ -41,7 +45,10 @@ test(
         let expiresAt = 0;
         /** Until when each registration said that it holds. */
         const held: number[] = [];
-        /** Takes effect and answers within 20 ms so often; then each statement is lost until its deadline. */
+        /**
+         * Takes effect and answers within 20 ms so often; then each statement is lost until its
+         * deadline.
+         */
         const query = () => {
           const { promise, resolve, reject } = Promise.withResolvers<{ rows: Record<string, unknown>[] }>();
           if ((asked += 1) <= answered + 1) {

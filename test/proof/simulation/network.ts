@@ -14,7 +14,10 @@ export interface Rates {
   readonly lost: number;
   /** It takes effect or not, and nothing is heard of it until the client's deadline. */
   readonly silent: number;
-  /** It takes seconds to take effect, or its answer takes them to come back; perhaps longer than a lease or a deadline. */
+  /**
+   * It takes seconds to take effect, or its answer takes them to come back; perhaps longer than a
+   * lease or a deadline.
+   */
   readonly slow: number;
   /** It takes effect twice, and is answered once. */
   readonly twice: number;
@@ -31,7 +34,9 @@ export const noFaults: Rates = { refused: 0, lost: 0, silent: 0, slow: 0, twice:
 /** In ms, as the product's pools have them (core's database.ts). */
 const connectMs = 5_000;
 
-/** Longest a slow statement or its answer is under way, in ms: past every deadline and most leases. */
+/**
+ * Longest a slow statement or its answer is under way, in ms: past every deadline and most leases.
+ */
 const slowestMs = 14_000;
 
 const broken = () => Object.assign(new Error("Connection terminated unexpectedly"), { code: "ECONNRESET" });
@@ -75,7 +80,10 @@ export class Network {
     return (this.cutUntil.get(thread.name) ?? 0) > this.world.now;
   }
 
-  /** Sends a statement for a thread; the promise settles when the thread hears of it, at its deadline at the latest. */
+  /**
+   * Sends a statement for a thread; the promise settles when the thread hears of it, at its
+   * deadline at the latest.
+   */
   ask(thread: Thread, query: Query, deadlineMs: number, on: Pick<Session, "execute"> = this.server): Promise<Answer> {
     const name = query.name ?? query.text.trim().split(/\s/)[0]!;
     return this.send(thread, name, deadlineMs, () => on.execute(query));
@@ -191,7 +199,8 @@ export class Network {
       }
       return promise;
     };
-    const { query } = this.#client({ query: asking });
+    const connections = this.#client({ query: asking });
+    const query = (asked: Query) => connections.query(asked);
     return {
       query,
       pool: { connect: () => this.#connectGate(thread, deadlineMs) },
@@ -252,7 +261,10 @@ export class Network {
   }
 }
 
-/** Classes of SQLSTATE that no thread may hear of: a statement that is wrong, or that waits though the world stands still. */
+/**
+ * Classes of SQLSTATE that no thread may hear of: a statement that is wrong, or that waits though
+ * the world stands still.
+ */
 const isOurs = (code: unknown) => /^(42|40|55|57|XX)/.test(String(code));
 
 async function attempt<Sent>(execute: () => Promise<Sent>): Promise<{ answer: Sent } | { error: unknown }> {

@@ -5,7 +5,10 @@ import { Thread } from "./thread.ts";
 import { broken, type Witness } from "./witness.ts";
 import type { World } from "./world.ts";
 
-/** What a job's handler does. "ignoresSignal" and "long" outlast a lease, and "ignoresSignal" does not listen to its signal. */
+/**
+ * What a job's handler does. "ignoresSignal" and "long" outlast a lease, and "ignoresSignal" does
+ * not listen to its signal.
+ */
 export const kinds = [
   "instant", "short", "long", "ignoresSignal", "failsOnce", "fails", "fatal", "snoozes", "retryAfter", "timesOut", "unstorable",
 ] as const; // prettier-ignore
@@ -37,8 +40,9 @@ const drainMs = 2_000;
 export const graceMs = 500;
 
 /**
- * Longest stop, in ms: loops that wait for their step, drain, grace and last words, the settler's and cancellations' deadline, the
- * lease thread's end and the goodbye to the table (a connection and an answer), the gate, and the pools. From worker.ts.
+ * Longest stop, in ms: loops that wait for their step, drain, grace and last words, the settler's
+ * and cancellations' deadline, the lease thread's end and the goodbye to the table (a connection
+ * and an answer), the gate, and the pools. From worker.ts.
  */
 const longestStopMs = 11_000 + drainMs + graceMs + 5_000 + 5_000 + 1_000 + 15_000 + 1_000 + 5_000 + 1_000;
 
@@ -66,7 +70,9 @@ export class Process {
       witness: Witness;
       product: typeof Product;
       settings: Settings;
-      /** The process ended, since it found no database within its time: a supervisor starts another. */
+      /**
+       * The process ended, since it found no database within its time: a supervisor starts another.
+       */
       onEndedAtStart: () => void;
     },
   ) {

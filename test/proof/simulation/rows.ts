@@ -24,7 +24,9 @@ export interface EndedClaim {
   readonly place: Place | undefined;
 }
 
-/** The rows of the tables by their ids, as triggers told of them: what the database has committed. */
+/**
+ * The rows of the tables by their ids, as triggers told of them: what the database has committed.
+ */
 export class Rows {
   readonly #places = new Map<string, Place[]>();
 
@@ -44,7 +46,9 @@ export class Rows {
     return this.#places.get(String(id)) ?? [];
   }
 
-  /** Where a job is, in one word each: a job that is nowhere is lost, and one in two places is two. */
+  /**
+   * Where a job is, in one word each: a job that is nowhere is lost, and one in two places is two.
+   */
   placesOf(id: unknown): string[] {
     return this.of(id).map(wordFor);
   }

@@ -17,9 +17,9 @@ export interface Surroundings {
 }
 
 /**
- * The database of the simulated worlds, one after the other: a real one, on which the statements of the product run as they are.
- * The world stands still meanwhile, so that each takes effect as a whole at one moment. What happens between two statements'
- * locks is the interleaver's to try.
+ * The database of the simulated worlds, one after the other: a real one, on which the statements of
+ * the product run as they are. The world stands still meanwhile, so that each takes effect as a
+ * whole at one moment. What happens between two statements' locks is the interleaver's to try.
  */
 export class Server implements AsyncDisposable {
   readonly #connectionString: string;
@@ -95,7 +95,7 @@ export class Server implements AsyncDisposable {
       options: sessionOptions,
       types: pgTypes,
       pipeline: true,
-    } as pg.ClientConfig);
+    });
     await client.connect();
     return client;
   }
@@ -133,7 +133,7 @@ export class Session {
     const now = String((startOfTime + this.#parts.now()) / 1_000);
     // Sent together: each has its own Sync, and one round trip does for both.
     const clock = this.#client.query({ name: "clock", text: "select set_config('sim.now', $1, false)", values: [now] });
-    const answer = this.#client.query({ name, text: inSimulatedTime(text), values } as pg.QueryConfig);
+    const answer = this.#client.query({ name, text: inSimulatedTime(text), values });
     try {
       await clock;
       const { rows } = (await answer) as Answer;

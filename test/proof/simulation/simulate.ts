@@ -40,12 +40,16 @@ export interface Plan {
 const stormMs = 12_000;
 
 /**
- * Longest time for all jobs to end once there are no more faults, in ms: a step that hung (30 s), the lease of the dead (10 s), two
- * surveys for a claim that was never answered (20 s), a suspect's wait to be alone (60 s), and what the jobs themselves take.
+ * Longest time for all jobs to end once there are no more faults, in ms: a step that hung (30 s),
+ * the lease of the dead (10 s), two surveys for a claim that was never answered (20 s), a suspect's
+ * wait to be alone (60 s), and what the jobs themselves take.
  */
 const longestCalmMs = 150_000;
 
-/** Longest until no worker holds anything once all jobs have ended, in ms: the longest standstill, and an answer's deadline or so. */
+/**
+ * Longest until no worker holds anything once all jobs have ended, in ms: the longest standstill,
+ * and an answer's deadline or so.
+ */
 const longestIdlingMs = 40_000;
 
 const rate = (...rates: number[]) => fc.constantFrom(0, ...rates);
@@ -98,7 +102,10 @@ export interface Seen {
   happenedMs: number;
 }
 
-/** Lives a plan through. Throws at the first promise that is broken; `story` then tells what came before. */
+/**
+ * Lives a plan through. Throws at the first promise that is broken; `story` then tells what came
+ * before.
+ */
 export async function simulate(
   plan: Plan,
   order: Scheduler,
@@ -227,7 +234,7 @@ export async function simulate(
     const places = unfinished().map(({ id }) => `${String(id)} ${server.rows.placesOf(id).join()}`);
     broken(`${longestCalmMs} ms without a fault, and jobs are left: ${places.join(", ")}`);
   }
-  // Whoever stood still comes round first, and hears that its outcome is refused.
+  // A worker that stood still goes on first, and hears that its outcome is refused.
   const isIdle = () => processes.every(({ activeJobs }) => activeJobs === 0);
   await world.goOn({ at: world.now + longestIdlingMs, isOver: isIdle, look });
   for (const { name, activeJobs } of processes)

@@ -1,16 +1,19 @@
 import type pg from "pg";
 
-/** When a world begins, in epoch ms. Long past, so that no real session seems old, and far from midnight (UTC). */
+/**
+ * When a world begins, in epoch ms. Long past, so that no real session seems old, and far from
+ * midnight (UTC).
+ */
 export const startOfTime = 1_700_000_000_000;
 
 /**
- * Makes a migrated database the server of a simulated world. Functions of the schema `sim` stand before PostgreSQL's own in
- * every search path: they tell the world's time, which each session is given in the setting sim.now (epoch seconds), and hand
- * notifications to the simulation. A trigger on each table hands it every row that changes. Both do so by notices, which the
- * session holds back until the transaction commits.
+ * Makes a migrated database the server of a simulated world. The functions of the schema `sim` come
+ * before PostgreSQL's own in every search path. They tell the world's time, which each session is
+ * given in the setting sim.now (epoch seconds), and pass notifications to the simulation. A trigger
+ * on each table passes on every row that changes. Both use notices, and the session keeps those
+ * until the transaction commits.
  */
 const schema = `
-  drop schema if exists sim cascade;
   create schema sim;
   create function sim.now() returns timestamptz language sql stable as
     $$ select pg_catalog.to_timestamp(pg_catalog.current_setting('sim.now')::float8) $$;
@@ -49,11 +52,6 @@ const schema = `
   declare
     own record;
   begin
-    for own in select oid::regprocedure as name, pg_get_functiondef(oid) as definition
-                 from pg_proc where pronamespace = 'hark'::regnamespace loop
-      execute regexp_replace(own.definition, '\\mcurrent_date\\M', 'now()::date', 'gi');
-      execute format('alter function %s set search_path = sim, pg_catalog, hark, pg_temp', own.name);
-    end loop;
     for own in select relname as name from pg_class
                 where relnamespace = 'hark'::regnamespace and relkind in ('r', 'p') and not relispartition
                   and exists (select from pg_attribute where attrelid = pg_class.oid and attname in ('id', 'job_id')) loop
@@ -63,7 +61,10 @@ const schema = `
     end loop;
   end $$`;
 
-/** Settings of each session: as the product's, but that it has to wait for nobody while the world stands still. */
+/**
+ * Settings of each session: those of the product, and a limit for a statement that waits though the
+ * world stands still.
+ */
 export const sessionOptions =
   "-c search_path=sim,pg_catalog,public -c jit=off -c plan_cache_mode=force_generic_plan " +
   "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c statement_timeout=10s -c synchronous_commit=off";
@@ -71,17 +72,40 @@ export const sessionOptions =
 /** Call it once for a database. */
 export async function installSimulatedSchema(client: pg.Client): Promise<void> {
   await client.query(schema);
+  const { rows } = await client.query<{ name: string; definition: string }>(
+    `select oid::regprocedure::text as name, pg_get_functiondef(oid) as definition
+       from pg_proc where pronamespace = 'hark'::regnamespace`,
+  );
+  for (const { name, definition } of rows) {
+    await client.query(inSimulatedTime(definition));
+    await client.query(`alter function ${name} set search_path = sim, pg_catalog, hark, pg_temp`);
+  }
   await client.query("select set_config('sim.now', $1, false)", [String(startOfTime / 1_000)]);
   await client.query("select hark.create_partitions(7)");
 }
 
-/** A statement as the simulated time needs it: what is no function cannot be put before PostgreSQL's own. */
+/**
+ * Words of SQL that tell a time and are no functions, so that nothing can stand before them, with
+ * functions that say the same.
+ */
+const timeWords = [
+  [/\bcurrent_date\b/gi, "now()::date"],
+  [/\bcurrent_timestamp\b/gi, "now()"],
+] as const;
+/** What would tell the real time. */
+const realTime = /\b(current_time|localtime|localtimestamp|pg_catalog\s*\.)/i;
+
+const inTime = new Map<string, string>();
+
+/**
+ * Returns a statement, or the definition of a function, that tells the time of the world. Throws if
+ * it would tell another.
+ */
 export function inSimulatedTime(text: string): string {
   const known = inTime.get(text);
   if (known !== undefined) return known;
-  const changed = text.replace(/\bcurrent_date\b/gi, "now()::date").replace(/\bcurrent_timestamp\b/gi, "now()");
+  if (realTime.test(text)) throw new Error(`tells a time that the simulation does not set: ${text}`);
+  const changed = timeWords.reduce((former, [word, instead]) => former.replace(word, instead), text);
   inTime.set(text, changed);
   return changed;
 }
-
-const inTime = new Map<string, string>();

@@ -47,8 +47,9 @@ class Timer {
 const timerMs = (ms: number | undefined) => (ms !== undefined && ms >= 1 ? ms : 1);
 
 /**
- * Puts the simulated clock, timers and dice in the place of Node's, for what runs in a simulated {@link Thread} only; everything else
- * goes on with the real ones. Vitest's fake timers would wait a real millisecond for each, and know one thread and one order only.
+ * Puts the simulated clock, timers and dice in the place of Node's, for what runs in a simulated
+ * {@link Thread} only; everything else goes on with the real ones. Vitest's fake timers would wait
+ * a real millisecond for each, and know one thread and one order only.
  */
 export function takeOver(): Disposable {
   const undo: (() => void)[] = [];

@@ -13,7 +13,10 @@ export interface Happening {
 /** The simulated thread whose code runs; none while the simulation's own does. */
 export const running = new AsyncLocalStorage<Thread>();
 
-/** Whose code runs: a thread of a simulated process. What it asks the clock, the timers and the dice for is the world's. */
+/**
+ * Whose code runs: a thread of a simulated process. What it asks the clock, the timers and the dice
+ * for is the world's.
+ */
 export class Thread {
   readonly world: World;
   readonly name: string;

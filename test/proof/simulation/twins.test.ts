@@ -5,7 +5,10 @@ import { check } from "./check.ts";
 import { Server } from "./server.ts";
 import { replaceMethods, twins } from "./twins.ts";
 
-/** More worlds than the product has to live through by default, so that a change of the worlds does not hide a twin. */
+/**
+ * More worlds than the product has to live through by default, so that a change of the worlds does
+ * not hide a twin.
+ */
 const runs = 500;
 
 test.for(twins.map((twin) => [twin.name, twin] as const))(

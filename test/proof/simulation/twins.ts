@@ -4,7 +4,9 @@ import { fileOf } from "../campaigns/sabotage/exports.ts";
 import { type Client, noFaults } from "./network.ts";
 import type { Plan } from "./simulate.ts";
 
-/** A product from which one guard was taken out, that the simulation must tell from the real one. */
+/**
+ * A product from which one guard was taken out, that the simulation must tell from the real one.
+ */
 export interface Twin {
   /** What it does wrong. */
   readonly name: string;
@@ -16,7 +18,9 @@ export interface Twin {
   readonly database?: string;
   /** What the simulation says of it. */
   readonly says: RegExp;
-  /** Makes worlds in which it has a chance to show, if one in a hundred of the others is too few. */
+  /**
+   * Makes worlds in which it has a chance to show, if one in a hundred of the others is too few.
+   */
   readonly bent?: (plan: Plan) => Plan;
 }
 
@@ -29,7 +33,10 @@ interface MethodSeam {
 
 const method = (name: MethodSeam["name"], replace: MethodSeam["replace"]): MethodSeam => ({ name, replace });
 
-/** Puts the methods in the place of the worker's own, until it is disposed of. Throws if one is not there. */
+/**
+ * Puts the methods in the place of the worker's own, until it is disposed of. Throws if one is not
+ * there.
+ */
 export async function replaceMethods(seams: readonly MethodSeam[]): Promise<Disposable> {
   const undo: (() => void)[] = [];
   for (const { name, replace } of seams) {
@@ -52,7 +59,10 @@ const changed =
 /** Or the question whether a claim stands would find most of what these do wrong, 2 ms later. */
 const confirmsNothing = method("ClaimConfirmer.add", () => () => {});
 
-/** Processes stand still for longer than a lease, each time while the answer to a claim may be on its way to one. */
+/**
+ * Processes stand still for longer than a lease, each time while the answer to a claim may be on
+ * its way to one.
+ */
 const standStill = (plan: Plan): Plan => ({
   ...plan,
   workers: 2,
@@ -67,7 +77,10 @@ const standStill = (plan: Plan): Plan => ({
   })),
 });
 
-/** Answers take seconds, perhaps until the claim that they tell of was looked for in the tables. */
+/**
+ * Each answer takes seconds, perhaps until the claim that they tell of was looked for in the
+ * tables.
+ */
 const answerLate = (plan: Plan): Plan => ({
   ...plan,
   workers: 2,
@@ -82,6 +95,16 @@ const cannotRenew = (plan: Plan): Plan => ({
   workers: 3,
   leaseMs: 1_000,
   faults: plan.jobs.map(({ atMs }, place) => ({ kind: "cut", atMs, lastsMs: 4_000, whom: 2 * place })),
+});
+
+/** Jobs run for longer than a lease, which runs out while their process stands still. */
+const outlastLeases = (plan: Plan): Plan => ({
+  ...plan,
+  workers: 2,
+  leaseMs: 1_000,
+  rates: { ...noFaults, slow: 0.3 },
+  jobs: plan.jobs.map((job) => ({ ...job, kind: "long" })),
+  faults: plan.jobs.map(({ atMs }, place) => ({ kind: "freeze", atMs, lastsMs: 4_000, whom: place })),
 });
 
 export const twins: readonly Twin[] = [
@@ -170,7 +193,7 @@ export const twins: readonly Twin[] = [
     name: "completes what another claim holds",
     client: changed(lacking("complete-jobs", "and token = ", "and worker is distinct from ")),
     says: /was completed, but its handler/,
-    bent: standStill,
+    bent: outlastLeases,
   },
   {
     name: "burns the attempt of every job that goes back",

@@ -22,7 +22,10 @@ export interface Run {
 /** What an attempt that ended so must have seen of its handler. */
 const endsOf: Record<string, RunEnd> = { error: "threw", retry_after: "threw", fatal: "threw", snoozed: "snoozed" };
 
-/** Sees every handler and every move of a claim, and throws at the first that breaks what Hark promises. */
+/**
+ * Sees every handler and every move of a claim, and throws at the first that breaks what Hark
+ * promises.
+ */
 export class Witness {
   readonly runs = new Map<string, Run>();
   /** Jobs whose enqueue was acknowledged. */
@@ -88,7 +91,10 @@ export class Witness {
     this.#world.tell(`${run.process.name} ends ${run.id}: ${end}`);
   }
 
-  /** A claim comes to its end in the tables: only as its own run ended, and an attempt that was cut short is given back. */
+  /**
+   * A claim comes to its end in the tables: only as its own run ended, and an attempt that was cut
+   * short is given back.
+   */
   moved({ id, token, worker, attempt, ending, place }: EndedClaim): void {
     const run = this.runs.get(token + id);
     const what = `job ${id} under ${token.slice(0, 4)}`;

@@ -6,13 +6,14 @@ import { type Happening, running, type Thread } from "./thread.ts";
 const mostHappenings = 150_000;
 
 /**
- * A world of its own: one clock in whole ms, which moves when nothing is left to happen at a moment; one source of random numbers;
- * and what is to happen, in an order of fast-check's choice where several things are due at once. Real time plays no part.
+ * A world of its own: one clock in whole ms, which moves when nothing is left to happen at a
+ * moment; one source of random numbers; and what is to happen, in an order of fast-check's choice
+ * where several things are due at once. Real time plays no part.
  */
 export class World {
   now = 0;
   readonly random: Random;
-  /** What happened, for people who look at a failure. */
+  /** What happened, to read after a failure. */
   readonly #story: string[];
   readonly #order: Scheduler;
   #waiting: Happening[] = [];
@@ -43,7 +44,10 @@ export class World {
     return least + Math.floor(this.random() * (most - least + 1));
   }
 
-  /** Lets the world go on until `isOver`, asked after everything that happens, or until `at`. Throws what `look` throws. */
+  /**
+   * Lets the world go on until `isOver`, asked after everything that happens, or until `at`. Throws
+   * what `look` throws.
+   */
   async goOn(until: { at: number; isOver?: () => boolean; look: () => void }): Promise<void> {
     let count = 0;
     await this.#settle();
