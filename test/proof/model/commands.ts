@@ -24,7 +24,10 @@ const hour = 3_600_000;
 /** An hour at every attempt: what is to be due later is not while the test runs. */
 const backoff: Backoff = { baseMs: hour, factor: 1, capMs: hour, jitter: 0 };
 
-/** A command that compares the whole database with the model after it. `may` is asked of the model alone. */
+/**
+ * A command that compares the whole database with the model after it. `may` is asked of the model
+ * alone.
+ */
 function command(
   name: string,
   run: (model: QueueModel, real: Real) => Promise<void>,
@@ -146,7 +149,10 @@ const ways = fc.oneof(
   },
 );
 
-/** Settles, fails, snoozes or hands back, as the worker does: the outcome is decided once, and written by its statement. */
+/**
+ * Settles, fails, snoozes or hands back, as the worker does: the outcome is decided once, and
+ * written by its statement.
+ */
 const end = fc.tuple(fc.array(some, { minLength: 1, maxLength: 3 }), ways).map(([places, drawn]) => {
   // The backoff is never nothing, so a plain error is due at once by no choice.
   const way: Way = drawn.kind === "error" ? { kind: "error", isDue: false } : drawn;

@@ -33,7 +33,10 @@ export type Way =
 /** Crashes after which a job is poison. */
 const mostCrashes = 3;
 
-/** One queue as the design tells it, in maps: what a database that keeps its promises must look like after each command. */
+/**
+ * One queue as the design tells it, in maps: what a database that keeps its promises must look like
+ * after each command.
+ */
 export class QueueModel {
   readonly jobs = new Map<bigint, ModelJob>();
   readonly workers = new Map<string, "alive" | "expired" | "dead">();
@@ -64,14 +67,20 @@ export class QueueModel {
     return new Set(this.of("running").flatMap(({ key }) => key ?? []));
   }
 
-  /** Whether a claim is of jobs alone that have no key and may be tried again: blocked ones among the most urgent count too. */
+  /**
+   * Whether a claim is of jobs alone that have no key and may be tried again: blocked ones among
+   * the most urgent count too.
+   */
   isPlain(worker: string, limit: number): boolean {
     if (this.workers.get(worker) !== "alive") return true;
     const next = this.of("ready").toSorted(byUrgency).slice(0, limit);
     return next.every(({ key, maxAttempts }) => key === undefined && maxAttempts > 1);
   }
 
-  /** The most urgent ready jobs whose key is free, of each key the first; and the keys for which ready ones have to wait. */
+  /**
+   * The most urgent ready jobs whose key is free, of each key the first; and the keys for which
+   * ready ones have to wait.
+   */
   claim(worker: string, token: string, limit: number): { claimed: bigint[]; blockedKeys: string[] } {
     const running = this.runningKeys;
     const ready = this.of("ready");
@@ -101,7 +110,7 @@ export class QueueModel {
     return job?.state === "running" && job.token === token ? job : undefined;
   }
 
-  /** Ends attempts; answers the ids of those that were still held. */
+  /** Ends attempts; returns the ids of those that were still held. */
   settle(grants: readonly Grant[], way: Way): bigint[] {
     const held = grants.flatMap((grant) => this.heldBy(grant) ?? []);
     for (const job of held) this.#end(job, way);
@@ -136,7 +145,7 @@ export class QueueModel {
     }
   }
 
-  /** Answers the state it was in, if it was unfinished. */
+  /** Returns the state it was in, if it was unfinished. */
   cancel(id: bigint): ModelJob["state"] | undefined {
     const job = this.jobs.get(id);
     if (!job || !isUnfinished(job)) return undefined;
@@ -146,7 +155,7 @@ export class QueueModel {
     return state;
   }
 
-  /** Takes back the oldest `limit` jobs of the dead; answers how many. */
+  /** Takes back the oldest `limit` jobs of the dead; returns how many. */
   rescue(limit: number): number {
     const orphans = this.of("running").filter(({ worker }) => this.workers.get(worker!) === "dead");
     for (const job of orphans.slice(0, limit)) {
@@ -158,7 +167,7 @@ export class QueueModel {
     return Math.min(orphans.length, limit);
   }
 
-  /** Answers whether the dead letter came back: not if its unique key was given away. */
+  /** Returns whether the dead letter came back: not if its unique key was given away. */
   requeue(id: bigint): boolean | undefined {
     const job = this.jobs.get(id);
     if (job?.state !== "dead") return undefined;
@@ -168,7 +177,7 @@ export class QueueModel {
     return true;
   }
 
-  /** Parks the ready jobs of keys that run; answers whether all of the keys did. */
+  /** Parks the ready jobs of keys that run; returns whether all of the keys did. */
   park(keys: readonly string[]): boolean {
     const running = this.runningKeys;
     for (const job of this.of("ready"))
@@ -176,7 +185,7 @@ export class QueueModel {
     return keys.every((key) => running.has(key));
   }
 
-  /** Frees the first of each key for which nobody runs or is ready; answers how many. */
+  /** Frees the first of each key for which nobody runs or is ready; returns how many. */
   unpark(): number {
     const busy = new Set([...this.of("running"), ...this.of("ready")].map(({ key }) => key));
     const keys = new Set(this.of("parked").flatMap(({ key }) => (key !== undefined && !busy.has(key) ? key : [])));
