@@ -12,7 +12,10 @@ export function randomFrom(seed: number): Random {
   };
 }
 
-/** A seed that changes from run to run; TEST_SEED repeats one. The tests put it into what they say when they fail. */
+/**
+ * A seed that changes from run to run; TEST_SEED repeats one. The tests put it into what they say
+ * when they fail.
+ */
 export function seedOfRun(): number {
   const given = process.env["TEST_SEED"];
   return given ? Number(given) : Math.trunc(Math.random() * 2 ** 31);
@@ -27,10 +30,4 @@ export function shuffled<Item>(random: Random, items: readonly Item[]): Item[] {
     .map((item) => ({ item, place: random() }))
     .toSorted((one, other) => one.place - other.place)
     .map(({ item }) => item);
-}
-
-/** Every order of the items. */
-export function ordersOf<Item>(items: readonly Item[]): Item[][] {
-  if (items.length <= 1) return [[...items]];
-  return items.flatMap((first, place) => ordersOf(items.toSpliced(place, 1)).map((rest) => [first, ...rest]));
 }

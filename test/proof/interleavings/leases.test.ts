@@ -77,6 +77,7 @@ const leases = (how: { mayDefer: boolean }): Scenario<Leases> => ({
 
 test.for(claims)(
   "whatever the order of %s, renewal, end of the lease, certificate, rescue and settle, the dead hold nothing and the living keep theirs",
+  { tags: ["FM-21", "OWNED-3"] },
   async ([, how], { explore }) => {
     const { broken, waits } = await explore(leases(how));
     expect(broken).toBeUndefined();

@@ -7,11 +7,17 @@ const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
 const dayMs = 24 * hourMs;
 
-/** Fixed times around midnight and in the hours that clocks are turned in, and patterns with a star there. */
+/**
+ * Fixed times around midnight and in the hours that clocks are turned in, and patterns with a star
+ * there.
+ */
 const patterns = ["30 2 * * *", "0 0 * * *", "15,45 1-3 * * 0", "0 0 1 * *", "*/30 1-3 * * *", "0 * * * 0,6"];
 const years = Array.from({ length: 10 }, (_, place) => 2018 + place);
 
-/** Half-hour and two-hour turns, turns at midnight, backwards summers, and rules that changed within these years. */
+/**
+ * Half-hour and two-hour turns, turns at midnight, backwards summers, and rules that changed within
+ * these years.
+ */
 const oddZones = [
   "America/New_York",
   "Australia/Lord_Howe",
@@ -55,7 +61,10 @@ test(
   },
 );
 
-/** Walks through the minutes of a zone's clock and collects the ticks of each pattern by the rule as the README prints it. */
+/**
+ * Walks through the minutes of a zone's clock and collects the ticks of each pattern by the rule as
+ * the README prints it.
+ */
 function walk(zone: string, fromMs: number, untilMs: number): { ticks: number[][]; turns: number } {
   const rules = patterns.map((pattern) => ({ isDue: matcher(pattern), isFixed: !/^\S*\*|^\S+ \S*\*/.test(pattern) }));
   const ticks: number[][] = patterns.map(() => []);
@@ -92,7 +101,10 @@ function clockOf(zone: string): (instant: number) => number {
   };
 }
 
-/** Whether a wall time in epoch ms matches a pattern of five fields, each `*`, a list, a range or a step. */
+/**
+ * Whether a wall time in epoch ms matches a pattern of five fields, each `*`, a list, a range or a
+ * step.
+ */
 function matcher(pattern: string): (wall: number) => boolean {
   const [minute, hour, day, month, weekday] = pattern.split(" ").map((field) => {
     const parts = field.split(",").map((part) => /^(\*|\d+)(?:-(\d+))?(?:\/(\d+))?$/.exec(part)!.slice(1));

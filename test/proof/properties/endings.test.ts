@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { type Backoff, crashBudget, decideOutcome, type Ending, statements } from "@hark/core";
 import { expect } from "vitest";
 import { test } from "../../support/fixtures.ts";
@@ -10,7 +9,10 @@ const batch = 500;
 
 const backoff: Backoff = { baseMs: 1_000, factor: 2, capMs: 3_600_000, jitter: 0.1 };
 
-/** What the table of outcomes in the design says, in its own words, so that code and table are compared. */
+/**
+ * What the table of outcomes in the design says, in its own words, so that code and table are
+ * compared.
+ */
 interface Row {
   table: "finished_jobs" | "jobs" | "dead_jobs";
   state: string;
@@ -247,34 +249,3 @@ function isWithin(delayMs: number | null, wanted: [number, number] | undefined):
   if (!wanted) return delayMs === null;
   return delayMs !== null && delayMs <= wanted[1] + 1 && delayMs >= wanted[0] - 5_000;
 }
-
-test(
-  "an ending is written once: the same outcome again, or another's token, moves nothing",
-  { tags: ["FM-20", "OWNED-1"] },
-  async ({ db, queue }) => {
-    const worker = await registerWorker(db);
-    await db.pool.query(`select hark.enqueue('test.plain', '{}', queue => $1) from generate_series(1, 4)`, [queue]);
-    const [done, again, dead] = await claim(db, { queue, worker, limit: 4 });
-    const retry = (token: string) =>
-      statements.retryJobs(
-        db,
-        statements.retriedOf([{ id: again!.id, token, ending: "error", error: "", delayMs: 1e6, attempt: 1 }]),
-      );
-    const bury = (token: string) =>
-      statements.buryJobs(
-        db,
-        statements.buriedOf([{ id: dead!.id, token, ending: "fatal", reason: "unrecoverable", error: "" }]),
-      );
-    const complete = (token: string) =>
-      statements.completeJobs(db, statements.completionsOf([{ id: done!.id, token, resultJson: null }]));
-
-    for (const write of [complete, retry, bury]) {
-      expect(await write(randomUUID())).toEqual([]);
-      expect(await write(done!.token)).toHaveLength(1); // one claim, one token
-      expect(await write(done!.token)).toEqual([]);
-    }
-    expect(
-      (await db.pool.query("select ending from hark.attempts where queue = $1 order by ending", [queue])).rows,
-    ).toEqual([{ ending: "error" }, { ending: "fatal" }]);
-  },
-);

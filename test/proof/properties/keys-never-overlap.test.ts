@@ -38,7 +38,7 @@ test(
     const starts = ledger.of("started");
     expect(starts).toHaveLength(jobs);
     expect(new Set(starts.map(({ worker }) => worker)).size).toBe(workers); // or they had no chance to overlap
-    expect(starts.every(({ attempt }) => attempt === 1)).toBe(true); // who waits for a key is not tried
+    expect(starts.every(({ attempt }) => attempt === 1)).toBe(true); // waiting for a key is no attempt
   },
 );
 

@@ -4,10 +4,11 @@ import { expect } from "vitest";
 import { eventually } from "../../support/eventually.ts";
 import { test as base } from "../../support/fixtures.ts";
 import { claim, completed, insertJob, registerWorker } from "../../support/jobs.ts";
-import { expireLease } from "../../support/pass-time.ts";
-import { ordersOf } from "../../support/random.ts";
 
-/** Sessions, one for each step that may have to wait for another. Those that a failed test leaves behind are cut. */
+/**
+ * Sessions, one for each step that may have to wait for another. Those that a failed test leaves
+ * behind are cut.
+ */
 const test = base.extend("session", { scope: "file" }, ({ databaseUrl, db }, { onCleanup }) => {
   const open = openDatabase({ connectionString: databaseUrl, maxConnections: 8 });
   const held = new Map<pg.PoolClient, number>();
@@ -28,128 +29,6 @@ const test = base.extend("session", { scope: "file" }, ({ databaseUrl, db }, { o
     return { client, pid, giveBack };
   };
 });
-
-test(
-  "the end of a lease, claim, renewal, certificate, rescue and settle, in every order, keep one owner and one place",
-  { tags: ["FM-21", "OWNED-3"] },
-  async ({ db, queue }) => {
-    for (const order of ordersOf(["expire", "claim", "renew", "certify", "rescue", "settle"] as const)) {
-      const worker = await registerWorker(db);
-      const first = await insertJob(db, { queue });
-      const [held] = await claim(db, { queue, worker });
-      const second = await insertJob(db, { queue });
-
-      const lease = { isOver: false, isDead: false };
-      const place = { first: "running", second: "ready" };
-      const facts: unknown[] = [];
-      const wanted: unknown[] = [];
-      for (const step of order) {
-        switch (step) {
-          case "expire":
-            await expireLease(db, worker);
-            lease.isOver = true;
-            break;
-          case "claim":
-            // Whichever it takes is this test's own: a rescued job is older than the second.
-            for (const { id } of await claim(db, { queue, worker }))
-              facts.push(`claimed ${id === first ? "first" : "second"}`);
-            if (!lease.isOver) {
-              const taken = place.first === "ready" ? "first" : "second";
-              place[taken] = "running";
-              wanted.push(`claimed ${taken}`);
-            }
-            break;
-          case "renew":
-            facts.push(`renewed ${(await statements.renewLease(db, { id: worker, leaseMs: 60_000 })).length}`);
-            wanted.push(`renewed ${lease.isOver ? 0 : 1}`);
-            break;
-          case "certify":
-            facts.push(`died ${(await statements.certifyDeaths(db, {})).length}`);
-            wanted.push(`died ${lease.isOver && !lease.isDead ? 1 : 0}`);
-            lease.isDead ||= lease.isOver;
-            break;
-          case "rescue": {
-            const orphans = lease.isDead ? Object.values(place).filter((state) => state === "running").length : 0;
-            facts.push((await statements.rescueJobs(db, { limit: 10 }))[0]);
-            wanted.push({ rescued: orphans });
-            if (lease.isDead)
-              for (const job of ["first", "second"] as const) if (place[job] === "running") place[job] = "ready";
-            break;
-          }
-          case "settle":
-            facts.push(`settled ${(await statements.completeJobs(db, completed(held!))).length}`);
-            wanted.push(`settled ${place.first === "running" ? 1 : 0}`);
-            if (place.first === "running") place.first = "completed";
-            break;
-          default:
-            step satisfies never;
-        }
-      }
-
-      const { rows } = await db.pool.query<{ id: bigint; state: string }>(
-        `select id, state from hark.jobs where queue = $1 union all select id, 'running' from hark.running_jobs where queue = $1
-       union all select id, state from hark.finished_jobs where queue = $1`,
-        [queue],
-      );
-      const found = rows.toSorted((one, other) => Number(one.id - other.id));
-      expect({ facts, found }, order.join(", ")).toEqual({
-        facts: wanted,
-        found: [
-          { id: first, state: place.first },
-          { id: second, state: place.second },
-        ],
-      });
-      await db.pool.query(
-        "delete from hark.jobs; delete from hark.running_jobs; delete from hark.finished_jobs; delete from hark.workers",
-      );
-    }
-  },
-);
-
-test(
-  "a certificate waits for a claim that is under way, and no order leaves its job with the dead",
-  { tags: ["OWNED-3"] },
-  async ({ db, queue, session }) => {
-    for (const order of ordersOf(["commit", "certify", "renew", "rescue"] as const)) {
-      const worker = await registerWorker(db);
-      const id = await insertJob(db, { queue });
-      const claiming = await session();
-      await claiming.client.query("begin");
-      expect(await claim(claiming.client, { queue, worker })).toHaveLength(1);
-      await expireLease(db, worker); // the open claim does not keep the time from running out
-
-      let isOpen = true;
-      const pending: Promise<unknown>[] = [];
-      for (const step of order) {
-        if (step === "commit") {
-          await claiming.client.query("commit");
-          claiming.giveBack();
-          isOpen = false;
-          continue;
-        }
-        const own = await session();
-        const run: Record<typeof step, (on: Queryable) => Promise<unknown>> = {
-          certify: (on) => statements.certifyDeaths(on, {}),
-          renew: (on) => statements.renewLease(on, { id: worker, leaseMs: 60_000 }),
-          rescue: (on) => statements.rescueJobs(on, { limit: 10 }),
-        };
-        const running = run[step](own.client).finally(() => own.giveBack());
-        pending.push(running);
-        const state = await doneOrBlocked(db.pool, running, own.pid);
-        if (step === "certify") expect(state, order.join(", ")).toBe(isOpen ? "blocked" : "done");
-      }
-      await Promise.all(pending);
-
-      await statements.rescueJobs(db, { limit: 10 }); // whoever comes next
-      const { rows } = await db.pool.query("select id, state, attempt, crash_count from hark.jobs where queue = $1", [
-        queue,
-      ]);
-      expect(rows, order.join(", ")).toEqual([{ id, state: "ready", attempt: 1, crash_count: 1 }]);
-      expect((await db.pool.query("select from hark.running_jobs")).rowCount).toBe(0);
-      await db.pool.query("delete from hark.jobs; delete from hark.workers");
-    }
-  },
-);
 
 const ways = {
   complete: (on: Queryable, job: statements.ClaimedJob) => statements.completeJobs(on, completed(job)),
@@ -194,7 +73,8 @@ test(
           const what = `${firstName}, ${secondName} beside it, ${end}`;
           expect(moved, what).toHaveLength(1);
           expect(rows[0]!.places, what).toBe(1);
-          // A rescue skips what another has locked, and would come back; all others wait, and go by what they find then.
+          // A rescue skips what another has locked, and would come back; all others wait, and go by
+          // what they find then.
           if (end === "commit") expect(movedToo, what).toEqual([]);
           else if (secondName !== "rescue") expect(movedToo, what).toHaveLength(1);
           expect(rows[0]!.lines, what).toBeLessThanOrEqual(1);
