@@ -44,7 +44,7 @@ test("the repository has nothing to complain about", () => {
 
 test("CI runs it before anything else of the packages runs", () => {
   expect(readFileSync(`${root}.ci/run`, "utf8")).toMatch(
-    /^pnpm install --frozen-lockfile\nnode \.ci\/audit-dependencies\.mjs$/m,
+    /^check install pnpm install --frozen-lockfile\ncheck "dependency audit" node \.ci\/audit-dependencies\.mjs$/m,
   );
 });
 

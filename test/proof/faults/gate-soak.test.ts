@@ -100,17 +100,17 @@ async function soak(
     clients.push(client);
   }
 
-  let committed = 0;
+  const tally = { committed: 0 };
   let wantedCrew = 1;
-  while (committed < wanted) {
+  while (tally.committed < wanted) {
     if (random() < 0.05) wantedCrew = random() < 0.6 ? 1 : 1 + Math.trunc(random() * mostWorkers);
     while (crew.length < wantedCrew) await start();
     while (crew.length > wantedCrew) await crew.shift()!.stop();
-    const target = Math.min(committed + jobsOfRound, wanted);
+    const target = Math.min(tally.committed + jobsOfRound, wanted);
     const producing = clients.map(async (client) => {
-      while (committed < target) {
+      while (tally.committed < target) {
         const ids = await transact(client, queue, random);
-        committed += ids.length; // read after the wait: others count too
+        tally.committed += ids.length; // read after the wait: others count too
         // Now and then a producer is quiet, so that workers fall asleep in the middle of others' transactions.
         if (random() < 0.3) await pause(random() * 15);
       }
@@ -126,9 +126,9 @@ async function soak(
       await crew.shift()!.stop();
     }
     await Promise.all(producing);
-    await eventually(() => started.size === committed, {
+    await eventually(() => started.size === tally.committed, {
       withinMs: standstillMs,
-      what: `seed ${seed}: the start of all ${committed} jobs`,
+      what: `seed ${seed}: the start of all ${tally.committed} jobs`,
     }).catch((cause: Error) => {
       throw new Error(`${cause.message}; started ${started.size}`, { cause });
     });
