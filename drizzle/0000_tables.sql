@@ -1,4 +1,5 @@
--- Edited after drizzle-kit wrote it: IF NOT EXISTS (the migrator's ledger lives in the schema too) and PARTITION BY.
+-- Edited after drizzle-kit wrote it: IF NOT EXISTS (the migrator's ledger lives in the schema too)
+-- and PARTITION BY.
 CREATE SCHEMA IF NOT EXISTS "hark";
 --> statement-breakpoint
 CREATE TABLE "hark"."attempts" (

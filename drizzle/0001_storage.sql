@@ -4,15 +4,15 @@
 -- * vacuum by count, since a share of an empty table is nothing, and a share of a deep one comes
 --   too late; the TOAST of their payloads likewise;
 -- * vacuum the indexes each time: by itself it leaves them while under 2 % of the pages hold dead
---   rows, and a claim from a million ready jobs then read 78 pages rather than 4 to pass 15,000 that
---   had gone (PostgreSQL 18.4);
--- * never give the end of the file back: that takes an ACCESS EXCLUSIVE lock, which a standby replays
---   on its readers, for space that the next burst needs again. `vacuum (truncate on) hark.jobs` gives
---   it back in a quiet hour;
+--   rows, and a claim from a million ready jobs then read 78 pages rather than 4 to pass 15,000
+--   that had gone (PostgreSQL 18.4);
+-- * never give the end of the file back: that takes an ACCESS EXCLUSIVE lock, which a standby
+--   replays on its readers, for space that the next burst needs again. `vacuum (truncate on)
+--   hark.jobs` gives it back in a quiet hour;
 -- * vacuum without rests: 60,000 jobs/s leave 20 MB of dead rows and index entries a second, and a
 --   vacuum at the usual pace did not keep up: in five minutes running_jobs grew to 2.7 GB for a
---   thousand rows (docs/decisions/0023).
--- No fillfactor: only promoting and parking update rows in place, and both change what indexes hold.
+--   thousand rows (docs/decisions/0023). No fillfactor: only promoting and parking update rows in
+--   place, and both change what indexes hold.
 ALTER TABLE hark.jobs SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
   autovacuum_vacuum_cost_delay = 0, vacuum_index_cleanup = on, vacuum_truncate = off,
   toast.autovacuum_vacuum_scale_factor = 0, toast.autovacuum_vacuum_threshold = 5000, toast.vacuum_truncate = off);--> statement-breakpoint
@@ -20,8 +20,8 @@ ALTER TABLE hark.running_jobs SET (autovacuum_vacuum_scale_factor = 0, autovacuu
   autovacuum_vacuum_cost_delay = 0, vacuum_index_cleanup = on, vacuum_truncate = off,
   toast.autovacuum_vacuum_scale_factor = 0, toast.autovacuum_vacuum_threshold = 5000, toast.vacuum_truncate = off);--> statement-breakpoint
 
--- These come and go with jobs, one row a job or a batch. unique_keys is read by key, and stats whole
--- each time somebody asks for it.
+-- These come and go with jobs, one row a job or a batch. unique_keys is read by key, and stats
+-- whole each time somebody asks for it.
 ALTER TABLE hark.unique_keys SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
   autovacuum_vacuum_cost_delay = 0, vacuum_truncate = off);--> statement-breakpoint
 ALTER TABLE hark.stats SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000,
@@ -32,8 +32,9 @@ ALTER TABLE hark.workers SET (fillfactor = 50);--> statement-breakpoint
 ALTER TABLE hark.locks SET (fillfactor = 50);--> statement-breakpoint
 ALTER TABLE hark.schedules SET (fillfactor = 50);
 
--- finished_jobs, attempts and dead_jobs keep the defaults: rows are added, read and, for whole days,
--- dropped. Autovacuum must stay on for the days, because it summarises their BRIN index. Autosummarize
--- alone does not keep up, since its queue holds 256 requests: of 800,000 rows added in a few seconds
--- 562 of 820 ranges were refused, and every look-up reads them until the vacuum that a fifth more rows
--- bring about. (Partitions take no storage parameters from their parent, but their indexes do.)
+-- finished_jobs, attempts and dead_jobs keep the defaults: rows are added, read and, for whole
+-- days, dropped. Autovacuum must stay on for the days, because it summarises their BRIN index.
+-- Autosummarize alone does not keep up, since its queue holds 256 requests: of 800,000 rows added
+-- in a few seconds 562 of 820 ranges were refused, and every look-up reads them until the vacuum
+-- that a fifth more rows bring about. (Partitions take no storage parameters from their parent, but
+-- their indexes do.)

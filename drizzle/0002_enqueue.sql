@@ -1,8 +1,8 @@
 -- Enqueueing. Every function that runs as the owner pins its search path (SEC-03).
 
 -- Inserts jobs from one JSON array and returns each one's id in the order given: 'inserted', or
--- 'duplicate' with the id of the unfinished job that holds the unique key. Every way of enqueueing ends
--- here; the callers have checked the fields.
+-- 'duplicate' with the id of the unfinished job that holds the unique key. Every way of enqueueing
+-- ends here; the callers have checked the fields.
 CREATE FUNCTION hark.insert_jobs(jobs jsonb) RETURNS TABLE (id bigint, status text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = hark, pg_temp AS $$
 #variable_conflict use_column
@@ -49,9 +49,9 @@ BEGIN
     FROM generate_series(1, cardinality(ids)) place;
 END $$;--> statement-breakpoint
 
--- The public contract for many jobs, for any language: an array of objects with `type` and, optionally,
--- `payload`, `queue`, `run_at`, `delay_ms`, `priority`, `max_attempts`, `key`, `unique_key`. Refuses
--- what it does not know, before it writes.
+-- The public contract for many jobs, for any language: an array of objects with `type` and,
+-- optionally, `payload`, `queue`, `run_at`, `delay_ms`, `priority`, `max_attempts`, `key`,
+-- `unique_key`. Refuses what it does not know, before it writes.
 CREATE FUNCTION hark.enqueue_many(jobs jsonb) RETURNS TABLE (id bigint, status text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = hark, pg_temp AS $$
 #variable_conflict use_column
@@ -89,9 +89,9 @@ BEGIN
   RETURN QUERY SELECT id, status FROM hark.insert_jobs(jobs);
 END $$;--> statement-breakpoint
 
--- Enqueues one job from psql, a trigger or any language, and returns its id (or that of the unfinished
--- job with the same unique key):
--- select hark.enqueue('email.welcome', '{"userId": "u1"}', delay => interval '5 min');
+-- Enqueues one job from psql, a trigger or any language, and returns its id (or that of the
+-- unfinished job with the same unique key): select hark.enqueue('email.welcome', '{"userId":
+-- "u1"}', delay => interval '5 min');
 CREATE FUNCTION hark.enqueue(
   type text, payload jsonb, queue text DEFAULT 'default', run_at timestamptz DEFAULT NULL, delay interval DEFAULT NULL,
   priority integer DEFAULT 0, key text DEFAULT NULL, unique_key text DEFAULT NULL, max_attempts integer DEFAULT 3
@@ -102,13 +102,14 @@ LANGUAGE sql SECURITY DEFINER SET search_path = hark, pg_temp AS $$
     'key', key, 'unique_key', unique_key, 'max_attempts', max_attempts)) || jsonb_build_object('payload', payload)));
 $$;--> statement-breakpoint
 
--- How many ready jobs wait in a queue, counted no further than `up_to`: for producers that stop when it
--- is full. By the index, whatever stale statistics say, since it is asked again and again.
+-- How many ready jobs wait in a queue, counted no further than `up_to`: for producers that stop
+-- when it is full. By the index, whatever stale statistics say, since it is asked again and again.
 CREATE FUNCTION hark.queue_depth(queue text, up_to integer) RETURNS integer
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = hark, pg_temp SET enable_seqscan = off AS $$
   SELECT count(*)::integer
     FROM (SELECT FROM hark.jobs ready WHERE ready.queue = queue_depth.queue AND ready.state = 'ready' LIMIT up_to) counted;
 $$;--> statement-breakpoint
 
--- PostgreSQL opens every new function to PUBLIC (SEC-02). README, "Roles", says what to grant to whom.
+-- PostgreSQL opens every new function to PUBLIC (SEC-02). README, "Roles", says what to grant to
+-- whom.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA hark FROM PUBLIC;

@@ -1,11 +1,10 @@
 -- Wake-ups. Payloads never hold a job's data (FM-12).
 
--- Wakes promoters for a job that is due at this moment, told in epoch milliseconds. No notification is
--- needed if it is due in more than 10 s, since promoters look every 5 s. Nor is one needed if another
--- job is due before it, unless that is within a second: the promoter of that one then looks when the
--- next is due (docs/decisions/0013).
--- No scan of the whole table, which statistics from when it was empty would ask for. A function of its
--- own, since only this query needs that setting.
+-- Wakes promoters for a job that is due at this moment, told in epoch milliseconds. No notification
+-- is needed if it is due in more than 10 s, since promoters look every 5 s. Nor is one needed if
+-- another job is due before it, unless that is within a second: the promoter of that one then looks
+-- when the next is due (docs/decisions/0013). No scan of the whole table, which statistics from
+-- when it was empty would ask for. A function of its own, since only this query needs that setting.
 CREATE FUNCTION hark.announce_scheduled(due timestamptz) RETURNS void
 LANGUAGE plpgsql SET search_path = hark, pg_temp SET enable_seqscan = off AS $$
 DECLARE
@@ -18,18 +17,16 @@ BEGIN
 END $$;--> statement-breakpoint
 
 -- Wakes workers for every queue that got ready work while a worker sleeps on it, and promoters when
--- something is due later: one notification a queue and statement. For ready jobs it says the queue, how
--- many, and the end of the transaction's number, by which workers agree who comes first (the worker's
--- stagger.ts). Payloads are equal within a transaction, so that PostgreSQL folds them. For scheduled
--- jobs see announce_scheduled.
--- A worker that sleeps on a queue holds the advisory lock (hark, hash of the queue) in shared mode: see
--- docs/decisions/0006. Trying that lock tells whether any worker does, whatever the snapshot. It is
--- unlocked in the same expression, so that nothing comes between.
--- A NOTIFY makes durable commits queue up, one flush each (2.6 times fewer a second): hence it is sent
--- only when it is needed.
--- In the usual case, ready jobs of one queue, one query says so, and an expression tries the lock: as
--- queries over all rows the trigger took 48 us of an insert of four jobs instead of 30. A single job
--- costs the same either way.
+-- something is due later: one notification a queue and statement. For ready jobs it says the queue,
+-- how many, and the end of the transaction's number, by which workers agree who comes first (the
+-- worker's stagger.ts). Payloads are equal within a transaction, so that PostgreSQL folds them. For
+-- scheduled jobs see announce_scheduled. A worker that sleeps on a queue holds the advisory lock
+-- (hark, hash of the queue) in shared mode: see docs/decisions/0006. Trying that lock tells whether
+-- any worker does, whatever the snapshot. It is unlocked in the same expression, so that nothing
+-- comes between. A NOTIFY makes durable commits queue up, one flush each (2.6 times fewer a
+-- second): hence it is sent only when it is needed. In the usual case, ready jobs of one queue, one
+-- query says so, and an expression tries the lock: as queries over all rows the trigger took 48 us
+-- of an insert of four jobs instead of 30. A single job costs the same either way.
 CREATE FUNCTION hark.announce_jobs() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = hark, pg_temp AS $$
 DECLARE
@@ -63,5 +60,6 @@ CREATE TRIGGER jobs_announce_insert AFTER INSERT ON hark.jobs
 CREATE TRIGGER jobs_announce_update AFTER UPDATE ON hark.jobs
   REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION hark.announce_jobs();--> statement-breakpoint
 
--- PostgreSQL opens every new function to PUBLIC (SEC-02). README, "Roles", says what to grant to whom.
+-- PostgreSQL opens every new function to PUBLIC (SEC-02). README, "Roles", says what to grant to
+-- whom.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA hark FROM PUBLIC;

@@ -1,14 +1,14 @@
--- Keys: jobs with the same key never run at the same time. Unique keys: at most one unfinished job has
--- each. Fences: the numbers of locks that application code takes by key.
+-- Keys: jobs with the same key never run at the same time. Unique keys: at most one unfinished job
+-- has each. Fences: the numbers of locks that application code takes by key.
 
--- Hands a key over: the most urgent parked job of the key becomes ready. Called when a running job of
--- the key leaves, by the trigger below, and when a ready job of the key is cancelled (cancel-job.ts),
--- since the next may be parked behind that one. Then it does not matter whether another of the key is
--- ready or runs: a claim finds the blocked one and it is parked again.
--- A function, since both callers may have waited for a row lock while others were parked, and their own
--- snapshot would not show those (FM-40). No trigger on jobs, since claims delete ready jobs too.
--- It runs with the caller's rights and pins no search path, as the trigger has done so already: to set
--- it a second time made each hand-off a tenth slower.
+-- Hands a key over: the most urgent parked job of the key becomes ready. Called when a running job
+-- of the key leaves, by the trigger below, and when a ready job of the key is cancelled
+-- (cancel-job.ts), since the next may be parked behind that one. Then it does not matter whether
+-- another of the key is ready or runs: a claim finds the blocked one and it is parked again. A
+-- function, since both callers may have waited for a row lock while others were parked, and their
+-- own snapshot would not show those (FM-40). No trigger on jobs, since claims delete ready jobs
+-- too. It runs with the caller's rights and pins no search path, as the trigger has done so
+-- already: to set it a second time made each hand-off a tenth slower.
 CREATE FUNCTION hark.hand_off(queue text, key text) RETURNS void
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -41,11 +41,11 @@ CREATE TRIGGER finished_jobs_free_unique_key AFTER INSERT ON hark.finished_jobs
 CREATE TRIGGER dead_jobs_free_unique_key AFTER INSERT ON hark.dead_jobs
   FOR EACH ROW WHEN (NEW.unique_key IS NOT NULL) EXECUTE FUNCTION hark.free_unique_key();--> statement-breakpoint
 
--- The next fence: WAL timeline in the high bits, a number in the low 40. A promoted standby may repeat
--- the number, but stands on a higher timeline (FM-48), so fences only grow. 2^40 grants a timeline; the
--- sequence refuses rather than wraps. It keeps other callers for the key out until this transaction
--- ends: an insert that draws its number, then waits, would otherwise still find the key free after a
--- later number had come and gone, and be granted the lower one.
+-- The next fence: WAL timeline in the high bits, a number in the low 40. A promoted standby may
+-- repeat the number, but stands on a higher timeline (FM-48), so fences only grow. 2^40 grants a
+-- timeline; the sequence refuses rather than wraps. It keeps other callers for the key out until
+-- this transaction ends: an insert that draws its number, then waits, would otherwise still find
+-- the key free after a later number had come and gone, and be granted the lower one.
 CREATE SEQUENCE hark.fence_numbers MAXVALUE 1099511627775;--> statement-breakpoint
 CREATE FUNCTION hark.next_fence(key text) RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path = hark, pg_temp AS $$
@@ -53,5 +53,6 @@ LANGUAGE sql VOLATILE SET search_path = hark, pg_temp AS $$
   SELECT (('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint << 40) | nextval('hark.fence_numbers');
 $$;--> statement-breakpoint
 
--- PostgreSQL opens every new function to PUBLIC (SEC-02). README, "Roles", says what to grant to whom.
+-- PostgreSQL opens every new function to PUBLIC (SEC-02). README, "Roles", says what to grant to
+-- whom.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA hark FROM PUBLIC;

@@ -1,11 +1,12 @@
 -- Recurring jobs.
 
 -- Fires a schedule: moves it from the tick that is due to the next, and enqueues a job for each of
--- `ticks` that was not fired before, all in one transaction. Returns how many jobs; null if there was
--- nothing to fire: another scheduler was quicker, the declaration changed, or by this server's clock it
--- is not time yet. The caller works out the ticks, since it knows time zones. What makes any number of
--- callers right is here: `next_at` moves on from the value they read and from no other, and a tick has
--- one row (docs/decisions/0019). A function, since a role that runs jobs may not call insert_jobs.
+-- `ticks` that was not fired before, all in one transaction. Returns how many jobs; null if there
+-- was nothing to fire: another scheduler was quicker, the declaration changed, or by this server's
+-- clock it is not time yet. The caller works out the ticks, since it knows time zones. What makes
+-- any number of callers right is here: `next_at` moves on from the value they read and from no
+-- other, and a tick has one row (docs/decisions/0019). A function, since a role that runs jobs may
+-- not call insert_jobs.
 CREATE FUNCTION hark.fire_schedule(
   schedule text, read_revision bigint, due timestamptz, ticks timestamptz[], following timestamptz
 ) RETURNS integer
@@ -36,5 +37,6 @@ BEGIN
       FROM unnest(fresh) moment)) WHERE status = 'inserted');
 END $$;--> statement-breakpoint
 
--- PostgreSQL opens every new function to PUBLIC (SEC-02). README, "Roles", says what to grant to whom.
+-- PostgreSQL opens every new function to PUBLIC (SEC-02). README, "Roles", says what to grant to
+-- whom.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA hark FROM PUBLIC;

@@ -1,15 +1,17 @@
 -- History: finished_jobs and attempts are partitioned by day (UTC).
 
--- Rows of a day without its own partition go here, so that no outcome is ever refused for want of upkeep.
+-- Rows of a day without its own partition go here, so that no outcome is ever refused for want of
+-- upkeep.
 CREATE TABLE hark.finished_jobs_default PARTITION OF hark.finished_jobs DEFAULT;--> statement-breakpoint
 CREATE TABLE hark.attempts_default PARTITION OF hark.attempts DEFAULT;--> statement-breakpoint
 
--- Makes the partitions of today and the `days_ahead` days after it that do not exist yet. Returns how
--- many it made, and makes none while another worker does. Attaching lets inserts into the other
--- partitions go on; it locks the default partition, and reads all of it. Rows that came before their
--- day's partition move into it, unless they are many: then the day stays in the default partition, where
--- it is as good, except that it is deleted by rows and not dropped. A day whose lock a reader of the
--- whole history holds is left for the next time: a request that waits longer would hold up other readers.
+-- Makes the partitions of today and the `days_ahead` days after it that do not exist yet. Returns
+-- how many it made, and makes none while another worker does. Attaching lets inserts into the other
+-- partitions go on; it locks the default partition, and reads all of it. Rows that came before
+-- their day's partition move into it, unless they are many: then the day stays in the default
+-- partition, where it is as good, except that it is deleted by rows and not dropped. A day whose
+-- lock a reader of the whole history holds is left for the next time: a request that waits longer
+-- would hold up other readers.
 CREATE FUNCTION hark.create_partitions(days_ahead integer) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = hark, pg_temp SET lock_timeout = '50ms' SET timezone = 'UTC' AS $$
 DECLARE
@@ -48,13 +50,13 @@ BEGIN
   RETURN made;
 END $$;--> statement-breakpoint
 
--- Drops the oldest day of history that is older than `keep_days`, and deletes some rows of that age that
--- found no partition of their day: call it until it returns zeros. `waiting` counts days whose lock
--- another session holds; they are for the next time.
--- A drop locks the whole history, and while that request waits, no outcome can be written. Hence the
--- partition is locked first, since a long reader or writer of the history mostly holds that too, and no
--- request waits for longer than 50 ms. DETACH ... CONCURRENTLY would lock less, but runs in no function,
--- and not beside a default partition.
+-- Drops the oldest day of history that is older than `keep_days`, and deletes some rows of that age
+-- that found no partition of their day: call it until it returns zeros. `waiting` counts days whose
+-- lock another session holds; they are for the next time. A drop locks the whole history, and while
+-- that request waits, no outcome can be written. Hence the partition is locked first, since a long
+-- reader or writer of the history mostly holds that too, and no request waits for longer than 50
+-- ms. DETACH ... CONCURRENTLY would lock less, but runs in no function, and not beside a default
+-- partition.
 CREATE FUNCTION hark.drop_partitions(keep_days integer, OUT dropped integer, OUT deleted integer, OUT waiting integer)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = hark, pg_temp SET lock_timeout = '50ms' SET timezone = 'UTC' AS $$
 DECLARE
@@ -92,5 +94,6 @@ BEGIN
   deleted := deleted + more;
 END $$;--> statement-breakpoint
 
--- PostgreSQL opens every new function to PUBLIC (SEC-02). README, "Roles", says what to grant to whom.
+-- PostgreSQL opens every new function to PUBLIC (SEC-02). README, "Roles", says what to grant to
+-- whom.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA hark FROM PUBLIC;

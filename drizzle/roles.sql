@@ -1,6 +1,7 @@
--- Four roles without a login, for least privilege: hark_producer, hark_worker, hark_reader, hark_admin. None inherits another
--- (SEC-01). Optional: "hark migrate --roles" runs it after the migrations, "hark migrate --roles --sql" prints it. To be run again
--- after every migration; it may be run any number of times. It wants the schema's owner, with CREATEROLE while a role is missing.
+-- Four roles without a login, for least privilege: hark_producer, hark_worker, hark_reader,
+-- hark_admin. None inherits another (SEC-01). Optional: "hark migrate --roles" runs it after the
+-- migrations, "hark migrate --roles --sql" prints it. To be run again after every migration; it may
+-- be run any number of times. It needs the schema's owner, with CREATEROLE while a role is missing.
 -- Then: create role shop login password '...' in role hark_producer;
 
 DO $$
@@ -17,15 +18,17 @@ BEGIN
   END LOOP;
 END $$;
 
--- Whose a job is: the login that enqueued it through one of our functions. Kept for 30 days, in a table that no role may read.
+-- Whose a job is: the login that enqueued it through one of our functions. Kept for 30 days, in a
+-- table that no role may read.
 CREATE TABLE IF NOT EXISTS hark.job_owners (
   job_id bigint PRIMARY KEY,
   owner name NOT NULL,
   created_at timestamptz NOT NULL
 );
 
--- What enqueue_many checks before it writes and insert_jobs leaves to its caller, who may be anyone with hark_producer; and whose
--- the new jobs are. The limit is the one of a payload that was encrypted: half again as long as the 256 KiB it was.
+-- What enqueue_many checks before it writes and insert_jobs leaves to its caller, who may be anyone
+-- with hark_producer; and whose the new jobs are. The limit is the one of a payload that was
+-- encrypted: half again as long as the 256 KiB it was.
 CREATE OR REPLACE FUNCTION hark.receive_jobs() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = hark, pg_temp AS $$
 DECLARE
@@ -49,7 +52,8 @@ BEGIN
   SELECT id, session_user, created_at FROM fresh WHERE attempt = 0 AND crash_count = 0 ON CONFLICT DO NOTHING;
   GET DIAGNOSTICS received = ROW_COUNT;
 
-  -- One insert in fifty takes the oldest away, a hundred for each job it brought: twice as many as come.
+  -- One insert in fifty takes the oldest away, a hundred for each job it brought: twice as many as
+  -- come.
   IF random() < 0.02 THEN
     DELETE FROM job_owners WHERE created_at < clock_timestamp() - interval '30 days' AND job_id = ANY (ARRAY(
       SELECT job_id FROM job_owners ORDER BY job_id LIMIT least(100 * received, 10000) FOR UPDATE SKIP LOCKED));
@@ -57,14 +61,14 @@ BEGIN
   RETURN NULL;
 END $$;
 
--- Only for inserts of somebody else than the schema's owner, which come through our functions: workers put jobs back themselves,
--- and the owner pays nothing.
+-- Only for inserts of somebody else than the schema's owner, which come through our functions:
+-- workers put jobs back themselves, and the owner pays nothing.
 CREATE OR REPLACE TRIGGER jobs_receive AFTER INSERT ON hark.jobs
   REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT
   WHEN (session_user <> current_user) EXECUTE FUNCTION hark.receive_jobs();
 
--- What became of a job that the caller's login enqueued; no row for anybody else's, or for one that is long gone. `state` is
--- 'waiting' or 'running' until it is 'completed', 'cancelled' or 'dead'.
+-- What became of a job that the caller's login enqueued; no row for anybody else's, or for one that
+-- is long gone. `state` is 'waiting' or 'running' until it is 'completed', 'cancelled' or 'dead'.
 CREATE OR REPLACE FUNCTION hark.job_result(job_id bigint)
 RETURNS TABLE (state text, result jsonb, error text, finished_at timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = hark, pg_temp AS $$
@@ -98,7 +102,8 @@ GRANT SELECT, INSERT, UPDATE ON hark.schedules TO hark_worker; -- fired through 
 GRANT USAGE ON SEQUENCE hark.fence_numbers TO hark_worker;
 GRANT EXECUTE ON FUNCTION hark.create_partitions, hark.drop_partitions, hark.next_fence, hark.fire_schedule
   TO hark_worker;
--- Vacuums what moved jobs leave behind, where PostgreSQL can grant that (17); before, autovacuum alone does.
+-- Vacuums what moved jobs leave behind, where PostgreSQL can grant that (17); before, autovacuum
+-- alone does.
 DO $$
 BEGIN
   IF current_setting('server_version_num')::integer >= 170000 THEN
@@ -106,7 +111,8 @@ BEGIN
   END IF;
 END $$;
 
--- Looks at everything but payloads, results and what proves ownership: tokens. Errors are shown: they are what one looks for.
+-- Looks at everything but payloads, results and what proves ownership: tokens. Errors are shown:
+-- they are what one looks for.
 GRANT SELECT ON hark.migrations, hark.stats TO hark_reader;
 GRANT SELECT (id, queue, type, priority, attempt, max_attempts, crash_count, key, unique_key, run_at, created_at, state)
   ON hark.jobs TO hark_reader;
@@ -123,7 +129,8 @@ GRANT SELECT (name, cron, zone, every_ms, missed, queue, type, priority, max_att
   ON hark.schedules TO hark_reader;
 GRANT SELECT ON hark.schedule_ticks TO hark_reader;
 
--- Asks everything and acts: enqueue, cancel, requeue, remove schedules. It cannot pass for a worker: no registration, no claim, no lock.
+-- Asks everything and acts: enqueue, cancel, requeue, remove schedules. It cannot pass for a
+-- worker: no registration, no claim, no lock.
 GRANT SELECT ON ALL TABLES IN SCHEMA hark TO hark_admin;
 REVOKE ALL ON hark.job_owners FROM hark_admin;
 GRANT INSERT, UPDATE, DELETE ON hark.jobs, hark.dead_jobs TO hark_admin;

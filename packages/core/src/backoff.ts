@@ -27,7 +27,10 @@ export interface BackoffOptions {
 /** Waits of 1, 2, 4 and 8 s with 10 % jitter; the cap of a day keeps every wait finite (FM-28). */
 export const defaultBackoff: Backoff = { baseMs: 1_000, factor: 2, capMs: 86_400_000, jitter: 0.1 };
 
-/** Answers a backoff with defaults filled in; throws {@link InvalidOptionsError} for what cannot be one. */
+/**
+ * Returns a backoff with defaults filled in; throws {@link InvalidOptionsError} for what cannot be
+ * one.
+ */
 export function parseBackoff(options: BackoffOptions = {}): Backoff {
   const backoff = {
     baseMs: options.base === undefined ? defaultBackoff.baseMs : parseDuration("backoff.base", options.base),
@@ -44,9 +47,13 @@ function refuse(field: string, value: unknown, wanted: string): never {
   throw new InvalidOptionsError("backoff", [{ path: [field], message: `must be ${wanted}, not ${String(value)}` }]);
 }
 
-/** The wait in ms after failed attempt number `attempt` (from 1), jitter included, never above the cap plus its jitter. */
+/**
+ * The wait in ms after failed attempt number `attempt` (from 1), jitter included, never above the
+ * cap plus its jitter.
+ */
 export function backoffMs(backoff: Backoff, attempt: number, random: () => number = Math.random): number {
-  // Clamped twice: an exponent this high has met any cap, and a base of 0 times infinity would be no number (FM-28).
+  // Clamped twice: an exponent this high has met any cap, and a base of 0 times infinity would be
+  // no number (FM-28).
   const exponent = Math.min(Math.max(attempt - 1, 0), 1_023);
   const growth = Math.min(backoff.factor ** exponent, Number.MAX_VALUE);
   return jitter(Math.min(backoff.baseMs * growth, backoff.capMs), backoff.jitter, random);

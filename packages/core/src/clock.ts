@@ -12,7 +12,7 @@ const unitMs: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_00
 export const longestDelayMs = 3_155_760_000_000;
 
 /**
- * Answers a duration in ms; throws {@link InvalidOptionsError} naming `what` unless it is between 0
+ * Returns a duration in ms; throws {@link InvalidOptionsError} naming `what` unless it is between 0
  * and 100 years.
  */
 export function parseDuration(what: string, duration: Duration): number {
@@ -32,7 +32,7 @@ export function parseDuration(what: string, duration: Duration): number {
 }
 
 /**
- * `timeMs`, moved by up to a share of `spread` in either direction, so that many who wait do not
+ * `timeMs`, moved by up to a share of `spread` in either direction, so that many waiters do not
  * act at once.
  */
 export function jitter(timeMs: number, spread = 0.1, random: () => number = Math.random): number {
@@ -45,7 +45,7 @@ export function jitter(timeMs: number, spread = 0.1, random: () => number = Math
  */
 export const longestTimerMs = 2_147_483_647;
 
-/** Answers what `work` does, or "late" if it has not done so after `ms`. */
+/** Returns what `work` does, or "late" if it has not done so after `ms`. */
 export function orLate<Answer>(work: Promise<Answer>, ms: number): Promise<Answer | "late"> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => resolve("late"), Math.min(ms, longestTimerMs));

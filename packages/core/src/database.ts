@@ -3,7 +3,10 @@ import { Pool, type PoolClient, type PoolConfig, TypeOverrides, types } from "pg
 import { DatabaseUnreachableError } from "./errors/index.ts";
 import { isPoolerRefusal } from "./sqlstate.ts";
 
-/** Whatever runs a statement: a pool, a client, a {@link Database}, or a caller's transaction behind transaction.ts. */
+/**
+ * Whatever runs a statement: a pool, a client, a {@link Database}, or a caller's transaction behind
+ * transaction.ts.
+ */
 export interface Queryable {
   query(statement: { name?: string; text: string; values: unknown[] }): Promise<{ rows: Record<string, unknown>[] }>;
 }
@@ -14,8 +17,9 @@ export interface Database extends Queryable {
   /** Runs `work` between BEGIN and COMMIT on one client; rolls back and rethrows if it throws. */
   transaction<Answer>(work: (tx: PoolClient) => Promise<Answer>): Promise<Answer>;
   /**
-   * Runs `work`, statement by statement, on one connection, which outlives statements that fail if `work` goes on. The pool closes a
-   * connection with every failure, and the next statement may come before the server has let go of the rows that the last locked.
+   * Runs `work`, statement by statement, on one connection, which outlives statements that fail if
+   * `work` goes on. The pool closes a connection with every failure, and the next statement may
+   * come before the server has let go of the rows that the last locked.
    */
   onOneConnection<Answer>(work: (on: Queryable) => Promise<Answer>): Promise<Answer>;
   close(): Promise<void>;
@@ -28,16 +32,22 @@ export interface DatabaseOptions {
   applicationName?: string;
   /** Most connections; 3 if not given. */
   maxConnections?: number;
-  /** No statement may take longer, in ms; 10 s if not given. The server gives up half a second before the client does. */
+  /**
+   * No statement may take longer, in ms; 10 s if not given. The server gives up half a second
+   * before the client does.
+   */
   deadlineMs?: number;
   /** No connection may take longer to come about, in ms; 5 s if not given. */
   connectMs?: number;
   /**
-   * Only the moves of jobs run here: every table is reached by an index, whatever stale statistics say. A claim that was planned
-   * while the queue was empty would scan the whole of it later.
+   * Only the moves of jobs run here: every table is reached by an index, whatever stale statistics
+   * say. A claim that was planned while the queue was empty would scan the whole of it later.
    */
   plansByIndex?: boolean;
-  /** The URL leads through a transaction pooler: no named statements and no session settings (FM-04). */
+  /**
+   * The URL leads through a transaction pooler: no named statements and no session settings
+   * (FM-04).
+   */
   isPooled?: boolean;
 }
 
@@ -61,8 +71,9 @@ export function openDatabase(options: DatabaseOptions): Database {
   if (!options.isPooled) {
     config.statement_timeout = deadlineMs - 500;
     config.idle_in_transaction_session_timeout = 10_000;
-    // Our statements are short and named: compiling them costs more than it saves (52 ms for a 0.2 ms look-up, measured),
-    // and one generic plan cannot be talked into a bad one by stale statistics.
+    // Our statements are short and named: compiling them costs more than it saves (52 ms for a 0.2
+    // ms look-up, measured), and one generic plan cannot be talked into a bad one by stale
+    // statistics.
     config.options = "-c jit=off -c plan_cache_mode=force_generic_plan";
     if (options.plansByIndex) config.options += " -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off";
   }
@@ -73,8 +84,9 @@ export function openDatabase(options: DatabaseOptions): Database {
 const goodbyeMs = 1_000;
 
 /**
- * A socket that does not wait for the other end once it has said goodbye: in a black hole nobody answers, and one idle connection
- * would keep the process from ending until TCP gives up, after some 15 minutes.
+ * A socket that does not wait for the other end once it has said goodbye: in a black hole nobody
+ * answers, and one idle connection would keep the process from ending until TCP gives up, after
+ * some 15 minutes.
  */
 function mortalSocket(): Socket {
   const socket = new Socket();
@@ -95,14 +107,18 @@ export function borrowPool(pool: Pool, { isPooled = false }: { isPooled?: boolea
 const sessionSettings = ["statement_timeout", "idle_in_transaction_session_timeout", "options"] as const;
 
 function wrapPool(pool: Pool, { isOurs, isPooled }: { isOurs: boolean; isPooled: boolean }): Database {
-  // Without listeners, a server that closes idle connections ends the process (FM-06). The pool drops such clients itself.
+  // Without listeners, a server that closes idle connections ends the process (FM-06). The pool
+  // drops such clients itself.
   const ignore = () => {};
   const guard = (client: PoolClient) => void client.on("error", ignore);
   pool.on("error", ignore);
   pool.on("connect", guard);
 
   let isWithoutSession = isPooled;
-  /** Does `work`, and once more without any session state if a pooler turned out to stand in the way. */
+  /**
+   * Does `work`, and once more without any session state if a pooler turned out to stand in the
+   * way.
+   */
   const overAnything = async <Answer>(work: () => Promise<Answer>): Promise<Answer> => {
     try {
       return await work();
@@ -126,7 +142,8 @@ function wrapPool(pool: Pool, { isOurs, isPooled }: { isOurs: boolean; isPooled:
       failure = error;
       throw error;
     } finally {
-      // A client that failed is closed, not reused: that ends its transaction too, whatever state it is in.
+      // A client that failed is closed, not reused: that ends its transaction too, whatever state
+      // it is in.
       client.release(failure instanceof Error ? failure : failure !== undefined);
     }
   };
@@ -166,7 +183,10 @@ export function describeUrl(connectionString: string): string {
   }
 }
 
-/** Resolves once the database answers; throws {@link DatabaseUnreachableError} with the cause if it does not. */
+/**
+ * Resolves once the database answers; throws {@link DatabaseUnreachableError} with the cause if it
+ * does not.
+ */
 export async function checkConnection(db: Queryable, where: string): Promise<void> {
   try {
     await db.query({ text: "select 1", values: [] });

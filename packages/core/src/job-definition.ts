@@ -6,7 +6,10 @@ import { jsonIssues, limits } from "./json.ts";
 import { checkName } from "./names.ts";
 import { hideValues } from "./redact.ts";
 
-/** A kind of work as a value that producer and worker both import: no handler, no connection, no registry. */
+/**
+ * A kind of work as a value that producer and worker both import: no handler, no connection, no
+ * registry.
+ */
 export interface JobDefinition<Type extends string = string, Input = any, Payload = any, Result = any> {
   readonly type: Type;
   readonly queue: string;
@@ -29,7 +32,10 @@ export interface JobOptions<
   PayloadSchema extends StandardSchemaV1 | undefined,
   ResultSchema extends StandardSchemaV1 | undefined,
 > {
-  /** Checked when a job is enqueued and again before it runs: any Standard Schema (zod, valibot, arktype, ...). */
+  /**
+   * Checked when a job is enqueued and again before it runs: any Standard Schema (zod, valibot,
+   * arktype, ...).
+   */
   payload?: PayloadSchema;
   /** Checks what the handler returns. */
   result?: ResultSchema;
@@ -39,11 +45,19 @@ export interface JobOptions<
   priority?: number;
   /** How long one attempt may run before it is aborted; without end if not given. */
   timeout?: Duration;
-  /** How many attempts there are, the first included (3 if not given), and how long to wait between them. */
+  /**
+   * How many attempts there are, the first included (3 if not given), and how long to wait between
+   * them.
+   */
   retry?: { attempts?: number; backoff?: BackoffOptions };
-  /** Jobs of one queue with the same key never run at the same time; they wait parked, without being tried. */
+  /**
+   * Jobs of one queue with the same key never run at the same time; they wait parked, without being
+   * tried.
+   */
   key?: (payload: OutputOf<PayloadSchema>) => string | undefined;
-  /** At most one unfinished job of a queue has this key; enqueueing another returns the first one. */
+  /**
+   * At most one unfinished job of a queue has this key; enqueueing another returns the first one.
+   */
   uniqueKey?: (payload: OutputOf<PayloadSchema>) => string | undefined;
 }
 
@@ -60,7 +74,10 @@ type NotJson =
   | RegExp
   | ArrayBufferView
   | ((...args: any[]) => unknown);
-/** True if a value of type T may hold something that is not JSON; `any` and `unknown` are left to the run-time check. */
+/**
+ * True if a value of type T may hold something that is not JSON; `any` and `unknown` are left to
+ * the run-time check.
+ */
 type HasNotJson<T> = 0 extends 1 & T
   ? false
   : unknown extends T
@@ -78,7 +95,7 @@ type MustBeJson<Schema> =
     : unknown;
 
 /**
- * Defines a job type. Answers a frozen value that {@link JobDefinition} describes.
+ * Defines a job type. Returns a frozen value that {@link JobDefinition} describes.
  * @throws InvalidNameError for a type or queue name of the wrong form
  * @throws InvalidOptionsError for a priority, attempts, timeout or backoff out of range
  */
@@ -105,12 +122,18 @@ export function defineJob<
   }) as never;
 }
 
-/** Answers a priority; throws {@link InvalidOptionsError} unless it is an integer that PostgreSQL's `integer` holds. */
+/**
+ * Returns a priority; throws {@link InvalidOptionsError} unless it is an integer that PostgreSQL's
+ * `integer` holds.
+ */
 export function checkPriority(priority: unknown): number {
   return checkInteger("priority", priority, -2_147_483_648, 2_147_483_647);
 }
 
-/** Answers the most attempts; throws {@link InvalidOptionsError} unless it is an integer from 1 to 1000. */
+/**
+ * Returns the most attempts; throws {@link InvalidOptionsError} unless it is an integer from 1 to
+ * 1000.
+ */
 export function checkMaxAttempts(attempts: unknown): number {
   return checkInteger("attempts", attempts, 1, limits.maxAttempts);
 }
@@ -123,8 +146,8 @@ function checkInteger(field: string, value: unknown, least: number, most: number
 }
 
 /**
- * Checks `input` against the definition's schema and answers what the schema made of it. Synchronous schemas answer without
- * a promise, which enqueueing in bulk is glad of.
+ * Checks `input` against the definition's schema and returns what the schema made of it.
+ * Synchronous schemas answer without a promise, which enqueueing in bulk is glad of.
  * @throws InvalidPayloadError with the path of everything that is wrong
  */
 export function parsePayload<Payload>(
@@ -146,7 +169,10 @@ function unwrap<Payload>(type: string, input: unknown, answer: StandardSchemaV1.
   );
 }
 
-/** A Standard Schema issue with its path flattened to names and indexes, and without the values that it quotes. */
+/**
+ * A Standard Schema issue with its path flattened to names and indexes, and without the values that
+ * it quotes.
+ */
 function plainIssue({ message, path = [] }: StandardSchemaV1.Issue, input: unknown): Issue {
   return {
     message: hideValues(message, input),
@@ -158,7 +184,7 @@ function plainIssue({ message, path = [] }: StandardSchemaV1.Issue, input: unkno
 }
 
 /**
- * Answers the payload as JSON text, untransformed.
+ * Returns the payload as JSON text, untransformed.
  * @throws InvalidPayloadError for values that JSON or PostgreSQL cannot hold
  * @throws PayloadTooLargeError above 256 KiB
  */

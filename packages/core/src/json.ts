@@ -1,6 +1,9 @@
 import type { Issue } from "./errors/index.ts";
 
-/** Limits in bytes of JSON text and levels of nesting (FM-37, SEC-19); the SQL functions hold the same ones. */
+/**
+ * Limits in bytes of JSON text and levels of nesting (FM-37, SEC-19); the SQL functions hold the
+ * same ones.
+ */
 export const limits = {
   payloadBytes: 262_144,
   resultBytes: 65_536,
@@ -11,8 +14,9 @@ export const limits = {
 };
 
 /**
- * What keeps `value` from being stored as JSON and read back the same: functions, dates, NaN, cycles, and the two kinds of
- * string that PostgreSQL's jsonb refuses, with a NUL or half a surrogate pair (FM-36). Empty when nothing does.
+ * What keeps `value` from being stored as JSON and read back the same: functions, dates, NaN,
+ * cycles, and the two kinds of string that PostgreSQL's jsonb refuses, with a NUL or half a
+ * surrogate pair (FM-36). Empty when nothing does.
  */
 export function jsonIssues(value: unknown): Issue[] {
   const issues: Issue[] = [];
@@ -69,7 +73,10 @@ function stringFlaw(text: string): string | undefined {
   return undefined;
 }
 
-/** `text` as PostgreSQL can store it, cut to `maxBytes` of UTF-8 with a mark: a failure can always be written down (FM-36). */
+/**
+ * `text` as PostgreSQL can store it, cut to `maxBytes` of UTF-8 with a mark: a failure can always
+ * be written down (FM-36).
+ */
 export function storableText(text: string, maxBytes: number = limits.errorBytes): string {
   const clean = text.toWellFormed().replaceAll("\0", "\uFFFD");
   const bytes = Buffer.from(clean, "utf8");
@@ -84,7 +91,10 @@ export function storableText(text: string, maxBytes: number = limits.errorBytes)
   );
 }
 
-/** What a thrown value says, with its stack and causes, as storable text of at most 16 KiB. Never throws (FM-36). */
+/**
+ * What a thrown value says, with its stack and causes, as storable text of at most 16 KiB. Never
+ * throws (FM-36).
+ */
 export function errorText(thrown: unknown): string {
   try {
     return storableText(describe(thrown, 0));
@@ -95,7 +105,8 @@ export function errorText(thrown: unknown): string {
 
 function describe(thrown: unknown, depth: number): string {
   if (!(thrown instanceof Error)) return typeof thrown === "string" ? thrown : `thrown: ${safeString(thrown)}`;
-  // Shown through names and messages, since a stack may lack both when they were changed after it was taken.
+  // Shown through names and messages, since a stack may lack both when they were changed after it
+  // was taken.
   const head = `${thrown.name}: ${thrown.message}`;
   const frames = thrown.stack?.split("\n").filter((line) => /^\s+at /.test(line)) ?? [];
   const cause = thrown.cause === undefined || depth >= 4 ? "" : `\ncaused by ${describe(thrown.cause, depth + 1)}`;

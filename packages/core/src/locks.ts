@@ -25,15 +25,22 @@ export interface Lock extends AsyncDisposable {
   readonly token: string;
   /** Higher for every grant of the key: a resource that remembers it can refuse an older holder. */
   readonly fence: bigint;
-  /** Aborted when the lock may be lost: before it expires by this process's own clock, or when a renewal was refused. */
+  /**
+   * Aborted when the lock may be lost: before it expires by this process's own clock, or when a
+   * renewal was refused.
+   */
   readonly signal: AbortSignal;
   /** Extends the lock to `ttlMs` from now; throws LockLostError if it is no longer held. */
   renew(ttlMs?: number): Promise<void>;
-  /** Gives the lock up and wakes who waits; answers false if it was no longer held. Safe to call twice. */
+  /**
+   * Gives the lock up and wakes the waiters; returns false if it was no longer held. Safe to call
+   * twice.
+   */
   release(): Promise<boolean>;
   /**
-   * Inside the caller's transaction: holds the grant's row until that transaction ends, so that what it writes is written by
-   * the one holder. Throws LockLostError if another took over or the time ran out.
+   * Inside the caller's transaction: holds the grant's row until that transaction ends, so that
+   * what it writes is written by the one holder. Throws LockLostError if another took over or the
+   * time ran out.
    */
   guard(tx: Transaction): Promise<void>;
 }
@@ -45,22 +52,31 @@ export interface Locks {
    * @throws InvalidOptionsError
    */
   acquire(key: string, options: AcquireOptions): Promise<Lock>;
-  /** Releases by token alone, for callers that kept nothing else; false if it was no longer held. */
+  /**
+   * Releases by token alone, for callers that kept nothing else; false if it was no longer held.
+   */
   release(key: string, token: string): Promise<boolean>;
 }
 
-/** How much of its time before expiry a holder is told to stop: a tenth, at most a second, by the monotonic clock (FM-55). */
+/**
+ * How much of its time before expiry a holder is told to stop: a tenth, at most a second, by the
+ * monotonic clock (FM-55).
+ */
 const marginOf = (ttlMs: number) => Math.min(1_000, ttlMs / 10);
 
-/** What tokens look like; PostgreSQL raises an error for any other text, where the answer is that it holds nothing. */
+/**
+ * What tokens look like; PostgreSQL raises an error for any other text, where the answer is that it
+ * holds nothing.
+ */
 const uuidForm = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** Longest rest between tries when no notification comes, in ms: what a lost one costs a waiter. */
 const pollMs = 1_000;
 
 /**
- * Locks by key for application code, over `db`. With `notifications` a waiter wakes the moment the lock is released; without,
- * it looks every 100 ms. Job keys are a namespace of their own (docs/decisions/0002).
+ * Locks by key for application code, over `db`. With `notifications` a waiter wakes the moment the
+ * lock is released; without, it looks every 100 ms. Job keys are a namespace of their own
+ * (docs/decisions/0002).
  */
 export function createLocks({
   db,
@@ -69,7 +85,7 @@ export function createLocks({
 }: {
   db: Queryable;
   notifications?: Notifications | undefined;
-  /** A label for people who look at hark.locks. */
+  /** A label for people that read hark.locks. */
   owner?: string;
 }): Locks {
   const release = async (key: string, token: string) =>
@@ -147,7 +163,8 @@ function heldLock({
   let isOver = false;
   let alarm: NodeJS.Timeout | undefined;
 
-  // The database counted from some moment after we asked: counting from the asking errs on the safe side.
+  // The database counted from some moment after we asked: counting from the asking errs on the safe
+  // side.
   const arm = (askedAtMs: number, ttlMs: number) => {
     clearTimeout(alarm);
     const leftMs = askedAtMs + ttlMs - marginOf(ttlMs) - performance.now();
@@ -192,7 +209,10 @@ function heldLock({
   return lock;
 }
 
-/** Lets one waiter sleep until it is rung, its time is over or its signal aborts; a ring before the wait counts. */
+/**
+ * Lets one waiter sleep until it is rung, its time is over or its signal aborts; a ring before the
+ * wait counts.
+ */
 class Bell {
   #hasRung = false;
   #wake: AbortController | undefined;
@@ -206,7 +226,7 @@ class Bell {
     this.#wake?.abort();
   }
 
-  /** Answers whether it was rung. */
+  /** Returns whether it was rung. */
   async wait(ms: number, signal: AbortSignal | undefined): Promise<boolean> {
     if (this.#hasRung) return true;
     const wake = (this.#wake = new AbortController());
@@ -226,7 +246,10 @@ class Bell {
 
 type Answer = { isGranted: true; fence: bigint } | { isGranted: false; keyHash: string; expiresInMs: number };
 
-/** Takes a free or expired lock, or answers who is in the way. Those who try at once go one by one (next_fence). */
+/**
+ * Takes a free or expired lock, or answers who is in the way. Those who try at once go one by one
+ * (next_fence).
+ */
 const acquireLock = statement<{ key: string; token: string; owner: string; ttlMs: number }, Answer>(
   "acquire-lock",
   ["key", "token", "owner", "ttlMs"],

@@ -12,7 +12,10 @@ export interface Logger {
   isLevelEnabled?(level: string): boolean;
 }
 
-/** A pino on stderr, so that stdout stays free for data; LOG_LEVEL sets its level, "info" if not given. */
+/**
+ * A pino on stderr, so that stdout stays free for data; LOG_LEVEL sets its level, "info" if not
+ * given.
+ */
 export function createLogger(level: string = process.env.LOG_LEVEL ?? "info"): PinoLogger {
   return pino(
     {
@@ -29,9 +32,10 @@ export function createLogger(level: string = process.env.LOG_LEVEL ?? "info"): P
 const isRedacting = Symbol("redacting");
 
 /**
- * The same logger, but that no line has a payload, a result, a connection string or what an error of PostgreSQL's quotes (SEC-25), and
- * that one which throws loses its line and nothing else: `process.emitWarning` tells of the first.
- * Everything of Hark's that is given a logger writes through this, the `log` of handlers too.
+ * The same logger, but that no line has a payload, a result, a connection string or what an error
+ * of PostgreSQL's quotes (SEC-25), and that one which throws loses its line and nothing else:
+ * `process.emitWarning` tells of the first. Everything of Hark's that is given a logger writes
+ * through this, the `log` of handlers too.
  */
 export function redactingLogger(logger: Logger): Logger {
   let hasWarned = false;

@@ -6,18 +6,26 @@ import { ledgerStatements, pendingOf, readLedger } from "./schema-version.ts";
 export interface MigrateOptions {
   /** The URL of the database; its login will own the schema. */
   connectionString: string;
-  /** Longest wait for other processes that migrate, and for tables that others use, in ms; 60 s if not given. */
+  /**
+   * Longest wait for other processes that migrate, and for tables that others use, in ms; 60 s if
+   * not given.
+   */
   waitMs?: number;
 }
 
-/** How long one statement of a migration may take, in ms: an index over a large table takes its time. */
+/**
+ * How long one statement of a migration may take, in ms: an index over a large table takes its
+ * time.
+ */
 const statementDeadlineMs = 600_000;
 
 /**
- * Brings the database's Hark schema to this code's version under an advisory lock: any number of processes may call it at once
- * (FM-43), also while workers run (FM-44). What is pending is one transaction, but for migrations that have to stand outside of one.
- * Answers the names of the migrations that this call applied; none if the schema is newer and lets this code in.
- * @throws SchemaVersionError if the schema needs newer code, or an applied migration was changed since
+ * Brings the database's Hark schema to this code's version under an advisory lock: any number of
+ * processes may call it at once (FM-43), also while workers run (FM-44). What is pending is one
+ * transaction, but for migrations that have to stand outside of one. Returns the names of the
+ * migrations that this call applied; none if the schema is newer and lets this code in.
+ * @throws SchemaVersionError if the schema needs newer code, or an applied migration was changed
+ * since
  * @throws MigrationBlockedError if somebody held a table or the migrations' lock all the time
  * @throws DatabaseUnreachableError
  */
@@ -43,7 +51,10 @@ export async function migrate({ connectionString, waitMs = 60_000 }: MigrateOpti
   });
 }
 
-/** Applies pending migrations in the transaction of the lock, up to the first that stands outside of one. */
+/**
+ * Applies pending migrations in the transaction of the lock, up to the first that stands outside of
+ * one.
+ */
 async function applyInside(client: Client, pending: readonly Migration[]): Promise<string[]> {
   const firstOutside = pending.findIndex(({ isOutsideTransaction }) => isOutsideTransaction);
   const group = firstOutside === -1 ? pending : pending.slice(0, firstOutside);
@@ -56,8 +67,9 @@ async function applyInside(client: Client, pending: readonly Migration[]): Promi
 }
 
 /**
- * Applies a migration statement by statement on a session beside the lock's, which stands idle without a snapshot meanwhile. What a
- * crash leaves of it is met by the next try, so its statements are such that they can run again.
+ * Applies a migration statement by statement on a session beside the lock's, which stands idle
+ * without a snapshot meanwhile. What a crash leaves of it is met by the next try, so its statements
+ * are such that they can run again.
  */
 async function applyOutside(client: Client, connectionString: string, migration: Migration): Promise<string[]> {
   await withClient(connectionString, statementDeadlineMs, async (beside) => {

@@ -5,18 +5,22 @@ import { describeUrl } from "./database.ts";
 import { DatabaseUnreachableError, MigrationBlockedError } from "./errors/index.ts";
 import { isGivingWay } from "./sqlstate.ts";
 
-/** Class and key of the advisory lock under which migrations run: "hark" in ASCII, so that it meets no one else's (SEC-37). */
+/**
+ * Class and key of the advisory lock under which migrations run: "hark" in ASCII, so that it meets
+ * no one else's (SEC-37).
+ */
 export const advisoryLock: readonly number[] = [0x6861726b, 0x6d696772];
 
 /**
- * Longest wait for a table, in ms (FM-44): what comes after our lock request queues behind it, and no claim may be held up for a
- * second. Below PostgreSQL's deadlock_timeout of 1 s, so that of a migration and a worker who wait for each other we give way.
+ * Longest wait for a table, in ms (FM-44): what comes after our lock request queues behind it, and
+ * no claim may be held up for a second. Below PostgreSQL's deadlock_timeout of 1 s, so that of a
+ * migration and a worker that wait for each other, the migration gives way.
  */
 const tableWaitMs = 500;
 
 /**
- * Longest wait for the advisory lock at a time, in ms: who waits in a statement holds a snapshot, and a CREATE INDEX CONCURRENTLY
- * of the lock's holder waits for that. Below deadlock_timeout too.
+ * Longest wait for the advisory lock at a time, in ms: a statement that waits holds a snapshot,
+ * and a CREATE INDEX CONCURRENTLY of the lock's holder waits for that. Below deadlock_timeout too.
  */
 const turnWaitMs = 500;
 
@@ -27,8 +31,8 @@ const restMs = 250;
 const goodbyeMs = 1_000;
 
 /**
- * Does `work` in one transaction under the migrations' advisory lock, waiting for nobody's table for long. Gives way and starts over
- * when it waits too long, for `waitMs` in all.
+ * Does `work` in one transaction under the migrations' advisory lock, waiting for nobody's table
+ * for long. Gives way and starts over when it waits too long, for `waitMs` in all.
  * @throws MigrationBlockedError when that time is over; nothing was changed
  */
 export async function underMigrationLock<Answer>(

@@ -4,14 +4,23 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
 export interface Migration {
-  /** From 1, in the order of drizzle-kit's journal. Code that knows it, and none after it, is of this version too. */
+  /**
+   * From 1, in the order of drizzle-kit's journal. Code that knows it, and none after it, is of
+   * this version too.
+   */
   readonly version: number;
   readonly name: string;
   readonly statements: readonly string[];
   readonly hash: string;
-  /** The oldest version of code that runs with the schema as this leaves it: its own unless it says so (docs/how-to/upgrade.md). */
+  /**
+   * The oldest version of code that runs with the schema as this leaves it: its own unless it says
+   * so (docs/how-to/upgrade.md).
+   */
   readonly oldestCode: number;
-  /** Its statements run by themselves, each as often as it takes: CREATE INDEX CONCURRENTLY refuses to run in a transaction. */
+  /**
+   * Its statements run by themselves, each as often as it takes: CREATE INDEX CONCURRENTLY refuses
+   * to run in a transaction.
+   */
   readonly isOutsideTransaction: boolean;
 }
 
@@ -24,8 +33,8 @@ export const folder: string | undefined = [
 let known: Promise<readonly Migration[]> | undefined;
 
 /**
- * Answers the migrations this code knows, as drizzle-kit wrote them. Read once: an installation that is replaced under a running
- * process brings files that its code does not know.
+ * Returns the migrations this code knows, as drizzle-kit wrote them. Read once: an installation
+ * that is replaced under a running process brings files that its code does not know.
  */
 export function readMigrations(): Promise<readonly Migration[]> {
   known ??= readFolder();
@@ -50,7 +59,9 @@ async function readFolder(): Promise<Migration[]> {
 const oldestCodeLine = /^-- Oldest code: version (\d+)\b/m;
 const outsideTransactionLine = /^-- Outside a transaction\b/m;
 
-/** Reads a migration's text: its statements, and the comments at its head that say how to treat it. */
+/**
+ * Reads a migration's text: its statements, and the comments at its head that say how to treat it.
+ */
 export function readMigration(text: string, version: number): Omit<Migration, "version" | "name"> {
   return {
     statements: text.split("--> statement-breakpoint"),

@@ -12,15 +12,18 @@ export interface JobSettings {
   queue?: string;
   /** Attempts in all, from 1 to 1000; the job type's own if not given. */
   maxAttempts?: number;
-  /** Jobs of one queue with the same key never run at the same time; the job type's own if not given. */
+  /**
+   * Jobs of one queue with the same key never run at the same time; the job type's own if not
+   * given.
+   */
   key?: string;
   /** At most one unfinished job of a queue has this key; the job type's own if not given. */
   uniqueKey?: string;
 }
 
 /**
- * A job to insert, but for when it starts: `json` is its payload as payloadJson() answers it, and `parsed` what parsePayload() made
- * of it.
+ * A job to insert, but for when it starts: `json` is its payload as payloadJson() returns it, and
+ * `parsed` what parsePayload() made of it.
  * @throws InvalidOptionsError, InvalidNameError
  */
 export function newJob(

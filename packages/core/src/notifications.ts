@@ -1,13 +1,13 @@
 /**
- * The channels, for both ends. A notification is a hint that anyone may forge or lose: it wakes, and never carries a job's
- * data. Payloads are small and equal, so that PostgreSQL folds them.
+ * The channels, for both ends. A notification is a hint that anyone may forge or lose: it wakes,
+ * and never carries a job's data. Payloads are small and equal, so that PostgreSQL folds them.
  */
 export const channels = {
   /** Payload: see readJobReady. Sent by the trigger on hark.jobs. */
   jobReady: "job_ready",
   /**
-   * Payload: when the earliest new scheduled job is due, in epoch ms by the database's clock. Sent by the same trigger, for jobs
-   * that longestPromoteMs alone would not find in time.
+   * Payload: when the earliest new scheduled job is due, in epoch ms by the database's clock. Sent
+   * by the same trigger, for jobs that longestPromoteMs alone would not find in time.
    */
   jobScheduled: "job_scheduled",
   /** Payload: the id of a job cancelled while it ran. Sent by cancelJob. */
@@ -19,8 +19,9 @@ export const channels = {
 } as const;
 
 /**
- * Whoever promotes due jobs looks for the next at least this often, in ms: jobs that are due in more than twice that are not
- * announced (docs/decisions/0013), so that half of it is left for their transaction to commit.
+ * A promoter looks for the next due job at least this often, in ms: jobs that are due in more than
+ * twice that are not announced (docs/decisions/0013), so that half of it is left for their
+ * transaction to commit.
  */
 export const longestPromoteMs = 5_000;
 
@@ -29,11 +30,17 @@ export interface JobReady {
   readonly queue: string;
   /** Jobs of the queue in that statement; undefined if the payload does not say so. */
   readonly jobs: number | undefined;
-  /** Differs from one transaction to the next, so that all who hear it can agree on an order of theirs. */
+  /**
+   * Differs from one transaction to the next, so that all who hear it can agree on an order of
+   * theirs.
+   */
   readonly salt: string | undefined;
 }
 
-/** Reads `<queue> <jobs> <salt>`. A queue alone, or one with anything else behind it, is a hint too: it says less. */
+/**
+ * Reads `<queue> <jobs> <salt>`. A queue alone, or one with anything else behind it, is a hint too:
+ * it says less.
+ */
 export function readJobReady(payload: string): JobReady {
   const [queue = "", jobs = "", salt = "", ...rest] = payload.split(" ");
   if (rest.length > 0 || !/^[1-9]\d{0,8}$/.test(jobs) || !/^\d{1,20}$/.test(salt)) {
@@ -47,8 +54,8 @@ export type Channel = (typeof channels)[keyof typeof channels];
 /** Where notifications are heard. The worker's listener is one; locks.ts waits on it. */
 export interface Notifications {
   /**
-   * Calls `heard` with each payload on the channel, and with undefined whenever notifications may have been missed (after a
-   * connect). Answers a function that ends it. `heard` must not throw.
+   * Calls `heard` with each payload on the channel, and with undefined whenever notifications may
+   * have been missed (after a connect). Returns a function that ends it. `heard` must not throw.
    */
   on(channel: Channel, heard: (payload: string | undefined) => void): () => void;
 }

@@ -43,7 +43,10 @@ export type Outcome =
     }
   | { readonly state: "cancelled" };
 
-/** What the outcome depends on besides the ending. `attempt` counts from 1 and includes the one that ended. */
+/**
+ * What the outcome depends on besides the ending. `attempt` counts from 1 and includes the one that
+ * ended.
+ */
 export interface Tried {
   readonly attempt: number;
   readonly maxAttempts: number;
@@ -51,7 +54,10 @@ export interface Tried {
   readonly crashCount: number;
 }
 
-/** Crashes after which a job is taken for poison, whatever attempts are left (FM-24). Also in rescue-jobs.ts. */
+/**
+ * Crashes after which a job is taken for poison, whatever attempts are left (FM-24). Also in
+ * rescue-jobs.ts.
+ */
 export const crashBudget = 3;
 
 /**

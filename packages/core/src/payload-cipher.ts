@@ -2,13 +2,17 @@ import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
 import { InvalidOptionsError, PayloadUnreadableError } from "./errors/index.ts";
 
 export interface CipherOptions {
-  /** Keys by id: 32 bytes each, as bytes, hex or base64. Those that are no longer `current` still read. */
+  /**
+   * Keys by id: 32 bytes each, as bytes, hex or base64. Those that are no longer `current` still
+   * read.
+   */
   keys: Readonly<Record<string, Uint8Array | string>>;
   /** Id of the key that seals from now on. */
   current: string;
   /**
-   * Whether payloads that were never sealed are run too: "accepted" if not given, since SQL cannot seal and older jobs were not.
-   * "refused" makes dead letters of them, so that who may only write to the database cannot make up jobs.
+   * Whether payloads that were never sealed are run too: "accepted" if not given, since SQL cannot
+   * seal and older jobs were not. "refused" makes dead letters of them, so that who may only write
+   * to the database cannot make up jobs.
    */
   plain?: "accepted" | "refused";
 }
@@ -19,19 +23,25 @@ export interface SealedFor {
   readonly queue: string;
 }
 
-/** Seals payloads before they reach the database and opens them in the worker: see createPayloadCipher(). */
+/**
+ * Seals payloads before they reach the database and opens them in the worker: see
+ * createPayloadCipher().
+ */
 export interface PayloadCipher {
-  /** Answers the payload's JSON sealed, as JSON. */
+  /** Returns the payload's JSON sealed, as JSON. */
   seal(payloadJson: string, job: SealedFor): string;
   /**
-   * Answers the payload that a stored one holds.
+   * Returns the payload that a stored one holds.
    * @throws PayloadUnreadableError
    */
   open(stored: unknown, job: SealedFor): unknown;
 }
 
 const algorithm = "aes-256-gcm";
-/** Bytes; 96 bits at random and a tag of 128, as NIST SP 800-38D recommends. It allows 2^32 seals to a key. */
+/**
+ * Bytes; 96 bits at random and a tag of 128, as NIST SP 800-38D recommends. It allows 2^32 seals to
+ * a key.
+ */
 const ivBytes = 12;
 const tagBytes = 16;
 const keyBytes = 32;
@@ -41,9 +51,11 @@ const property = "hark:sealed";
 const form = /^v1\.([\w-]{1,32})\.([\w-]{16})\.([\w-]{22,})$/;
 
 /**
- * Encrypts payloads with AES-256-GCM, for a producer and a worker that share keys which the database never sees. A payload is bound
- * to its job's type and queue, so that sealed ones cannot be swapped between them. Keys and unique keys of jobs, results and errors
- * stay readable. To change a key, add the new one everywhere, then make it `current`, and take the old one away when no job has it.
+ * Encrypts payloads with AES-256-GCM, for a producer and a worker that share keys which the
+ * database never sees. A payload is bound to its job's type and queue, so that sealed ones cannot
+ * be swapped between them. Keys and unique keys of jobs, results and errors stay readable. To
+ * change a key, add the new one everywhere, then make it `current`, and take the old one away when
+ * no job has it.
  * @throws InvalidOptionsError
  */
 export function createPayloadCipher({ keys, current, plain = "accepted" }: CipherOptions): PayloadCipher {
@@ -102,7 +114,10 @@ export function isSealed(stored: unknown): stored is { [property]: string } {
   );
 }
 
-/** The payload of a claimed job, whether or not there is a cipher. Throws {@link PayloadUnreadableError}. */
+/**
+ * The payload of a claimed job, whether or not there is a cipher. Throws
+ * {@link PayloadUnreadableError}.
+ */
 export function openPayload(
   cipher: PayloadCipher | undefined,
   job: SealedFor & { readonly payload: unknown },

@@ -8,12 +8,16 @@ export const hidden = "[hidden]";
 /** Most characters of one text in a log line: an error may quote a page. */
 const longestText = 500;
 
-/** What PostgreSQL adds to an error, of which each may quote rows, parameters or the text of a statement. */
+/**
+ * What PostgreSQL adds to an error, of which each may quote rows, parameters or the text of a
+ * statement.
+ */
 const rowTexts = ["detail", "where", "hint", "internalQuery", "dataType"] as const;
 
 /**
- * Takes out of an error of PostgreSQL's what may quote a payload or a key, in place, and answers it: `detail` and `where` quote rows
- * and JSON, and messages about data (SQLSTATE class 22) quote the value. What a function raised in its own words stays (SEC-25).
+ * Takes out of an error of PostgreSQL's what may quote a payload or a key, in place, and returns
+ * it: `detail` and `where` quote rows and JSON, and messages about data (SQLSTATE class 22) quote
+ * the value. What a function raised in its own words stays (SEC-25).
  */
 export function withoutRowText(error: unknown): unknown {
   if (!isDatabaseError(error)) return error;
@@ -27,8 +31,9 @@ export function withoutRowText(error: unknown): unknown {
 }
 
 /**
- * An error as a log may have it: name, code, the first line of its message and its frames, and so for its causes. No statement, no
- * parameters, no password of a URL, and nothing that a library has hung on it (SEC-25).
+ * An error as a log may have it: name, code, the first line of its message and its frames, and so
+ * for its causes. No statement, no parameters, no password of a URL, and nothing that a library has
+ * hung on it (SEC-25).
  */
 export function loggable(error: unknown, depth = 0): object {
   if (!(error instanceof Error)) return { thrown: typeof error };
@@ -37,7 +42,8 @@ export function loggable(error: unknown, depth = 0): object {
   return {
     name,
     ...((typeof code === "string" || typeof code === "number") && { code }),
-    // Drizzle's message is the statement with its parameters; the cause says what was wrong with it.
+    // Drizzle's message is the statement with its parameters; the cause says what was wrong with
+    // it.
     message: message.startsWith("Failed query") ? "a query failed" : oneLine(message),
     frames: stack
       .split("\n")
@@ -52,7 +58,7 @@ function oneLine(text: string): string {
   return maskPasswords(storableText(firstLine(text), longestText));
 }
 
-/** Facts that no log line has, whoever wrote it. */
+/** Facts that no log line has, whatever wrote it. */
 export const hiddenFacts: ReadonlySet<string> = new Set([
   "payload",
   "result",
@@ -66,7 +72,10 @@ export const hiddenFacts: ReadonlySet<string> = new Set([
 /** Levels of a fact that are looked through; what lies deeper is left out. */
 const deepest = 4;
 
-/** The facts of a log line, with errors made {@link loggable}, texts cut, and payloads, results and passwords hidden. */
+/**
+ * The facts of a log line, with errors made {@link loggable}, texts cut, and payloads, results and
+ * passwords hidden.
+ */
 export function loggableFacts(facts: object, depth = 0): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(facts).map(([name, value]: [string, unknown]) => [
@@ -87,12 +96,15 @@ function loggableFact(value: unknown, depth: number): unknown {
 /** Leaves of a payload that are looked for in a message. */
 const mostLeaves = 1_000;
 
-/** Shortest text that is hidden where it stands without quotes: shorter ones are words of the message too. */
+/**
+ * Shortest text that is hidden where it stands without quotes: shorter ones are words of the
+ * message too.
+ */
 const shortestBare = 8;
 
 /**
- * A message about a payload with the payload's own values hidden: some schema libraries quote what they got (valibot: `Expected
- * number but received "..."`).
+ * A message about a payload with the payload's own values hidden: some schema libraries quote what
+ * they got (valibot: `Expected number but received "..."`).
  */
 export function hideValues(message: string, payload: unknown): string {
   let text = message;

@@ -4,24 +4,29 @@ import type { Outcome } from "./outcome.ts";
 const slotMs = 250;
 
 /**
- * Slots over which many retries are spread: 20 s, so that any one second meets five slots of eighty, a sixteenth of them. A tenth is
- * allowed (FM-29), and who stood still for half a second starts at once what fell due meanwhile.
+ * Slots over which many retries are spread: 20 s, so that any one second meets five slots of
+ * eighty, a sixteenth of them. A tenth is allowed (FM-29), and who stood still for half a second
+ * starts at once what fell due meanwhile.
  */
 const spreadSlots = 80;
 
 /** Retries that each slot takes whatever was there: 20 a second, which are no storm. */
 const freeOfEachSlot = 5;
 
-/** Longer waits are not counted but varied by chance, in ms: the spread is less than a hundredth of them. */
+/**
+ * Longer waits are not counted but varied by chance, in ms: the spread is less than a hundredth of
+ * them.
+ */
 const longestCountedMs = 3_600_000;
 
 /** How much longer than asked for a retry waits at most, in ms. */
 export const longestStretchMs: number = spreadSlots * slotMs;
 
 /**
- * One queue's retries of one process, kept apart: a slot that has had its share of those due about then sends the next one to a
- * later slot. So an outage of what jobs call is not followed by all of them at once (FM-29), and 20 retries a second wait as long as
- * their backoff says. Every process spreads its own, which keeps their sum spread. See docs/decisions/0022.
+ * One queue's retries of one process, kept apart: a slot that has had its share of those due about
+ * then sends the next one to a later slot. So an outage of what jobs call is not followed by all of
+ * them at once (FM-29), and 20 retries a second wait as long as their backoff says. Every process
+ * spreads its own, which keeps their sum spread. See docs/decisions/0022.
  */
 export class RetryBudget {
   /** Retries by their slot, which counts from the start of the process. */
@@ -35,15 +40,18 @@ export class RetryBudget {
     this.#random = random;
   }
 
-  /** Answers the outcome; if it is the retry of an attempt that failed, it is counted, and waits as long as {@link spend} says. */
+  /**
+   * Returns the outcome; if it is the retry of an attempt that failed, it is counted, and waits as
+   * long as {@link spend} says.
+   */
   spread(outcome: Outcome): Outcome {
     if (outcome.state !== "scheduled" || outcome.error === null) return outcome; // snoozed, or given back
     return { ...outcome, delayMs: this.spend(outcome.delayMs) };
   }
 
   /**
-   * Counts a retry that is to wait `delayMs`, and answers how long it shall wait, in ms: as asked for, or up to
-   * {@link longestStretchMs} longer.
+   * Counts a retry that is to wait `delayMs`, and returns how long it shall wait, in ms: as asked
+   * for, or up to {@link longestStretchMs} longer.
    */
   spend(delayMs: number): number {
     if (delayMs > longestCountedMs) return delayMs + this.#random() * longestStretchMs;

@@ -13,15 +13,18 @@ export const roleNames = ["hark_producer", "hark_worker", "hark_reader", "hark_a
 /** How long the script may take once it is its turn, in ms: it touches the catalogue only. */
 const scriptDeadlineMs = 30_000;
 
-/** Returns the script that makes the roles and grants them what they need, for a login that may create roles. */
+/**
+ * Returns the script that makes the roles and grants them what they need, for a login that may
+ * create roles.
+ */
 export async function readRolesScript(): Promise<string> {
   if (!folder) throw new Error("Hark's migrations are missing from this installation: install @hark/core again");
   return readFile(join(folder, "roles.sql"), "utf8");
 }
 
 /**
- * Makes the roles {@link roleNames} where they are missing, and grants each what it needs and nothing else (SEC-01). Call it after
- * every migrate(); any number of processes may do so at once.
+ * Makes the roles {@link roleNames} where they are missing, and grants each what it needs and
+ * nothing else (SEC-01). Call it after every migrate(); any number of processes may do so at once.
  * @throws SchemaVersionError if this code does not run with the schema
  * @throws MigrationBlockedError if somebody held a table or the migrations' lock all the time
  * @throws RolesForbiddenError if the login may not create roles, or does not own the schema

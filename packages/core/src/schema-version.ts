@@ -7,15 +7,17 @@ import { type Migration, readMigrations } from "./migrations.ts";
 const lookDeadlineMs = 10_000;
 
 /**
- * What makes the ledger of applied migrations, in every state it may be in: it cannot be a migration, since it has to be there for
- * the first. `oldest_code` came later; a row without it was written by code that let no older code in.
+ * What makes the ledger of applied migrations, in every state it may be in: it cannot be a
+ * migration, since it has to be there for the first. `oldest_code` came later; a row without it was
+ * written by code that let no older code in.
  */
 export const ledgerStatements: readonly string[] = [
   "create schema if not exists hark",
   `create table if not exists hark.migrations (
   version integer primary key, name text not null, hash text not null, applied_at timestamptz not null default now(),
   oldest_code integer)`,
-  // Not by IF NOT EXISTS, which locks everybody out of the ledger even where there is nothing to do.
+  // Not by IF NOT EXISTS, which locks everybody out of the ledger even where there is nothing to
+  // do.
   `do $$ begin
   if not exists (select from pg_attribute where attrelid = 'hark.migrations'::regclass and attname = 'oldest_code') then
     alter table hark.migrations add column oldest_code integer;
@@ -24,7 +26,10 @@ end $$`,
 ];
 
 export interface SchemaVersion {
-  /** Null if there is no Hark schema. Above `wanted` if newer code migrated, and this code may go on with that. */
+  /**
+   * Null if there is no Hark schema. Above `wanted` if newer code migrated, and this code may go on
+   * with that.
+   */
   readonly found: number | null;
   readonly wanted: number;
   /** Names of migrations not applied yet. */
@@ -33,7 +38,8 @@ export interface SchemaVersion {
 
 /**
  * Compares the database's schema with this code's, changing nothing.
- * @throws SchemaVersionError if the schema needs newer code, or an applied migration was changed since
+ * @throws SchemaVersionError if the schema needs newer code, or an applied migration was changed
+ * since
  * @throws DatabaseUnreachableError
  */
 export async function schemaVersion(connectionString: string): Promise<SchemaVersion> {
@@ -52,7 +58,8 @@ export async function schemaVersionOn(db: Queryable): Promise<SchemaVersion> {
 }
 
 /**
- * Throws unless this code runs with the database's schema: it is this code's, or a newer one which still lets this code in.
+ * Throws unless this code runs with the database's schema: it is this code's, or a newer one which
+ * still lets this code in.
  * @throws SchemaVersionError with what to do
  * @throws DatabaseUnreachableError
  */
@@ -68,12 +75,13 @@ interface LedgerRow {
   oldestCode: number;
 }
 
-/** Answers what was applied, in order; nothing if there is no Hark schema. */
+/** Returns what was applied, in order; nothing if there is no Hark schema. */
 export async function readLedger(db: Queryable): Promise<LedgerRow[]> {
   const tables = await db.query({ text: "select to_regclass('hark.migrations') as ledger", values: [] });
   if (!tables.rows[0]?.ledger) return [];
   const { rows } = await db.query({
-    // By way of JSON, since the column is not there yet in a ledger that only older code has written.
+    // By way of JSON, since the column is not there yet in a ledger that only older code has
+    // written.
     text: `select version, name, hash, coalesce((to_jsonb(applied) ->> 'oldest_code')::integer, version) as "oldestCode"
              from hark.migrations applied order by version`,
     values: [],
@@ -82,8 +90,9 @@ export async function readLedger(db: Queryable): Promise<LedgerRow[]> {
 }
 
 /**
- * Answers the migrations that are missing from the ledger.
- * @throws SchemaVersionError if the schema needs newer code, or an applied migration was changed since
+ * Returns the migrations that are missing from the ledger.
+ * @throws SchemaVersionError if the schema needs newer code, or an applied migration was changed
+ * since
  */
 export function pendingOf(migrations: readonly Migration[], ledger: readonly LedgerRow[]): Migration[] {
   const found = ledger.at(-1)?.version ?? 0;

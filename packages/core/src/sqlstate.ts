@@ -11,7 +11,10 @@ export function codeOf(error: unknown): string {
 
 export type DatabaseError = Error & { code: string; severity: string; routine?: string };
 
-/** Whether PostgreSQL itself raised the error: its errors have a severity, those of pg and Node have not. */
+/**
+ * Whether PostgreSQL itself raised the error: its errors have a severity, those of pg and Node have
+ * not.
+ */
 export function isDatabaseError(error: unknown): error is DatabaseError {
   return error instanceof Error && "severity" in error && /^[0-9A-Z]{5}$/.test(codeOf(error));
 }
@@ -26,10 +29,10 @@ export function isRejection(error: unknown): boolean {
 }
 
 /**
- * Whether single rows may be the cause, so that a sender of many should send fewer (FM-16). False for
- * trouble of the server, the session or the moment, which meets every row alike, and for no answer:
- * 08 connection, 25 state of the transaction or a standby, 28 and 3D login and database, 40 rolled
- * back, 53 resources, 55 locked, 57 cancelled or shut down, 58 the system. A trigger of the
+ * Whether single rows may be the cause, so that a sender of many should send fewer (FM-16). False
+ * for trouble of the server, the session or the moment, which meets every row alike, and for no
+ * answer: 08 connection, 25 state of the transaction or a standby, 28 and 3D login and database, 40
+ * rolled back, 53 resources, 55 locked, 57 cancelled or shut down, 58 the system. A trigger of the
  * application may fail in any other way.
  */
 export function mayBeOneRow(error: unknown): boolean {
@@ -42,7 +45,10 @@ export const quotesData = (error: unknown): boolean => codeOf(error).startsWith(
 const networkCodes =
   /^(ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EPIPE|EHOSTUNREACH|ENETUNREACH|ENOENT|EACCES)$/;
 
-/** Whether no server took the connection, or dropped it: network, 08 connection, too many connections, 57P0x shutdown. */
+/**
+ * Whether no server took the connection, or dropped it: network, 08 connection, too many
+ * connections, 57P0x shutdown.
+ */
 export function isUnreachable(error: unknown): boolean {
   return networkCodes.test(codeOf(error)) || /^(08...|53300|57P0.)$/.test(codeOf(error));
 }
@@ -65,7 +71,9 @@ export const isPermissionDenied = (error: unknown): boolean => codeOf(error) ===
 /** Whether the statement was cancelled, mostly by statement_timeout: query_canceled. */
 export const isCancelled = (error: unknown): boolean => codeOf(error) === "57014";
 
-/** Whether it gave way to another session: lock_not_available by lock_timeout, or deadlock_detected. */
+/**
+ * Whether it gave way to another session: lock_not_available by lock_timeout, or deadlock_detected.
+ */
 export const isGivingWay = (error: unknown): boolean => /^(55P03|40P01)$/.test(codeOf(error));
 
 /** Whether a transaction pooler refuses session settings: its clients share sessions (FM-04). */

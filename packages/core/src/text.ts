@@ -27,7 +27,10 @@ export function maskPasswords(text: string): string {
 /** Parameters of a connection string that are secrets, or lead to one. */
 const secretName = /pass|pwd|secret|token|key/i;
 
-/** A setting that is a URL, with every secret in it replaced by "***": the password, also as a parameter. */
+/**
+ * A setting that is a URL, with every secret in it replaced by "***": the password, also as a
+ * parameter.
+ */
 export function maskUrl(text: string): string {
   if (!URL.canParse(text)) return "***"; // whatever it is, it may hold a password
   const url = new URL(text);

@@ -15,8 +15,10 @@ export interface DrizzleTransaction {
 export type Transaction = PgTransaction | DrizzleTransaction;
 
 /**
- * Answers an {@link Queryable} that runs our statements inside the caller's transaction, so that they commit or vanish with it.
- * @throws NotATransactionError for a pool, a Drizzle database, a client without BEGIN, or anything else
+ * Returns a {@link Queryable} that runs our statements inside the caller's transaction, so that
+ * they commit or vanish with it.
+ * @throws NotATransactionError for a pool, a Drizzle database, a client without BEGIN, or anything
+ * else
  */
 export function queryableOf(tx: Transaction): Queryable {
   const given: unknown = tx;
@@ -77,7 +79,7 @@ function drizzleQueryable(tx: DrizzleTransaction): Queryable {
 
 /** Our own statement texts as Drizzle SQL: every $n becomes a parameter, never text. */
 async function bind(text: string, values: unknown[]): Promise<SQL> {
-  const { sql } = await import("drizzle-orm"); // whoever has such a transaction has it loaded
+  const { sql } = await import("drizzle-orm"); // a caller with such a transaction has it loaded
   const pieces = text.split(/\$(\d+)/);
   return sql.join(
     pieces.map((piece, place) => (place % 2 ? sql`${sql.param(values[Number(piece) - 1])}` : sql.raw(piece))),

@@ -4,7 +4,7 @@ import { WakeUpLimiter } from "./wake-up-limiter.ts";
 beforeEach(() => void vi.useFakeTimers({ toFake: ["performance"] }));
 afterEach(() => void vi.useRealTimers());
 
-/** How many pauses in a row end at once when every look is in vain. */
+/** How many pauses in a row end at once when every look finds nothing. */
 async function freeLooks(limiter: WakeUpLimiter): Promise<number> {
   for (let looks = 0; ; looks += 1) {
     const paused = limiter.pause(AbortSignal.timeout(0)).then(() => "paused");

@@ -6,8 +6,8 @@ const perSecond = 50;
 
 /**
  * Bounds what spurious wake-ups cost: anyone may send notifications (FM-45, SEC-06). Each look that
- * a notification asked for and that found nothing is counted; above 50 a second the next look waits,
- * for 20 ms at most. Looks that find something are never held up.
+ * a notification asked for and that found nothing is counted; above 50 a second the next look
+ * waits, for 20 ms at most. Looks that find something are never held up.
  */
 export class WakeUpLimiter {
   #left = burst;

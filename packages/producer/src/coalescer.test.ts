@@ -4,7 +4,10 @@ import { Coalescer } from "./coalescer.ts";
 
 afterEach(() => void vi.useRealTimers());
 
-/** A database that answers ids in order; `answer` sees the payloads of each insert, and may hold it up or refuse it. */
+/**
+ * A database that returns ids in order; `answer` sees the payloads of each insert, and may hold it
+ * up or refuse it.
+ */
 function database(answer: (payloads: unknown[]) => void | Promise<void>): Queryable & { inserts: unknown[][] } {
   const inserts: unknown[][] = [];
   let lastId = 0n;
@@ -35,7 +38,7 @@ const aJob = (payload: unknown): statements.NewJob => ({
 const numbers = Array.from({ length: 100 }, (_, n) => n);
 const nextTurn = () => new Promise<void>((resolve) => void setImmediate(resolve));
 
-/** Answers through so many promises, as an answer passes on its way to a caller. */
+/** Returns through so many promises, as an answer passes on its way to a caller. */
 async function through<Answer>(promises: number, work: () => Promise<Answer>): Promise<Answer> {
   return promises === 0 ? await work() : await through(promises - 1, work);
 }

@@ -1,9 +1,15 @@
 import { checkName, type Queryable, InvalidOptionsError, QueueFullError, statements } from "@hark/core";
 
-/** Most ready jobs that may wait in a queue: one number for all of them, or by queue; queues without a number have no limit. */
+/**
+ * Most ready jobs that may wait in a queue: one number for all of them, or by queue; queues without
+ * a number have no limit.
+ */
 export type MaxDepth = number | Readonly<Record<string, number>>;
 
-/** How long a count is good for, in ms, at least; and how many times as long as it took, so that counting costs a 20th at most. */
+/**
+ * How long a count is good for, in ms, at least; and how many times as long as it took, so that
+ * counting costs a 20th at most.
+ */
 const leastFreshMs = 100;
 const timesTaken = 20;
 
@@ -15,8 +21,8 @@ interface Count {
 }
 
 /**
- * Refuses jobs for a queue that is full (SEC-22). Counted once in a while and reckoned on from there, so the limit is not exact:
- * what other producers insert in the meantime comes on top.
+ * Refuses jobs for a queue that is full (SEC-22). Counted once in a while and reckoned on from
+ * there, so the limit is not exact: what other producers insert in the meantime comes on top.
  */
 export class DepthLimit {
   readonly #limits: MaxDepth;
@@ -35,7 +41,10 @@ export class DepthLimit {
     this.#limits = limits;
   }
 
-  /** Throws QueueFullError if one of the queues has no room for its jobs; scheduled ones take no room yet. */
+  /**
+   * Throws QueueFullError if one of the queues has no room for its jobs; scheduled ones take no
+   * room yet.
+   */
   async admit(queryable: Queryable, jobs: readonly statements.NewJob[]): Promise<void> {
     const wanted = new Map<string, number>();
     for (const { queue, runAt, delayMs } of jobs) {

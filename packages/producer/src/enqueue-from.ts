@@ -1,7 +1,10 @@
 import { EnqueueFromError, InvalidOptionsError, type statements } from "@hark/core";
 
 export interface EnqueueFromOptions {
-  /** Most jobs in one insert, from 1 to 10,000; 1,000 if not given, beyond which an insert gains little and locks longer. */
+  /**
+   * Most jobs in one insert, from 1 to 10,000; 1,000 if not given, beyond which an insert gains
+   * little and locks longer.
+   */
   batchSize?: number;
 }
 
@@ -16,13 +19,17 @@ interface Steps<Request> {
   insert: (jobs: statements.NewJob[]) => Promise<statements.InsertedJob[]>;
 }
 
-/** Most payload in one insert, in characters, so that an import of large payloads stays small in memory too. */
+/**
+ * Most payload in one insert, in characters, so that an import of large payloads stays small in
+ * memory too.
+ */
 const mostCharacters = 4 * 1_024 * 1_024;
 const mostJobs = 10_000;
 
 /**
- * Pulls jobs from `source` and inserts them in batches, in order: one batch is gathered while another is written, and no more is
- * pulled. By plain inserts and not by COPY: docs/decisions/0008 has the figures.
+ * Pulls jobs from `source` and inserts them in batches, in order: one batch is gathered while
+ * another is written, and no more is pulled. By plain inserts and not by COPY: docs/decisions/0008
+ * has the figures.
  */
 export async function enqueueFrom<Request>(
   source: AsyncIterable<Request> | Iterable<Request>,

@@ -35,7 +35,9 @@ export interface EnqueueOptions extends JobSettings {
 
 export interface EnqueuedJob {
   readonly id: bigint;
-  /** "duplicate": an unfinished job with the same unique key was there already, and `id` is its id. */
+  /**
+   * "duplicate": an unfinished job with the same unique key was there already, and `id` is its id.
+   */
   readonly status: "inserted" | "duplicate";
 }
 
@@ -51,23 +53,30 @@ export interface JobRequest<Job extends JobDefinition = JobDefinition> {
 
 export interface Enqueuer {
   /**
-   * Checks a job and inserts it; workers wake when the insert commits. Calls that come while another's insert is under way share
-   * the next one, and each has its own answer; they get ids in the order of the calls. Nothing is written if it throws, but for
-   * a connection that breaks before the answer, or an answer that is overdue: then nobody can know. Calls with a unique key, or
-   * whose payload schema is asynchronous, go at their own pace.
-   * @throws UnknownJobTypeError, InvalidPayloadError, PayloadTooLargeError, InvalidOptionsError, InvalidNameError
+   * Checks a job and inserts it; workers wake when the insert commits. Calls that come while
+   * another's insert is under way share the next one, and each has its own answer; they get ids in
+   * the order of the calls. Nothing is written if it throws, but for a connection that breaks
+   * before the answer, or an answer that is overdue: then nobody can know. Calls with a unique key,
+   * or whose payload schema is asynchronous, go at their own pace.
+   * @throws UnknownJobTypeError, InvalidPayloadError, PayloadTooLargeError, InvalidOptionsError,
+   * InvalidNameError
    * @throws QueueFullError if `maxDepth` is set and reached
    * @throws EnqueueTimeoutError after 20 s without an answer
    */
   enqueue<Job extends JobDefinition>(job: Job, payload: InputOf<Job>, options?: EnqueueOptions): Promise<EnqueuedJob>;
-  /** Checks all jobs, then inserts them in one statement: all or none. Answers in the order given, and throws as enqueue does. */
+  /**
+   * Checks all jobs, then inserts them in one statement: all or none. Returns in the order given,
+   * and throws as enqueue does.
+   */
   enqueueMany<const Jobs extends readonly JobDefinition[]>(requests: {
     readonly [Place in keyof Jobs]: JobRequest<Jobs[Place]>;
   }): Promise<EnqueuedJob[]>;
   /**
-   * Imports jobs from an iterable, which is pulled as fast as they are inserted and never held whole: in order, in batches of
-   * `batchSize` jobs or 4 MiB of payload. Each batch commits by itself, all or none, unless it is in the caller's transaction.
-   * @throws EnqueueFromError at the first job that is refused, with its position, and what was inserted before its batch
+   * Imports jobs from an iterable, which is pulled as fast as they are inserted and never held
+   * whole: in order, in batches of `batchSize` jobs or 4 MiB of payload. Each batch commits by
+   * itself, all or none, unless it is in the caller's transaction.
+   * @throws EnqueueFromError at the first job that is refused, with its position, and what was
+   * inserted before its batch
    */
   enqueueFrom(
     source: AsyncIterable<JobRequest> | Iterable<JobRequest>,
@@ -77,25 +86,29 @@ export interface Enqueuer {
 
 export interface Producer extends Enqueuer, AsyncDisposable {
   /**
-   * Enqueues inside the caller's transaction: jobs and wake-up commit or vanish with it. Takes a pg client after BEGIN or a
-   * Drizzle transaction.
+   * Enqueues inside the caller's transaction: jobs and wake-up commit or vanish with it. Takes a pg
+   * client after BEGIN or a Drizzle transaction.
    * @throws NotATransactionError for a pool, a database or a client without BEGIN
    */
   in(tx: Transaction): Enqueuer;
   /**
-   * Waits for the answers of what was called before, at most 10 s, then closes what the producer opened itself; a borrowed pool
-   * stays open. Later calls throw ProducerClosedError.
+   * Waits for the answers of what was called before, at most 10 s, then closes what the producer
+   * opened itself; a borrowed pool stays open. Later calls throw ProducerClosedError.
    */
   close(): Promise<void>;
 }
 
 export type ProducerOptions = {
   /**
-   * Refuses jobs with QueueFullError while so many ready ones wait in their queue; no limit if not given. Counted about ten times a
-   * second at most, so several producers may go above it by what they insert in that time.
+   * Refuses jobs with QueueFullError while so many ready ones wait in their queue; no limit if not
+   * given. Counted about ten times a second at most, so several producers may go above it by what
+   * they insert in that time.
    */
   maxDepth?: MaxDepth | undefined;
-  /** Seals every payload, so that the database and who reads it never see one; workers need it too. Keys of jobs stay readable. */
+  /**
+   * Seals every payload, so that the database and who reads it never see one; workers need it too.
+   * Keys of jobs stay readable.
+   */
   cipher?: PayloadCipher | undefined;
 } & (
   | {
@@ -118,7 +131,8 @@ export type ProducerOptions = {
 );
 
 /**
- * Opens no connection and never migrates: it borrows the pool, or opens its own when it is first used.
+ * Opens no connection and never migrates: it borrows the pool, or opens its own when it is first
+ * used.
  * @throws InvalidOptionsError, InvalidNameError for a maxDepth that is none
  */
 export function createProducer(options: ProducerOptions): Producer {
@@ -234,7 +248,10 @@ function checkKnownOptions(options: EnqueueOptions): void {
     );
 }
 
-/** The last moment that both JavaScript and PostgreSQL print with a year of four digits, in epoch ms. */
+/**
+ * The last moment that both JavaScript and PostgreSQL print with a year of four digits, in epoch
+ * ms.
+ */
 const lastMoment = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 
 function checkStart({ runAt, delay }: EnqueueOptions): { runAt: Date | undefined; delayMs: number | undefined } {

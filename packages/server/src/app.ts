@@ -20,7 +20,10 @@ export interface AppParts extends RouteParts {
   readonly routes: readonly Routes[];
 }
 
-/** The whole API, in the order that a request meets it. What stands above the credential is open to all. */
+/**
+ * The whole API, in the order that a request meets it. What stands above the credential is open to
+ * all.
+ */
 export function buildApp({ credentials, allowedHosts, rateLimit, routes, ...parts }: AppParts): Hono<Env> {
   const app = new Hono<Env>();
   const refuse = (error: unknown, c: { req: { method: string; path: string } }) =>

@@ -3,8 +3,8 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
 /**
- * The sockets of a server and what runs on each, so that closing waits for answers and for nothing else: node's own close()
- * also waits for sockets that never sent a request.
+ * The sockets of a server and what runs on each, so that closing waits for answers and for nothing
+ * else: node's own close() also waits for sockets that never sent a request.
  */
 export class Connections {
   readonly #server: Server;
@@ -30,8 +30,9 @@ export class Connections {
   }
 
   /**
-   * Ends the socket once the requests that came in whole are answered; answers false if there are none. What follows them may
-   * be unreadable, but they are not, and their callers should learn what they did.
+   * Ends the socket once the requests that came in whole are answered; returns false if there are
+   * none. What follows them may be unreadable, but they are not, and their callers should learn
+   * what they did.
    */
   endAfterAnswers(socket: Socket): boolean {
     const responses = [...(this.#answering.get(socket) ?? [])];
@@ -40,7 +41,10 @@ export class Connections {
     return true;
   }
 
-  /** Takes no new connections, lets requests that came in be answered, and cuts what is left after `deadlineMs`. */
+  /**
+   * Takes no new connections, lets requests that came in be answered, and cuts what is left after
+   * `deadlineMs`.
+   */
   async close(deadlineMs: number): Promise<void> {
     this.#isClosing = true;
     const closed = once(this.#server, "close");

@@ -17,7 +17,10 @@ import { loopbackNames } from "./middleware/host.ts";
 import type { RateLimit } from "./middleware/rate-limit.ts";
 import type { Routes } from "./routes/routes.ts";
 
-/** Where the jobs are: a database or pool of the application, which stays open, or one that the server opens for itself. */
+/**
+ * Where the jobs are: a database or pool of the application, which stays open, or one that the
+ * server opens for itself.
+ */
 export type DatabaseChoice =
   | {
       /** An open database of the application; close() leaves it open. */
@@ -41,18 +44,30 @@ export type BaseServerOptions = DatabaseChoice &
   Credentials & {
     /** What it serves beside /livez and /readyz. */
     routes?: readonly Routes[];
-    /** Hosts that requests may name, with or without a port. Without a credential only loopback names if not given, else all. */
+    /**
+     * Hosts that requests may name, with or without a port. Without a credential only loopback
+     * names if not given, else all.
+     */
     allowedHosts?: readonly string[];
-    /** Most bytes of a request's body; 512 KiB if not given: a payload at its limit, with room for escapes. */
+    /**
+     * Most bytes of a request's body; 512 KiB if not given: a payload at its limit, with room for
+     * escapes.
+     */
     maxBodyBytes?: number;
-    /** Requests of each caller, a token or whatever `authorize` lets in; 500 a second, 1,000 at once, if not given. */
+    /**
+     * Requests of each caller, a token or whatever `authorize` lets in; 500 a second, 1,000 at
+     * once, if not given.
+     */
     rateLimit?: RateLimit | false;
     /** Where log lines go; JSON lines on stderr, by pino, if not given. */
     logger?: Logger;
   };
 
 export interface HarkServer extends AsyncDisposable {
-  /** Answers a request: for any framework that speaks fetch. It answers every path, with 404 where it has nothing. */
+  /**
+   * Handles a request: for any framework that speaks fetch. It responds to every path, with 404
+   * where it has nothing.
+   */
   readonly fetch: (request: Request) => Promise<Response>;
   /** The same for node:http, and for Express and its kin where no body parser comes before it. */
   readonly nodeListener: (incoming: IncomingMessage, outgoing: ServerResponse) => void;

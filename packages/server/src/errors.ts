@@ -1,6 +1,8 @@
 import { HarkError, type Issue } from "@hark/core";
 
-/** A request that is refused before anything was written. Its code's status stands in failures.ts. */
+/**
+ * A request that is refused before anything was written. Its code's status stands in failures.ts.
+ */
 export class RequestRefusedError extends HarkError {
   readonly issues: readonly Issue[] | undefined;
   readonly headers: Readonly<Record<string, string>>;

@@ -50,14 +50,16 @@ const statuses: Record<string, Failure["status"]> = {
   SCHEMA_VERSION: 503,
 };
 
-/** Our own words for what went wrong on our side: those of the error may name hosts or contain data. */
+/**
+ * Our own words for what went wrong on our side: those of the error may name hosts or contain data.
+ */
 const ownWords: Record<string, string> = {
   DATABASE_FORBIDS: "The database role of this server may not do that. Nothing was changed.",
   DATABASE_UNREACHABLE: "The database does not answer. Nothing is lost: try again later.",
   SCHEMA_VERSION: `The database has no Hark schema that this server knows. Run "hark migrate" with the server's version.`,
 };
 
-/** Answers the failure that a thrown value is; 500 INTERNAL for everything unforeseen. */
+/** Returns the failure that a thrown value is; 500 INTERNAL for everything unforeseen. */
 export function failureOf(error: unknown): Failure {
   const code = error instanceof HarkError ? error.code : databaseFault(error);
   const status = code === undefined ? undefined : statuses[code];

@@ -24,7 +24,10 @@ export interface RunningServer extends AsyncDisposable {
   readonly url: string;
   readonly host: string;
   readonly port: number;
-  /** Answers what came in, then closes every connection. Any number of calls close once. */
+  /**
+   * Responds to the requests that came in, then closes every connection. Any number of calls close
+   * once.
+   */
   close(): Promise<void>;
 }
 

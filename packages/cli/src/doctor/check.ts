@@ -10,7 +10,10 @@ export interface Finding {
   readonly facts?: Readonly<Record<string, unknown>>;
 }
 
-/** What checks look at. Through a pooler or not, nothing here depends on a session, but for LISTEN, which is tested. */
+/**
+ * What checks look at. Through a pooler or not, nothing here depends on a session, but for LISTEN,
+ * which is tested.
+ */
 export interface Target {
   readonly connection: Connection;
   readonly db: Database;

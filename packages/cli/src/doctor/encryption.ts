@@ -1,6 +1,9 @@
 import { type Check, ok, warn } from "./check.ts";
 
-/** What the URL asks for: what came of it is not to be seen from here, as a pooler may stand in between (SEC-29). */
+/**
+ * What the URL asks for: what came of it is not to be seen from here, as a pooler may stand in
+ * between (SEC-29).
+ */
 export const encryptionCheck: Check = {
   name: "encryption",
   needs: "connection",

@@ -24,7 +24,10 @@ export const listenCheck: Check = {
   },
 };
 
-/** Whether what is sent over the one URL is heard over the other: that also proves that both lead to one database. */
+/**
+ * Whether what is sent over the one URL is heard over the other: that also proves that both lead to
+ * one database.
+ */
 export const listenUrlCheck: Check = {
   name: "HARK_LISTEN_URL",
   needs: "connection",

@@ -1,7 +1,10 @@
 import { statements } from "@hark/core";
 import { type Check, fail, ok, warn } from "./check.ts";
 
-/** Shares of the server's notification queue. A full one fails every commit that notifies, so every enqueue (FM-10). */
+/**
+ * Shares of the server's notification queue. A full one fails every commit that notifies, so every
+ * enqueue (FM-10).
+ */
 const much = 0.01;
 const tooMuch = 0.5;
 

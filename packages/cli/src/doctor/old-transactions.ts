@@ -1,10 +1,15 @@
 import { doctor } from "@hark/core";
 import { type Check, ok, spoken, warn } from "./check.ts";
 
-/** Age from which a transaction keeps dead rows and notifications from being cleared away, in ms. */
+/**
+ * Age from which a transaction keeps dead rows and notifications from being cleared away, in ms.
+ */
 const oldMs = 300_000;
 
-/** The oldest transaction of this database: never with its query, which may hold what is nobody's business. */
+/**
+ * The oldest transaction of this database: never with its query, which may hold what is nobody's
+ * business.
+ */
 export const oldTransactionsCheck: Check = {
   name: "transactions",
   needs: "connection",

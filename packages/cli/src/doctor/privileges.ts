@@ -1,7 +1,9 @@
 import { doctor } from "@hark/core";
 import { type Check, fail, ok, warn } from "./check.ts";
 
-/** Two roles: one that enqueues, and one that works. Either alone is a way to live; neither is none. */
+/**
+ * Two roles: one that enqueues, and one that works. Either alone is a way to live; neither is none.
+ */
 export const privilegesCheck: Check = {
   name: "privileges",
   needs: "connection",

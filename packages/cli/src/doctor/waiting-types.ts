@@ -1,7 +1,9 @@
 import { doctor } from "@hark/core";
 import { type Check, ok, spoken, warn } from "./check.ts";
 
-/** An idle worker claims a job in milliseconds; ready for this long, it waits for something, in ms. */
+/**
+ * An idle worker claims a job in milliseconds; ready for this long, it waits for something, in ms.
+ */
 const longMs = 30_000;
 
 export const waitingTypesCheck: Check = {

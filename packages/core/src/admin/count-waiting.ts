@@ -3,7 +3,10 @@ import type { Queryable } from "../database.ts";
 /** Waiting jobs that are counted one by one, in all: 13 ms for 50,000. */
 const mostCounted = 100_000;
 
-/** Beyond them, rows of a queue or state that are still counted one by one, by an index, so that a small queue is not lost. */
+/**
+ * Beyond them, rows of a queue or state that are still counted one by one, by an index, so that a
+ * small queue is not lost.
+ */
 const mostCountedEach = 10_000;
 
 /** Pages of the table that a sample reads: some 50,000 jobs of 100 B of payload. */
@@ -21,9 +24,10 @@ interface Counted extends WaitingCount {
 }
 
 /**
- * Waiting jobs by queue and state: exact up to 100,000 in all. Beyond, each queue's ready jobs and all scheduled and all keyed ones
- * are exact up to 10,000, and what is more is estimated from a sample of the table's pages as they are now: neither needs fresh
- * statistics, and both cost the same at any depth (1,000,000 ready on two cores: 35 ms, against 115 ms for counting them).
+ * Waiting jobs by queue and state: exact up to 100,000 in all. Beyond, each queue's ready jobs and
+ * all scheduled and all keyed ones are exact up to 10,000, and what is more is estimated from a
+ * sample of the table's pages as they are now: neither needs fresh statistics, and both cost the
+ * same at any depth (1,000,000 ready on two cores: 35 ms, against 115 ms for counting them).
  */
 export async function countWaiting(tx: Queryable): Promise<{ waiting: WaitingCount[]; isEstimated: boolean }> {
   const ask = async <Row>(text: string, most: number) =>
@@ -68,7 +72,9 @@ const readyByQueue = `
         select from hark.jobs where state = 'ready' and jobs.queue = queues.queue limit $1::integer + 1) taken) counted
    where queue is not null`;
 
-/** Exact where all scheduled ones, or all that have a key, are few; else no more than a lower bound. */
+/**
+ * Exact where all scheduled ones, or all that have a key, are few; else no more than a lower bound.
+ */
 const scheduledAndParked = `
   with scheduled as materialized (
     select queue, state from hark.jobs where state = 'scheduled' order by run_at limit $1::integer + 1),

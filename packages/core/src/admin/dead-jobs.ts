@@ -13,8 +13,8 @@ const columns = `id, queue, type, priority, attempt, max_attempts, crash_count, 
 
 /**
  * Returns the oldest dead letters first, at most `limit` (1 to 200), so that an index into the list
- * keeps its meaning. With `withPayload: false` their payloads are not read, and null: for callers that
- * may not see them. Sealed ones are shown as "[encrypted]".
+ * keeps its meaning. With `withPayload: false` their payloads are not read, and null: for callers
+ * that may not see them. Sealed ones are shown as "[encrypted]".
  */
 export async function listDeadJobs(
   db: Queryable,
@@ -43,8 +43,8 @@ export async function deadJobIdAt(db: Queryable, index: number): Promise<bigint 
 
 /**
  * Returns the ids of up to `limit` dead letters with a higher id than `after`, in the order of ids,
- * that is of enqueueing. Called with the last id returned until none comes, it meets each dead letter
- * once, whatever is requeued or dies meanwhile.
+ * that is of enqueueing. Called with the last id returned until none comes, it meets each dead
+ * letter once, whatever is requeued or dies meanwhile.
  */
 export async function deadJobIdsAfter(
   db: Queryable,

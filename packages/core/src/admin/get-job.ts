@@ -28,7 +28,9 @@ export interface JobDetails {
   attempts: (typeof attempts.$inferSelect)[];
 }
 
-/** One statement, so one snapshot: a job that moves between two look-ups would be in neither table. */
+/**
+ * One statement, so one snapshot: a job that moves between two look-ups would be in neither table.
+ */
 const findJob = statement<{ id: bigint }, JobDetails>(
   "find-job",
   ["id"],
@@ -57,7 +59,9 @@ const findJob = statement<{ id: bigint }, JobDetails>(
   detailsOf,
 );
 
-/** Returns one job wherever it stands, with its ledger; undefined if it never existed or was pruned. */
+/**
+ * Returns one job wherever it stands, with its ledger; undefined if it never existed or was pruned.
+ */
 export async function getJob(db: Queryable, id: bigint): Promise<JobDetails | undefined> {
   return (await findJob(db, { id }))[0];
 }

@@ -23,7 +23,10 @@ export interface Stats {
   failed: number;
   states: StateCounts;
   queues: Record<string, StateCounts>;
-  /** More jobs wait than are counted one by one: what is `queued`, in all and by queue, is an estimate from a sample. */
+  /**
+   * More jobs wait than are counted one by one: what is `queued`, in all and by queue, is an
+   * estimate from a sample.
+   */
   isEstimated: boolean;
 }
 
@@ -50,8 +53,9 @@ const finishedByQueue = statement<Record<string, never>, FinishedCount>(
 );
 
 /**
- * Counts jobs by state, in all and by queue. What is finished is summed from kept deltas, never counted over history; what waits
- * is counted up to 100,000 jobs and estimated beyond, so an answer takes about as long however many there are.
+ * Counts jobs by state, in all and by queue. What is finished is summed from kept deltas, never
+ * counted over history; what waits is counted up to 100,000 jobs and estimated beyond, so an answer
+ * takes about as long however many there are.
  */
 export async function getStats(db: Database): Promise<Stats> {
   // One snapshot: a job that moves between two counts would be in both or in neither.

@@ -6,7 +6,10 @@ import { shownRow } from "./shown-row.ts";
 export type StoredSchedule = Omit<typeof schedules.$inferSelect, "payload"> & {
   /** The newest tick that was fired; null if none was. */
   lastTickAt: Date | null;
-  /** How long `nextAt` is past, in ms by the database's clock; 0 while it is ahead, or if there is none. */
+  /**
+   * How long `nextAt` is past, in ms by the database's clock; 0 while it is ahead, or if there is
+   * none.
+   */
   lateMs: number;
 };
 
@@ -21,7 +24,10 @@ const storedSchedules = statement<Record<string, never>, StoredSchedule>(
   (row) => shownRow(row) as StoredSchedule,
 );
 
-/** Returns all schedules by name, without payloads. One that has been late for long is declared by no worker that runs. */
+/**
+ * Returns all schedules by name, without payloads. One that has been late for long is declared by
+ * no worker that runs.
+ */
 export async function listSchedules(db: Queryable): Promise<StoredSchedule[]> {
   return storedSchedules(db, {});
 }

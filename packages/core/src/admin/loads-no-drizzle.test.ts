@@ -2,7 +2,10 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 
-/** Its modules take 0.4 to 1.5 s to load, and the event loop stands still meanwhile: see docs/decisions/0028. */
+/**
+ * Its modules take 0.4 to 1.5 s to load, and the event loop stands still meanwhile: see
+ * docs/decisions/0028.
+ */
 test("core loads Drizzle with its tables only", async () => {
   const core = join(import.meta.dirname, "..");
   const loads: string[] = [];

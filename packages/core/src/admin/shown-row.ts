@@ -1,6 +1,9 @@
 import { asId, type RawRow } from "../statements/statement.ts";
 
-/** A row with its names in camelCase, ids as bigints and moments as dates, whatever the pool makes of them. */
+/**
+ * A row with its names in camelCase, ids as bigints and moments as dates, whatever the pool makes
+ * of them.
+ */
 export function shownRow(row: RawRow): unknown {
   return Object.fromEntries(Object.entries(row).map(([name, value]) => [camelCase(name), decode(name, value)]));
 }

@@ -1,13 +1,16 @@
 import { randomBytes } from "node:crypto";
 import type { Database } from "../database.ts";
 
-/** How long a notification may take to count as heard, in ms: it takes milliseconds; this is for a far or busy server. */
+/**
+ * How long a notification may take to count as heard, in ms: it takes milliseconds; this is for a
+ * far or busy server.
+ */
 export const echoMs = 2_000;
 
 /**
- * LISTENs in a session of `listening`, which then stays idle, and NOTIFYs from a second, of `notifying`: a transaction pooler
- * lets a session hear its own notifications, and no others (FM-04; measured with PgBouncer 1.18). Answers the ms until it came,
- * undefined if it did not.
+ * LISTENs in a session of `listening`, which then stays idle, and NOTIFYs from a second, of
+ * `notifying`: a transaction pooler lets a session hear its own notifications, and no others
+ * (FM-04; measured with PgBouncer 1.18). Returns the ms until it came, undefined if it did not.
  */
 export async function probeListen(listening: Database, notifying: Database): Promise<number | undefined> {
   const channel = `hark_probe_${randomBytes(8).toString("hex")}`; // an identifier by its form: LISTEN takes no parameters
@@ -24,7 +27,8 @@ export async function probeListen(listening: Database, notifying: Database): Pro
     const timer = setTimeout(() => heard.resolve(undefined), echoMs);
     const tookMs = await heard.promise;
     clearTimeout(timer);
-    // Over a pooler this may reach another backend; the LISTEN then stays on the first until the pooler closes that.
+    // Over a pooler this may reach another backend; the LISTEN then stays on the first until the
+    // pooler closes that.
     await session.query(`unlisten ${channel}`);
     return tookMs;
   } finally {

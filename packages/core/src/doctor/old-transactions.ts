@@ -9,8 +9,9 @@ export interface OpenTransaction {
 }
 
 /**
- * The oldest transaction of this database, undefined if none is open; never with its query, which may
- * hold what is nobody's business. Without `seesAll` those of other roles are hidden from this one.
+ * The oldest transaction of this database, undefined if none is open; never with its query, which
+ * may hold what is nobody's business. Without `seesAll` those of other roles are hidden from this
+ * one.
  */
 export async function findOldestTransaction(
   db: Queryable,

@@ -4,8 +4,8 @@ const read = ["select"];
 const write = ["select", "insert", "update", "delete"];
 
 /**
- * What the worker's statements do to each table; locking rows takes UPDATE. Partitions follow their parent. The same as what
- * drizzle/roles.sql grants to hark_worker.
+ * What the worker's statements do to each table; locking rows takes UPDATE. Partitions follow their
+ * parent. The same as what drizzle/roles.sql grants to hark_worker.
  */
 const workerTables: Readonly<Record<string, readonly string[]>> = {
   migrations: read,
@@ -23,7 +23,9 @@ const workerTables: Readonly<Record<string, readonly string[]>> = {
 const workerFunctions = ["create_partitions", "drop_partitions", "next_fence", "fire_schedule"];
 
 export interface MissingPrivileges {
-  /** "missing": there is no schema; "closed": this role may not use it. Then nothing else was asked. */
+  /**
+   * "missing": there is no schema; "closed": this role may not use it. Then nothing else was asked.
+   */
   readonly schema: "missing" | "closed" | "open";
   /** Rights that this role lacks to enqueue, as words of GRANT. */
   readonly toEnqueue: readonly string[];

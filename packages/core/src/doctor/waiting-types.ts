@@ -16,7 +16,10 @@ export interface WaitingType {
 /** Ready jobs looked at: enough to see what waits, few enough for any backlog. */
 const mostJobs = 10_000;
 
-/** The types of jobs that have been ready for longer than `olderThanMs`, the longest first, at most 20. */
+/**
+ * The types of jobs that have been ready for longer than `olderThanMs`, the longest first, at most
+ * 20.
+ */
 export async function listWaitingTypes(
   db: Queryable,
   { olderThanMs }: { olderThanMs: number },

@@ -17,8 +17,9 @@ export class DatabaseUnreachableError extends HarkError {
 /** The schema of the database does not fit this version of the code. */
 export class SchemaVersionError extends HarkError {
   /**
-   * `found` is the schema's version, null if there is none, and `wanted` this code's. `oldestCode`: the oldest code that the schema
-   * lets in, if this is older. `changed`: the applied migration that differs from this code's.
+   * `found` is the schema's version, null if there is none, and `wanted` this code's. `oldestCode`:
+   * the oldest code that the schema lets in, if this is older. `changed`: the applied migration
+   * that differs from this code's.
    */
   constructor(facts: { found: number | null; wanted: number; oldestCode?: number; changed?: string }) {
     const { found, wanted, oldestCode, changed } = facts;

@@ -29,7 +29,10 @@ export class EnqueueTimeoutError extends HarkError {
 
 /** enqueueFrom() met a job that it could not insert. `cause` is why. */
 export class EnqueueFromError extends HarkError {
-  /** `first` and `last`: the jobs at fault, counted from 0; the counts are of the batches before, which were inserted. */
+  /**
+   * `first` and `last`: the jobs at fault, counted from 0; the counts are of the batches before,
+   * which were inserted.
+   */
   constructor(progress: { first: number; last: number; inserted: number; duplicates: number }, cause: unknown) {
     const { first, last, inserted, duplicates } = progress;
     super(

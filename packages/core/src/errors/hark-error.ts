@@ -1,4 +1,7 @@
-/** What every error of Hark has: a stable `code`, the facts as fields, and a message that says what to do next. */
+/**
+ * What every error of Hark has: a stable `code`, the facts as fields, and a message that says what
+ * to do next.
+ */
 export class HarkError extends Error {
   readonly code: string;
   readonly facts: Readonly<Record<string, unknown>>;

@@ -1,6 +1,9 @@
 import { HarkError } from "./hark-error.ts";
 
-/** A worker cannot open a payload: its job becomes a dead letter, since another try would find the same. */
+/**
+ * A worker cannot open a payload: its job becomes a dead letter, since another try would find the
+ * same.
+ */
 export class PayloadUnreadableError extends HarkError {
   constructor({ type, queue }: { type: string; queue: string }, why: string) {
     super(
@@ -12,7 +15,10 @@ export class PayloadUnreadableError extends HarkError {
   }
 }
 
-/** The job is not this worker's any more. "claim in doubt": it was hardly claimed when the server crashed, or the connection broke. */
+/**
+ * The job is not this worker's any more. "claim in doubt": it was hardly claimed when the server
+ * crashed, or the connection broke.
+ */
 export class LeaseLostError extends HarkError {
   constructor(
     job: { id: bigint; type: string; attempt: number; maxAttempts: number },
@@ -72,7 +78,9 @@ export class UnrecoverableError extends HarkError {
   }
 }
 
-/** Thrown by a handler: an error whose next attempt comes after `delayMs` instead of the backoff. */
+/**
+ * Thrown by a handler: an error whose next attempt comes after `delayMs` instead of the backoff.
+ */
 export class RetryAfterError extends HarkError {
   readonly delayMs: number;
 

@@ -2,7 +2,9 @@ import { sql } from "drizzle-orm";
 import { bigint, index, smallint, text, timestamp, uuid } from "drizzle-orm/pg-core";
 import { hark } from "./hark-schema.ts";
 
-/** The ledger of every ending other than a clean first success: append only, in partitions by day. */
+/**
+ * The ledger of every ending other than a clean first success: append only, in partitions by day.
+ */
 export const attempts = hark.table(
   "attempts",
   {

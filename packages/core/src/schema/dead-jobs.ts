@@ -2,7 +2,9 @@ import { bigint, index, text, timestamp } from "drizzle-orm/pg-core";
 import { hark } from "./hark-schema.ts";
 import { jobColumns } from "./job-columns.ts";
 
-/** Dead letters, whole, with the reason and the last error, until someone requeues or prunes them. */
+/**
+ * Dead letters, whole, with the reason and the last error, until someone requeues or prunes them.
+ */
 export const deadJobs = hark.table(
   "dead_jobs",
   {

@@ -4,8 +4,9 @@ import { hark } from "./hark-schema.ts";
 import { jobColumns } from "./job-columns.ts";
 
 /**
- * Completed and cancelled jobs, in partitions by day of `finished_at` that are dropped whole. One small BRIN index: a btree
- * on id cost the server 2.4 us a job (drizzle/ makes the table partitioned, which drizzle-kit cannot say).
+ * Completed and cancelled jobs, in partitions by day of `finished_at` that are dropped whole. One
+ * small BRIN index: a btree on id cost the server 2.4 us a job (drizzle/ makes the table
+ * partitioned, which drizzle-kit cannot say).
  */
 export const finishedJobs = hark.table(
   "finished_jobs",

@@ -1,6 +1,9 @@
 import { integer, jsonb, smallint, text, timestamp } from "drizzle-orm/pg-core";
 
-/** What a job carries from table to table, whatever stage it is in. The stage's own columns stand in its table's file. */
+/**
+ * What a job carries from table to table, whatever stage it is in. The stage's own columns stand in
+ * its table's file.
+ */
 export const jobColumns = () => ({
   /** The lane it runs in. */
   queue: text().notNull(),

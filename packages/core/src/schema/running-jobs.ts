@@ -4,9 +4,10 @@ import { hark } from "./hark-schema.ts";
 import { jobColumns } from "./job-columns.ts";
 
 /**
- * Claimed jobs, each under the token of its claim. The unique index on the key is the rule itself: two running jobs of one
- * key cannot exist, whatever the code does. No index by worker: only a rescue asks for it, once a lease, of a table that holds what
- * runs at the moment (docs/decisions/0009).
+ * Claimed jobs, each under the token of its claim. The unique index on the key is the rule itself:
+ * two running jobs of one key cannot exist, whatever the code does. No index by worker: only a
+ * rescue asks for it, once a lease, of a table that holds what runs at the moment
+ * (docs/decisions/0009).
  */
 export const runningJobs = hark.table(
   "running_jobs",

@@ -2,7 +2,10 @@ import { sql } from "drizzle-orm";
 import { bigint, check, integer, jsonb, primaryKey, smallint, text, timestamp } from "drizzle-orm/pg-core";
 import { hark } from "./hark-schema.ts";
 
-/** Recurring rules, one row each, with the job that each tick of one enqueues. Written by workers that declare them. */
+/**
+ * Recurring rules, one row each, with the job that each tick of one enqueues. Written by workers
+ * that declare them.
+ */
 export const schedules = hark.table(
   "schedules",
   {
@@ -33,8 +36,9 @@ export const schedules = hark.table(
 );
 
 /**
- * The ticks of a day that were fired, each at most once: a schedule's `next_at` may be set back, by hand or by a declaration that
- * races with a firing, and its ticks are not fired again for that. No unique key of a job does this: it is free when the job ends.
+ * The ticks of a day that were fired, each at most once: a schedule's `next_at` may be set back, by
+ * hand or by a declaration that races with a firing, and its ticks are not fired again for that. No
+ * unique key of a job does this: it is free when the job ends.
  */
 export const scheduleTicks = hark.table(
   "schedule_ticks",

@@ -9,8 +9,9 @@ const counter = (name: string) =>
     .default(sql`0`);
 
 /**
- * What became of jobs, as rows to be summed: every settled batch appends a delta, and upkeep folds old rows into one per
- * queue. No row is updated by a settle, so batches never wait for each other here.
+ * What became of jobs, as rows to be summed: every settled batch appends a delta, and upkeep folds
+ * old rows into one per queue. No row is updated by a settle, so batches never wait for each other
+ * here.
  */
 export const stats = hark.table("stats", {
   queue: text().notNull(),

@@ -1,4 +1,5 @@
-// The folders are named as the worker's are. Each file holds one statement, which can be pasted into psql.
+// The folders are named as the worker's are. Each file holds one statement, which can be pasted
+// into psql.
 export type { Statement } from "./statement.ts";
 
 export { insertJobs, type InsertedJob, jobsJson, type NewJob } from "./enqueue/insert-jobs.ts";

@@ -11,7 +11,10 @@ export interface Statement<Request, Row> {
   readonly text: string;
 }
 
-/** One move of a job: plain SQL under a name, the fields of its request in the order of $1, $2, ..., and how to read a row. */
+/**
+ * One move of a job: plain SQL under a name, the fields of its request in the order of $1, $2, ...,
+ * and how to read a row.
+ */
 export function statement<Request extends object, Row>(
   statementName: string,
   parameters: readonly (keyof Request & string)[],

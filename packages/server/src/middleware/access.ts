@@ -2,8 +2,8 @@ import type { MiddlewareHandler } from "hono";
 import { RequestRefusedError } from "../errors.ts";
 
 /**
- * What a caller may do. `enqueue:email` is for the queue "email" only; `admin` may do everything, and alone changes what is
- * there already.
+ * What a caller may do. `enqueue:email` is for the queue "email" only; `admin` may do everything,
+ * and alone changes what is there already.
  */
 export type Scope = "read" | "enqueue" | `enqueue:${string}` | "admin";
 

@@ -10,7 +10,10 @@ import { RateLimiter, tooManyRequests } from "./rate-limit.ts";
 /** What `authorize` may judge by. Not the body: that is read later, with its limits. */
 export type RequestHead = Pick<Request, "method" | "url" | "headers">;
 
-/** A bearer token of one caller, given as it is or, so that no configuration holds it, by its SHA-256 (SEC-11). */
+/**
+ * A bearer token of one caller, given as it is or, so that no configuration holds it, by its
+ * SHA-256 (SEC-11).
+ */
 export type AccessToken = {
   /** For limits and logs. Two tokens may share one while the old one is being replaced. */
   name: string;
@@ -34,24 +37,34 @@ export interface Credentials {
   token?: string | undefined;
   /** Several callers, each with what it may do. Make a token with `openssl rand -hex 32`. */
   tokens?: readonly AccessToken[] | undefined;
-  /** Decides instead of tokens: true lets the request do everything, a list of scopes what they say. */
+  /**
+   * Decides instead of tokens: true lets the request do everything, a list of scopes what they say.
+   */
   authorize?: ((request: RequestHead) => boolean | readonly Scope[] | Promise<boolean | readonly Scope[]>) | undefined;
 }
 
-/** Whether there is any credential: without one a server is open to this machine, and closed to all others. */
+/**
+ * Whether there is any credential: without one a server is open to this machine, and closed to all
+ * others.
+ */
 export const isClosed = ({ token, tokens, authorize }: Credentials): boolean =>
   token !== undefined || tokens !== undefined || authorize !== undefined;
 
-/** Least characters of a token in a list: 32 of hex are 128 bits. `openssl rand -hex 32` makes 64. */
+/**
+ * Least characters of a token in a list: 32 of hex are 128 bits. `openssl rand -hex 32` makes 64.
+ */
 const leastLength = 32;
 
 /**
- * Requests without a valid token that one address may send in a row, and then in a second. Guessing 256 bits is hopeless; this
- * keeps the trying cheap for us.
+ * Requests without a valid token that one address may send in a row, and then in a second. Guessing
+ * 256 bits is hopeless; this keeps the trying cheap for us.
  */
 const strangers = { burst: 100, perSecond: 2 };
 
-/** Throws {@link InvalidOptionsError} for credentials that contradict each other, or that no header can carry. */
+/**
+ * Throws {@link InvalidOptionsError} for credentials that contradict each other, or that no header
+ * can carry.
+ */
 export function checkCredentials({ token, tokens, authorize }: Credentials): void {
   const refuse = (message: string, ...path: (string | number)[]) => {
     throw new InvalidOptionsError("createServer", [{ path, message }]);
@@ -79,7 +92,10 @@ export function checkCredentials({ token, tokens, authorize }: Credentials): voi
 
 const isVisible = (token: string) => /^[\x21-\x7e]+$/.test(token);
 
-/** Lets in who proves to be allowed, and says what they may do. Without a credential: whoever is on this machine. */
+/**
+ * Lets in callers that prove to be allowed, and says what they may do. Without a credential:
+ * callers on this machine.
+ */
 export function authorizeBy(credentials: Credentials): MiddlewareHandler<Env> {
   const { authorize } = credentials;
   const known = knownTokens(credentials);
@@ -107,13 +123,18 @@ function headOf({ req: { raw } }: Context): RequestHead {
   return { method: raw.method, url: raw.url, headers: raw.headers };
 }
 
-/** The address at the other end of the socket, where there is one to see: not what a header says. */
+/**
+ * The address at the other end of the socket, where there is one to see: not what a header says.
+ */
 function peerOf(c: Context): string | undefined {
   const { incoming } = (c.env ?? {}) as { incoming?: IncomingMessage };
   return incoming?.socket?.remoteAddress;
 }
 
-/** Anyone on this machine. Where no socket is to be seen, the host's name has been checked, and that must do. */
+/**
+ * Anyone on this machine. Where no socket is to be seen, the host's name has been checked, and that
+ * must do.
+ */
 function openAccess(peer: string | undefined): Access | undefined {
   return peer === undefined || isLoopback(peer) ? new Access("open", ["admin"]) : undefined;
 }
@@ -146,8 +167,9 @@ function knownTokens({ token, tokens = [] }: Credentials): KnownToken[] {
 }
 
 /**
- * Answers whose token was sent. Hashes have one length and hide by how much a guess is wrong; it is compared with every known one,
- * whatever was sent and whichever fits, so that the time tells nothing (SEC-12).
+ * Returns whose token was sent. Hashes have one length and hide by how much a guess is wrong; it is
+ * compared with every known one, whatever was sent and whichever fits, so that the time tells
+ * nothing (SEC-12).
  */
 function holderOf(header: string | undefined, known: readonly KnownToken[]): Access | undefined {
   const [, sent] = /^bearer +([\x21-\x7e]+)$/i.exec(header ?? "") ?? [];

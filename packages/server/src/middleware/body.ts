@@ -10,7 +10,8 @@ const forbiddenNames = new Set(["__proto__", "constructor", "prototype"]);
 
 /**
  * Reads a request's body as JSON that `schema` accepts.
- * @throws RequestRefusedError for another media type, too many bytes, text that is no JSON, and everything `schema` refuses
+ * @throws RequestRefusedError for another media type, too many bytes, text that is no JSON, and
+ * everything `schema` refuses
  */
 export async function readBody<Schema extends z.ZodType>(
   request: Request,
@@ -25,8 +26,8 @@ export async function readBody<Schema extends z.ZodType>(
 }
 
 /**
- * Reads a request's query as `schema` makes it. A parameter that is unknown or given twice is refused, since it would pass
- * unnoticed otherwise.
+ * Reads a request's query as `schema` makes it. A parameter that is unknown or given twice is
+ * refused, since it would pass unnoticed otherwise.
  * @throws RequestRefusedError
  */
 export function readQuery<Schema extends z.ZodType>(c: Context, schema: Schema): z.output<Schema> {
@@ -96,7 +97,10 @@ function parseJson(bytes: Buffer): unknown {
   }
 }
 
-/** What no body may have, whatever its schema. Walks level by level, since recursion would run out of stack first. */
+/**
+ * What no body may have, whatever its schema. Walks level by level, since recursion would run out
+ * of stack first.
+ */
 function shapeIssues(body: unknown): Issue[] {
   let level = [body];
   let keys = 0;

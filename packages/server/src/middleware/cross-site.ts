@@ -2,8 +2,8 @@ import type { MiddlewareHandler } from "hono";
 import { RequestRefusedError } from "../errors.ts";
 
 /**
- * Refuses changes that a browser sends for another site's page (SEC-14). Programs send neither header; browsers too old for
- * Sec-Fetch-Site send Origin.
+ * Refuses changes that a browser sends for another site's page (SEC-14). Programs send neither
+ * header; browsers too old for Sec-Fetch-Site send Origin.
  */
 export function refuseCrossSite(): MiddlewareHandler {
   return async (c, next) => {

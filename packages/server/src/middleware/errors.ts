@@ -10,7 +10,10 @@ export function failureBody({ code, message, issues }: Omit<Failure, "status">, 
   };
 }
 
-/** Answers any thrown value as JSON; what is our fault is logged under an id that the caller gets too. */
+/**
+ * Makes any thrown value a JSON response; what is our fault is logged under an id that the caller
+ * gets too.
+ */
 export function answerFailure(error: unknown, request: { method: string; path: string }, logger: Logger): Response {
   const failure = failureOf(error);
   const id = failure.status >= 500 ? randomUUID() : undefined;

@@ -8,7 +8,10 @@ const headers = {
   "x-content-type-options": "nosniff",
 };
 
-/** On every answer, also on failures. There is no CORS header anywhere: other origins read nothing (SEC-16). */
+/**
+ * On every answer, also on failures. There is no CORS header anywhere: other origins read nothing
+ * (SEC-16).
+ */
 export function secureHeaders(): MiddlewareHandler {
   return async (c, next) => {
     await next();

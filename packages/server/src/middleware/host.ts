@@ -5,8 +5,8 @@ import { RequestRefusedError } from "../errors.ts";
 export const loopbackNames = ["localhost", "127.0.0.1", "[::1]"];
 
 /**
- * Refuses requests for any other host, so that a page whose name was re-bound to this address reaches nothing (SEC-15). A name
- * without a port is allowed with every port.
+ * Refuses requests for any other host, so that a page whose name was re-bound to this address
+ * reaches nothing (SEC-15). A name without a port is allowed with every port.
  */
 export function checkHost(allowed: readonly string[]): MiddlewareHandler {
   const names = new Set(allowed.map((name) => name.toLowerCase()));

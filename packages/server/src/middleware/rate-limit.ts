@@ -9,7 +9,10 @@ export interface RateLimit {
   burst?: number;
 }
 
-/** Callers that are remembered at most: above, those that have been quiet longest are taken to be new. */
+/**
+ * Callers that are remembered at most: above, those that have been quiet longest are taken to be
+ * new.
+ */
 const mostCallers = 10_000;
 
 /** Token buckets by caller: each fills by `perSecond`, up to `burst`. */
@@ -35,7 +38,10 @@ export class RateLimiter {
   }
 }
 
-/** Bounds what each caller asks for (SEC-22). Stands behind the credential: a stranger uses up nobody's share. */
+/**
+ * Bounds what each caller asks for (SEC-22). Stands behind the credential: a stranger uses up
+ * nobody's share.
+ */
 export function limitRate(limiter: RateLimiter): MiddlewareHandler<Env> {
   return async (c, next) => {
     const waitMs = limiter.take(c.get("access").name);

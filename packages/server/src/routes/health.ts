@@ -8,17 +8,24 @@ interface Readiness {
   reasons: string[];
 }
 
-/** How long an answer serves those who ask after it, in ms: anyone may ask, and none of them should cost a query each. */
+/**
+ * How long an answer serves later callers, in ms: anyone may call, and each call must not cost a
+ * query.
+ */
 const freshMs = 1_000;
 
-/** /livez: this process answers. /readyz: it can do its work. Open to all, so they tell only yes or no and reason codes. */
+/**
+ * /livez: this process answers. /readyz: it can do its work. Open to all, so they tell only yes or
+ * no and reason codes.
+ */
 export function healthRoutes(database: Database): Hono {
   const routes = new Hono();
   let latest: { at: number; readiness: Promise<Readiness> } | undefined;
 
   // Whether this process answers.
   routes.get("/livez", (c) => c.json({ isAlive: true, reasons: [] }));
-  // Whether it can do its work: 503 with reason codes while it cannot reach the database, or the schema does not fit.
+  // Whether it can do its work: 503 with reason codes while it cannot reach the database, or the
+  // schema does not fit.
   routes.get("/readyz", async (c) => {
     if (!latest || performance.now() - latest.at > freshMs)
       latest = { at: performance.now(), readiness: readiness(database) };

@@ -11,8 +11,8 @@ export interface RouteParts {
 }
 
 /**
- * Routes of another package, mounted below `path`. They stand behind the credential and the rate limit. Each route declares the
- * scope that it needs with needs().
+ * Routes of another package, mounted below `path`. They stand behind the credential and the rate
+ * limit. Each route declares the scope that it needs with needs().
  */
 export interface Routes {
   readonly path: string;

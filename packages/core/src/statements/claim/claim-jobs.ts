@@ -2,19 +2,24 @@ import { statement } from "../statement.ts";
 import { type ClaimParameters, claimParameters, type ClaimRow } from "./claim-request.ts";
 
 /**
- * Moves up to $2 of the most urgent ready jobs of queue $1 to worker $3, under token $4; higher priority first, then older.
- * Jobs whose key is running stay, and their keys are returned as blocked. A dead worker claims nothing: its row is locked, so
- * that nobody certifies its death before the claim is committed.
+ * Moves up to $2 of the most urgent ready jobs of queue $1 to worker $3, under token $4; higher
+ * priority first, then older. Jobs whose key is running stay, and their keys are returned as
+ * blocked. A dead worker claims nothing: its row is locked, so that nobody certifies its death
+ * before the claim is committed.
  *
- * - The order, the limit and the lock stand in a materialized CTE, which runs once whatever the plan (FM-26).
- * - Running keys are left out by what the snapshot shows, so a claim never waits for a transaction that is still completing one
- *   of them. Two claims that meet a free key at once are decided by the unique index; the inserts go in key order, so that
- *   they wait for each other in one order only (FM-31).
- * - Jobs without a key are inserted apart: `on conflict` inserts a row on approval and approves it in a second WAL record, which
- *   cost each of them 48 B and a tenth of the claim's time. They are returned as they were read: RETURNING would copy each once
- *   more.
- * - In `next` the fields of one length come first, so that a condition on one of them need not step over the payload.
- * - Jobs are deleted by id, never by ctid: a row that moved since it was read would stay behind, in both tables.
+ * - The order, the limit and the lock stand in a materialized CTE, which runs once whatever the
+ *   plan (FM-26).
+ * - Running keys are left out by what the snapshot shows, so a claim never waits for a transaction
+ *   that is still completing one of them. Two claims that meet a free key at once are decided by
+ *   the unique index; the inserts go in key order, so that they wait for each other in one order
+ *   only (FM-31).
+ * - Jobs without a key are inserted apart: `on conflict` inserts a row on approval and approves it
+ *   in a second WAL record, which cost each of them 48 B and a tenth of the claim's time. They are
+ *   returned as they were read: RETURNING would copy each once more.
+ * - In `next` the fields of one length come first, so that a condition on one of them need not step
+ *   over the payload.
+ * - Jobs are deleted by id, never by ctid: a row that moved since it was read would stay behind, in
+ *   both tables.
  */
 export const claimReadyJobs = statement<ClaimParameters, ClaimRow>(
   "claim-jobs",

@@ -2,12 +2,14 @@ import { statement } from "../statement.ts";
 import { type ClaimParameters, claimParameters, type ClaimRow } from "./claim-request.ts";
 
 /**
- * Claims plain jobs as {@link claimReadyJobs} does, without waiting for the disk. A job with a key must not start on a claim that
- * a crash may undo, since another of its key would start beside it, nor one that may be tried only once: if one of them is among
- * the most urgent, this takes nothing and returns one row of the kind "not plain".
+ * Claims plain jobs as {@link claimReadyJobs} does, without waiting for the disk. A job with a key
+ * must not start on a claim that a crash may undo, since another of its key would start beside it,
+ * nor one that may be tried only once: if one of them is among the most urgent, this takes nothing
+ * and returns one row of the kind "not plain".
  *
- * It leaves out what keys need, and copies each row once, from what is deleted. So it has half the nodes of the other plan and
- * takes a third less time; the other plan cost a claim of one job a tenth of its start latency.
+ * It leaves out what keys need, and copies each row once, from what is deleted. So it has half the
+ * nodes of the other plan and takes a third less time; the other plan cost a claim of one job a
+ * tenth of its start latency.
  */
 export const claimPlainJobs = statement<ClaimParameters, ClaimRow>(
   "claim-plain-jobs",

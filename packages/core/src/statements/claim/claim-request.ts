@@ -4,24 +4,30 @@ export interface ClaimRequest {
   readonly limit: number;
   /** The claiming process's identity; a dead one claims nothing. */
   readonly worker: string;
-  /** New for every claim, so that no two claims of a job share one: proof of ownership for every later write. */
+  /**
+   * New for every claim, so that no two claims of a job share one: proof of ownership for every
+   * later write.
+   */
   readonly token: string;
   /** Only jobs of these types: those the worker has handlers for. */
   readonly types: readonly string[];
   /**
-   * Only jobs with a higher id and at least this priority: a claim that starts behind the rows which former claims left dead
-   * asks for these. Without it the claim looks at the whole queue.
+   * Only jobs with a higher id and at least this priority: a claim that starts behind the rows
+   * which former claims left dead asks for these. Without it the claim looks at the whole queue.
    */
   readonly after?: { readonly id: bigint; readonly priority: number } | undefined;
   /**
-   * Do not wait for the disk if only plain jobs are found. The caller must confirm an answer with `isDeferred`, see
-   * confirm-claims.ts. A claim that also settles waits in any case. Not for a transaction of the caller's, which would not
-   * wait either.
+   * Do not wait for the disk if only plain jobs are found. The caller must confirm an answer with
+   * `isDeferred`, see confirm-claims.ts. A claim that also settles waits in any case. Not for a
+   * transaction of the caller's, which would not wait either.
    */
   readonly mayDefer?: boolean;
 }
 
-/** The request as the three statements take it; `after` in two parts, which say "the whole queue" without it. */
+/**
+ * The request as the three statements take it; `after` in two parts, which say "the whole queue"
+ * without it.
+ */
 export interface ClaimParameters extends Omit<ClaimRequest, "after" | "mayDefer"> {
   readonly leastPriority: number;
   readonly afterId: bigint;

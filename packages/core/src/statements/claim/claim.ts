@@ -28,18 +28,29 @@ export const isPlain = ({ key, maxAttempts }: Pick<ClaimedJob, "key" | "maxAttem
 export interface ClaimAnswer {
   /** The most urgent first. */
   readonly jobs: ClaimedJob[];
-  /** Keys that are running while ready jobs of theirs wait: they are to be parked, see park-jobs.ts. */
+  /**
+   * Keys that are running while ready jobs of theirs wait: they are to be parked, see park-jobs.ts.
+   */
   readonly blockedKeys: string[];
-  /** Of the jobs that this claim was to settle: those whose own claim no longer held, so that nothing of them was touched. */
+  /**
+   * Of the jobs that this claim was to settle: those whose own claim no longer held, so that
+   * nothing of them was touched.
+   */
   readonly refused: ReadonlySet<bigint>;
-  /** The claim is committed, but not on the server's disk yet: a crash of the server in the next moment undoes it. */
+  /**
+   * The claim is committed, but not on the server's disk yet: a crash of the server in the next
+   * moment undoes it.
+   */
   readonly isDeferred: boolean;
 }
 
 /** The lowest priority there is: an integer's. */
 const anyPriority = -2_147_483_648;
 
-/** Claims ready jobs of a queue, under one new token. With `completions` it settles those jobs in the same commit. */
+/**
+ * Claims ready jobs of a queue, under one new token. With `completions` it settles those jobs in
+ * the same commit.
+ */
 export async function claimJobs(
   db: Queryable,
   { after, mayDefer = false, ...request }: ClaimRequest,

@@ -2,14 +2,18 @@ import type { Claim } from "../settle/complete-jobs.ts";
 import { asId, statement } from "../statement.ts";
 
 export interface ConfirmedClaim extends Claim {
-  /** False: the job waits again, or is another's, as if it had never been claimed under this token. */
+  /**
+   * False: the job waits again, or is another's, as if it had never been claimed under this token.
+   */
   readonly isHeld: boolean;
 }
 
 /**
- * What became of claims whose flush was deferred, and the flush itself: the worker's row is locked, which a log of writes has to have, so
- * that this commit waits for the disk, and with it for everything before. Once it is answered, no crash undoes the claims that are
- * held. A job that was settled or cancelled meanwhile is not in the answer, and none is if the worker has no registration any more.
+ * What became of claims whose flush was deferred, and the flush itself: the worker's row is locked,
+ * which a log of writes has to have, so that this commit waits for the disk, and with it for
+ * everything before. Once it is answered, no crash undoes the claims that are held. A job that was
+ * settled or cancelled meanwhile is not in the answer, and none is if the worker has no
+ * registration any more.
  */
 export const confirmClaims = statement<
   { ids: readonly bigint[]; tokens: readonly string[]; worker: string },

@@ -1,7 +1,10 @@
 import type { Claim } from "../settle/complete-jobs.ts";
 import { asId, statement } from "../statement.ts";
 
-/** Which of these claims still hold; the others were cancelled, settled or taken over. By what the tables say: see SEC-06. */
+/**
+ * Which of these claims still hold; the others were cancelled, settled or taken over. By what the
+ * tables say: see SEC-06.
+ */
 export const heldClaims = statement<{ ids: readonly bigint[]; tokens: readonly string[] }, Claim>(
   "held-claims",
   ["ids", "tokens"],

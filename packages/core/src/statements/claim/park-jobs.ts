@@ -5,9 +5,10 @@ import { statement } from "../statement.ts";
 const batchSize = 1_000;
 
 /**
- * Parks the ready jobs of keys that are running, at most `limit` of them: they leave the claim's way until hark.hand_off
- * brings them back. The running row is locked first. If it is about to go, it is skipped and its jobs stay ready; else it
- * cannot go before the parking has committed, and its hand-off then sees them (FM-40). Answers the keys that were held.
+ * Parks the ready jobs of keys that are running, at most `limit` of them: they leave the claim's
+ * way until hark.hand_off brings them back. The running row is locked first. If it is about to go,
+ * it is skipped and its jobs stay ready; else it cannot go before the parking has committed, and
+ * its hand-off then sees them (FM-40). Returns the keys that were held.
  */
 export const parkJobs = statement<{ queue: string; keys: readonly string[]; limit: number }, { key: string }>(
   "park-jobs",
@@ -24,8 +25,9 @@ export const parkJobs = statement<{ queue: string; keys: readonly string[]; limi
 );
 
 /**
- * Takes the ready jobs of running keys out of the claim's way. Answers false if one of the keys was just about to come free, so
- * that its jobs stay ready: then look again soon, since nothing else may announce them.
+ * Takes the ready jobs of running keys out of the claim's way. Returns false if one of the keys was
+ * just about to come free, so that its jobs stay ready: then look again soon, since nothing else
+ * may announce them.
  */
 export async function parkBlocked(
   db: Queryable,

@@ -3,10 +3,11 @@ import { statement } from "../statement.ts";
 import { type ClaimParameters, claimParameters, type ClaimRow } from "./claim-request.ts";
 
 /**
- * Settles and claims with one commit, where both are due: 1.3 times the throughput of two commits. The first half is
- * {@link completeJobs} and the second is {@link claimReadyJobs}, word for word; their docstrings explain the details. Both see the
- * tables as they were: a key that comes free by what is settled is claimed the next time. The jobs whose own claim no longer held
- * are returned as refused; they are looked for only if there are any.
+ * Settles and claims with one commit, where both are due: 1.3 times the throughput of two commits.
+ * The first half is {@link completeJobs} and the second is {@link claimReadyJobs}, word for word;
+ * their docstrings explain the details. Both see the tables as they were: a key that comes free by
+ * what is settled is claimed the next time. The jobs whose own claim no longer held are returned as
+ * refused; they are looked for only if there are any.
  */
 export const settleAndClaimReadyJobs = statement<ClaimParameters & Completions, ClaimRow>(
   "settle-and-claim-jobs",

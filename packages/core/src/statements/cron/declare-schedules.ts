@@ -1,6 +1,9 @@
 import { statement } from "../statement.ts";
 
-/** A schedule as its declaration has it; `payload` is JSON already. `cron` with `zone`, or `everyMs`. */
+/**
+ * A schedule as its declaration has it; `payload` is JSON already. `cron` with `zone`, or
+ * `everyMs`.
+ */
 export interface DeclaredSchedule {
   readonly name: string;
   readonly cron: string | undefined;
@@ -22,9 +25,10 @@ export interface DeclaredSchedule {
 export type MissedTicks = "none" | "once" | "all";
 
 /**
- * Writes declarations down, and answers which of them were new or different: only those are written, and told to other schedulers.
- * A rule that stays the same keeps its next tick, so that what was missed meanwhile is still known. In order of names, since many
- * workers start at once (FM-31).
+ * Writes declarations down, and returns which of them were new or different: only those are
+ * written, and told to other schedulers. A rule that stays the same keeps its next tick, so that
+ * what was missed meanwhile is still known. In order of names, since many workers start at once
+ * (FM-31).
  */
 export const declareSchedules = statement<{ schedules: string }, { name: string }>(
   "declare-schedules",

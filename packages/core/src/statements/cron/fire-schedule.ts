@@ -11,7 +11,10 @@ export interface Firing {
   readonly nextAtMs: number | undefined;
 }
 
-/** Fires a schedule. Answers how many jobs that enqueued; undefined if it was not there to be fired any more, or not yet. */
+/**
+ * Fires a schedule. Returns how many jobs that enqueued; undefined if it was not there to be fired
+ * any more, or not yet.
+ */
 export const fireSchedule = statement<Firing, { enqueued: number | undefined }>(
   "fire-schedule",
   ["name", "revision", "dueAtMs", "tickMs", "nextAtMs"],

@@ -1,6 +1,9 @@
 import { asId, statement } from "../statement.ts";
 
-/** A job to insert, in the words of hark.insert_jobs; `payload` is JSON already and is spliced in by {@link jobsJson}. */
+/**
+ * A job to insert, in the words of hark.insert_jobs; `payload` is JSON already and is spliced in by
+ * {@link jobsJson}.
+ */
 export interface NewJob {
   readonly type: string;
   readonly queue: string;
@@ -18,7 +21,10 @@ export interface InsertedJob {
   readonly status: "inserted" | "duplicate";
 }
 
-/** Inserts jobs and answers each one's id, in the order given; a duplicate answers the unfinished job with its unique key. */
+/**
+ * Inserts jobs and returns each one's id, in the order given; for a duplicate, that of the
+ * unfinished job with its unique key.
+ */
 export const insertJobs = statement<{ jobs: string }, InsertedJob>(
   "insert-jobs",
   ["jobs"],
@@ -30,8 +36,9 @@ export const insertJobs = statement<{ jobs: string }, InsertedJob>(
 const defaults = { queue: "default", priority: 0, maxAttempts: 3 };
 
 /**
- * The request of {@link insertJobs}: one JSON array, each payload serialised once, when it was checked. What is the default anyway
- * is left out: to read it in again cost PostgreSQL a seventh of the time of a bulk insert.
+ * The request of {@link insertJobs}: one JSON array, each payload serialised once, when it was
+ * checked. What is the default anyway is left out: to read it in again cost PostgreSQL a seventh of
+ * the time of a bulk insert.
  */
 export function jobsJson(jobs: readonly NewJob[]): string {
   return `[${jobs.map(jobJson).join(",")}]`;

@@ -1,6 +1,9 @@
 import { statement } from "../statement.ts";
 
-/** How many ready jobs wait in a queue, counted no further than `upTo`: what it costs is bounded by the limit, not by the queue. */
+/**
+ * How many ready jobs wait in a queue, counted no further than `upTo`: what it costs is bounded by
+ * the limit, not by the queue.
+ */
 export const queueDepth = statement<{ queue: string; upTo: number }, { depth: number }>(
   "queue-depth",
   ["queue", "upTo"],

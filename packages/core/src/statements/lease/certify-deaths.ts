@@ -1,8 +1,9 @@
 import { statement } from "../statement.ts";
 
 /**
- * Issues death certificates: the only way to declare a process dead. Locks its row in the one mode that conflicts with an
- * open claim's, so that no claim commits for a dead owner. Answers who died, and forgets those that died an hour ago.
+ * Issues death certificates: the only way to declare a process dead. Locks its row in the one mode
+ * that conflicts with an open claim's, so that no claim commits for a dead owner. Returns the
+ * workers that died, and forgets those that died an hour ago.
  */
 export const certifyDeaths = statement<Record<string, never>, { id: string; name: string }>(
   "certify-deaths",

@@ -2,8 +2,8 @@ import type { Claim } from "../settle/complete-jobs.ts";
 import { asId, statement } from "../statement.ts";
 
 /**
- * Up to `limit` jobs of dead workers in the order in which they are rescued, leaving out those of `except`: for a rescuer that has
- * to go row by row.
+ * Up to `limit` jobs of dead workers in the order in which they are rescued, leaving out those of
+ * `except`: for a rescuer that has to go row by row.
  */
 export const listOrphans = statement<{ limit: number; except: readonly bigint[] }, Claim>(
   "list-orphans",

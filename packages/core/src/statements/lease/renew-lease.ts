@@ -1,9 +1,9 @@
 import { statement } from "../statement.ts";
 
 /**
- * Renews a lease that still holds; no row means it is lost for good. Never an upsert, which would revive the dead (FM-21).
- * Also returns the live workers of each of its queues, this one included: at most 256, since more would not wait in turn for one
- * job anyway.
+ * Renews a lease that still holds; no row means it is lost for good. Never an upsert, which would
+ * revive the dead (FM-21). Also returns the live workers of each of its queues, this one included:
+ * at most 256, since more would not wait in turn for one job anyway.
  */
 export const renewLease = statement<
   { id: string; leaseMs: number },

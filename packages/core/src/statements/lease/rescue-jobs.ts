@@ -1,9 +1,10 @@
 import { statement } from "../statement.ts";
 
 /**
- * Takes up to `limit` jobs back from workers that are certified dead or unknown; each is an attempt with the ending
- * `crashed`, decided as in outcome.ts: 3 is its crashBudget. Takes the jobs of every dead owner, so a crash between certificate
- * and rescue loses nothing. With `ids` only these, for a rescuer that has to go row by row. Returns how many it took.
+ * Takes up to `limit` jobs back from workers that are certified dead or unknown; each is an attempt
+ * with the ending `crashed`, decided as in outcome.ts: 3 is its crashBudget. Takes the jobs of
+ * every dead owner, so a crash between certificate and rescue loses nothing. With `ids` only these,
+ * for a rescuer that has to go row by row. Returns how many it took.
  */
 export const rescueJobs = statement<
   { readonly limit: number; readonly ids?: readonly bigint[] | undefined },

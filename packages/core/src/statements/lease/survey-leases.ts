@@ -2,24 +2,30 @@ import type { Claim } from "../settle/complete-jobs.ts";
 import { statement } from "../statement.ts";
 
 export interface Survey {
-  /** When the next lease of another worker runs out unless it is renewed, in ms by the database's clock. */
+  /**
+   * When the next lease of another worker runs out unless it is renewed, in ms by the database's
+   * clock.
+   */
   readonly nextExpiryMs: number | undefined;
-  /** Some running job's owner is certified dead, or unknown; not counting those that were asked to be left out. */
+  /**
+   * Some running job's owner is certified dead, or unknown; not counting those that were asked to
+   * be left out.
+   */
   readonly hasOrphans: boolean;
   /** The claims that the asking worker holds, as the database sees it. */
   readonly mine: readonly (Claim & { readonly attempt: number })[];
 }
 
 export interface SurveyRequest {
-  /** Who asks. */
+  /** The asking worker. */
   readonly worker: string;
   /** Orphans to leave out, since no table takes them. */
   readonly except?: readonly bigint[] | undefined;
 }
 
 /**
- * All that a rescuer needs to know whether there is anything to do, in one statement, since it asks while all is well, and in one look
- * at what runs: a busy queue leaves many dead rows there.
+ * All that a rescuer needs to know whether there is anything to do, in one statement, since it asks
+ * while all is well, and in one look at what runs: a busy queue leaves many dead rows there.
  */
 export const surveyLeases = statement<SurveyRequest, Survey>(
   "survey-leases",

@@ -1,7 +1,10 @@
 import { asId, statement } from "../statement.ts";
 import type { PromotionRequest } from "./promote-jobs.ts";
 
-/** Up to `limit` due jobs in the order in which they are promoted: for a promoter that has to go row by row. */
+/**
+ * Up to `limit` due jobs in the order in which they are promoted: for a promoter that has to go row
+ * by row.
+ */
 export const listDue = statement<Omit<PromotionRequest, "ids">, { id: bigint }>(
   "list-due",
   ["limit", "afterMs", "except"],

@@ -2,7 +2,10 @@ import { statement } from "../statement.ts";
 
 export interface Promotion {
   readonly promoted: number;
-  /** Until the earliest job that is still scheduled is due, in ms by the database's clock; negative if it is due already. */
+  /**
+   * Until the earliest job that is still scheduled is due, in ms by the database's clock; negative
+   * if it is due already.
+   */
   readonly nextDueInMs: number | undefined;
   /** The same moment in epoch ms, as job_scheduled's payloads have it. */
   readonly nextDueAtMs: number | undefined;
@@ -13,8 +16,9 @@ export interface Promotion {
 export interface PromotionRequest {
   readonly limit: number;
   /**
-   * Only jobs due at this moment or later, in epoch ms; -Infinity for all. An old snapshot keeps the index entries of promoted
-   * jobs, and passing over them took 1 ms for 1,000 (PostgreSQL 18.4): a look that starts behind them does not.
+   * Only jobs due at this moment or later, in epoch ms; -Infinity for all. An old snapshot keeps
+   * the index entries of promoted jobs, and passing over them took 1 ms for 1,000 (PostgreSQL
+   * 18.4): a look that starts behind them does not.
    */
   readonly afterMs: number;
   /** Only these; all if not given. */
@@ -24,8 +28,9 @@ export interface PromotionRequest {
 }
 
 /**
- * Makes up to `limit` due jobs ready, by updating their run_at to now; the trigger announces their queues. Answers how many,
- * and when the next is due. The look-ahead reads the snapshot from before the update, so it leaves out what it promoted.
+ * Makes up to `limit` due jobs ready, by updating their run_at to now; the trigger announces their
+ * queues. Returns how many, and when the next is due. The look-ahead reads the snapshot from before
+ * the update, so it leaves out what it promoted.
  */
 export const promoteJobs = statement<PromotionRequest, Promotion>(
   "promote-jobs",

@@ -1,8 +1,9 @@
 import { statement } from "../statement.ts";
 
 /**
- * Makes ready the first parked job of every key that is neither running nor ready. Settles, rescues and cancels hand a key on the
- * moment it comes free; this is for what none of them saw, such as a row that somebody deleted by hand. Answers how many it found.
+ * Makes ready the first parked job of every key that is neither running nor ready. Settles, rescues
+ * and cancels hand a key on the moment it comes free; this is for what none of them saw, such as a
+ * row that somebody deleted by hand. Returns how many it found.
  */
 export const unparkJobs = statement<{ limit: number }, { unparked: number }>(
   "unpark-jobs",

@@ -5,7 +5,10 @@ import { type OutcomesById, outcomesById } from "./outcomes-by-id.ts";
 
 export type BuriedJob = Claim & Omit<Extract<Outcome, { state: "dead" }>, "state">;
 
-/** Makes dead letters of jobs that are out of attempts or not worth another, and returns the ids it moved. See retry-jobs.ts. */
+/**
+ * Makes dead letters of jobs that are out of attempts or not worth another, and returns the ids it
+ * moved. See retry-jobs.ts.
+ */
 export const buryJobs = statement<OutcomesById, { id: bigint }>(
   "bury-jobs",
   ["ids", "outcomes"],

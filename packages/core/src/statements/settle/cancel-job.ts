@@ -1,9 +1,10 @@
 import { statement } from "../statement.ts";
 
 /**
- * Cancels a job that waits or runs, and answers the state it was in; no row if it was finished or never existed. A running
- * job's row goes, so that its worker's outcome touches nothing, and its worker is told to abort it. A ready job hands its key on,
- * as a running one does by its trigger: it may be the one that others were parked behind.
+ * Cancels a job that waits or runs, and returns the state it was in; no row if it was finished or
+ * never existed. A running job's row goes, so that its worker's outcome touches nothing, and its
+ * worker is told to abort it. A ready job hands its key on, as a running one does by its trigger:
+ * it may be the one that others were parked behind.
  */
 export const cancelJob = statement<{ id: bigint }, { wasIn: "scheduled" | "ready" | "parked" | "running" }>(
   "cancel-job",

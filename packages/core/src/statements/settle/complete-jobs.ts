@@ -6,9 +6,15 @@ export interface Claim {
   readonly token: string;
 }
 
-/** Jobs that succeeded, as the parameters of {@link completeJobs} and of a claim that also settles. See completionsOf(). */
+/**
+ * Jobs that succeeded, as the parameters of {@link completeJobs} and of a claim that also settles.
+ * See completionsOf().
+ */
 export interface Completions {
-  /** Array literals: pg would build and escape them element by element. In order and without repetition, for width_bucket. */
+  /**
+   * Array literals: pg would build and escape them element by element. In order and without
+   * repetition, for width_bucket.
+   */
   readonly ids: string;
   readonly tokens: string;
   /** A JSON object of the results by id, or null if no job had one. */
@@ -16,11 +22,12 @@ export interface Completions {
 }
 
 /**
- * Settles jobs that succeeded and returns the ids it moved; a claim that no longer holds is not among them. A success after failed
- * tries goes into the ledger too.
+ * Settles jobs that succeeded and returns the ids it moved; a claim that no longer holds is not
+ * among them. A success after failed tries goes into the ledger too.
  *
- * - It names only id and token of a running job, or the planner takes a wrong index, and joins nothing: planned while the table
- *   was empty, a join with the list read the whole list for every row (52 to 85 ms a batch, not 5).
+ * - It names only id and token of a running job, or the planner takes a wrong index, and joins
+ *   nothing: planned while the table was empty, a join with the list read the whole list for every
+ *   row (52 to 85 ms a batch, not 5).
  * - width_bucket finds a row's place in the ordered ids by binary search.
  * - `settled` has the fields of one length first, for readers that need the attempt alone.
  */
@@ -48,8 +55,8 @@ export const completeJobs = statement<Completions, { id: bigint }>(
 );
 
 /**
- * The parameters for these jobs, in id order, so that flushes that share jobs wait for each other in one order only (FM-31); each
- * result is serialised once. No two jobs may have the same id.
+ * The parameters for these jobs, in id order, so that flushes that share jobs wait for each other
+ * in one order only (FM-31); each result is serialised once. No two jobs may have the same id.
  */
 export function completionsOf(jobs: readonly (Claim & { readonly resultJson: string | null })[]): Completions {
   const ordered = jobs.toSorted((one, other) => (one.id < other.id ? -1 : 1));

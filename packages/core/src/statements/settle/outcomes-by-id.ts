@@ -8,7 +8,10 @@ export interface OutcomesById {
   readonly outcomes: string;
 }
 
-/** The parameters for these jobs, no two of which may have the same id. `told` picks what the statement reads of a job's outcome. */
+/**
+ * The parameters for these jobs, no two of which may have the same id. `told` picks what the
+ * statement reads of a job's outcome.
+ */
 export function outcomesById<Job extends Claim>(
   jobs: readonly Job[],
   told: (job: Job) => Record<string, unknown>,

@@ -7,7 +7,10 @@ export interface RequeuedJob {
   readonly isRequeued: boolean;
 }
 
-/** Makes dead letters ready again, with all their attempts before them, and answers what became of each that was found. */
+/**
+ * Makes dead letters ready again, with all their attempts before them, and returns what became of
+ * each that was found.
+ */
 export const requeueJobs = statement<{ ids: readonly bigint[] }, RequeuedJob>(
   "requeue-jobs",
   ["ids"],

@@ -6,9 +6,10 @@ import { type OutcomesById, outcomesById } from "./outcomes-by-id.ts";
 export type RetriedJob = Claim & Omit<Extract<Outcome, { state: "scheduled" }>, "state">;
 
 /**
- * Puts jobs back under their old ids, due after their delay, and returns the ids it moved. The same statement serves retries,
- * snoozes and jobs handed back by a worker that stops: they differ in delay, attempt and ending only. Each outcome is looked up
- * by id instead of joined: planned while the table was empty, a join would read the whole list for every row.
+ * Puts jobs back under their old ids, due after their delay, and returns the ids it moved. The same
+ * statement serves retries, snoozes and jobs handed back by a worker that stops: they differ in
+ * delay, attempt and ending only. Each outcome is looked up by id instead of joined: planned while
+ * the table was empty, a join would read the whole list for every row.
  */
 export const retryJobs = statement<OutcomesById, { id: bigint }>(
   "retry-jobs",

@@ -1,6 +1,8 @@
 import { statement } from "../statement.ts";
 
-/** Makes the history's partitions of today and the days after it that are missing; answers how many. */
+/**
+ * Makes the history's partitions of today and the days after it that are missing; returns how many.
+ */
 export const createPartitions = statement<{ daysAhead: number }, { created: number }>(
   "create-partitions",
   ["daysAhead"],

@@ -9,7 +9,9 @@ export interface DroppedHistory {
   readonly waiting: number;
 }
 
-/** Drops some of the history older than `keepDays`. To be called until it answers that nothing went. */
+/**
+ * Drops some of the history older than `keepDays`. To be called until it answers that nothing went.
+ */
 export const dropPartitions = statement<{ keepDays: number }, DroppedHistory>(
   "drop-partitions",
   ["keepDays"],

@@ -10,9 +10,10 @@ export interface FrozenListener {
 }
 
 /**
- * Ends the sessions of our own listeners which have been writing to a client that does not read for longer than `olderThanMs`, and
- * answers them. Only those that this role may end: its own, or all with pg_signal_backend. Such a session writes either within the
- * transaction in which it reads notifications, or just after it, and then it has been idle since its last ping.
+ * Ends the sessions of our own listeners which have been writing to a client that does not read for
+ * longer than `olderThanMs`, and returns them. Only those that this role may end: its own, or all
+ * with pg_signal_backend. Such a session writes either within the transaction in which it reads
+ * notifications, or just after it, and then it has been idle since its last ping.
  */
 export const endFrozenListeners = statement<{ olderThanMs: number }, FrozenListener>(
   "end-frozen-listeners",

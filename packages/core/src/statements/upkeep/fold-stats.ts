@@ -1,6 +1,9 @@
 import { statement } from "../statement.ts";
 
-/** Folds up to `limit` deltas of hark.stats into one row a queue, and answers how many. Readers see the same sums before and after. */
+/**
+ * Folds up to `limit` deltas of hark.stats into one row a queue, and returns how many. Readers see
+ * the same sums before and after.
+ */
 export const foldStats = statement<{ limit: number }, { folded: number }>(
   "fold-stats",
   ["limit"],

@@ -14,7 +14,10 @@ export interface HorizonHolder {
   readonly role: string | undefined;
   /** A session's, such as "idle in transaction"; or "active" and "inactive" of a slot. */
   readonly state: string | undefined;
-  /** The first word of the session's last query, such as "copy". Never more: the rest may hold what is nobody's business. */
+  /**
+   * The first word of the session's last query, such as "copy". Never more: the rest may hold what
+   * is nobody's business.
+   */
   readonly command: string | undefined;
   /** The statement, or the words, that end it. */
   readonly remedy: string;
@@ -27,18 +30,27 @@ export interface DeadRows {
 }
 
 export interface HorizonRequest {
-  /** Sessions and transactions younger than this are left out, in ms. What has no known age is answered anyway. */
+  /**
+   * Sessions and transactions younger than this are left out, in ms. What has no known age is
+   * answered anyway.
+   */
   readonly olderThanMs: number;
-  /** Answers nothing unless this worker has been alive the longest, so that one of many looks; undefined asks anyway. */
+  /**
+   * Returns nothing unless this worker has been alive the longest, so that one of many looks;
+   * undefined asks anyway.
+   */
   readonly onlyIfEldest?: string | undefined;
 }
 
 /**
- * Who holds the xmin horizon of this database back: sessions with a snapshot or a transaction that wrote, prepared transactions,
- * replication slots, and standbys that send feedback. The longest known first.
+ * Who holds the xmin horizon of this database back: sessions with a snapshot or a transaction that
+ * wrote, prepared transactions, replication slots, and standbys that send feedback. The longest
+ * known first.
  *
- * - A session of another database holds nothing back here, nor does a vacuum (PostgreSQL's procarray.c); slots and standbys do.
- * - Roles outside of pg_read_all_stats see the horizon and the process of others' sessions, but neither their age nor their name.
+ * - A session of another database holds nothing back here, nor does a vacuum (PostgreSQL's
+ *   procarray.c); slots and standbys do.
+ * - Roles outside of pg_read_all_stats see the horizon and the process of others' sessions, but
+ *   neither their age nor their name.
  * - `inactive_since` is a column from PostgreSQL 17 on: read by way of JSON, it is null before.
  */
 export const horizonHolders = statement<HorizonRequest, HorizonHolder & { deadRows: DeadRows }>(

@@ -1,6 +1,9 @@
 import { statement } from "../statement.ts";
 
-/** How full the server's queue of notifications is, from 0 to 1. A full one fails every commit that notifies (FM-10). */
+/**
+ * How full the server's queue of notifications is, from 0 to 1. A full one fails every commit that
+ * notifies (FM-10).
+ */
 export const notificationQueueUsage = statement<Record<string, never>, { usage: number }>(
   "notification-queue-usage",
   [],

@@ -1,6 +1,9 @@
 import { statement } from "../statement.ts";
 
-/** Types of ready jobs in a queue that a worker has no handler for, at most 20, with how long the oldest has waited in ms. */
+/**
+ * Types of ready jobs in a queue that a worker has no handler for, at most 20, with how long the
+ * oldest has waited in ms.
+ */
 export const unhandledTypes = statement<
   { queue: string; types: readonly string[] },
   { type: string; waitingMs: number }

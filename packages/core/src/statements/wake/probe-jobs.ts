@@ -6,7 +6,7 @@ import { statement } from "../statement.ts";
  * a claim it sees the jobs that another transaction holds locked: those of a claim that is not
  * committed may come back. So it says yes at least wherever a claim would find something; keep it
  * so when the claim's filter changes, and keep out of it what no claim takes, or idle workers look
- * for that in vain.
+ * for that without end.
  */
 export const probeJobs = statement<{ queue: string; types: readonly string[] }, { isAnyReady: boolean }>(
   "probe-jobs",
