@@ -148,7 +148,7 @@ describe("hark doctor", { timeout: 180_000 }, () => {
     expect(named("waiting jobs")).toMatchObject({
       status: "warn",
       message: expect.stringMatching(/1 of lonely in unserved .*; 1 of strange in default/) as string,
-      advice: expect.stringMatching(/No live worker is on queue unserved.* have no handler for strange/) as string,
+      advice: expect.stringMatching(/No live worker serves queue unserved.* have no handler for strange/) as string,
     });
     expect(named("partitions")).toMatchObject({ status: "warn", facts: { finishedJobs: 1 } });
   });

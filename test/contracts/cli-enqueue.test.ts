@@ -54,7 +54,7 @@ describe("hark enqueue", { timeout: 180_000 }, () => {
 
   test("what is wrong is refused with 2, and nothing is written", async ({ hark, pool }) => {
     const wrong: [string[], RegExp][] = [
-      [["count", "{oops}"], /The payload is no JSON: .* quote it/],
+      [["count", "{oops}"], /The payload is not JSON: .* quote it/],
       [["Email", "1"], /"Email" cannot name a job type/],
       [["count", "1", "--queue", "no spaces"], /cannot name a queue/],
       [["count", "1", "--delay", "5 minutes"], /is no duration/],

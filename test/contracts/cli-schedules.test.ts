@@ -69,7 +69,7 @@ test("the next times of a pattern need no database, and show how the clock is tu
     ["'* * *'", /no cron pattern/],
     ["'0 0 30 2 *'", /never due/],
     ["'0 9 * * 1' --tz Mars/Base", /no time zone/],
-    ["weekly --tz UTC", /--tz goes with a pattern/],
+    ["weekly --tz UTC", /--tz needs a pattern/],
   ] as const) {
     const refused = await run(`node packages/cli/dist/main.js schedule next ${words}`, {}, 60_000);
     expect(refused).toMatchObject({ code: 2, errors: expect.stringMatching(message) });

@@ -12,8 +12,8 @@ describe("hark work", { timeout: 180_000 }, () => {
     const stranger = await insert(db, { type: "nobodys" });
 
     const ended = await hark(["work", file, "--once", "--concurrency", "2", "--name", "hand"], { env: { SAY: "1" } });
-    expect(ended).toMatchObject({ code: 0, stdout: "ran 3: 3 completed, 0 to be tried again, 0 dead, 0 other\n" });
-    expect(ended.stderr).toMatch(/^waiting on queues default:2; LISTEN ok; 4 ready\n/);
+    expect(ended).toMatchObject({ code: 0, stdout: "ran 3: 3 completed, 0 to be retried, 0 dead, 0 other\n" });
+    expect(ended.stderr).toMatch(/^working on queues default:2; LISTEN ok; 4 ready\n/);
     expect(ended.stderr).toMatch(/COUNTED 1/);
     for (const id of ids) expect(await getJob(db, id)).toMatchObject({ state: "completed" });
     expect(await getJob(db, later)).toMatchObject({ state: "scheduled" });
@@ -33,7 +33,7 @@ describe("hark work", { timeout: 180_000 }, () => {
     const named = await insert(db, { queue: "lane" });
     const other = await insert(db, {});
     const ended = await hark(["work", file, "--once", "--queues", "lane:3,second", "--concurrency", "7"]);
-    expect(ended.stderr).toMatch(/^waiting on queues lane:3, second:7; /);
+    expect(ended.stderr).toMatch(/^working on queues lane:3, second:7; /);
     expect(await getJob(db, named)).toMatchObject({ state: "completed" });
     expect(await getJob(db, other)).toMatchObject({ state: "ready" });
   });
@@ -128,7 +128,7 @@ describe("hark work", { timeout: 180_000 }, () => {
         env: { DATABASE_URL: pooler.url },
       });
       expect(ended).toMatchObject({ code: 0, stdout: expect.stringContaining("1 completed") as string });
-      expect(ended.stderr).toMatch(/^waiting on queues default:10; polling, as LISTEN is silent/);
+      expect(ended.stderr).toMatch(/^working on queues default:10; polling, as no notifications arrive/);
     },
   );
 });

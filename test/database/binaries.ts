@@ -2,7 +2,6 @@ import { execFile } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-
 import { type Account, runAs } from "./account.ts";
 
 /** The programs of one PostgreSQL installation, proven to start. */

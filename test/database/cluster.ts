@@ -4,7 +4,6 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { appendFile, chown, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-
 import { type Account, runAs } from "./account.ts";
 import type { Binaries } from "./binaries.ts";
 import { isGone, type Owner, ourselves } from "./owner.ts";

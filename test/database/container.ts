@@ -3,7 +3,6 @@ import { existsSync } from "node:fs";
 import { get } from "node:http";
 import { homedir } from "node:os";
 import { join } from "node:path";
-
 import { type ServerOptions, serverSettings } from "./settings.ts";
 
 const image = "postgres:18-alpine";

@@ -3,7 +3,6 @@ import { existsSync } from "node:fs";
 import { chmod, cp, lstat, mkdtemp, readdir, readFile, rename, rm, symlink } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { basename, dirname, join, relative, resolve } from "node:path";
-
 import type { Account } from "./account.ts";
 import { type Binaries, binariesIn } from "./binaries.ts";
 import { temporaryFolder } from "./temporary-folder.ts";

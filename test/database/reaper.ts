@@ -3,7 +3,6 @@ import { once } from "node:events";
 import type { Socket } from "node:net";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-
 import { type Account, runAs } from "./account.ts";
 
 /**

@@ -4,7 +4,6 @@ import { closeSync, openSync, readFileSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-
 import { type Account, runAs } from "./account.ts";
 import type { Binaries } from "./binaries.ts";
 import { type Cluster, makeCluster, removeCluster, serverEnvironment } from "./cluster.ts";

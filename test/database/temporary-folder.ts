@@ -1,6 +1,5 @@
 import { spawnSync } from "node:child_process";
 import { tmpdir } from "node:os";
-
 import { type Account, runAs } from "./account.ts";
 
 /**

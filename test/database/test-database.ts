@@ -1,8 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-
 import pg from "pg";
-
 import { withClient } from "./with-client.ts";
 
 /** A PostgreSQL server to make databases on, wherever it came from. */

@@ -1,7 +1,6 @@
 import { openTestDatabase } from "@hark/test/database";
 import pg from "pg";
 import { expect } from "vitest";
-
 import { test } from "../setup/fixtures.ts";
 
 test("a test file works in a database of its own", async ({ pool, databaseUrl }) => {

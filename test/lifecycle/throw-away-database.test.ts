@@ -7,7 +7,6 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-
 import { findInstalled, startEmbedded, startInstalled } from "@hark/test/database";
 import pg from "pg";
 import { afterEach, beforeEach, expect, test } from "vitest";

@@ -1,7 +1,6 @@
 import { findInstalled, openTestDatabase } from "@hark/test/database";
 import pg from "pg";
 import type { TestProject } from "vitest/node";
-
 import { migrateTemplate } from "./template.ts";
 
 declare module "vitest" {

@@ -5,14 +5,14 @@ export interface TableEntry {
   readonly load: () => Promise<Command>;
 }
 
-/** Each command by its name, in the order of a project's life. A command's file is loaded when it is asked for. */
+/** Every command by its name, in the order that a project needs them. A command's file is loaded only when it runs. */
 export const commandTable: Readonly<Record<string, TableEntry>> = {
   migrate: {
     summary: "bring the database to this version's schema",
     load: async () => (await import("./commands/migrate.ts")).migrateCommand,
   },
   doctor: {
-    summary: "check the database, its wake-ups, rights, clocks and workers",
+    summary: "check the database, notifications, rights, clocks and workers",
     load: async () => (await import("./commands/doctor.ts")).doctorCommand,
   },
   work: {
@@ -32,7 +32,7 @@ export const commandTable: Readonly<Record<string, TableEntry>> = {
     load: async () => (await import("./commands/schedule-list.ts")).scheduleListCommand,
   },
   "schedule next": {
-    summary: "show when a schedule or a cron pattern is due next",
+    summary: "show the next times of a schedule or a cron pattern",
     load: async () => (await import("./commands/schedule-next.ts")).scheduleNextCommand,
   },
   "schedule remove": {

@@ -4,7 +4,7 @@ import { findConnection } from "./connection.ts";
 const find = async (flags: Parameters<typeof findConnection>[0], environment: Record<string, string>) =>
   (await findConnection(flags, environment)).url;
 
-test("--url wins over HARK_DATABASE_URL, that over DATABASE_URL, and that over PG*; an empty one is none", async () => {
+test("the order is --url, HARK_DATABASE_URL, DATABASE_URL, PG*, and an empty variable counts as not set", async () => {
   const environment = {
     HARK_DATABASE_URL: "postgres://b/b",
     DATABASE_URL: "postgres://c/c",
@@ -17,7 +17,7 @@ test("--url wins over HARK_DATABASE_URL, that over DATABASE_URL, and that over P
   expect(await find({}, { PGHOST: "d", PGDATABASE: "d" })).toBe("postgres://d:5432/d");
 });
 
-test("PG* make an address without user or password, which pg reads itself", async () => {
+test("the URL made from PG* has no user and no password, because pg reads those itself", async () => {
   expect(await find({}, { PGHOST: "::1", PGPORT: "6000", PGUSER: "u", PGPASSWORD: "secret" })).toBe(
     "postgres://[::1]:6000/",
   );
@@ -26,12 +26,12 @@ test("PG* make an address without user or password, which pg reads itself", asyn
   );
 });
 
-test("a message about an address has no credentials", async () => {
+test("a message about a URL holds no credentials", async () => {
   expect((await findConnection({ url: "postgres://u:secret@host:1/db" }, {})).where).toBe("host:1/db");
 });
 
 test("HARK_LISTEN_URL is checked too", async () => {
   await expect(findConnection({ url: "postgres://h/d" }, { HARK_LISTEN_URL: "http://h" })).rejects.toThrow(
-    "HARK_LISTEN_URL is no PostgreSQL URL",
+    "HARK_LISTEN_URL is not a PostgreSQL URL",
   );
 });

@@ -5,19 +5,19 @@ import { UsageError } from "./usage-error.ts";
 
 export interface Connection {
   readonly url: string;
-  /** Straight to PostgreSQL, for LISTEN, where `url` leads through a transaction pooler. */
+  /** URL for LISTEN that connects to PostgreSQL directly. Needed if `url` goes through a transaction pooler. */
   readonly listenUrl: string | undefined;
-  /** Where it leads, for messages: never with credentials. */
+  /** Host, port and database for messages. Never holds credentials. */
   readonly where: string;
-  /** What the address was taken from, for messages. */
+  /** The flag or variable that the URL came from, for messages. */
   readonly source: string;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Finds the database: --url or --url-file, HARK_DATABASE_URL, DATABASE_URL, PG*. Nothing is connected yet.
- * @throws UsageError if there is none, or one that is no PostgreSQL URL
+ * Finds the database's URL: --url or --url-file, HARK_DATABASE_URL, DATABASE_URL, PG*. Does not connect.
+ * @throws UsageError if there is no URL, or if it is not a PostgreSQL URL
  */
 export async function findConnection(
   flags: { readonly url?: string; readonly "url-file"?: string },
@@ -50,21 +50,21 @@ async function findUrl(
     return { url: urlOfVariables(environment), source: "the PG* variables" };
   }
   throw new UsageError(
-    "No database is given: set DATABASE_URL to something like postgres://user@localhost:5432/app, or use --url-file.",
+    "No database is given. Set DATABASE_URL to something like postgres://user@localhost:5432/app, or use --url-file.",
   );
 }
 
-/** Never repeats the URL: it holds a password. */
+/** Its error never repeats the URL, which may hold a password. */
 function checkUrl(url: string, source: string): string {
   const isUrl = (text: string) => URL.canParse(text) || URL.canParse(text.replace("@/", "@localhost/"));
   if (/^postgres(ql)?:\/\//.test(url) && isUrl(url)) return url;
   throw new UsageError(
-    `${source} is no PostgreSQL URL, such as postgres://user@localhost:5432/app. Characters like # / ? @ in a ` +
+    `${source} is not a PostgreSQL URL such as postgres://user@localhost:5432/app. Characters like # / ? @ in a ` +
       `password must be percent-encoded.`,
   );
 }
 
-/** Host, port and database of PG*; pg itself reads user, password and the others, so they never become part of a URL. */
+/** Makes a URL of host, port and database of PG*. It leaves out user and password, because pg reads the other variables itself. */
 function urlOfVariables({ PGHOST, PGPORT, PGDATABASE }: Environment): string {
   const database = encodeURI(PGDATABASE ?? "");
   const host = PGHOST || "localhost";
@@ -75,8 +75,8 @@ function urlOfVariables({ PGHOST, PGPORT, PGDATABASE }: Environment): string {
 }
 
 /**
- * Runs `work` on a database whose schema is this code's, and closes it. Without named statements and session settings, as for
- * a pooler: a command sends too few statements to gain from them, and may be given any URL.
+ * Checks the schema's version, runs `work` on the database, and closes it. The connection works through a pooler too: it uses no
+ * named statements and no session settings. A command sends too few statements to gain from them.
  * @throws DatabaseUnreachableError, SchemaVersionError
  */
 export async function withDatabase<Answer>(
@@ -84,7 +84,7 @@ export async function withDatabase<Answer>(
   work: (db: Database) => Promise<Answer>,
 ): Promise<Answer> {
   await checkSchema(url).catch((error: unknown) => {
-    if (!isDenied(error)) throw error; // a role that may only enqueue cannot read the ledger, and need not
+    if (!isDenied(error)) throw error; // a role that may only enqueue cannot read hark.migrations
   });
   const db = openDatabase({ connectionString: url, applicationName: "hark", maxConnections: 2, isPooled: true });
   try {

@@ -8,7 +8,7 @@ import {
 } from "@hark/core/sqlstate";
 import { UsageError } from "./usage-error.ts";
 
-/** What the process answers to its shell. */
+/** Exit codes of the process. */
 export const exitCodes = {
   ok: 0,
   /** A check failed, something is pending or missing, or a job failed. */
@@ -26,14 +26,14 @@ export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 export const exitCodeHelp = `Exit codes:
   0    ok
   1    a finding (a failed check, a pending migration, nothing to requeue) or a failed job
-  2    wrong usage: command line, payload or module; also a Node that is too old
+  2    wrong usage (command line, payload or module), or Node is too old
   3    cannot connect to the database
   4    Hark's schema is missing, too old, too new, or was changed
   130  interrupted by Ctrl-C (SIGINT)`;
 
 /**
- * By the codes of Hark's errors. Not by their classes: a module of the user's may bring another copy of them, and a wrong command
- * line shall not wait until core is loaded.
+ * Exit codes by the codes of Hark's errors. Classes would not do: a module of the user may bring another copy of them, and the
+ * error about a wrong command line should not have to wait until core is loaded.
  */
 const codesOfHark: Readonly<Record<string, ExitCode>> = {
   DATABASE_UNREACHABLE: exitCodes.cannotConnect,
@@ -45,7 +45,7 @@ const codesOfHark: Readonly<Record<string, ExitCode>> = {
   UNKNOWN_JOB_TYPE: exitCodes.usage,
 };
 
-/** The error as a person needs it: of a chain of wrappers, the first that is Hark's, or else the innermost. */
+/** Returns the error to show: in a chain of causes, the first error of Hark, or else the innermost. */
 export function rootOf(error: unknown): unknown {
   let root = error;
   while (!isOfHark(root) && root instanceof Error && root.cause instanceof Error) root = root.cause;
@@ -56,7 +56,7 @@ function isOfHark(error: unknown): error is Error & { code: string } {
   return error instanceof Error && "facts" in error && "code" in error && typeof error.code === "string";
 }
 
-/** The exit code and the one line for an error that ended a command. Never has SQL, parameters or a stack in it. */
+/** Returns the exit code and one line for an error that ended a command. The line never holds SQL, parameters or a stack. */
 export function verdictOn(error: unknown): { code: ExitCode; message: string } {
   const root = rootOf(error);
   if (root instanceof UsageError) return { code: exitCodes.usage, message: root.message };
@@ -75,7 +75,7 @@ export function verdictOn(error: unknown): { code: ExitCode; message: string } {
     };
   }
   if (isPermissionDenied(root)) {
-    return { code: exitCodes.finding, message: `${said}. Run "hark doctor": it says which rights this role lacks.` };
+    return { code: exitCodes.finding, message: `${said}. Run "hark doctor" to see which rights this role lacks.` };
   }
   return { code: exitCodes.finding, message: said };
 }

@@ -2,11 +2,11 @@ import { commandTable } from "./command-table.ts";
 import { type Command, commonFlags, type Flags } from "./command.ts";
 import { exitCodeHelp } from "./exit-codes.ts";
 
-const connectionHelp = `Database, the first that is given:
-  --url or --url-file, HARK_DATABASE_URL, DATABASE_URL, PGHOST and its kin
-  HARK_LISTEN_URL leads straight to PostgreSQL where the database's URL leads through a transaction pooler`;
+const connectionHelp = `Database (the first of these that is set):
+  --url or --url-file, HARK_DATABASE_URL, DATABASE_URL, PGHOST and the other PG* variables
+  HARK_LISTEN_URL: a direct URL to PostgreSQL, needed if the database's URL goes through a transaction pooler`;
 
-/** Help for `hark` itself, or for a group of commands such as "dead". */
+/** Returns the help for `hark` itself, or for a group of commands such as "dead". */
 export function generalHelp(group?: string): string {
   const commands = Object.entries(commandTable).filter(([name]) => group === undefined || name.startsWith(`${group} `));
   const examples =
@@ -21,7 +21,7 @@ Usage: hark ${group ? `${group} ` : ""}<command> [options]
 Commands:
 ${columns(commands.map(([name, { summary }]) => [name, summary]))}
 
-"hark <command> --help" shows a command's options; "hark --version" the version.
+"hark <command> --help" shows a command's options. "hark --version" shows the version.
 
 ${connectionHelp}
 

@@ -1,6 +1,6 @@
 import { UsageError } from "./usage-error.ts";
 
-/** Answers an integer flag's value, undefined if it was not given; throws {@link UsageError} for anything else than such an integer. */
+/** Returns an integer flag's value, or undefined if it was not given. Throws {@link UsageError} if it is not an integer in the range. */
 export function integerFlag(
   name: string,
   text: string | undefined,
@@ -9,5 +9,5 @@ export function integerFlag(
   if (text === undefined) return undefined;
   const value = /^[+-]?\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
   if (value >= least && value <= most) return value;
-  throw new UsageError(`--${name} wants an integer from ${least} to ${most}, not "${text}".`);
+  throw new UsageError(`--${name} must be an integer from ${least} to ${most}, not "${text}".`);
 }

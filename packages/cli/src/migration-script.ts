@@ -3,13 +3,13 @@ import { ledgerStatements, type Migration } from "@hark/core";
 const breakpoint = "\n--> statement-breakpoint\n";
 
 /**
- * The migrations after version `from` as one script, which leaves the database as migrate() does: the ledger knows them. It
- * has no BEGIN, since drizzle-kit brings its own, and its breakpoints are comments to everything else. In the transaction that
- * it is run in, indexes cannot be built concurrently: writers wait for them.
+ * Returns the migrations after version `from` as one script. It leaves the database as migrate() does, with rows in
+ * hark.migrations. It has no BEGIN, since drizzle-kit adds its own. Its breakpoints are meant for drizzle-kit, and are comments to
+ * psql. The script runs in a transaction, where indexes cannot be built concurrently, so writers wait for them.
  */
 export function migrationScript(migrations: readonly Migration[], from: number): string {
   const missing = migrations.slice(from);
-  if (missing.length === 0) return `-- Hark's schema is at version ${from}: nothing is missing.\n`;
+  if (missing.length === 0) return `-- Hark's schema is at version ${from}: no migration is pending.\n`;
 
   const statements = [
     ...ledgerStatements.map(terminated),
@@ -27,7 +27,7 @@ function terminated(statement: string): string {
   return text === "" || text.endsWith(";") ? text : `${text};`;
 }
 
-/** The same statement for a transaction. */
+/** Returns the statement in a form that runs in a transaction. */
 const inside = (statement: string) => statement.replace(/\bconcurrently\b/i, "");
 
 const literal = (text: string) => `'${text.replaceAll("'", "''")}'`;

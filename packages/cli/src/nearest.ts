@@ -1,4 +1,4 @@
-/** Answers the candidate that `word` was most likely meant to be; undefined if none is close. */
+/** Returns the candidate closest to `word`, or undefined if none is close. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;
@@ -9,7 +9,7 @@ export function nearest(word: string, candidates: readonly string[]): string | u
   return best ?? (word.length >= 2 ? candidates.find((candidate) => candidate.startsWith(word)) : undefined);
 }
 
-/** How many letters to insert, drop, change or swap with their neighbour to make one word the other. */
+/** Returns how many letters to insert, delete, change or swap with a neighbour to turn one word into the other. */
 function editDistance(one: string, other: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: other.length + 1 }, (_, place) => place);

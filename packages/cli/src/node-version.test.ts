@@ -8,7 +8,7 @@ test("versions compare by number", () => {
   expect(isAtLeast("22.12.0-nightly2026", "22.12.0")).toBe(true);
 });
 
-test("an old Node is named, with what it takes", () => {
+test("the complaint about an old Node names its version and the version that Hark needs", () => {
   expect(nodeComplaint("20.20.2")).toMatch(/Node 20\.20\.2 is too old: Hark needs Node 22\.12\.0/);
   expect(nodeComplaint("24.1.0")).toBeUndefined();
 });

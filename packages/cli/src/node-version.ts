@@ -1,12 +1,12 @@
 /** The oldest Node that Hark runs on. */
 export const leastNode = "22.12.0";
 
-/** The oldest Node that runs TypeScript files as they are. */
+/** The oldest Node that runs TypeScript files without compiling them. */
 export const leastNodeForTypeScript = "22.18.0";
 
 /**
- * Answers what to tell someone whose Node is too old; undefined if it is not. This file imports nothing and uses nothing
- * modern, since the Node that must be told runs it too.
+ * Returns the message for a Node that is too old, or undefined. This file imports nothing and uses no modern syntax, because an
+ * old Node must be able to run it.
  */
 export function nodeComplaint(version: string): string | undefined {
   if (isAtLeast(version, leastNode)) return undefined;
@@ -19,7 +19,7 @@ export function nodeComplaint(version: string): string | undefined {
   );
 }
 
-/** Compares versions by number; what comes after a hyphen, as in "25.0.0-nightly", does not count. */
+/** Compares versions by number. The part after a hyphen, as in "25.0.0-nightly", does not count. */
 export function isAtLeast(version: string, least: string): boolean {
   const numbers = (text: string) => text.split("-", 1)[0]!.split(".").map(Number);
   const found = numbers(version);

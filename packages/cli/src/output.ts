@@ -1,18 +1,18 @@
 import { styleText } from "node:util";
 import { escapeControls, jsonText, maskPasswords } from "@hark/core/text";
 
-/** Data goes to stdout and everything else to stderr. With --json, stdout gets one document and nothing besides. */
+/** Data goes to stdout and everything else to stderr. With --json, stdout gets one document and nothing else. */
 export interface Output {
   readonly isJson: boolean;
-  /** A line of data; not with --json. */
+  /** Prints a line of data. Prints nothing with --json. */
   line(text: string): void;
-  /** Rows in columns under their headings; not with --json. Columns of numbers stand to the right. */
+  /** Prints rows in columns under their headings. Columns of numbers align right. Prints nothing with --json. */
   table(headings: readonly string[], rows: readonly (readonly (string | number)[])[]): void;
-  /** The document of --json; bigints become strings, since ids go beyond what a JSON reader's numbers hold. */
+  /** Prints the document of --json. Bigints become strings, since ids can exceed the exact range of JSON numbers. */
   document(value: unknown): void;
-  /** Something for a person, on stderr. */
+  /** Prints a message for a person, on stderr. */
   note(text: string): void;
-  /** `text` in a style, where stdout shows colours. */
+  /** Returns `text` in a style, if stdout shows colours. */
   paint(style: Style, text: string): string;
 }
 
@@ -38,7 +38,7 @@ export function createOutput({ isJson }: { isJson: boolean }): Output {
           .map((cell, column) => (isNumber[column] ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)))
           .join("  ")
           .trimEnd();
-        const fitting = stdout.isTTY && stdout.columns > 0 ? text.slice(0, stdout.columns) : text; // some terminals say 0
+        const fitting = stdout.isTTY && stdout.columns > 0 ? text.slice(0, stdout.columns) : text; // some terminals report 0
         stdout.write(`${place === 0 ? paint("bold", fitting) : fitting}\n`);
       }
     },
@@ -57,8 +57,8 @@ export function showsColours(stream: NodeJS.WriteStream): boolean {
 }
 
 /**
- * One line that no terminal acts on, with passwords of URLs masked: job types, errors and other
- * programs' names are text from strangers (SEC-25).
+ * Returns `text` as one line without control characters, with passwords of URLs masked. Job types,
+ * errors and names of other programs are untrusted text (SEC-25).
  */
 export function printable(text: string): string {
   return escapeControls(maskPasswords(text).replace(/[\n\t]/g, " "));

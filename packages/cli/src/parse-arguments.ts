@@ -3,14 +3,14 @@ import { commonFlags, type Flags } from "./command.ts";
 import { nearest } from "./nearest.ts";
 import { UsageError } from "./usage-error.ts";
 
-/** The common flags before the command, the command's one or two words, and all that comes after it. */
+/** The common flags before the command, the command's one or two words, and everything after it. */
 export interface CommandLine {
   readonly leading: readonly string[];
   readonly words: readonly string[];
   readonly rest: readonly string[];
 }
 
-/** Finds the command: the first word that is neither a flag nor its value, with the next if both name one together. */
+/** Finds the command: the first word that is neither a flag nor its value, and the next word if both together name a command. */
 export function splitCommand(args: readonly string[], table: Readonly<Record<string, unknown>>): CommandLine {
   const { tokens } = parseArgs({
     args: [...args],
@@ -34,7 +34,7 @@ export interface ParsedFlags {
   readonly positionals: readonly string[];
 }
 
-/** Answers flags and words; throws {@link UsageError}, with a suggestion, for a flag that `name` does not have. */
+/** Returns flags and words. Throws {@link UsageError} with a suggestion for a flag that the command `name` does not have. */
 export function parseFlags(args: readonly string[], flags: Flags, name: string): ParsedFlags {
   const options = Object.fromEntries(Object.entries(flags).map(([flag, { type }]) => [flag, { type }]));
   const joined = joinNegativeNumbers(args, flags);
@@ -46,7 +46,7 @@ export function parseFlags(args: readonly string[], flags: Flags, name: string):
   }
 }
 
-/** `--priority -5` means what it says; parseArgs takes only `--priority=-5`. */
+/** Makes `--priority -5` work: parseArgs accepts only `--priority=-5`. */
 function joinNegativeNumbers(args: readonly string[], flags: Flags): string[] {
   const joined: string[] = [];
   for (const arg of args) {
@@ -72,13 +72,13 @@ function complaint(error: unknown, args: string[], flags: Flags, name: string): 
     const flag = Object.hasOwn(flags, token.name) ? flags[token.name] : undefined;
     if (!flag) {
       if (!token.rawName.startsWith("--")) {
-        return `There is no option ${token.rawName}. An argument that begins with "-" comes after "--". ${help}`;
+        return `There is no option ${token.rawName}. Put an argument that begins with "-" after "--". ${help}`;
       }
       const meant = nearest(token.name, Object.keys(flags));
       return `There is no option ${token.rawName}.${meant ? ` Did you mean --${meant}?` : ""} ${help}`;
     }
     if (flag.type === "string" && !token.value)
-      return `${token.rawName} wants a value: ${token.rawName} ${flag.value ?? "<value>"}. ${help}`;
+      return `${token.rawName} needs a value: ${token.rawName} ${flag.value ?? "<value>"}. ${help}`;
     if (flag.type === "boolean" && token.value !== undefined) return `${token.rawName} takes no value. ${help}`;
   }
   return `${error instanceof Error ? error.message : String(error)} ${help}`;

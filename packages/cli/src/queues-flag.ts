@@ -2,12 +2,12 @@ import type { Handler } from "@hark/worker";
 import { integerFlag } from "./integer-flag.ts";
 import { UsageError } from "./usage-error.ts";
 
-/** Jobs of a queue that run at once if nothing else is said; as in the worker. */
+/** Default number of jobs of a queue that run at once, as in the worker. */
 const defaultConcurrency = 10;
 
 /**
- * Which queues to work, each with how many of its jobs may run at once. --queues names them all: others are left alone, unless
- * "*" is among them. Without it, they are those of the handlers' job types and those that the module names.
+ * Returns the queues to work on, each with how many of its jobs may run at once. --queues is the whole list, unless it holds "*",
+ * which stands for the queues of the handlers. Without --queues, they are the queues of the handlers and of the module.
  */
 export function chooseQueues(given: {
   handlers: readonly Handler[];
@@ -36,13 +36,15 @@ export function chooseQueues(given: {
   return queues;
 }
 
-/** Reads "email:10,default"; a queue without a number gets `otherwise`. A name may hold a colon too: "tenant:7:10" is ten of it. */
+/** Parses "email:10,default". A queue without a number gets `otherwise`. A name may hold a colon: "tenant:7:10" is queue "tenant:7". */
 function parseQueues(text: string, otherwise: number): Record<string, number> {
   const queues: Record<string, number> = {};
   for (const part of text.split(",")) {
     const [, queue, limit] = /^\s*(\*|[a-z0-9](?:[a-z0-9_.:-]*?[a-z0-9_.-])??)(?::(\d+))?\s*$/.exec(part) ?? [];
     if (queue === undefined)
-      throw new UsageError(`--queues wants queue names with their limits, as in email:10,default, not "${text}".`);
+      throw new UsageError(
+        `--queues must list queue names with optional limits, as in email:10,default, not "${text}".`,
+      );
     if (Object.hasOwn(queues, queue)) throw new UsageError(`--queues names ${queue} twice.`);
     queues[queue] = integerFlag("queues", limit, { least: 1, most: 10_000 }) ?? otherwise;
   }

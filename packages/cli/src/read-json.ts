@@ -1,6 +1,6 @@
 import { UsageError } from "./usage-error.ts";
 
-/** Parses JSON; throws {@link UsageError}, which begins with `what`, if it is none, or has an integer that JavaScript would change. */
+/** Parses JSON. Throws {@link UsageError}, whose message begins with `what`, if it is invalid or has an integer that JavaScript cannot hold. */
 export function readJson(text: string, what: string): unknown {
   let changed: string | undefined;
   const watch = (_: string, value: unknown, context?: { source?: string }) => {
@@ -14,7 +14,7 @@ export function readJson(text: string, what: string): unknown {
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new UsageError(
-      `${what} is no JSON: ${reason}. In a shell, quote it: '{"userId":"u1"}'. Nothing was written.`,
+      `${what} is not JSON: ${reason}. In a shell, quote it: '{"userId":"u1"}'. Nothing was written.`,
     );
   }
   if (changed !== undefined) {

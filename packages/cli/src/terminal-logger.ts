@@ -6,7 +6,7 @@ import { printable, showsColours } from "./output.ts";
 const levels = ["debug", "info", "warn", "error"] as const;
 type Level = (typeof levels)[number];
 
-/** For a person at a terminal one plain line each; for everything else the JSON lines that log collectors read. On stderr. */
+/** Returns a logger that writes to stderr: plain lines on a terminal, and JSON lines for log collectors otherwise. */
 export function commandLogger(): Logger {
   const level = process.env.LOG_LEVEL ?? "info";
   if (!process.stderr.isTTY) return createLogger(level);

@@ -19,9 +19,9 @@ const second = defineJob("second");
 const handler = implement(second, () => {});
 const moduleOf = (exports: Record<string, unknown>) => ({ file: "jobs.ts", exports });
 
-test("a file that is missing, a folder, and one that throws or does not parse are named in the error", async () => {
+test("the error names a file that is missing, is a folder, throws, or cannot be loaded", async () => {
   await expect(loadModule("nowhere.ts")).rejects.toThrow(/There is no file nowhere\.ts/);
-  await expect(loadModule(folder)).rejects.toThrow(`${folder} is no file`);
+  await expect(loadModule(folder)).rejects.toThrow(`${folder} is not a file`);
   await expect(loadModule(write("view.tsx", ""))).rejects.toThrow(/view\.tsx has JSX/);
   await expect(loadModule(write("throws.mjs", "throw new TypeError('boom')"))).rejects.toThrow(
     /throws\.mjs could not be loaded: TypeError: boom/,
@@ -31,7 +31,7 @@ test("a file that is missing, a folder, and one that throws or does not parse ar
   );
 });
 
-test("a CommonJS module and a default export bring their exports too", async () => {
+test("the exports of a CommonJS module and of a default export are found too", async () => {
   expect((await loadModule(write("old.cjs", "module.exports = { handlers: 1 }"))).exports).toMatchObject({
     handlers: 1,
   });
@@ -44,32 +44,32 @@ test("a CommonJS module and a default export bring their exports too", async () 
 test.for([
   [{ other: 1 }, /jobs\.ts exports no handlers: add "export const handlers = .*It exports other\./],
   [{}, /It exports nothing\./],
-  [{ handlers: handler }, /are no array/],
+  [{ handlers: handler }, /are not an array/],
   [{ handlers: [] }, /are an empty array/],
   [{ handlers: [handler, () => {}] }, /handlers\[1\] of jobs\.ts was not made by implement/],
-] as const)("%j has no handlers to work with", ([exports, said]) => {
+] as const)("a module with the exports %j is refused", ([exports, said]) => {
   expect(() => handlersOf(moduleOf(exports))).toThrow(said);
 });
 
-test("schedules are taken if they were made by schedule()", () => {
+test("schedules are accepted only if schedule() made them", () => {
   const schedules = [schedule(first, "0 9 * * 1", {})];
   expect(settingsOf(moduleOf({ schedules }))).toEqual({ schedules });
   for (const wrong of [schedules[0], ["0 9 * * 1"], [first]])
     expect(() => settingsOf(moduleOf({ schedules: wrong }))).toThrow(
-      /The schedules that jobs\.ts exports are no array/,
+      /The schedules that jobs\.ts exports are not an array/,
     );
 });
 
-test("queues stand beside workerOptions, and win over theirs", () => {
+test("exported queues override those of workerOptions", () => {
   expect(settingsOf(moduleOf({ workerOptions: { lease: "30s", queues: 3 }, queues: { email: 5 } }))).toEqual({
     lease: "30s",
     queues: { email: 5 },
   });
   expect(() => settingsOf(moduleOf({ queues: "many" }))).toThrow(/neither a number nor an object/);
-  expect(() => settingsOf(moduleOf({ workerOptions: [] }))).toThrow(/are no object/);
+  expect(() => settingsOf(moduleOf({ workerOptions: [] }))).toThrow(/are not an object/);
 });
 
-test("job types are found as values, in lists, in objects, and in handlers", () => {
+test("job types are found as exports, in arrays, in objects and in handlers", () => {
   const third = defineJob("third");
   const module = moduleOf({ first, jobs: { third }, handlers: [handler], port: 1, nothing: null });
   for (const job of [first, second, third]) expect(findJob(module, job.type)).toBe(job);

@@ -6,22 +6,22 @@ import type { Handler, Schedule, WorkerOptions } from "@hark/worker";
 import { isAtLeast, leastNodeForTypeScript } from "./node-version.ts";
 import { UsageError } from "./usage-error.ts";
 
-/** What a module of the user's exports, under its name as the user gave it. */
+/** The exports of a module of the user, and its path as the user gave it. */
 export interface UserModule {
   readonly file: string;
   readonly exports: Readonly<Record<string, unknown>>;
 }
 
 /**
- * Imports a module by a path from the current folder. An object that is its default export counts as exports too, since that is
- * how CommonJS modules arrive.
- * @throws UsageError, in one line that names the file
+ * Imports a module by a path relative to the current folder. If the default export is an object, its properties count as exports
+ * too, because CommonJS modules arrive that way.
+ * @throws UsageError with one line that names the file
  */
 export async function loadModule(file: string): Promise<UserModule> {
   const path = resolve(file);
   const found = await stat(path).catch(() => undefined);
   if (!found) throw new UsageError(`There is no file ${file} (looked for ${path}).`);
-  if (!found.isFile()) throw new UsageError(`${file} is no file: name the module that exports your handlers.`);
+  if (!found.isFile()) throw new UsageError(`${file} is not a file. Name the module that exports your handlers.`);
   checkTypeScript(file);
 
   let imported: Record<string, unknown>;
@@ -36,7 +36,7 @@ export async function loadModule(file: string): Promise<UserModule> {
 
 function checkTypeScript(file: string): void {
   if (/\.[jt]sx$/.test(file))
-    throw new UsageError(`${file} has JSX, which Node does not run: compile it, and name the result.`);
+    throw new UsageError(`${file} has JSX, which Node does not run. Compile it, and name the result.`);
   if (!/\.[cm]?ts$/.test(file)) return;
   const { features, versions } = process;
   if ((features as { typescript?: unknown }).typescript) return;
@@ -44,7 +44,7 @@ function checkTypeScript(file: string): void {
     ? "type stripping is switched off"
     : `this is Node ${versions.node}`;
   throw new UsageError(
-    `${file} is TypeScript, which Node runs from ${leastNodeForTypeScript} on, and ${why}. Update Node, compile the file and name the ` +
+    `${file} is TypeScript, which needs Node ${leastNodeForTypeScript} or newer, and ${why}. Update Node, compile the file and name the ` +
       `result, or set NODE_OPTIONS=--experimental-strip-types.`,
   );
 }
@@ -54,12 +54,12 @@ function reasonOf(error: unknown): string {
   const code = "code" in error ? error.code : undefined;
   const advice =
     code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX"
-      ? ". Node strips types only: enums, namespaces and parameter properties must be compiled"
+      ? ". Node only strips types: enums, namespaces and parameter properties must be compiled"
       : "";
   return `${error.name === "Error" ? "" : `${error.name}: `}${error.message}${advice}.`;
 }
 
-/** The `handlers` of a module; throws {@link UsageError} unless they are a list of what implement() makes. */
+/** Returns the `handlers` of a module. Throws {@link UsageError} unless implement() made all of them. */
 export function handlersOf({ file, exports }: UserModule): readonly Handler[] {
   const { handlers } = exports;
   const how = `export const handlers = [implement(job, async ({ payload }) => { ... })];`;
@@ -69,7 +69,8 @@ export function handlersOf({ file, exports }: UserModule): readonly Handler[] {
       `${file} exports no handlers: add "${how}". It exports ${names.length ? names.join(", ") : "nothing"}.`,
     );
   }
-  if (!Array.isArray(handlers)) throw new UsageError(`The handlers that ${file} exports are no array: write "${how}".`);
+  if (!Array.isArray(handlers))
+    throw new UsageError(`The handlers that ${file} exports are not an array: write "${how}".`);
   if (handlers.length === 0)
     throw new UsageError(`The handlers that ${file} exports are an empty array: write "${how}".`);
   for (const [place, handler] of handlers.entries()) {
@@ -80,15 +81,17 @@ export function handlersOf({ file, exports }: UserModule): readonly Handler[] {
   return handlers as Handler[];
 }
 
-/** The `queues`, `schedules` and `workerOptions` that a module may export too; what they hold is checked by createWorker. */
+/** Returns the `queues`, `schedules` and `workerOptions` that a module may also export. createWorker checks their contents. */
 export function settingsOf({ file, exports }: UserModule): Partial<WorkerOptions> {
   const { queues, schedules, workerOptions = {} } = exports;
-  if (!isObject(workerOptions)) throw new UsageError(`The workerOptions that ${file} exports are no object.`);
+  if (!isObject(workerOptions)) throw new UsageError(`The workerOptions that ${file} exports are not an object.`);
   if (queues !== undefined && typeof queues !== "number" && !isObject(queues)) {
     throw new UsageError(`The queues that ${file} exports are neither a number nor an object such as { email: 10 }.`);
   }
   if (schedules !== undefined && !(Array.isArray(schedules) && schedules.every(isSchedule)))
-    throw new UsageError(`The schedules that ${file} exports are no array of what schedule(job, when, options) makes.`);
+    throw new UsageError(
+      `The schedules that ${file} exports are not an array of schedules made by schedule(job, when, options).`,
+    );
   return {
     ...workerOptions,
     ...(schedules !== undefined && { schedules }),
@@ -96,7 +99,7 @@ export function settingsOf({ file, exports }: UserModule): Partial<WorkerOptions
   };
 }
 
-/** The job type named `type` among a module's exports: definitions, lists of them, and its handlers' job types. */
+/** Returns the job type named `type` from a module's exports: definitions, lists of them, and job types of handlers. */
 export function findJob({ exports }: UserModule, type: string): JobDefinition {
   const jobs = new Map<string, JobDefinition>();
   const add = (value: unknown) => {
@@ -117,7 +120,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-// By shape, never by instanceof: the module may bring another copy of these packages.
+// These test the shape, not the class: the module may bring another copy of these packages.
 function isJob(value: unknown): value is JobDefinition {
   return (
     isObject(value) &&

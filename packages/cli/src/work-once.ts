@@ -5,20 +5,20 @@ import type { Worker } from "@hark/worker";
 /** How the attempts of a run ended. */
 export interface Tally {
   completed: number;
-  /** Failed, and will be tried again. */
+  /** Failed, and will be retried. */
   retried: number;
   dead: number;
-  /** Cancelled, snoozed, handed back, or refused because the job belonged to another by then. */
+  /** Cancelled, snoozed, handed back, or refused because another worker had the job by then. */
   other: number;
 }
 
-/** Between two looks whether anything is left, in ms. */
+/** Pause between two checks whether jobs are left, in ms. */
 const lookMs = 100;
 
-/** How long nothing may have started before the queues count as drained, in ms: a claim's answer may still be on its way. */
+/** How long no job may have started before the queues count as drained, in ms. A claim's result may still be on its way. */
 const quietMs = 250;
 
-/** Counts from now on. */
+/** Counts the outcomes from now on. */
 export function tallyOf({ events }: Worker): Tally {
   const tally: Tally = { completed: 0, retried: 0, dead: 0, other: 0 };
   events.on("settled", (_, outcome) => void (tally[kindOf(outcome)] += 1));
@@ -32,9 +32,9 @@ function kindOf(outcome: Outcome): keyof Tally {
 }
 
 /**
- * Resolves once a started worker has run what is ready in `queues` for its job types: none is ready, none runs here, and none has
- * started for a moment. What is due only later stays, and so do jobs for which there is no handler. A claim that is slower than
- * that moment is handed back by the worker's stop, so a job may be left, but none is lost.
+ * Resolves once a started worker has run the ready jobs in `queues` of its job types: none is ready, none runs here, and none has
+ * started for `quietMs`. Jobs that are due later stay, and so do jobs without a handler. If a claim takes longer than `quietMs`, the
+ * worker's stop hands its jobs back, so a job may be left but none is lost.
  */
 export async function drained(
   worker: Worker,
@@ -55,7 +55,7 @@ export async function drained(
 
 async function hasReady(db: Database, queues: readonly string[], types: ReadonlySet<string>): Promise<boolean> {
   for (const queue of queues) {
-    // Of no type but these, that is: all types that wait.
+    // An empty list asks for the waiting jobs of all types.
     const waiting = await statements.unhandledTypes(db, { queue, types: [] });
     if (waiting.some(({ type }) => types.has(type))) return true;
   }

@@ -28,7 +28,7 @@ export function environmentPage(): string {
     "readEnvironment() and describeEnvironment()",
     "`readEnvironment()` reads and checks them together, and `describeEnvironment()` prints what counts, with secrets masked.\n" +
       "Nothing else in Hark's libraries reads the environment. The command `hark` reads `HARK_DATABASE_URL` before\n" +
-      "`DATABASE_URL`, PostgreSQL's own `PGHOST` and its kin after it, and `HARK_LISTEN_URL` and `LOG_LEVEL` as below.",
+      "`DATABASE_URL`, PostgreSQL's own `PGHOST` and the other `PG*` variables after it, and `HARK_LISTEN_URL` and `LOG_LEVEL` as below.",
     [table(["variable", "meaning", "if not set"], rows)],
   );
 }

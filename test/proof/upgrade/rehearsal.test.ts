@@ -169,7 +169,7 @@ test(
     await phase(old);
     expect(await former.hark(["migrate", "--check"], upgradeUrl)).toEqual({
       code: 0,
-      output: "up to date: the schema is at version 9, which lets in this code of version 7\n",
+      output: "up to date: the schema is at version 9, which also supports this code (version 7)\n",
     });
 
     // Both versions, then the new one alone.

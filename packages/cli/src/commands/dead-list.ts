@@ -7,11 +7,11 @@ import { integerFlag } from "../integer-flag.ts";
 export const deadListCommand = command({
   examples: ["hark dead list --limit 10", "hark dead list --type email.welcome --json"],
   usage: "",
-  about: "Lists dead letters, oldest first. --json shows them whole, with payload and full error.",
+  about: "Lists dead letters, oldest first. --json includes the payload and the full error.",
   words: { least: 0, most: 0 },
   flags: {
-    limit: { type: "string", value: "<n>", help: "at most so many, 1 to 200; 100 if not given" },
-    type: { type: "string", value: "<type>", help: "only of this job type" },
+    limit: { type: "string", value: "<n>", help: "how many to list, 1 to 200; default 100" },
+    type: { type: "string", value: "<type>", help: "only this job type" },
   },
   async run({ values, output }) {
     const limit = integerFlag("limit", values.limit, { least: 1, most: 200 }) ?? 100;

@@ -5,18 +5,18 @@ import { exitCodes } from "../exit-codes.ts";
 import type { Output } from "../output.ts";
 import { UsageError } from "../usage-error.ts";
 
-/** Dead letters requeued in one statement: few enough to be locked for a moment only. */
+/** Dead letters requeued in one statement. Few, so that their rows are locked only for a moment. */
 const batchSize = 200;
 
 export const deadRequeueCommand = command({
   examples: ["hark dead requeue 4711 4712", "hark dead requeue --all --type email.welcome --dry-run"],
   usage: "<id...> | --all",
-  about: `Makes dead letters ready again, with all their attempts before them, and prints their ids. Exits with 1 if a dead letter was
-not found, or stays one because an unfinished job has its unique key.`,
+  about: `Makes dead letters ready again, with their attempts counted from zero, and prints their ids. Exits with 1 if a dead letter was
+not found, or cannot be requeued because an unfinished job has its unique key.`,
   words: { least: 0, most: Number.POSITIVE_INFINITY },
   flags: {
-    all: { type: "boolean", help: "all there are" },
-    type: { type: "string", value: "<type>", help: "with --all: only of this job type" },
+    all: { type: "boolean", help: "all dead letters" },
+    type: { type: "string", value: "<type>", help: "with --all: only this job type" },
     "dry-run": { type: "boolean", help: "only print what would be requeued" },
   },
   async run({ values, words, output }) {
@@ -25,7 +25,7 @@ not found, or stays one because an unfinished job has its unique key.`,
     if (all ? words.length > 0 : words.length === 0) {
       throw new UsageError(`Give either the ids of dead letters or --all; "hark dead list" shows ids.`);
     }
-    if (type !== undefined && !all) throw new UsageError("--type goes with --all.");
+    if (type !== undefined && !all) throw new UsageError("--type needs --all.");
     const ids = words.map(parseId);
 
     const result = await withDatabase(await findConnection(values), (db) => {
@@ -39,14 +39,14 @@ not found, or stays one because an unfinished job has its unique key.`,
 interface Result {
   readonly requeued: bigint[];
   readonly missing: bigint[];
-  /** Still dead letters: an unfinished job has their unique key. */
+  /** Not requeued, because an unfinished job has their unique key. */
   readonly blocked: bigint[];
 }
 
 function parseId(text: string): bigint {
   const id = /^\d{1,19}$/.test(text) ? BigInt(text) : 0n;
   if (id > 0n && id < 2n ** 63n) return id;
-  throw new UsageError(`"${text}" is no job id: ids are whole numbers; "hark dead list" shows them.`);
+  throw new UsageError(`"${text}" is not a job id. Ids are whole numbers; "hark dead list" shows them.`);
 }
 
 async function requeue(db: Database, ids: readonly bigint[]): Promise<Result> {
@@ -66,12 +66,12 @@ async function requeue(db: Database, ids: readonly bigint[]): Promise<Result> {
   };
 }
 
-/** In the order of ids. Each dead letter is tried once: one that dies again meanwhile, or stays, does not come round a second time. */
+/** Requeues in the order of ids. Each dead letter is tried once, also if its job dies again meanwhile or it is blocked. */
 async function requeueAll(db: Database, type: string | undefined): Promise<Result> {
   const requeued: bigint[] = [];
   const blocked: bigint[] = [];
   for await (const ids of batches(db, type)) {
-    const result = await requeue(db, ids); // what is missing now, someone else has requeued
+    const result = await requeue(db, ids); // a missing one was requeued by another process
     requeued.push(...result.requeued);
     blocked.push(...result.blocked);
   }
@@ -106,7 +106,8 @@ function report({ requeued, missing, blocked }: Result, isDry: boolean, output: 
   output.document({ dryRun: isDry, requeued, missing, blocked });
 
   output.note(isDry ? `would requeue ${requeued.length}; nothing was changed` : `requeued ${requeued.length}`);
-  if (missing.length > 0) output.note(`no dead letter: ${missing.join(", ")}`);
-  if (blocked.length > 0) output.note(`still dead, as an unfinished job has their unique key: ${blocked.join(", ")}`);
+  if (missing.length > 0) output.note(`not dead letters: ${missing.join(", ")}`);
+  if (blocked.length > 0)
+    output.note(`not requeued, because an unfinished job has their unique key: ${blocked.join(", ")}`);
   return missing.length + blocked.length > 0 ? exitCodes.finding : exitCodes.ok;
 }

@@ -14,9 +14,9 @@ interface Answer extends Omit<Finding, "status"> {
 export const doctorCommand = command({
   examples: ["hark doctor", "hark doctor --json | jq '.checks[] | select(.status != \"ok\")'"],
   usage: "",
-  about: `Checks what Hark stands on, and says what to do about what it finds: Node, the connection, the schema, rights, whether
-notifications arrive (LISTEN is silent through a transaction pooler), clocks, old transactions, workers, jobs that nobody claims.
-It changes nothing. Exits with 1 if a check failed, with 3 if the database cannot be reached; warnings alone are 0.`,
+  about: `Checks the installation, and says how to fix what is wrong. It checks Node, the connection, the schema, rights, whether
+notifications arrive (LISTEN gets none through a transaction pooler), clocks, old transactions, workers, and jobs that no worker
+claims. It changes nothing. Exits with 1 if a check failed, and with 3 if the database cannot be reached. Warnings alone exit with 0.`,
   words: { least: 0, most: 0 },
   flags: {},
   async run({ values, output }) {
@@ -55,7 +55,7 @@ async function runCheck(check: Check, target: Target, before: readonly Answer[])
     return { name, ...(await check.run(target)) };
   } catch (error) {
     const { message } = verdictOn(error);
-    if (isDenied(error)) return { name, status: "warn", message: `this role may not look: ${message}` };
+    if (isDenied(error)) return { name, status: "warn", message: `this role may not read this: ${message}` };
     return { name, status: "fail", message: `could not be checked: ${message}` };
   }
 }

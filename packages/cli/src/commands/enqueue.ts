@@ -9,26 +9,26 @@ import { readJson } from "../read-json.ts";
 import { UsageError } from "../usage-error.ts";
 import { findJob, loadModule } from "../user-module.ts";
 
-/** Jobs inserted by one statement: enough that the round trip does not count, few enough for its deadline. */
+/** Jobs inserted by one statement. The round trip then costs little, and the statement stays within its deadline. */
 const batchSize = 1_000;
 
 const flags = {
-  queue: { type: "string", value: "<name>", help: `the queue; the job type's own, or "default", if not given` },
-  priority: { type: "string", value: "<n>", help: "an integer, higher first; 0 if not given" },
+  queue: { type: "string", value: "<name>", help: `the queue; default: the job type's own, or "default"` },
+  priority: { type: "string", value: "<n>", help: "an integer, higher runs first; default 0" },
   delay: { type: "string", value: "<time>", help: `earliest start from now, as in "500ms", "30s", "5m", "1h", "7d"` },
-  "run-at": { type: "string", value: "<moment>", help: "earliest start, as in 2030-01-31T09:00:00Z" },
-  key: { type: "string", value: "<key>", help: "jobs with one key never run at the same time" },
-  "unique-key": { type: "string", value: "<key>", help: "at most one unfinished job has this key" },
-  attempts: { type: "string", value: "<n>", help: "how often it is tried at most; 3 if not given" },
-  module: { type: "string", value: "<file>", help: "checks the payload by the job type that this module exports" },
+  "run-at": { type: "string", value: "<time>", help: "earliest start, as in 2030-01-31T09:00:00Z" },
+  key: { type: "string", value: "<key>", help: "jobs with the same key never run at the same time" },
+  "unique-key": { type: "string", value: "<key>", help: "at most one unfinished job can have this key" },
+  attempts: { type: "string", value: "<n>", help: "the most attempts; default 3" },
+  module: { type: "string", value: "<file>", help: "check the payload with the job type that this module exports" },
 } as const;
 
 export const enqueueCommand = command({
   examples: [`hark enqueue email.welcome '{"userId":"u1"}' --delay 5m`, "hark enqueue email.welcome - < users.jsonl"],
   usage: "<type> <json|->",
-  about: `Enqueues a job and prints its id. "-" reads payloads from stdin, one JSON value a line: all of them are enqueued, or none.
-A job with a unique key that an unfinished job already has prints that job's id. Without --module, payload and options are taken
-as given: what the job type itself says about queue, attempts, priority and keys stands in the module.`,
+  about: `Enqueues a job and prints its id. "-" reads payloads from stdin, one JSON value per line, and enqueues all of them or none.
+If an unfinished job already has the unique key, the command prints that job's id. Without --module, the payload is not checked, and
+the job type's own queue, attempts, priority and keys do not apply: they are defined in the module.`,
   words: { least: 2, most: 2 },
   flags,
   async run({ values, words: [type = "", payload = ""], output }) {
@@ -62,9 +62,9 @@ as given: what the job type itself says about queue, attempts, priority and keys
   },
 });
 
-/** Checks each line before any is written, so that a wrong one is named by its number. */
+/** Checks every line before any job is written, so that the error can name the number of an invalid line. */
 async function readLines(job: JobDefinition): Promise<unknown[]> {
-  if (process.stdin.isTTY) process.stderr.write("Reading payloads, one JSON value a line; end with Ctrl-D.\n");
+  if (process.stdin.isTTY) process.stderr.write("Reading payloads, one JSON value per line. End with Ctrl-D.\n");
   const lines = (await text(process.stdin)).split("\n");
   const payloads: unknown[] = [];
   for (const [place, line] of lines.entries()) {
@@ -101,7 +101,7 @@ function enqueueOptions(values: Values<typeof flags>): EnqueueOptions {
   };
 }
 
-/** With a zone, or it would mean another moment on another machine; and a day that the calendar has. */
+/** Needs a time zone, since a local time would differ from machine to machine, and a day that exists. */
 function readMoment(given: string): Date {
   const [, year, month, day] =
     /^(\d{4})-(\d\d)-(\d\d)T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)$/.exec(given) ?? [];
@@ -109,6 +109,6 @@ function readMoment(given: string): Date {
   const isDay = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day))).getUTCDate() === Number(day);
   if (isDay && !Number.isNaN(moment.getTime())) return moment;
   throw new UsageError(
-    `--run-at wants a moment with its zone, as in 2030-01-31T09:00:00Z or 2030-01-31T09:00+01:00, not "${given}".`,
+    `--run-at must be a time with its zone, as in 2030-01-31T09:00:00Z or 2030-01-31T09:00+01:00, not "${given}".`,
   );
 }

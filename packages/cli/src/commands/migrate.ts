@@ -9,23 +9,23 @@ import { UsageError } from "../usage-error.ts";
 export const migrateCommand = command({
   examples: ["hark migrate", "hark migrate --sql --from 1 > upgrade.sql"],
   usage: "",
-  about: `Brings the database's "hark" schema to this version, in one transaction; any number of processes may do so at once.
---check changes nothing: it exits with 1 if migrations are pending, and with 4 if the schema was changed, or needs newer code.
---sql needs no database: it prints the migrations as one script, for psql -1 or "drizzle-kit generate --custom".
---roles also makes the roles ${roleNames.join(", ")}, and grants each what it needs and no more. Run it
-again after every migration. With --sql it prints the script for that instead, for a login that may create roles.`,
+  about: `Brings the database's "hark" schema to this version, in one transaction. Any number of processes may run it at once.
+--check changes nothing. It exits with 1 if migrations are pending, and with 4 if the schema was changed or needs newer code.
+--sql needs no database. It prints the migrations as one script, for psql -1 or "drizzle-kit generate --custom".
+--roles also makes the roles ${roleNames.join(", ")}, and grants each only what it needs. Run it
+again after every migration. With --sql it prints that script instead, for a login that may create roles.`,
   words: { least: 0, most: 0 },
   flags: {
-    check: { type: "boolean", help: "only say whether migrations are pending" },
+    check: { type: "boolean", help: "only check whether migrations are pending" },
     roles: { type: "boolean", help: "also make the roles for producers, workers, readers and admins" },
     sql: { type: "boolean", help: "print the SQL instead of running it" },
-    from: { type: "string", value: "<version>", help: "with --sql: the version the database has; 0 if not given" },
+    from: { type: "string", value: "<version>", help: "with --sql: the version that the database has; default 0" },
   },
   async run({ values, output }) {
     if (values.check && values.sql) throw new UsageError("Give either --check or --sql, not both.");
-    if (values.from !== undefined && !values.sql) throw new UsageError("--from goes with --sql.");
+    if (values.from !== undefined && !values.sql) throw new UsageError("--from needs --sql.");
     if (values.roles && (values.check || values.from !== undefined))
-      throw new UsageError("--roles goes alone, or with --sql.");
+      throw new UsageError("Use --roles alone or with --sql.");
     if (values.sql) return values.roles ? printRoles(output) : printScript(values.from ?? "0", output);
 
     const { url } = await findConnection(values);
@@ -53,16 +53,16 @@ async function check(url: string, output: Output): Promise<ExitCode> {
   return pending.length === 0 ? exitCodes.ok : exitCodes.finding;
 }
 
-/** How an up-to-date schema stands to this code. */
+/** Describes the version of an up-to-date schema, and whether it is newer than this code. */
 function stateOf(found: number | null, wanted: number): string {
-  const newer = found !== null && found > wanted ? `, which lets in this code of version ${wanted}` : "";
+  const newer = found !== null && found > wanted ? `, which also supports this code (version ${wanted})` : "";
   return `the schema is at version ${found}${newer}`;
 }
 
 async function printScript(from: string, output: Output): Promise<ExitCode> {
   const migrations = await readMigrations();
   if (!/^\d{1,6}$/.test(from) || Number(from) > migrations.length) {
-    throw new UsageError(`--from wants a version from 0 to ${migrations.length}, not "${from}".`);
+    throw new UsageError(`--from must be a version from 0 to ${migrations.length}, not "${from}".`);
   }
   const script = migrationScript(migrations, Number(from));
   if (output.isJson) output.document({ from: Number(from), to: migrations.length, sql: script });

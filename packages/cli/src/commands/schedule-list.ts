@@ -3,13 +3,14 @@ import { command } from "../command.ts";
 import { findConnection, withDatabase } from "../connection.ts";
 import { exitCodes } from "../exit-codes.ts";
 
-/** Late by more than this, in ms, is worth a word: no worker that runs declares the schedule, or it cannot be fired. */
+/** A schedule late by more than this, in ms, is shown as late: no running worker declares it, or it cannot enqueue its job. */
 const lateMs = 60_000;
 
 export const scheduleListCommand = command({
   examples: ["hark schedule list", "hark schedule list --json | jq '.schedules[].nextAt'"],
   usage: "",
-  about: "Lists recurring schedules by name. One that is late is declared by no worker that runs, or cannot be fired.",
+  about:
+    "Lists recurring schedules by name. A schedule is late if no running worker declares it, or if it cannot enqueue its job.",
   words: { least: 0, most: 0 },
   flags: {},
   async run({ values, output }) {

@@ -9,18 +9,19 @@ import { UsageError } from "../usage-error.ts";
 export const scheduleNextCommand = command({
   examples: ["hark schedule next weekly-digest", `hark schedule next "30 2 * * *" --tz America/New_York --count 3`],
   usage: "<name | pattern>",
-  about: `Shows when a schedule is due next, by the clock of its zone and in UTC. Give the name of one that is in the database, or a cron
-pattern, which needs none. Where the clock is turned, a fixed time in a gap is due at the end of it, one in an overlap at the first.`,
+  about: `Shows the next times of a schedule, in its time zone and in UTC. Give the name of a schedule in the database, or a cron pattern,
+which needs no database. When clocks change, a fixed time that is skipped runs at the end of the gap, and one that occurs twice runs
+at its first occurrence.`,
   words: { least: 1, most: 1 },
   flags: {
-    tz: { type: "string", value: "<zone>", help: "with a pattern: the zone it is about; UTC if not given" },
-    count: { type: "string", value: "<n>", help: "so many, 1 to 100; 5 if not given" },
+    tz: { type: "string", value: "<zone>", help: "with a pattern: its time zone; default UTC" },
+    count: { type: "string", value: "<n>", help: "how many times to show, 1 to 100; default 5" },
   },
   async run({ values, words: [asked = ""], output }) {
     const count = integerFlag("count", values.count, { least: 1, most: 100 }) ?? 5;
     const isPattern = /[\s@]/.test(asked);
     if (values.tz !== undefined && !isPattern)
-      throw new UsageError("--tz goes with a pattern: a schedule has its own.");
+      throw new UsageError("--tz needs a pattern: a schedule has its own time zone.");
     const { rule, fromMs } = isPattern
       ? { rule: parseRule(asked, values.tz), fromMs: Date.now() }
       : await withDatabase(await findConnection(values), (db) => stored(db, asked));
@@ -41,7 +42,7 @@ pattern, which needs none. Where the clock is turned, a fixed time in a gap is d
 
 async function stored(db: Database, name: string): Promise<{ rule: ScheduleRule; fromMs: number }> {
   const found = (await listSchedules(db)).find((schedule) => schedule.name === name);
-  if (!found) throw new UsageError(`There is no schedule "${name}"; "hark schedule list" shows them.`);
+  if (!found) throw new UsageError(`There is no schedule "${name}". "hark schedule list" shows all schedules.`);
   const { cron, zone, everyMs, nextAt } = found;
   const rule = everyMs === null ? { cron: cron!, zone: zone! } : { everyMs };
   return { rule, fromMs: nextAt === null ? Date.now() : nextAt.getTime() - 1 };

@@ -6,8 +6,8 @@ import { exitCodes } from "../exit-codes.ts";
 export const scheduleRemoveCommand = command({
   examples: ["hark schedule remove weekly-digest", "hark schedule remove weekly-digest --json"],
   usage: "<name>",
-  about: `Removes a schedule. Its jobs stay. Take it out of createWorker({ schedules }) first: a worker that declares it brings it back when
-it starts again. Exits with 1 if there is no such schedule.`,
+  about: `Removes a schedule. Its jobs stay. Take it out of createWorker({ schedules }) first, because a worker that declares it adds it
+again when it starts. Exits with 1 if there is no such schedule.`,
   words: { least: 1, most: 1 },
   flags: {},
   async run({ values, words: [name = ""], output }) {

@@ -17,7 +17,7 @@ export const statsCommand = command({
   examples: ["hark stats", "hark stats --json | jq .queues.default.ready"],
   usage: "",
   about:
-    "Counts jobs by queue and state. Finished ones are counted since the schema was made, also when their rows are gone.",
+    "Counts jobs by queue and state. Finished jobs are counted since the schema was made, even after their rows are deleted.",
   words: { least: 0, most: 0 },
   flags: {},
   async run({ values, output }) {
@@ -32,7 +32,7 @@ export const statsCommand = command({
       ],
     );
     if (stats.isEstimated)
-      output.line("More than 100000 jobs wait: how many are scheduled, ready and parked is estimated.");
+      output.line("More than 100000 jobs wait: the numbers of scheduled, ready and parked jobs are estimates.");
     output.document(stats);
     return exitCodes.ok;
   },

@@ -13,15 +13,16 @@ import { drained, tallyOf } from "../work-once.ts";
 export const workCommand = command({
   examples: ["hark work jobs.ts --queues email:10,default:5", "hark work dist/jobs.js --once"],
   usage: "<module>",
-  about: `Runs the jobs that the module has handlers for, until SIGTERM or Ctrl-C: then it claims no more, lets running jobs end, and
-leaves. A second signal aborts them, a third ends the process at once. The module exports
+  about: `Runs the jobs that the module has handlers for, until SIGTERM or Ctrl-C. Then it claims no more jobs, waits until the running
+ones have ended, and exits. A second signal aborts them, a third ends the process at once. The module exports
 
   export const handlers = [implement(job, async ({ payload }) => { ... })];
-  export const queues = { email: 10 };              // if wanted: how many jobs of a queue may run at once
-  export const schedules = [schedule(job, "0 9 * * 1", { tz: "Europe/Zurich" })];    // if wanted: recurring jobs
-  export const workerOptions = { lease: "30s" };    // if wanted: as for createWorker
+  export const queues = { email: 10 };              // optional: how many jobs of a queue may run at once
+  export const schedules = [schedule(job, "0 9 * * 1", { tz: "Europe/Zurich" })];    // optional: recurring jobs
+  export const workerOptions = { lease: "30s" };    // optional: options of createWorker
 
-TypeScript runs as it is from Node 22.18 on. Logs go to stderr: lines at a terminal, else JSON; LOG_LEVEL sets how many.`,
+Node 22.18 and newer run TypeScript without compiling. Logs go to stderr, as plain lines on a terminal and as JSON otherwise.
+LOG_LEVEL sets the least level that is logged.`,
   words: { least: 1, most: 1 },
   flags: {
     queues: {
@@ -29,14 +30,14 @@ TypeScript runs as it is from Node 22.18 on. Logs go to stderr: lines at a termi
       value: "<a:10,b:5>",
       help: "only these queues, each with how many of its jobs may run at once",
     },
-    concurrency: { type: "string", value: "<n>", help: "for queues without a number of their own; 10 if not given" },
-    once: { type: "boolean", help: "run what is ready and exit: with 1 if an attempt failed" },
-    name: { type: "string", value: "<name>", help: "a label for people; host and process id if not given" },
+    concurrency: { type: "string", value: "<n>", help: "for queues without a number of their own; default 10" },
+    once: { type: "boolean", help: "run the ready jobs and exit; the exit code is 1 if an attempt failed" },
+    name: { type: "string", value: "<name>", help: "a label for people; default: host and process id" },
   },
   handlesSignals: true,
   async run({ values, words: [file = ""], output }) {
     if (output.isJson && !values.once)
-      throw new UsageError("--json goes with --once: a worker that runs on has no one document.");
+      throw new UsageError("--json needs --once: a worker that keeps running has no final result to print.");
     const connection = await findConnection(values);
     const module = await loadModule(file);
     const settings = settingsOf(module);
@@ -51,7 +52,7 @@ TypeScript runs as it is from Node 22.18 on. Logs go to stderr: lines at a termi
     let isInterrupted = false;
     process.on("SIGINT", () => {
       isInterrupted = true;
-      if (!worker) process.exit(exitCodes.interrupted); // from its start on the worker stops in order
+      if (!worker) process.exit(exitCodes.interrupted); // once started, the worker handles the signal
     });
 
     const { ready, isHeard } = await look(connection, Object.keys(queues));
@@ -61,7 +62,7 @@ TypeScript runs as it is from Node 22.18 on. Logs go to stderr: lines at a termi
       ...settings,
       connectionString: connection.url,
       listenUrl,
-      ...(!isHeard && { isPooled: true }), // as behind a transaction pooler, which refuses session settings
+      ...(!isHeard && { isPooled: true }), // it is probably a transaction pooler, which refuses session settings
       handlers,
       queues,
       logger,
@@ -70,8 +71,8 @@ TypeScript runs as it is from Node 22.18 on. Logs go to stderr: lines at a termi
     const lanes = Object.entries(queues)
       .map(([queue, limit]) => `${queue}:${limit}`)
       .join(", ");
-    const listening = isHeard ? "LISTEN ok" : `polling, as LISTEN is silent ("hark doctor" tells more)`;
-    output.note(`waiting on queues ${lanes}; ${listening}; ${ready} ready`);
+    const listening = isHeard ? "LISTEN ok" : `polling, as no notifications arrive ("hark doctor" shows why)`;
+    output.note(`working on queues ${lanes}; ${listening}; ${ready} ready`);
 
     const types = handlers.map(({ job }) => job.type);
     const code = values.once
@@ -93,7 +94,7 @@ interface OneRun {
 async function workOnce({ worker, connection, queues, types, logger, output }: OneRun): Promise<ExitCode> {
   const tally = tallyOf(worker);
   const starting = worker.start();
-  const signalled = runUntilSignalled(worker, logger, starting); // minds signals from here on
+  const signalled = runUntilSignalled(worker, logger, starting); // handles signals from here on
   await withDatabase(connection, async (db) => {
     const done = starting.then(() => drained(worker, db, queues, new Set(types)));
     await Promise.race([signalled, done]);
@@ -101,13 +102,13 @@ async function workOnce({ worker, connection, queues, types, logger, output }: O
   });
   const { completed, retried, dead, other } = tally;
   output.line(
-    `ran ${completed + retried + dead + other}: ${completed} completed, ${retried} to be tried again, ${dead} dead, ${other} other`,
+    `ran ${completed + retried + dead + other}: ${completed} completed, ${retried} to be retried, ${dead} dead, ${other} other`,
   );
   output.document(tally);
   return retried + dead > 0 ? exitCodes.finding : exitCodes.ok;
 }
 
-/** What the first line says: how many jobs are ready, and whether wake-ups arrive. */
+/** Returns the facts of the first line: how many jobs are ready, and whether notifications arrive. */
 function look(connection: Connection, queues: readonly string[]): Promise<{ ready: number; isHeard: boolean }> {
   return withDatabase(connection, async (db) => {
     const { queues: counts } = await getStats(db);
@@ -124,7 +125,7 @@ async function hears(db: Database, listenUrl: string | undefined): Promise<boole
   try {
     return (await doctor.probeListen(listening, db)) !== undefined;
   } catch {
-    return false; // the worker's own listener says why, and keeps trying
+    return false; // the worker's own listener logs why, and keeps trying
   } finally {
     if (listening !== db) await listening.close();
   }

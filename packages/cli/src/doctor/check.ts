@@ -4,16 +4,13 @@ import type { Connection } from "../connection.ts";
 export interface Finding {
   readonly status: "ok" | "warn" | "fail";
   readonly message: string;
-  /** What to do; not with "ok". */
+  /** What to do. Not set with "ok". */
   readonly advice?: string;
-  /** For --json. */
+  /** Printed only with --json. */
   readonly facts?: Readonly<Record<string, unknown>>;
 }
 
-/**
- * What checks look at. Through a pooler or not, nothing here depends on a session, but for LISTEN,
- * which is tested.
- */
+/** What the checks examine. Only the LISTEN checks depend on a session, so all others work through a pooler. */
 export interface Target {
   readonly connection: Connection;
   readonly db: Database;
@@ -21,7 +18,7 @@ export interface Target {
 
 export interface Check {
   readonly name: string;
-  /** What must have been found in order first: without it the check is skipped. */
+  /** The check that must have passed before. Otherwise this one is skipped. */
   readonly needs: "nothing" | "connection" | "schema";
   run(target: Target): Promise<Finding>;
 }
@@ -46,7 +43,7 @@ export const fail = (message: string, advice: string, facts?: Finding["facts"]):
   ...(facts && { facts }),
 });
 
-/** Milliseconds as a person says them. */
+/** Returns a duration in ms as text with a fitting unit, such as "5 min". */
 export function spoken(ms: number): string {
   if (ms < 1_000) return `${Math.round(ms)} ms`;
   const seconds = Math.round(ms / 1_000);

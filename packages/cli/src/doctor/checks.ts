@@ -13,7 +13,7 @@ import { serverCheck } from "./server.ts";
 import { waitingTypesCheck } from "./waiting-types.ts";
 import { workersCheck } from "./workers.ts";
 
-/** In the order that one would ask: each needs those before it more than those after it. */
+/** The checks in the order that they run. A check comes after those that it depends on. */
 export const checks: readonly Check[] = [
   nodeCheck,
   serverCheck,

@@ -5,7 +5,7 @@ import { encryptionCheck } from "./encryption.ts";
 
 afterEach(() => void vi.unstubAllEnvs());
 
-/** What it finds of a URL alone. */
+/** The finding for a URL. The check needs no database. */
 const check = (url: string) =>
   encryptionCheck.run({
     connection: { url, listenUrl: undefined, source: "--url", where: "" },
@@ -13,14 +13,14 @@ const check = (url: string) =>
   });
 
 test.for(["localhost", "127.0.0.1", "127.1.2.3", "[::1]", "%2Frun%2Fpostgresql", ""])(
-  "this machine needs no encryption: %s",
+  "a connection to this machine needs no encryption: %s",
   async (host) => {
     expect(await check(`postgres://user@${host}/app`)).toMatchObject({ status: "ok" });
   },
 );
 
 test.for(["db.example", "10.0.0.5", "127.evil.example", "127.0.0.1.evil.example", "localhost.evil.example"])(
-  "another machine is warned about without encryption, and sslmode=verify-full asked for: %s",
+  "an unencrypted connection to another machine gives a warning that asks for sslmode=verify-full: %s",
   async (host) => {
     for (const query of ["", "?sslmode=disable", "?sslmode=allow"]) {
       const finding = await check(`postgres://user:hunter2@${host}/app${query}`);
@@ -35,7 +35,7 @@ test.for(["db.example", "10.0.0.5", "127.evil.example", "127.0.0.1.evil.example"
   },
 );
 
-test("encryption to a server that nobody verifies is warned about too, wherever the mode comes from", async () => {
+test("encryption without verifying the server gives a warning too, from the URL or from PGSSLMODE", async () => {
   for (const query of ["?sslmode=require", "?sslmode=verify-ca", "?ssl=true"])
     expect(await check(`postgres://user@db.example/app${query}`)).toMatchObject({
       status: "warn",

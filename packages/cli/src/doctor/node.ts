@@ -10,7 +10,7 @@ export const nodeCheck: Check = {
       return fail(`Node ${version}`, `Install Node ${leastNode} or newer.`, { version });
     const runsTypeScript = isAtLeast(version, leastNodeForTypeScript);
     return ok(
-      `Node ${version}${runsTypeScript ? "" : `, which runs no TypeScript: that takes ${leastNodeForTypeScript}`}`,
+      `Node ${version}${runsTypeScript ? "" : `, which cannot run TypeScript: that needs Node ${leastNodeForTypeScript}`}`,
       { version },
     );
   },

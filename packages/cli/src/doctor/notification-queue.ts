@@ -1,10 +1,7 @@
 import { statements } from "@hark/core";
 import { type Check, fail, ok, warn } from "./check.ts";
 
-/**
- * Shares of the server's notification queue. A full one fails every commit that notifies, so every
- * enqueue (FM-10).
- */
+/** Used shares of the server's notification queue. When it is full, every commit that notifies fails, so every enqueue (FM-10). */
 const much = 0.01;
 const tooMuch = 0.5;
 
@@ -16,7 +13,7 @@ export const notificationQueueCheck: Check = {
     const message = `${(usage * 100).toFixed(usage < 0.01 && usage > 0 ? 4 : 0)} % full`;
     if (usage < much) return ok(message, { usage });
     const advice =
-      'A session that listens holds a transaction open: end it (see "transactions"). When the queue is full, enqueueing fails.';
+      'A session that listens keeps a transaction open. End it (see "transactions"). When the queue is full, enqueueing fails.';
     return usage < tooMuch ? warn(message, advice, { usage }) : fail(message, advice, { usage });
   },
 };

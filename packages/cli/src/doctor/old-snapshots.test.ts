@@ -25,14 +25,11 @@ const slot = {
   remedy: "select pg_drop_replication_slot('gone')",
 };
 
-/**
- * A database whose holders are these rows; what the server answers is tested in
- * test/proof/faults/old-snapshot-warning.test.ts.
- */
+/** A database that returns these rows. The query itself is tested in test/proof/faults/old-snapshot-warning.test.ts. */
 const target = (rows: Record<string, unknown>[]) =>
   ({ db: { query: async () => ({ rows }) } as unknown as Database }) as Target;
 
-test("what holds vacuum back is named with its age, the dead rows and what ends it", async () => {
+test("the warning names what holds vacuum back, its age, the dead rows and the remedy", async () => {
   const finding = await oldSnapshotsCheck.run(target([session, { ...slot, state: "inactive" }]));
 
   expect(finding.status).toBe("warn");
@@ -43,13 +40,13 @@ test("what holds vacuum back is named with its age, the dead rows and what ends 
   expect(finding.advice).toContain("select pg_terminate_backend(41)");
 });
 
-test("of many holders the first are named, and the others counted", async () => {
+test("the warning names the first holders and counts the others", async () => {
   const { message } = await oldSnapshotsCheck.run(
     target([41, 42, 43, 44, 45].map((id) => ({ ...session, id: `${id}` }))),
   );
   expect(message).toMatch(/session 43 \(.*\); 2 more; dead rows/);
 });
 
-test("a slot in use is in order as long as nobody knows for how long it has held the same horizon", async () => {
+test("a slot in use gives no warning while it is unknown how long it has held the same horizon", async () => {
   expect((await oldSnapshotsCheck.run(target([{ ...slot, state: "active" }]))).status).toBe("ok");
 });

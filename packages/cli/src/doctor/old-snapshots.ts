@@ -1,10 +1,10 @@
 import { listOldSnapshots } from "@hark/core";
 import { type Check, ok, spoken, warn } from "./check.ts";
 
-/** How many are named in the message; the others are counted. */
+/** How many holders the message names. The others are counted. */
 const mostNamed = 3;
 
-/** What keeps vacuum from clearing away dead rows, of whatever kind, with what ends it. */
+/** Finds everything that keeps vacuum from removing dead rows, with the remedy for each. */
 export const oldSnapshotsCheck: Check = {
   name: "old snapshots",
   needs: "schema",
@@ -20,7 +20,7 @@ export const oldSnapshotsCheck: Check = {
     if (found.length > mostNamed) named.push(`${found.length - mostNamed} more`);
     return warn(
       `vacuum is held back by ${named.join("; ")}; dead rows: ${jobs} in jobs, ${runningJobs} in running_jobs`,
-      `While it lasts, dead rows pile up and claims slow down. End it there, or by: ${oldest.remedy}`,
+      `Meanwhile dead rows pile up and claims slow down. End it there, or run: ${oldest.remedy}`,
       { holders: found },
     );
   },

@@ -1,9 +1,7 @@
 import { doctor } from "@hark/core";
 import { type Check, fail, ok, warn } from "./check.ts";
 
-/**
- * Two roles: one that enqueues, and one that works. Either alone is a way to live; neither is none.
- */
+/** Checks the rights to enqueue and to work. One of the two is enough for a role, so its lack is only a warning. */
 export const privilegesCheck: Check = {
   name: "privileges",
   needs: "connection",
@@ -17,7 +15,7 @@ export const privilegesCheck: Check = {
     }
     const facts = { missingToEnqueue: enqueue, missingToWork: work };
     if (enqueue.length + work.length === 0) return ok("this role may enqueue and work", facts);
-    const advice = `Grant it hark_producer or hark_worker, after "hark migrate --roles"; or what is missing, as the schema's owner.`;
+    const advice = `Run "hark migrate --roles", and grant this role hark_producer or hark_worker. Or grant what is missing, as the schema's owner.`;
     if (work.length === 0)
       return warn(`this role may work but not enqueue; missing: ${enqueue.join(", ")}`, advice, facts);
     if (enqueue.length === 0)

@@ -10,14 +10,14 @@ export const schemaCheck: Check = {
       const { found, wanted, pending } = await schemaVersion(url);
       const facts = { found, wanted, pending };
       if (pending.length === 0) {
-        const newer = found !== null && found > wanted ? `, which lets in this code of version ${wanted}` : "";
+        const newer = found !== null && found > wanted ? `, which also supports this code (version ${wanted})` : "";
         return ok(`version ${found}${newer}`, facts);
       }
       const message = found === null ? "there is no Hark schema" : `version ${found} of ${wanted}`;
       return fail(message, `Run "hark migrate".`, facts);
     } catch (error) {
       if (error instanceof SchemaVersionError)
-        return fail(error.message, "Use the version of Hark that the database was migrated by.", error.facts);
+        return fail(error.message, "Use the version of Hark that migrated the database.", error.facts);
       if (isDenied(error)) {
         return fail(
           "this role may not read hark.migrations",

@@ -2,7 +2,7 @@ import { DatabaseUnreachableError, doctor } from "@hark/core";
 import { verdictOn } from "../exit-codes.ts";
 import { type Check, fail, ok } from "./check.ts";
 
-/** PostgreSQL 15: the oldest that Hark's tests run on. */
+/** PostgreSQL 15, the oldest version that Hark's tests run on. */
 const leastVersion = 150_000;
 
 export const serverCheck: Check = {
@@ -15,7 +15,7 @@ export const serverCheck: Check = {
       server = await doctor.describeServer(db);
     } catch (error) {
       const { message } = verdictOn(new DatabaseUnreachableError(where, error));
-      return fail(message, `The address comes from ${source}.`, { isConnected: false, where });
+      return fail(message, `The URL comes from ${source}.`, { isConnected: false, where });
     }
     const tookMs = Math.round(performance.now() - startedAt);
     const { number, version, database, role } = server;
