@@ -39,6 +39,8 @@ export default defineConfig({
           include: ["test/**/*.test.ts"],
           exclude: ["**/node_modules/**", "test/proof/**"],
           ...onDatabase,
+          // As above: it takes a third of the CPU time away.
+          isolate: false,
           // More than cores, since most of these tests wait most of the time.
           maxWorkers: 4,
           sequence: { groupOrder: 1 },

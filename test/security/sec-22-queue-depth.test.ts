@@ -92,7 +92,7 @@ test("as soon as workers have made room, jobs are let in again", async ({ limite
   const { retryAfterMs } = await refusal(producer.enqueue(job, {}, { queue }));
   await startWorker([implement(job, () => ({}))], { queues: { [queue]: 5 } });
   const enqueued = await eventually(() => producer.enqueue(job, {}, { queue }), {
-    withinMs: 10_000,
+    withinMs: 55_000,
     everyMs: retryAfterMs / 10,
   });
   expect(enqueued.status).toBe("inserted");

@@ -195,7 +195,7 @@ describe("a queue with sealed payloads", () => {
       { queues: { [queue]: 1 }, cipher },
     );
     for (const id of ids) await untilState(db, id, "completed");
-    await eventually(() => seen.length === 5, { withinMs: 10_000 });
+    await eventually(() => seen.length === 5, { withinMs: 55_000 });
     expect(seen).toEqual(Array.from({ length: 5 }, () => ({ card: marker, amount: 5 })));
     for (const table of ["jobs", "running_jobs", "finished_jobs", "dead_jobs", "attempts"]) {
       const { rows } = await pool.query<{ text: string }>(`select t::text as text from hark.${table} t`);

@@ -159,7 +159,7 @@ describe("by the database", () => {
         await untilState(database, BigInt(rows[0]!.id), "cancelled");
 
         for (const channel of ["job_ready", "job_scheduled", "job_cancelled", "lock_released"])
-          await eventually(() => heard.some((each) => each.channel === channel), { withinMs: 10_000, what: channel });
+          await eventually(() => heard.some((each) => each.channel === channel), { withinMs: 55_000, what: channel });
         for (const { channel, payload } of heard) {
           expect(payload, channel).toMatch(carried[channel]![1]);
           expect(payload, channel).not.toContain("secret");

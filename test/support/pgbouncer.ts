@@ -84,7 +84,7 @@ export async function startPgBouncer(
   };
   try {
     await eventually(() => child.exitCode === null && answers(listenPort), {
-      withinMs: 10_000,
+      withinMs: 55_000,
       what: "PgBouncer's port",
       everyMs: 20,
     });
