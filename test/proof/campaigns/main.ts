@@ -1,6 +1,6 @@
 /**
- * `pnpm run proof campaigns`: runs fault campaigns, says what came of each in a line, and ends with
- * 1 if an invariant was broken.
+ * `pnpm run proof campaigns`: runs fault campaigns, prints the result of each in a line, and exits
+ * with 1 if an invariant was broken.
  */
 import { fork } from "node:child_process";
 import { once } from "node:events";
@@ -15,17 +15,17 @@ import { builds, control } from "./sabotage/builds.ts";
 import { runBuild } from "./sabotage/run-build.ts";
 import { writeTable } from "./sabotage/table.ts";
 
-/** Most breaches of one invariant that are printed. */
+/** How many breaches of one invariant are printed. */
 const mostPrinted = 5;
 /**
- * How long a process may take to end once it has said its verdict, in ms: above every deadline that
- * only delays an end.
+ * How long a process may take to end after its verdict, in ms. It is longer than every deadline
+ * that only delays the end.
  */
 const endMs = 10_000;
 
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 
-process.once("disconnect", () => process.exit(1)); // one of several ends with whoever started them
+process.once("disconnect", () => process.exit(1)); // ends with the process that started it
 const argv = process.argv.slice(2);
 let options: CampaignArguments;
 try {
@@ -34,13 +34,13 @@ try {
   process.stderr.write(`${(error as Error).message}\n${usage}\n`);
   process.exit(2);
 }
-process.channel?.unref(); // whoever listens for a disconnect would be kept alive by it
+process.channel?.unref(); // so that listening for a disconnect does not keep the process alive
 process.exitCode = await run(options);
 watchTheEnd();
 
 /**
- * Nothing is left to do, so the process ends by itself; if not, says what keeps it, and ends it
- * with 1 if all else was well.
+ * The process should now end by itself. If it does not, prints what keeps it open and ends it, with
+ * 1 unless it failed anyway.
  */
 function watchTheEnd(): void {
   const watchdog = setTimeout(() => {
@@ -58,9 +58,8 @@ async function run(given: CampaignArguments): Promise<number> {
 }
 
 /**
- * Runs the campaigns of several seeds at once, each in a process of its own; answers 0 if every
- * invariant of each was kept. Nearly all of a campaign is waiting, so they take as long as one of
- * them.
+ * Runs the campaigns of several seeds at once, each in its own process. Returns 0 if every
+ * invariant of each was kept. A campaign mostly waits, so several take as long as one.
  */
 async function sideBySide({ seeds, report, json }: CampaignArguments): Promise<number> {
   const codes = await Promise.all(
@@ -74,7 +73,7 @@ async function sideBySide({ seeds, report, json }: CampaignArguments): Promise<n
       for (const stream of [child.stdout!, child.stderr!])
         createInterface({ input: stream }).on("line", (line) => say(`[${seed}] ${line}`));
       const [code] = (await once(child, "close")) as [number | null];
-      if (code !== 0 && code !== 1) say(`[${seed}] came to no verdict`);
+      if (code !== 0 && code !== 1) say(`[${seed}] reached no verdict`);
       return code;
     }),
   );
@@ -84,8 +83,8 @@ async function sideBySide({ seeds, report, json }: CampaignArguments): Promise<n
 }
 
 /**
- * Runs sabotaged builds, all or some by name; answers 0 if each was caught, and the build as it is
- * was not.
+ * Runs sabotaged builds, all or some by name. Returns 0 if each was caught and the real build was
+ * not.
  */
 async function sabotage(names: string, seed: number): Promise<number> {
   const wanted = names.split(",");
@@ -94,7 +93,7 @@ async function sabotage(names: string, seed: number): Promise<number> {
   let failures = 0;
   for (const build of chosen) {
     const result = await runBuild(build, seed, say).catch((error: unknown) => {
-      failures += 1; // the others are still to be seen
+      failures += 1; // the other builds still run
       say(`WRONG ${build.name}, seed ${seed}: ${error instanceof Error ? error.message : String(error)}`);
     });
     if (!result) continue;
@@ -102,7 +101,7 @@ async function sabotage(names: string, seed: number): Promise<number> {
     const isRight = build === control ? broken.length === 0 : caughtBy.length > 0;
     if (!isRight) failures += 1;
     say(
-      `${isRight ? "ok" : "WRONG"} ${build.name}, seed ${seed}, ${seconds} s: ${caughtBy.join(", ") || "nothing broken that should be"}`,
+      `${isRight ? "ok" : "WRONG"} ${build.name}, seed ${seed}, ${seconds} s: ${caughtBy.join(", ") || "no expected invariant broken"}`,
     );
     if (build !== control) await writeTable([result]);
   }

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { fileFor, readOptions, replayOf } from "./options.ts";
 
-test("the line that repeats a run gives its options again", () => {
+test("the line that repeats a run holds its options", () => {
   const given = [
     "--seed",
     "7",
@@ -21,14 +21,14 @@ test("the line that repeats a run gives its options again", () => {
   expect(replayOf(1, readOptions([]))).toBe("pnpm run proof campaigns --seed 1 --minutes 1");
 });
 
-test("a promotion is part of every campaign that does not leave it out", () => {
+test("every campaign has a promotion unless it leaves it out", () => {
   expect(readOptions([]).promotes).toBe(true);
   expect(readOptions(["--only", "kill,promote"]).promotes).toBe(true);
   expect(readOptions(["--only", "kill"]).promotes).toBe(false);
   expect(replayOf(1, readOptions(["--no-promote"]))).toBe("pnpm run proof campaigns --seed 1 --minutes 1 --no-promote");
 });
 
-test("several seeds are several campaigns, each with files of its own", () => {
+test("several seeds make several campaigns, each with its own files", () => {
   expect(readOptions(["--seed", "1..3"]).seeds).toEqual([1, 2, 3]);
   expect(readOptions(["--seed", "7"]).seeds).toEqual([7]);
   expect(fileFor(2, "reports/page.html")).toBe("reports/page-2.html");
@@ -36,7 +36,7 @@ test("several seeds are several campaigns, each with files of its own", () => {
     expect(() => readOptions(["--seed", seed]), seed).toThrow("--seed must be");
 });
 
-test("what makes no campaign is refused in words", () => {
+test("invalid options are refused with a reason", () => {
   expect(() => readOptions(["--minutes", "0"])).toThrow("--minutes must be from 0.1 to 600, not 0");
   expect(() => readOptions(["--seed", "x"])).toThrow("--seed");
   expect(() => readOptions(["--only", "kill,flood"])).toThrow("--only knows no flood");

@@ -3,36 +3,36 @@ import { parseArgs } from "node:util";
 import { type PlannedKind, plannedKinds } from "./campaign/schedule.ts";
 
 export interface CampaignArguments {
-  /** One campaign each, side by side. */
+  /** One campaign each, in parallel. */
   seeds: number[];
   minutes: number;
   workers: number;
   jobsPerSecond: number;
   leaseMs: number;
   only: PlannedKind[] | undefined;
-  /** A standby is promoted in the middle. */
+  /** Whether a standby is promoted in the middle. */
   promotes: boolean;
-  /** These three: undefined means where it is installed. */
+  /** These three: undefined means if it is installed. */
   pools: boolean | undefined;
   skews: boolean | undefined;
   fills: boolean | undefined;
-  /** Files to write; with several seeds each has its own, named for it. */
+  /** Files to write. With several seeds each has its own file, named for it. */
   report: string | undefined;
   json: string | undefined;
-  /** A sabotaged build to run; "" for all of them. */
+  /** A sabotaged build to run, or "" for all of them. */
   sabotage: string | undefined;
 }
 
 export const usage = `pnpm run proof campaigns [--seed 1|1..3] [--minutes 1] [--no-promote] [--no-pooler] [--no-skew] [--no-disk] [--workers 2] [--rate 25]
            [--lease 3000] [--only kill,stop,...] [--report page.html] [--json history.json] [--sabotage all|NAME]`;
 
-/** Most campaigns at once: each has a PostgreSQL or two, and eight processes. */
+/** How many campaigns run at once. Each has one or two PostgreSQL servers and eight processes. */
 const mostSeeds = 10;
 
-/** Reads the arguments; throws an Error with what is wrong in words. */
+/** Reads the arguments. Throws an Error that says what is wrong. */
 export function readOptions(argv: readonly string[]): CampaignArguments {
   const { values } = parseArgs({
-    args: argv.filter((word) => word !== "--"), // pnpm passes it on
+    args: argv.filter((word) => word !== "--"), // pnpm passes "--" on
     options: {
       seed: { type: "string", default: "1" },
       minutes: { type: "string", default: "1" },

@@ -13,7 +13,7 @@ test(
     const broken = result.verdicts.filter(({ breaches }) => breaches.length > 0);
     expect(broken, `pnpm run proof campaigns --seed 4 --minutes 0.2; ${lineOf(figures)}`).toEqual([]);
 
-    // Or it would prove nothing.
+    // Otherwise the campaign would prove nothing.
     expect(result.verdicts).toHaveLength(24);
     expect(figures.acknowledged).toBeGreaterThan(200);
     expect(figures.grants).toBeGreaterThan(20);
@@ -23,7 +23,7 @@ test(
     const page = pageOf(result, "pnpm run proof campaigns --seed 4 --minutes 0.2");
     expect(page).toContain("Every invariant kept");
     for (const { id } of result.verdicts) expect(page).toContain(`<td>${id}</td>`);
-    expect(page).not.toMatch(/(src|href)=/); // it stands by itself
+    expect(page).not.toMatch(/(src|href)=/); // it loads nothing
     expect(page).not.toMatch(/NaN|Infinity|undefined/);
   },
 );

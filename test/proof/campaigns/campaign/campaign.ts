@@ -25,40 +25,38 @@ import { watchForStalls } from "./stalls.ts";
 
 export interface CampaignOptions {
   seed: number;
-  /** Of storm; the calm after it takes as long as it takes. */
+  /** Length of the storm. The calm after it comes on top. */
   minutes: number;
   workers?: number;
   jobsPerSecond?: number;
   leaseMs?: number;
-  /** Only these faults; all if not given. */
+  /** Only these faults. Default: all. */
   only?: readonly PlannedKind[] | undefined;
   /**
-   * With a standby that is promoted in the middle of the storm; true if not given, and if `only`
-   * allows it.
+   * With a standby that is promoted in the middle of the storm. Default: true, if `only` allows it.
    */
   promotes?: boolean;
   /**
-   * A second producer goes through PgBouncer in transaction mode; if not given, where it is
-   * installed.
+   * A second producer goes through PgBouncer in transaction mode. Default: if it is installed.
    */
   pools?: boolean | undefined;
   /**
-   * A worker lives an hour ahead and a producer an hour behind; if not given, where libfaketime is
-   * installed.
+   * One worker's clock is an hour ahead and one producer's an hour behind. Default: if libfaketime
+   * is installed.
    */
   skews?: boolean | undefined;
-  /** The database's disk is full now and then; if not given, where a small one can be mounted. */
+  /** The database's disk is full now and then. Default: if a small one can be mounted. */
   fills?: boolean | undefined;
-  /** What its processes run instead of the build as it is. */
+  /** The build that its processes run instead of the real one. */
   build?: OtherBuild | undefined;
   say?: (line: string) => void;
 }
 
-/** A build of Hark that differs from the one as it is. */
+/** A changed build of Hark. */
 export interface OtherBuild {
-  /** Changes the database once the schema is there. */
+  /** Changes the database after the migration. */
   readonly wreck: (db: pg.Pool) => Promise<void>;
-  /** Loaded first by each process, with the environment that it needs. */
+  /** Loaded first by each process. */
   readonly preload: URL;
   readonly env: NodeJS.ProcessEnv;
 }
@@ -69,21 +67,21 @@ export interface CampaignResult {
   plan: PlannedFault[];
   history: History;
   verdicts: Verdict[];
-  /** The end of what each process logged, for people. */
+  /** The end of each process's log, for people. */
   logs: Record<string, string>;
 }
 
-/** Whose wall clock is wrong, where clocks can be faked. */
+/** The processes with a wrong wall clock, where clocks can be faked. */
 const clocks: Record<string, NodeJS.ProcessEnv> = { "worker-2": skewed(3_600), "producer-1": skewed(-3_600) };
 
 /** How long a process may take to begin, in ms. */
 const beginMs = 60_000;
 /**
- * What is left to do when calm comes may take this long on top, in ms; the checker counts what it
+ * How much longer the backlog may take after the storm, in ms. The checker computes how long it
  * should take.
  */
 const longestBacklogMs = 60_000;
-/** How long there are only probes in the end, in ms. */
+/** How long only probes run at the end, in ms. */
 const quietMs = 4_000;
 /** How long the last probes may take to end before the tables are read, in ms. */
 const lastProbesMs = 2_000;
@@ -91,9 +89,9 @@ const lastProbesMs = 2_000;
 const producersStayMs = 1_500;
 
 /**
- * Runs one campaign: real processes, each behind a proxy of its own; a storm of faults from the
- * seed; a calm in which everything has to come to its end; and the verdicts of the checker. Leaves
- * nothing behind, but what it answers.
+ * Runs one campaign with real processes, each behind its own proxy. A storm of faults from the seed
+ * is followed by a calm in which every job must end. Returns the verdicts of the checker, and
+ * leaves nothing behind.
  */
 export async function runCampaign(options: CampaignOptions): Promise<CampaignResult> {
   const { seed, minutes, workers = 2, jobsPerSecond = 25, leaseMs = 3_000, only } = options;
@@ -202,12 +200,12 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
   );
   await sleep(quietMs);
   await Promise.all([...probers.values()].map((prober) => prober.stop(2_000)));
-  await server.pool.query("select 1"); // what the last of them wrote is there
+  await server.pool.query("select 1"); // their last writes are there
   ledger.write({ event: "over" });
   stalls[Symbol.dispose]();
   await pace[Symbol.asyncDispose]();
 
-  await untilFinal(server, { withinMs: lastProbesMs, isProbe: true }); // those that nobody runs stay as they are, and show
+  await untilFinal(server, { withinMs: lastProbesMs, isProbe: true }); // probes that no worker runs stay unfinished, and the checker reports them
   const state = await readFinalState(server.pool);
   await Promise.all([...members].map(([name, member]) => member.end(name === "api" ? "stop" : "SIGTERM")));
 
@@ -228,19 +226,19 @@ async function storm(plan: PlannedFault[], stormMs: number, victims: Victims, sa
   const underWay: Promise<void>[] = [];
   let failure: unknown;
   for (const fault of plan) {
-    if (failure !== undefined) break; // the campaign itself is broken: it proves nothing any more
+    if (failure !== undefined) break; // the campaign itself is broken, so it proves nothing
     await sleep(Math.max(fault.atMs - elapsed(), 0));
     say(`${(fault.atMs / 1_000).toFixed(1).padStart(6)} s  ${fault.kind} ${fault.target} for ${fault.forMs} ms`);
     underWay.push(doFault(fault, victims).catch((error: unknown) => void (failure ??= error)));
   }
   if (failure === undefined) await sleep(Math.max(stormMs - elapsed(), 0));
   await Promise.all(underWay);
-  if (failure !== undefined) throw new Error("a fault could not be done, or not be healed", { cause: failure });
+  if (failure !== undefined) throw new Error("a fault could not be done or healed", { cause: failure });
 }
 
 /**
- * Waits until none of the probes, or of all other jobs, is unfinished; answers how many still are
- * when the time is over.
+ * Waits until all probes, or all other jobs, have finished. Returns how many have not when the time
+ * is over.
  */
 async function untilFinal(
   server: CampaignServer,
@@ -257,7 +255,7 @@ async function untilFinal(
     return left === 0;
   };
   await eventually(areFinal, { withinMs, what: "the end of every job", everyMs: 100 }).catch((error: unknown) => {
-    if (left === undefined) throw error; // it was never answered
+    if (left === undefined) throw error; // the database never answered
   });
   return left!;
 }
@@ -267,7 +265,10 @@ interface Pooler {
   restart: (downMs: number) => Promise<void>;
 }
 
-/** A PgBouncer in transaction mode that can be killed; each time it comes back at another port. */
+/**
+ * A PgBouncer in transaction mode that can be killed. After each kill it comes back on another
+ * port.
+ */
 async function startPooler(serverUrl: string, cleanup: AsyncDisposableStack): Promise<Pooler> {
   const start = () => startPgBouncer(serverUrl, { poolMode: "transaction" });
   let pooler: PgBouncer = await start();
@@ -286,15 +287,16 @@ async function startPooler(serverUrl: string, cleanup: AsyncDisposableStack): Pr
 }
 
 /**
- * Waits until every process does its work. Throws with the last words of those that do not come to
- * it.
+ * Waits until every process is ready. Throws with the last output of a process that does not become
+ * ready.
  */
 async function allReady(members: ReadonlyMap<string, Member>): Promise<void> {
   await Promise.all(
     [...members.values()].map(async (member) => {
       if ((await orLate(member.ready, beginMs)) !== "late") return;
       throw new Error(
-        `${member.name} was not ready within ${beginMs} ms. Its last words:\n${member.log.slice(-4_000)}`,
+        `${member.name} was not ready within ${beginMs} ms. Its last output:
+${member.log.slice(-4_000)}`,
       );
     }),
   );

@@ -3,7 +3,10 @@ import type { Wish } from "../ledger/entries.ts";
 import type { LedgerFile } from "../ledger/ledger.ts";
 import { attempts, probe, probeQueueOf, queue, work } from "../processes/jobs.ts";
 
-/** Enqueues straight in SQL, as psql would, and writes down wish and answer. Answers the id; throws if there is no answer. */
+/**
+ * Enqueues with plain SQL, as from psql, and records wish and answer. Returns the id. Throws if
+ * there is no answer.
+ */
 export async function enqueueDirectly(
   pool: pg.Pool,
   ledger: LedgerFile,

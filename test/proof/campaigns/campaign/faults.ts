@@ -8,26 +8,26 @@ import type { Member } from "./member.ts";
 import type { PlannedFault } from "./schedule.ts";
 import type { CampaignServer } from "./server.ts";
 
-/** Whom faults may be done to. */
+/** What faults can be done to. */
 export interface Victims {
   server: CampaignServer;
   members: ReadonlyMap<string, Member>;
   proxies: ReadonlyMap<string, Proxy>;
   ledger: LedgerFile;
-  /** Kills the pooler, and brings it back after so long. */
+  /** Kills the pooler, and starts it again after `downMs`. */
   restartPooler: ((downMs: number) => Promise<void>) | undefined;
 }
 
-/** What a fault came to. */
+/** When a fault was healed, and what shows that it took effect. */
 type Done = Pick<Fault, "from" | "to" | "goneAt" | "proof">;
 
 let jobs = 0;
 
-/** Does one planned fault and heals it; writes down when, and what shows that it took effect. */
+/** Does one planned fault and heals it. Records when, and what shows that it took effect. */
 export async function doFault(fault: PlannedFault, victims: Victims): Promise<void> {
   const { kind, target } = fault;
   if (kind === "poison" || kind === "block") {
-    await enqueueWork(fault, victims).catch(() => {}); // the server is down: then there is none this time
+    await enqueueWork(fault, victims).catch(() => {}); // the server is down: no job is enqueued
     return;
   }
   const done = await act(fault, victims);
@@ -90,14 +90,14 @@ async function act(fault: PlannedFault, victims: Victims): Promise<Done> {
     }
     case "restart": {
       const wasOrderly = await server.restart();
-      // What a server had in memory is lost only if it was made to end: nobody knows when within that.
+      // Only a forced end loses what the server had in memory. The moment of the loss is not known.
       return { ...done("restarted and takes writes"), ...(!wasOrderly && { goneAt: now() }) };
     }
     case "promote": {
       await server.crash();
       const goneAt = now();
       await server.promote();
-      for (const proxy of victims.proxies.values()) proxy.resetAll(); // what moves an address cuts what stood there
+      for (const proxy of victims.proxies.values()) proxy.resetAll(); // moving an address resets its connections
       return { ...done("the standby takes writes"), goneAt };
     }
     case "disk full": {
@@ -112,7 +112,7 @@ async function act(fault: PlannedFault, victims: Victims): Promise<Done> {
       return done("the pooler is back");
     case "poison":
     case "block":
-      throw new Error(`${kind} is a job, and no fault`);
+      throw new Error(`${kind} is a job, not a fault`);
     default:
       return kind satisfies never;
   }
@@ -132,7 +132,7 @@ async function trouble({ target, forMs }: PlannedFault, what: Trouble, { proxies
     to: now(),
     proof:
       `${reset - before.reset} reset, ${swallowed - before.swallowed} bytes vanished, ` +
-      `${cutAtCommit - before.cutAtCommit} answers to a commit cut, ${accepted - before.accepted} connected anew`,
+      `${cutAtCommit - before.cutAtCommit} answers to a commit cut, ${accepted - before.accepted} reconnects`,
   };
 }
 
@@ -142,7 +142,7 @@ function memberOf(name: string, { members }: Victims): Member {
   return member;
 }
 
-/** Ends the sessions of one process: they come from the ports of its proxy. */
+/** Ends the sessions of one process, found by the ports of its proxy. */
 async function endBackends(target: string, { server, proxies }: Victims): Promise<number> {
   const ports = proxies.get(target)?.portsToServer ?? [];
   const { rowCount } = await server.pool
@@ -156,18 +156,19 @@ async function endBackends(target: string, { server, proxies }: Victims): Promis
 }
 
 /**
- * Holds the lock of a ready job that stands first in a worker's own queue, as somebody does who looks at it in a transaction:
- * what comes after it must not wait for that. FOR KEY SHARE bears that the job becomes ready under it, and stays with its row.
+ * Locks the first ready job of a worker's own queue, as a transaction that reads the job may. The
+ * jobs after it must not wait for the lock. FOR KEY SHARE allows the job to become ready while it
+ * is locked.
  */
 async function lockRow({ server, ledger }: Victims, worker: string, forMs: number): Promise<string> {
   const ref = `locked-${(jobs += 1)}`;
   const id = await enqueueDirectly(server.pool, ledger, { ...probeWish(ref, worker, 300), does: "sleep" });
   const client = await server.pool.connect();
-  let failure: Error | undefined = new Error("not ended in order"); // else the session goes back to the pool with its locks
+  let failure: Error | undefined = new Error("not ended in order"); // otherwise the session returns to the pool with its locks
   try {
     await client.query("begin");
     const { rowCount } = await client.query("select from hark.jobs where id = $1 for key share", [id]);
-    // Not before its time; how long that is, only the database knows.
+    // Not before it is due. Only the database knows how long that is.
     await server.pool.query(
       "select pg_sleep(greatest(extract(epoch from run_at - clock_timestamp()), 0)) from hark.jobs where id = $1",
       [id],

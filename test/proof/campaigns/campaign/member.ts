@@ -13,27 +13,26 @@ export interface MemberOptions {
   name: string;
   /** Its main file in processes/. */
   main: string;
-  /** What it is started with, asked for at every start; its `starts` so far are counted from 0. */
+  /** Returns its options at each start. `starts` counts the starts before this one. */
   options: (starts: number) => object;
   /** The campaign's own ledger, and the folder where the member writes its own. */
   ledger: LedgerFile;
   folder: string;
   onProbe?: (id: string) => void;
-  /** Over our own environment. */
+  /** Added to this process's environment. */
   env?: NodeJS.ProcessEnv;
   /** Loaded before its main file, and in each of its threads. */
   preload?: URL;
 }
 
-/** Of what a process logged before it ended by itself, in characters. */
+/** How much is kept of the log of a process that ended by itself, in characters. */
 const mostWords = 3_000;
 
 /** How long a process may take to end after it was told to, in ms. */
 const stopMs = 20_000;
 
 /**
- * One process of the campaign, under a name that it keeps when it is started anew. Comes back by
- * itself when it ends.
+ * One process of the campaign. It is started again when it ends, under the same name.
  */
 export class Member {
   readonly name: string;
@@ -42,7 +41,7 @@ export class Member {
   #starts = 0;
   #url: string | undefined;
   #log = "";
-  /** Which fault is about to end it. */
+  /** The fault that is about to end it. */
   #endedBy: string | undefined;
   #staysDown = false;
   #restMs = 0;
@@ -57,7 +56,7 @@ export class Member {
     process.once("exit", this.#killWithUs);
   }
 
-  /** Resolves once it does its work. */
+  /** Resolves once it is ready for work. */
   get ready(): Promise<void> {
     return this.#ready.promise;
   }
@@ -66,7 +65,7 @@ export class Member {
     return this.#child?.pid;
   }
 
-  /** What it said that it answers at, if it is the API. */
+  /** The URL that it reported, if it is the API. */
   get url(): string | undefined {
     return this.#url;
   }
@@ -75,7 +74,7 @@ export class Member {
     return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  /** The end of what it logged, for people. */
+  /** The end of its log, for people. */
   get log(): string {
     return this.#log;
   }
@@ -87,7 +86,7 @@ export class Member {
       fileURLToPath(new URL(`../processes/${main}`, import.meta.url)),
       [JSON.stringify(options(this.#starts))],
       {
-        execArgv: preload ? ["--import", preload.href] : [], // not the test runner's arguments
+        execArgv: preload ? ["--import", preload.href] : [], // without the test runner's arguments
         stdio: ["ignore", "ignore", "pipe", "ipc"],
         env: { ...process.env, ...clockEnvironment, ...env },
       },
@@ -97,7 +96,7 @@ export class Member {
     const pid = child.pid as number;
     ledger.write({ event: "spawned", name: this.name, pid });
     child.stderr?.on("data", (text) => (this.#log = (this.#log + String(text)).slice(-200_000)));
-    child.on("error", () => {}); // a message to one that just ended
+    child.on("error", () => {}); // a message to a process that has just ended
     child.on("message", (news: News) => {
       if (news.kind === "probe") onProbe?.(news.id);
       else {
@@ -110,17 +109,17 @@ export class Member {
     child.once("exit", (code, signal) => {
       const by = this.#endedBy ?? (wasTold(folder, `${this.name}.${pid}`) ? "job" : undefined);
       ledger.write({ event: "exited", name: this.name, code: signal ?? code ?? "unknown", by, pid });
-      // What it wrote last may be read only now.
+      // Its last output may arrive only now.
       if (by === undefined)
         child.once("close", () => ledger.write({ event: "last words", words: this.#log.slice(-mostWords), pid }));
-      if (this.#isReady) this.#ready = Promise.withResolvers(); // else whoever waits goes on waiting for the next start
+      if (this.#isReady) this.#ready = Promise.withResolvers(); // otherwise callers go on waiting for the next start
       this.#isReady = false;
       if (!this.#staysDown)
         this.#comesBack = rest(this.#restMs).then(() => (this.#staysDown ? undefined : this.start()));
     });
   }
 
-  /** Ends it by a fault; it comes back after `restMs`. */
+  /** Ends it by a fault. It is started again after `restMs`. */
   async kill(signal: "SIGKILL" | "SIGTERM", by: string, restMs: number): Promise<void> {
     const child = this.#child;
     if (!child || !this.isAlive) return;
@@ -132,7 +131,7 @@ export class Member {
     await gone;
   }
 
-  /** Stops it in its tracks; answers how to let it go on. */
+  /** Pauses it with SIGSTOP. Returns a function that resumes it. */
   pause(): () => void {
     const child = this.#child;
     child?.kill("SIGSTOP");
@@ -144,8 +143,8 @@ export class Member {
   }
 
   /**
-   * Ends it for good: by SIGTERM if it is a worker, or by a word. What does not end in time is
-   * killed, and that is written down.
+   * Ends it for good: by SIGTERM if it is a worker, otherwise by a message. A process that does not
+   * end in time is killed, and that is recorded.
    */
   async end(how: "SIGTERM" | "stop" | "SIGKILL"): Promise<void> {
     this.#staysDown = true;
@@ -164,7 +163,7 @@ export class Member {
 
 const rest = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
-/** Whether the last thing that a process wrote down is that it runs a job which ends it. */
+/** Whether the last entry of a process says that it runs a job which ends it. */
 function wasTold(folder: string, name: string): boolean {
   try {
     const lines = readFileSync(join(folder, `${name}.jsonl`), "utf8")

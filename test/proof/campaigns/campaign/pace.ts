@@ -5,19 +5,20 @@ import type { LedgerFile } from "../ledger/ledger.ts";
 
 /** From one look to the next, in ms. */
 const everyMs = 400;
-/** A server that takes longer is down, and says nothing of the machine. */
+/** A server that takes longer is down, so the time says nothing about the machine. */
 const deadlineMs = 5_000;
 
 /**
- * Writes down again and again what a fresh session that listens takes on this machine at this moment, straight to the server and
- * on an event loop that no job blocks: what a worker that has to connect anew needs too, whatever Hark does.
+ * Records again and again how long a new session that listens takes on this machine. It connects
+ * straight to the server, on an event loop that no job blocks. A worker that must reconnect needs
+ * as long, whatever Hark does.
  */
 export function watchPace(url: () => string, ledger: LedgerFile): AsyncDisposable {
   const stopping = new AbortController();
   const running = (async () => {
     while (!stopping.signal.aborted) {
       const at = now();
-      const ms = await timeToListen(url()).catch(() => undefined); // nobody answers: the server is down
+      const ms = await timeToListen(url()).catch(() => undefined); // no answer: the server is down
       if (ms !== undefined) ledger.write({ event: "paced", ms: Math.round(ms), at });
       await sleep(everyMs, undefined, { signal: stopping.signal }).catch(() => {});
     }

@@ -9,8 +9,9 @@ import { enqueueDirectly, probeWish } from "./direct.ts";
 const restMs = { from: 50, to: 350 };
 
 /**
- * Keeps exactly one job waiting in a worker's own queue, due at once or a little later, so that this worker alone can start it
- * and nothing else can wake it: when it starts tells how long the worker was away.
+ * Keeps exactly one job waiting in a worker's own queue, due at once or a little later. Only this
+ * worker can start it, and nothing else wakes the worker. The start of the job shows how long the
+ * worker was away.
  */
 export class Prober {
   readonly #worker: string;
@@ -18,7 +19,7 @@ export class Prober {
   readonly #ledger: LedgerFile;
   readonly #random: Random;
   readonly #started = new Map<string, () => void>();
-  /** Starts may be told before the answer of the insert is read. */
+  /** Probes whose start was reported before the answer of the insert was read. */
   readonly #early = new Set<string>();
   #isStopping = false;
   #running: Promise<void> | undefined;
@@ -35,14 +36,14 @@ export class Prober {
     this.#running = this.#run();
   }
 
-  /** A probe has started. */
+  /** Records that a probe has started. */
   hear(id: string): void {
     const waiting = this.#started.get(id);
     if (waiting) waiting();
     else this.#early.add(id);
   }
 
-  /** Sends no more; resolves once the last has started, or after `withinMs`. */
+  /** Sends no more probes. Resolves once the last has started, or after `withinMs`. */
   async stop(withinMs: number): Promise<void> {
     this.#isStopping = true;
     await Promise.race([this.#running, sleep(withinMs)]);

@@ -12,30 +12,30 @@ const options: ScheduleOptions = {
   hasSmallDisk: true,
 };
 
-test("one seed gives one schedule, another another", () => {
+test("one seed gives one schedule, and another seed another", () => {
   expect(planFaults(options)).toEqual(planFaults(options));
   expect(planFaults({ ...options, seed: 2 })).not.toEqual(planFaults(options));
 });
 
-test("two minutes meet every kind, one promotion among them, and nothing after the storm", () => {
+test("two minutes include every kind of fault, one promotion, and none after the storm", () => {
   const plan = planFaults(options);
   expect(new Set(plan.map(({ kind }) => kind)).size).toBe(22);
   expect(plan.filter(({ kind }) => kind === "promote")).toHaveLength(1);
   expect(plan.every(({ atMs }) => atMs >= 0 && atMs < options.stormMs)).toBe(true);
 });
 
-test("without a standby nothing is promoted, without a pooler none is killed, without a small disk none is full", () => {
+test("no promotion without a standby, no killed pooler without a pooler, no full disk without a small disk", () => {
   const plan = planFaults({ ...options, hasStandby: false, hasPooler: false, hasSmallDisk: false });
   const kinds = new Set(plan.map(({ kind }) => kind));
   expect(["promote", "pooler killed", "disk full"].filter((kind) => kinds.has(kind as PlannedKind))).toEqual([]);
 });
 
-test("only what was asked for", () => {
+test("only the kinds that were asked for", () => {
   const plan = planFaults({ ...options, only: ["kill", "stop"] });
   expect(new Set(plan.map(({ kind }) => kind))).toEqual(new Set(["kill", "stop"]));
 });
 
-test("the server is not taken down while it is down, nor a process hit twice at once", () => {
+test("the server is not taken down while it is down, and no process is hit twice at once", () => {
   for (let seed = 1; seed <= 20; seed += 1) {
     const plan = planFaults({ ...options, seed });
     const ofServer = plan.filter(

@@ -1,17 +1,17 @@
 import { pick, type Random, randomFrom, shuffled } from "../../../support/random.ts";
 import type { FaultKind } from "../ledger/entries.ts";
 
-/** What is done to somebody, and when. */
+/** One fault: what is done, to which process, and when. */
 export interface PlannedFault {
   /** From the start of the storm, in ms. */
   atMs: number;
   kind: Exclude<FaultKind, "stall"> | "poison" | "block";
   target: string;
-  /** How long it lasts, in ms; for a kill how long its process stays down. */
+  /** How long it lasts, in ms. For a kill: how long the process stays down. */
   forMs: number;
-  /** Of "delay" in ms, of "trickle" in bytes a second. */
+  /** For "delay" in ms, for "trickle" in bytes a second. */
   amount?: number;
-  /** Of "poison": how it ends its process. */
+  /** For "poison": how it ends its process. */
   how?: "exit" | "kill";
 }
 
@@ -22,16 +22,19 @@ export interface ScheduleOptions {
   stormMs: number;
   leaseMs: number;
   workers: readonly string[];
-  /** Everybody else that has a proxy of its own. */
+  /** All other processes with a proxy. */
   others: readonly string[];
   hasStandby: boolean;
   hasPooler: boolean;
   hasSmallDisk: boolean;
-  /** Only these kinds; all if not given. */
+  /** Only these kinds. Default: all. */
   only?: readonly PlannedKind[] | undefined;
 }
 
-/** How often each kind comes up in one deck, which is dealt out before the next is shuffled: a short run meets most of them. */
+/**
+ * How often each kind is in one deck. A deck is dealt out before the next is shuffled, so that a
+ * short run meets most kinds.
+ */
 const weights: Record<PlannedKind, number> = {
   cut: 2,
   refuse: 1,
@@ -59,14 +62,17 @@ const weights: Record<PlannedKind, number> = {
 
 export const plannedKinds = Object.keys(weights) as PlannedKind[];
 
-/** From one fault to the next, on average, in ms; so several go on at once. */
+/** From one fault to the next, on average, in ms. It is so short that several go on at once. */
 const meanGapMs = 1_200;
 
-/** Kinds that concern everybody: while one lasts, and until its clients are back, there is no second. */
+/**
+ * Kinds that affect all processes. There is no second one while one lasts, and until its clients
+ * are back.
+ */
 const ofTheServer = new Set<PlannedKind>(["crash", "restart", "promote", "disk full"]);
 const serverRestMs = 4_000;
 
-/** What happens when, all of it from the seed: the same options give the same schedule. */
+/** Plans all faults from the seed: the same options give the same schedule. */
 export function planFaults(options: ScheduleOptions): PlannedFault[] {
   const { seed, stormMs, only } = options;
   const random = randomFrom(seed);

@@ -18,15 +18,18 @@ const settings = {
   deadlock_timeout: "100ms",
   wal_keep_size: "1GB",
   max_wal_senders: "4",
-  // A claim that waits for a standby which is gone would wait for ever.
+  // So that a claim does not wait for ever for a standby that is gone.
   wal_receiver_timeout: "5s",
   wal_retrieve_retry_interval: "200ms",
 };
 
-/** Where on its disk a server's tablespace lies. */
+/** The folder of a server's tablespace on its disk. */
 const spaceOn = (disk: SmallDisk) => join(disk.directory, "space");
 
-/** The PostgreSQL of a campaign: one server, a synchronous standby where a promotion is due, small disks where one shall be full. */
+/**
+ * The PostgreSQL of a campaign: one server, a synchronous standby if one is to be promoted, small
+ * disks if one is to be full.
+ */
 export class CampaignServer implements AsyncDisposable {
   readonly database: string;
   readonly #login: string;
@@ -43,7 +46,10 @@ export class CampaignServer implements AsyncDisposable {
     this.database = database;
   }
 
-  /** Starts one; `fills`: its database lies on a small disk that can be full, if the system allows that. */
+  /**
+   * Starts a server. With `fills` its database lies on a small disk that can be filled, if the
+   * system allows that.
+   */
   static async start({ fills = false }: { fills?: boolean } = {}): Promise<CampaignServer> {
     const primary = await startEmbedded({ durable: true, settings });
     const server = new CampaignServer(primary, "campaign");
@@ -71,7 +77,10 @@ export class CampaignServer implements AsyncDisposable {
     }
   }
 
-  /** Answers where on a new disk of its own a server may keep a tablespace; undefined if there is no such disk to be had. */
+  /**
+   * Mounts a new disk for a server. Returns the folder for a tablespace, or undefined if no disk
+   * can be mounted.
+   */
   async #mountDisk(owner: PostgresServer): Promise<string | undefined> {
     const disk = await SmallDisk.mount(dirname(owner.directory), { sizeMb: diskMb });
     if (!disk) return undefined;
@@ -85,24 +94,24 @@ export class CampaignServer implements AsyncDisposable {
     return this.#primary.version;
   }
 
-  /** Where the server is that takes writes, or will. */
+  /** The address of the server that accepts writes, or will. */
   get address(): Address {
     return { host: "127.0.0.1", port: this.#primary.port };
   }
 
-  /** Whether its disk can be full. */
+  /** Whether its disk can be filled. */
   get hasSmallDisk(): boolean {
     return this.#disks.has(this.#primary);
   }
 
-  /** Leaves no byte on the disk of the server that takes writes; answers how to make room again. */
+  /** Fills the disk of the server that accepts writes. Returns a function that makes room again. */
   async fillDisk(): Promise<() => Promise<void>> {
     const disk = this.#disks.get(this.#primary);
-    if (!disk) throw new Error("the server has no small disk that could be full");
+    if (!disk) throw new Error("the server has no small disk to fill");
     return disk.fill();
   }
 
-  /** The campaign's database, straight. */
+  /** The campaign's database, without a proxy. */
   get url(): string {
     const url = new URL(this.#login); // a standby has the passwords of its primary
     url.port = String(this.#primary.port);
@@ -114,7 +123,9 @@ export class CampaignServer implements AsyncDisposable {
     return this.#standby !== undefined;
   }
 
-  /** The campaign's own sessions, through no proxy. They give up soon, since the server may be down. */
+  /**
+   * The campaign's own sessions, without a proxy. They give up soon, since the server may be down.
+   */
   get pool(): pg.Pool {
     if (this.#pool) return this.#pool;
     const pool = new pg.Pool({
@@ -133,13 +144,13 @@ export class CampaignServer implements AsyncDisposable {
     return this.#primary.stopImmediately();
   }
 
-  /** Starts the server again after a crash, and answers when it takes writes. */
+  /** Starts the server again after a crash. Resolves when it accepts writes. */
   async comeBack(): Promise<void> {
     await this.#primary.start();
     await this.#takesWrites();
   }
 
-  /** Answers false if it came to a crash, as PostgresServer.restart() does. */
+  /** Restarts the server. Returns false if it crashed, as PostgresServer.restart() does. */
   async restart(): Promise<boolean> {
     const wasOrderly = await this.#primary.restart();
     await this.#takesWrites();
@@ -147,15 +158,16 @@ export class CampaignServer implements AsyncDisposable {
   }
 
   /**
-   * Makes a standby that every commit waits for. npm's PostgreSQL comes without pg_basebackup, so its data directory is copied
-   * between pg_backup_start and pg_backup_stop; the copy takes the place of the data of another server that was just made.
+   * Makes a standby that every commit waits for. The PostgreSQL from npm has no pg_basebackup, so
+   * the data directory is copied between pg_backup_start and pg_backup_stop. The copy replaces the
+   * data of another server that was just made.
    */
   async addStandby(): Promise<void> {
     const standby = await startEmbedded({ durable: true, settings });
     this.#servers.push(standby);
     await standby.stopImmediately();
     const [from, to] = [join(this.#primary.directory, "data"), join(standby.directory, "data")];
-    const client = await this.pool.connect(); // one session: a backup ends with the session that began it
+    const client = await this.pool.connect(); // one session: a backup ends with its session
     try {
       await client.query("select pg_backup_start('campaign', true)");
       await rm(to, { recursive: true });
@@ -184,7 +196,10 @@ export class CampaignServer implements AsyncDisposable {
     await eventually(isInStep, { withinMs: standbyMs, what: "the standby in step", everyMs: 50 });
   }
 
-  /** The copy's link to a tablespace leads to the primary's disk: gives the standby a copy on its own. */
+  /**
+   * The copied link to the tablespace leads to the primary's disk. Gives the standby a copy on its
+   * own disk.
+   */
   async #copySpace(standby: PostgresServer, data: string): Promise<void> {
     const disk = this.#disks.get(this.#primary);
     if (!disk) return;
@@ -198,7 +213,7 @@ export class CampaignServer implements AsyncDisposable {
     }
   }
 
-  /** The standby takes the place of the primary, which has crashed; answers when that takes writes. */
+  /** Promotes the standby after the primary has crashed. Resolves when it accepts writes. */
   async promote(): Promise<void> {
     const standby = this.#standby;
     if (!standby) throw new Error("there is no standby to promote");
@@ -211,7 +226,7 @@ export class CampaignServer implements AsyncDisposable {
     await this.#takesWrites();
   }
 
-  /** What all servers logged. */
+  /** The logs of all servers. */
   get log(): string {
     return this.#servers.map(({ logFile }) => readFileSync(logFile, "utf8")).join("\n");
   }
@@ -232,17 +247,19 @@ export class CampaignServer implements AsyncDisposable {
       const { rows } = await this.pool.query<{ is: boolean }>("select not pg_is_in_recovery() as is");
       return rows[0]?.is;
     };
-    await eventually(isWritable, { withinMs: standbyMs, what: "a server that takes writes", everyMs: 10 });
+    await eventually(isWritable, { withinMs: standbyMs, what: "a server that accepts writes", everyMs: 10 });
   }
 }
 
-/** Writes a file as whoever owns the cluster may read it: with the owner of another. */
+/**
+ * Writes a file and gives it the owner of another, so that the owner of the cluster can read it.
+ */
 async function writeOver(file: string, ownersFile: string, text: string): Promise<void> {
   await writeFile(file, text);
   await giveTo(ownersFile, file);
 }
 
-/** Makes a file or folder belong to whom another belongs to. */
+/** Gives a file or folder the owner of another. */
 async function giveTo(ownersFile: string, file: string): Promise<void> {
   await promisify(execFile)("chown", [`--reference=${ownersFile}`, file]);
 }

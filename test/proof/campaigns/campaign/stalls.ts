@@ -5,13 +5,16 @@ import type { LedgerFile } from "../ledger/ledger.ts";
 const everyMs = 100;
 const lateMs = 500;
 
-/** Writes down when this very process was kept from running: then the machine stood still, and others were kept too. */
+/**
+ * Records when this process could not run. Then the machine stood still, and other processes could
+ * not run either.
+ */
 export function watchForStalls(ledger: LedgerFile): Disposable {
   let lookedAt = now();
   const timer = setInterval(() => {
     const at = now();
     if (at - lookedAt > everyMs + lateMs) {
-      const proof = `a look was ${Math.round(at - lookedAt - everyMs)} ms late`;
+      const proof = `a check was ${Math.round(at - lookedAt - everyMs)} ms late`;
       ledger.write({ event: "fault", kind: "stall", target: "server", from: lookedAt, to: at, proof, at: lookedAt });
     }
     lookedAt = at;

@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import { broken, Story, token } from "./story.ts";
 
-/* What looks like a breach and is none: how far each allowance of the checker goes, and that it goes no further. */
+/* Each allowance of the checker excuses what it should, and nothing more. */
 
-test("a probe is not late while its worker is disturbed, nor is a lease that a fault cost", () => {
+test("a disturbed worker excuses a late probe and a lost lease", () => {
   const story = new Story();
   story.say(14_000, 0, { event: "fault", kind: "stop", target: "worker-2", from: 14_000, to: 18_000, proof: "" });
   story.probe("110", 14_100, 18_900, "worker-2");
@@ -12,7 +12,7 @@ test("a probe is not late while its worker is disturbed, nor is a lease that a f
   expect(broken(story)).toEqual([]);
 });
 
-test("one probe of a hundred may be late, by no more than the longest rest of a loop", () => {
+test("one probe of a hundred may be late, by the longest rest of a loop at most", () => {
   const verdict = (probes: number, lateMs: number, late = 1) => {
     const story = new Story();
     for (let probe = 0; probe < probes; probe += 1) {
@@ -27,7 +27,7 @@ test("one probe of a hundred may be late, by no more than the longest rest of a 
   expect(verdict(50, 900)).toEqual(["L3"]);
 });
 
-test("what the machine takes for a session is added to what a worker may take, three times, and no more than that", () => {
+test("three times the machine's time for a session is added to what a worker may take, and no more", () => {
   const late = (paceMs: number) => {
     const story = new Story();
     story.say(14_000, 0, { event: "paced", ms: paceMs });
@@ -38,7 +38,7 @@ test("what the machine takes for a session is added to what a worker may take, t
   expect(late(100)).toEqual(["L3"]);
 });
 
-test("a worker that runs a suspect alone starts nothing else, also if it has stopped since and left no registration", () => {
+test("a worker that runs a suspect alone starts nothing else, even if it has stopped since and left no registration", () => {
   const waits = (crashes: number) => {
     const story = new Story();
     story.wish("50", 3_000, { does: "sleep", ms: 2_000 });
@@ -56,7 +56,7 @@ test("a worker that runs a suspect alone starts nothing else, also if it has sto
   expect(waits(1)).toContain("L3");
 });
 
-test("a handler that returns after it was told to stop may have been given up on, one that had returned before may not", () => {
+test("a handler that returns after its abort may have been given up, one that returned before may not", () => {
   const verdict = (toldAt: number) => {
     const story = new Story();
     story.say(toldAt, 2, { event: "aborted", id: "5", token: token("5", 1), reason: "LEASE_LOST" });
@@ -72,14 +72,14 @@ test("a handler that returns after it was told to stop may have been given up on
   expect(verdict(9_025)).toContain("S7");
 });
 
-test("who was cut off when its lease ran out may be declared dead much later, if nobody could before", () => {
+test("a worker that was cut off when its lease ran out may be declared dead much later, if no worker could before", () => {
   const story = new Story();
   story.say(13_500, 0, { event: "fault", kind: "hole", target: "worker-2", from: 13_500, to: 14_000, proof: "" });
   Object.assign(story.final.workers[1]!, { expiresAt: 16_000, deadAt: 23_000 });
   expect(broken(story)).toEqual([]);
 });
 
-test("a job that waits while others keep all slots busy is not late, one that waits for nothing is", () => {
+test("a job that waits while others fill all slots is not late, one that waits without a reason is", () => {
   const finished = (neighbours: number) => {
     const story = new Story();
     story.entries.find(({ event }) => event === "quiet")!.at = 31_200;
@@ -99,7 +99,7 @@ test("a job that waits while others keep all slots busy is not late, one that wa
   expect(finished(4)).toEqual([]); // four times 8.9 s over sixteen slots
 });
 
-test("a retry may wait longer while others of its process fill the time before it, and no longer than that", () => {
+test("a retry may wait longer while others of its process fill the time before it, and no longer", () => {
   const waited = (others: number, ms: number) => {
     const story = new Story();
     for (let one = 0; one < others; one += 1) story.ended(String(60 + one), 1, 9_010, 2, "threw");
@@ -114,7 +114,7 @@ test("a retry may wait longer while others of its process fill the time before i
   expect(waited(10, 730)).toBe(false);
 });
 
-test("a process that stood still between claim and start begins while another does the job of its key", () => {
+test("a process that stood still between claim and start may begin while another job of its key runs", () => {
   const story = new Story();
   story.wish("21", 4_000, { does: "ignore", key: "page" });
   story.say(4_500, 0, { event: "fault", kind: "stop", target: "worker-2", from: 4_500, to: 8_150, proof: "" });
@@ -133,7 +133,7 @@ test("a process that stood still between claim and start begins while another do
   expect(broken(story)).toEqual([]);
 });
 
-test("jobs of a worker that stopped are taken back when its registration is gone", () => {
+test("jobs of a worker that stopped are rescued when its registration is gone", () => {
   const story = new Story();
   story.final.workers.splice(0, 1);
   story.entries.find((entry) => entry.event === "exited")!.at = 7_900;

@@ -2,16 +2,16 @@ import { describe, expect, test } from "vitest";
 import { invariants } from "./check.ts";
 import { broken, Story, token } from "./story.ts";
 
-test("a history in which all is well breaks nothing", () => {
+test("a correct history breaks nothing", () => {
   expect(broken(new Story())).toEqual([]);
 });
 
-/** One bad ledger or database for every way in which an invariant can be broken. */
+/** One bad ledger or database for each way to break an invariant. */
 const bad: [id: string, what: string, spoil: (story: Story) => void][] = [
-  ["S1", "an acknowledged job is nowhere", ({ final }) => void final.jobs.splice(0, 1)],
+  ["S1", "an acknowledged job is in no table", ({ final }) => void final.jobs.splice(0, 1)],
   ["S1", "a retry lost the key", (story) => (story.jobOf("2").key = null)],
   ["S1", "the attempts are not those asked for", (story) => (story.jobOf("1").maxAttempts = 3)],
-  ["S2", "a job that nobody asked for", (story) => (story.jobOf("1").ref = "r77")],
+  ["S2", "a job that was never asked for", (story) => (story.jobOf("1").ref = "r77")],
   ["S2", "one wish became two jobs", (story) => (story.jobOf("9").ref = "r1")],
   ["S2", "a job of a transaction that was rolled back", (story) => (story.jobOf("1").ref = "r0")],
   [
@@ -36,7 +36,7 @@ const bad: [id: string, what: string, spoil: (story: Story) => void][] = [
   ],
   [
     "S5f",
-    "a fence of the former timeline given after a promotion, though its number is higher",
+    "a fence of the old timeline given after a promotion, though its number is higher",
     (story) => {
       story.say(3_100, 0, { event: "fault", kind: "promote", target: "server", from: 3_100, to: 3_200, proof: "" });
       story.say(3_500, 9, { event: "granted", key: "shelf", fence: "11", askedAt: 3_490 });
@@ -53,18 +53,18 @@ const bad: [id: string, what: string, spoil: (story: Story) => void][] = [
   ],
   ["S6", "completed, though it always fails", (story) => (story.wishOf("1").does = "fatal")],
   ["S6", "dead without a reason", (story) => (story.jobOf("6").reason = "attempts_exhausted")],
-  ["S7", "a second run that nothing explains", (story) => (story.rowOf("5", "error").ending = "interrupted")],
+  ["S7", "a second run without a reason", (story) => (story.rowOf("5", "error").ending = "interrupted")],
   ["S7", "an error that no handler threw", (story) => story.forget("ended", "5")],
-  ["S7", "taken back from a worker that is not dead", ({ final }) => (final.workers[0]!.deadAt = null)],
+  ["S7", "a job rescued from a worker that is not dead", ({ final }) => (final.workers[0]!.deadAt = null)],
   [
     "S7",
-    "cancelled, and nobody asked for it",
+    "cancelled without a request",
     (story) => {
       story.attempt("9", 1, "cancelled", 13_015, 13_110, 2);
       story.jobOf("9").state = "cancelled";
     },
   ],
-  ["S7", "a worker declared dead to which nothing was done", ({ final }) => (final.workers[1]!.deadAt = 30_001)],
+  ["S7", "a worker declared dead without a fault", ({ final }) => (final.workers[1]!.deadAt = 30_001)],
   [
     "S8",
     "a start under an unknown claim",
@@ -80,7 +80,7 @@ const bad: [id: string, what: string, spoil: (story: Story) => void][] = [
   ],
   [
     "S9",
-    "an attempt that was given back, and is counted",
+    "an attempt that was given back but is counted",
     (story) => {
       const crashed = story.rowOf("4", "crashed");
       crashed.ending = "interrupted";
@@ -91,7 +91,7 @@ const bad: [id: string, what: string, spoil: (story: Story) => void][] = [
   ["S9", "crashes that are not counted", (story) => (story.jobOf("4").crashCount = 0)],
   [
     "S9",
-    "a poison that took four workers along",
+    "a poison job that crashed four workers",
     (story) => {
       for (const attempt of [3, 4, 5]) story.attempt("4", attempt, "crashed", 8_400 + attempt, 8_401 + attempt, 1);
     },
@@ -101,7 +101,7 @@ const bad: [id: string, what: string, spoil: (story: Story) => void][] = [
   ["S10", "a retry waits too long", (story) => (story.rowOf("5", "error").finishedAt = 9_005)],
   [
     "S12k",
-    "two of one key at once",
+    "two jobs of one key at once",
     (story) => {
       story.forget("ended", "2");
       story.ended("2", 1, 1_700, 2, "returned");
@@ -113,16 +113,16 @@ const bad: [id: string, what: string, spoil: (story: Story) => void][] = [
     "a finished job still holds its unique key",
     (story) => story.say(13_005, 9, { event: "enqueued", ref: "r9", id: "3", status: "duplicate" }),
   ],
-  ["S13", "a job completed without what it wrote", ({ final }) => void final.effects.pop()],
-  ["S13", "what it wrote is there twice", ({ final }) => final.effects.push({ id: "8", token: "t" })],
+  ["S13", "a job completed without its row", ({ final }) => void final.effects.pop()],
+  ["S13", "a job's row is there twice", ({ final }) => final.effects.push({ id: "8", token: "t" })],
   ["S14", "a former holder wrote", ({ final }) => final.shelf.push({ key: "shelf", fence: "7" })],
   ["S15", "a row without its job", ({ final }) => final.orders.push("r0")],
   ["S15", "a job without its row", ({ final }) => void final.orders.pop()],
   [
     "A1",
-    "a handler that was never told",
+    "a handler that was never aborted",
     (story) => {
-      // Its worker was cut off for as long as its lease, and lives on.
+      // Its worker was cut off for the length of its lease, and goes on.
       story.entries.splice(
         story.entries.findIndex(({ event }) => event === "exited"),
         1,
@@ -138,8 +138,8 @@ const bad: [id: string, what: string, spoil: (story: Story) => void][] = [
       Object.assign(job, { table: "jobs", state: "parked", finishedAt: null, startedAt: null, token: null });
     },
   ],
-  ["L1", "a job that came to its end too late", (story) => (story.jobOf("9").finishedAt = 31_000)],
-  ["L2", "a probe that waits when nothing else is to do", (story) => story.probe("103", 22_000, 22_200, "worker-2")],
+  ["L1", "a job that ended too late", (story) => (story.jobOf("9").finishedAt = 31_000)],
+  ["L2", "a probe that waits although no other job runs", (story) => story.probe("103", 22_000, 22_200, "worker-2")],
   ["L3", "a probe that waits for the poll", (story) => story.probe("104", 14_000, 14_900, "worker-2")],
   ["L3", "a worker that does not come back", (story) => story.probe("105", 5_400, 7_600, "worker-1")],
   [
@@ -149,7 +149,7 @@ const bad: [id: string, what: string, spoil: (story: Story) => void][] = [
   ],
   [
     "L5",
-    "jobs taken back late",
+    "jobs rescued late",
     ({ final }) => {
       Object.assign(
         final.attempts.find(({ ending }) => ending === "crashed")!,
@@ -159,7 +159,7 @@ const bad: [id: string, what: string, spoil: (story: Story) => void][] = [
   ],
   ["L8", "counters that disagree", ({ final }) => (final.stats.completed += 1)],
   ["L9", "a deadlock", ({ final }) => final.serverErrors.push("ERROR:  deadlock detected")],
-  ["L9", "a session that waits for ever", ({ final }) => final.stuckSessions.push("hark worker (idle in transaction)")],
+  ["L9", "a stuck session", ({ final }) => final.stuckSessions.push("hark worker (idle in transaction)")],
   [
     "P1",
     "a process that ends by itself",
@@ -167,7 +167,7 @@ const bad: [id: string, what: string, spoil: (story: Story) => void][] = [
   ],
   [
     "P1",
-    "a stop that ends in an error",
+    "a stop that ends with an error",
     (story) => story.say(24_000, 2, { event: "exited", name: "worker-2", code: 1, by: "SIGTERM" }),
   ],
 ];

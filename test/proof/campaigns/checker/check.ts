@@ -5,17 +5,17 @@ import { livenessInvariants } from "./liveness.ts";
 import { runInvariants } from "./runs.ts";
 import { type History, Study } from "./study.ts";
 
-/** What became of one invariant. */
+/** The result of one invariant. */
 export interface Verdict {
   id: string;
   says: string;
-  /** Each in a sentence, the first of them. */
+  /** The first breaches, each in a sentence. */
   breaches: string[];
   /** How many there are. */
   count: number;
 }
 
-/** Most breaches of one invariant that are kept: a build that is broken enough has millions. */
+/** How many breaches of one invariant are kept. A badly broken build has millions. */
 const mostKept = 100;
 
 export const invariants: readonly Invariant[] = [
@@ -25,7 +25,10 @@ export const invariants: readonly Invariant[] = [
   ...livenessInvariants,
 ];
 
-/** Decides every invariant over one history: a pure function, which looks at no clock and no database. */
+/**
+ * Decides every invariant over one history. It is a pure function: it reads no clock and no
+ * database.
+ */
 export function check(history: History): Verdict[] {
   const study = new Study(history);
   return invariants.map(({ id, says, breaches }) => {

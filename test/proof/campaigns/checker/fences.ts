@@ -1,10 +1,13 @@
 import type { Invariant } from "./invariant.ts";
 
-/** A fence is a pair: the server's timeline in the high bits, a number in the low ones (drizzle/0004_keys.sql). */
+/**
+ * A fence is a pair: the server's timeline in the high bits, a number in the low bits
+ * (drizzle/0004_keys.sql).
+ */
 const numberBits = 40n;
 export const timelineOf = (fence: string): number => Number(BigInt(fence) >> numberBits);
 
-/** That a lock's fences tell the order of its holders. */
+/** Invariants on fences: a lock's fences show the order of its holders. */
 export const fenceInvariants: Invariant[] = [
   {
     id: "S5f",
@@ -14,7 +17,7 @@ export const fenceInvariants: Invariant[] = [
       const promotions = study.of("fault").filter(({ kind }) => kind === "promote");
       for (const [key, grants] of Map.groupBy(study.of("granted"), (grant) => grant.key)) {
         const fences = grants.map(({ fence }) => BigInt(fence));
-        // The standby's number may be any: that its fences are higher is due to the timeline alone.
+        // The standby's number may be any. Only the timeline makes its fences higher.
         for (const { from, to } of promotions) {
           const former = Math.max(0, ...grants.filter(({ at }) => at < from).map(({ fence }) => timelineOf(fence)));
           for (const { fence, askedAt } of grants) {
@@ -22,8 +25,8 @@ export const fenceInvariants: Invariant[] = [
               found.push(`lock ${key}: fence ${fence} of timeline ${timelineOf(fence)} was given after a promotion`);
           }
         }
-        if (new Set(fences).size < fences.length) found.push(`lock ${key}: one fence was given twice`);
-        // Who was granted it before another asked for it was granted it first.
+        if (new Set(fences).size < fences.length) found.push(`lock ${key}: a fence was given twice`);
+        // A grant that came before another was asked for is the earlier one.
         for (const [place, grant] of grants.entries()) {
           for (let next = place + 1; next < grants.length; next += 1) {
             const later = grants[next]!;

@@ -1,10 +1,10 @@
 import type { Study } from "./study.ts";
 
-/** A rule that a history keeps or breaks. The letters and numbers are those of reliability.md, section 6.4, where it has them. */
+/** A rule that a history keeps or breaks. docs/proof/campaigns.md lists them by id. */
 export interface Invariant {
   id: string;
-  /** In a few words, as it should be. */
+  /** The rule, in a few words. */
   says: string;
-  /** Each breach in a sentence; none if the rule is kept. */
+  /** Returns each breach as a sentence, and none if the rule is kept. */
   breaches: (study: Study) => string[];
 }

@@ -5,7 +5,7 @@ import { clockMs, type Study } from "./study.ts";
 
 const isFinal = ({ table }: FinalJob) => table === "finished_jobs" || table === "dead_jobs";
 
-/** That every job is kept, as it was asked for, and comes to one end. */
+/** Invariants on jobs: each is kept as it was asked for, and ends once. */
 export const jobInvariants: Invariant[] = [
   {
     id: "S1",
@@ -15,7 +15,7 @@ export const jobInvariants: Invariant[] = [
       for (const { id, ref, status } of study.of("enqueued")) {
         const [job] = study.jobs.get(id) ?? [];
         const wish = study.wishes.get(ref);
-        if (!job) found.push(`job ${id} (${ref}) was acknowledged, and is in no table`);
+        if (!job) found.push(`job ${id} (${ref}) was acknowledged but is in no table`);
         else if (wish && status === "inserted") found.push(...differences(job, wish));
       }
       return found;
@@ -29,16 +29,16 @@ export const jobInvariants: Invariant[] = [
       const rolledBack = new Set(study.of("rolled back").map(({ ref }) => ref));
       for (const [ref, jobs] of Map.groupBy(study.final.jobs, (job) => job.ref ?? "")) {
         if (!study.wishes.has(ref)) found.push(`jobs ${idsOf(jobs)} were never asked for`);
-        else if (rolledBack.has(ref)) found.push(`job ${idsOf(jobs)} (${ref}) is there, though it was rolled back`);
+        else if (rolledBack.has(ref)) found.push(`job ${idsOf(jobs)} (${ref}) is there although it was rolled back`);
         else if (new Set(jobs.map(({ id }) => id)).size > 1)
-          found.push(`${ref} was asked for once, and is there as jobs ${idsOf(jobs)}`);
+          found.push(`${ref} was asked for once but is there as jobs ${idsOf(jobs)}`);
       }
       return found;
     },
   },
   {
     id: "S3",
-    says: "a job stands in one table, and ends once",
+    says: "a job is in one table, and ends once",
     breaches(study) {
       const found: string[] = [];
       for (const [id, jobs] of study.jobs) {
@@ -46,14 +46,14 @@ export const jobInvariants: Invariant[] = [
         const ends = (study.claims.get(id) ?? []).filter((claim) => claim.ending === "completed");
         if (ends.length > 1) found.push(`job ${id} completed ${ends.length} times`);
         if (ends.length === 1 && jobs.every(({ state }) => state !== "completed"))
-          found.push(`job ${id} completed, and is ${jobs[0]?.state}`);
+          found.push(`job ${id} completed but is ${jobs[0]?.state}`);
       }
       return found;
     },
   },
   {
     id: "S6",
-    says: "what is written of a job is what its last owner did",
+    says: "the recorded outcome of a job is its last owner's",
     breaches(study) {
       return study.final.jobs.flatMap((job) => {
         const last = study.claims.get(job.id)?.at(-1);
@@ -65,14 +65,14 @@ export const jobInvariants: Invariant[] = [
   },
   {
     id: "S9",
-    says: "attempts count what was tried, and no more are made than allowed",
+    says: "every attempt is counted, and there are no more than allowed",
     breaches(study) {
       return study.final.jobs.flatMap((job) => miscounted(study, job));
     },
   },
   {
     id: "S12u",
-    says: "no two unfinished jobs have one unique key, and a finished one holds none",
+    says: "no two unfinished jobs have the same unique key, and a finished one holds none",
     breaches(study) {
       const found: string[] = [];
       const answers = study.of("enqueued").map((answer) => ({ ...answer, wish: study.wishes.get(answer.ref) }));
@@ -99,7 +99,7 @@ export const jobInvariants: Invariant[] = [
   },
   {
     id: "S13",
-    says: "what a handler writes in the completing transaction is there once if its job completed, else not",
+    says: "rows written in the completing transaction are there once if the job completed, otherwise not",
     breaches(study) {
       const found: string[] = [];
       const effects = Map.groupBy(study.final.effects, ({ id }) => id);
@@ -107,15 +107,14 @@ export const jobInvariants: Invariant[] = [
         if (study.wishes.get(job.ref ?? "")?.does !== "effect") continue;
         const written = effects.get(job.id)?.length ?? 0;
         const wanted = job.state === "completed" ? 1 : 0;
-        if (written !== wanted)
-          found.push(`job ${job.id} is ${job.state}, and what it wrote is there ${written} times`);
+        if (written !== wanted) found.push(`job ${job.id} is ${job.state}, but its row is there ${written} times`);
       }
       return found;
     },
   },
   {
     id: "S15",
-    says: "a job that was enqueued in a transaction is there if and only if the rest of it is",
+    says: "a job enqueued in a transaction is there if and only if the rest of the transaction is",
     breaches(study) {
       const orders = new Set(study.final.orders);
       const refs = new Set(study.final.jobs.map(({ ref }) => ref));
@@ -132,7 +131,7 @@ export const jobInvariants: Invariant[] = [
       const counted = (state: string) => final.jobs.filter((job) => job.state === state).length;
       return (["completed", "cancelled", "dead"] as const)
         .filter((state) => counted(state) !== final.stats[state])
-        .map((state) => `${counted(state)} jobs are ${state}, and the counters say ${final.stats[state]}`);
+        .map((state) => `${counted(state)} jobs are ${state}, but the counters say ${final.stats[state]}`);
     },
   },
 ];
@@ -149,17 +148,17 @@ function differences(job: FinalJob, wish: EntryOf<"wished">): string[] {
   };
   return Object.entries(wanted)
     .filter(([field, value]) => job[field as keyof typeof wanted] !== value)
-    .map(([field, value]) => `job ${job.id}: ${field} was to be ${value}, and is ${job[field as keyof typeof wanted]}`);
+    .map(([field, value]) => `job ${job.id}: ${field} should be ${value}, but is ${job[field as keyof typeof wanted]}`);
 }
 
 function wronglyCompleted(study: Study, job: FinalJob, lastToken: string | null | undefined): string[] {
   const does = study.wishes.get(job.ref ?? "")?.does;
-  if (does === "fatal") return [`job ${job.id} fails whatever happens, and completed`];
+  if (does === "fatal") return [`job ${job.id} always fails, but completed`];
   if (job.token !== lastToken)
-    return [`job ${job.id} completed under ${job.token}, and its last claim was ${lastToken ?? "another"}`];
-  // What completes in a transaction does so before its handler has ended.
+    return [`job ${job.id} completed under ${job.token}, but its last claim was ${lastToken ?? "another"}`];
+  // A job that completes in a transaction does so before its handler has ended.
   if (does !== "effect" && study.ends.get(`${job.id} ${job.token}`)?.how !== "returned")
-    return [`job ${job.id} completed, and no handler returned under ${job.token}`];
+    return [`job ${job.id} completed, but no handler returned under ${job.token}`];
   return [];
 }
 
@@ -190,11 +189,11 @@ function miscounted(study: Study, job: FinalJob): string[] {
     if (ending === "crashed") crashes += 1;
   }
   if (counted !== job.attempt && found.length === 0)
-    found.push(`job ${job.id}: ${counted} attempts were counted, and it says ${job.attempt}`);
+    found.push(`job ${job.id}: ${counted} attempts were counted, but it says ${job.attempt}`);
   if (job.attempt > job.maxAttempts) found.push(`job ${job.id}: attempt ${job.attempt} of ${job.maxAttempts}`);
   if (crashes > study.promises.crashBudget)
     found.push(`job ${job.id} took ${crashes} workers along, ${study.promises.crashBudget} are allowed`);
   if (crashes !== job.crashCount && found.length === 0)
-    found.push(`job ${job.id}: crashed ${crashes} times, and it says ${job.crashCount}`);
+    found.push(`job ${job.id}: crashed ${crashes} times, but it says ${job.crashCount}`);
   return found;
 }

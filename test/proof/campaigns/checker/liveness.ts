@@ -4,16 +4,16 @@ import { percentile } from "./percentile.ts";
 import { clockMs, type Disturbance, type Study } from "./study.ts";
 import { undoneRuns } from "./undone.ts";
 
-/** That things go on: soon, once nothing stands in the way. */
+/** Invariants on progress: how soon jobs start and end once nothing stands in the way. */
 export const livenessInvariants: Invariant[] = [
   {
     id: "L1",
-    says: "once everything is healed every job comes to its end in time",
+    says: "once everything is healed every job ends in time",
     breaches(study) {
       const calmAt = study.momentOf("calm");
       const withinMs = study.promises.finalWithinMs + workLeftMs(study, calmAt);
       return study.final.jobs.flatMap(({ id, state, createdAt, finishedAt }) => {
-        if (finishedAt === null) return [`job ${id} is ${state} in the end`];
+        if (finishedAt === null) return [`job ${id} is still ${state} at the end`];
         const lateMs = finishedAt - Math.max(calmAt, createdAt) - withinMs;
         return lateMs > 0 ? [`job ${id} became final ${Math.round(lateMs)} ms too late`] : [];
       });
@@ -21,7 +21,7 @@ export const livenessInvariants: Invariant[] = [
   },
   {
     id: "L2",
-    says: "when there is nothing else to do, a due job starts at once",
+    says: "when no other jobs run, a due job starts at once",
     breaches(study) {
       const quietAt = study.momentOf("quiet");
       const waits = probesOf(study).flatMap(({ dueAt, startedAt }) =>
@@ -35,7 +35,7 @@ export const livenessInvariants: Invariant[] = [
   },
   {
     id: "L3",
-    says: "a worker starts due jobs, soon after whatever disturbed it is over",
+    says: "a worker starts due jobs soon after a disturbance is over",
     breaches(study) {
       const { share, byMs } = study.promises.stragglers;
       const probes = probesOf(study);
@@ -52,11 +52,11 @@ export const livenessInvariants: Invariant[] = [
   },
   {
     id: "L5",
-    says: "the jobs of a worker that died are taken back when its lease has run out",
+    says: "the jobs of a worker that died are rescued when its lease has run out",
     breaches: (study) =>
       rescuesOf(study).flatMap(({ id, tookMs, isQuiet }) =>
         isQuiet && tookMs > study.promises.rescueMs
-          ? [`job ${id} was taken back ${Math.round(tookMs)} ms after its worker's end`]
+          ? [`job ${id} was rescued ${Math.round(tookMs)} ms after its worker's end`]
           : [],
       ),
   },
@@ -67,19 +67,28 @@ export const livenessInvariants: Invariant[] = [
   },
   {
     id: "P1",
-    says: "no process ends by itself, and who is told to stop exits with 0",
+    says: "no process ends by itself, and a process that is told to stop exits with 0",
     breaches: (study) =>
       study.of("exited").flatMap(({ name, code, by, pid, at }) => {
         const hasStarted = study.of("ready").some((ready) => ready.pid === pid);
         const isDisturbed = study
           .faultsOn(name)
           .some(({ kind, from, to }) => kind !== "terminate" && from < at && to + patienceMs > at);
-        // Who cannot reach the database when it starts says so and ends, and is started anew; who has started stays.
+        // A process that cannot reach the database when it starts says so, ends, and is started
+        // again. A process that has started stays.
         if (by === undefined && !(isDisturbed && !hasStarted)) {
           const words = study.of("last words").find((last) => last.pid === pid)?.words;
-          return [`${name} (${pid}) ended by itself: ${code}${words ? `. It had said:\n${words}` : ""}`];
+          return [
+            `${name} (${pid}) ended by itself: ${code}${
+              words
+                ? `. Its last output:
+${words}`
+                : ""
+            }`,
+          ];
         }
-        // Who is told to stop while it starts has no handler for that yet; who is cut off meanwhile may take longer than we wait.
+        // A process that is told to stop while it starts has no handler for that yet. A process
+        // that is cut off meanwhile may take longer than we wait.
         if (by === "SIGTERM" && code !== 0 && hasStarted && !isDisturbed)
           return [`${name} (${pid}) was told to stop, and ended with ${code}`];
         return [];
@@ -87,12 +96,13 @@ export const livenessInvariants: Invariant[] = [
   },
 ];
 
-/** What keeps all slots of a worker from other jobs. */
+/** Disturbances that keep all slots of a worker from other jobs. */
 const takesAll = new Set<Disturbance>(["quarantine", "block", "down", "stall"]);
 
 /**
- * What was left to do when calm came, in ms of all workers together: jobs that wait for others that take their time are not late. A
- * run takes one slot, and what keeps a worker from others takes all of them.
+ * The work left when the calm began, in ms of all workers together. Jobs that wait for long-running
+ * others are not late. A run takes one slot, and a disturbance in `takesAll` takes all slots of its
+ * worker.
  */
 function workLeftMs(study: Study, calmAt: number): number {
   const workers = [...new Set(study.of("probed").map(({ worker }) => worker))];
@@ -118,7 +128,10 @@ function workLeftMs(study: Study, calmAt: number): number {
   return (runsMs / study.promises.slots + keptMs) / Math.max(workers.length, 1);
 }
 
-/** How long a process that starts may wait for the database, or one that stops may take before it is killed, in ms. */
+/**
+ * How long a process that starts may wait for the database, or one that stops may take before it is
+ * killed, in ms.
+ */
 const patienceMs = 20_000;
 
 export interface Probe {
@@ -131,7 +144,7 @@ export interface Probe {
 
 export function probesOf(study: Study): Probe[] {
   const overAt = study.momentOf("over");
-  const undone = undoneRuns(study); // has to start again
+  const undone = undoneRuns(study); // these have to start again
   return study.of("probed").map(({ id, worker, dueAt }) => ({
     id,
     worker,
@@ -140,10 +153,10 @@ export function probesOf(study: Study): Probe[] {
   }));
 }
 
-/** What ended this long before is over whatever the machine takes, in ms. */
+/** A disturbance that ended this long ago has no effect any more, in ms. */
 const longestReachMs = 60_000;
 
-/** How long a probe waited that nothing kept from starting, and how long it may have. */
+/** How long a probe waited after nothing kept it from starting, and how long it may wait. */
 export function waitOf(
   study: Study,
   { worker, dueAt, startedAt }: Probe,
@@ -157,7 +170,8 @@ export function waitOf(
     if (begin > startedAt || to + longestReachMs < dueAt) continue;
     const recoversMs = recoveryMs[kind] + sessions * study.slowestSession(to, to + recoveryMs[kind]);
     if (to + recoversMs < dueAt) continue;
-    // It is disturbed until the last of them is over; what it may take then is what the slowest of them leaves behind.
+    // The worker is disturbed until the last of them is over. Then it may take as long as the
+    // slowest of them allows.
     from = Math.max(from, Math.min(to, startedAt));
     disturbed = true;
     if (recoveryMs[kind] > longestMs) [longestMs, after] = [recoveryMs[kind], kind];
@@ -167,7 +181,10 @@ export function waitOf(
   return { waitedMs: startedAt - from, allowedMs, after };
 }
 
-/** Jobs taken back from processes that ended: how long that took, and whether anybody was there to do it undisturbed. */
+/**
+ * Jobs rescued from processes that ended: how long that took, and whether an undisturbed worker was
+ * there to do it.
+ */
 export function rescuesOf(study: Study): { id: string; tookMs: number; isQuiet: boolean }[] {
   const names = new Set(study.of("probed").map(({ worker }) => worker));
   const isFree = (name: string, from: number, to: number) =>
@@ -175,7 +192,7 @@ export function rescuesOf(study: Study): { id: string; tookMs: number; isQuiet: 
   return [...study.claims.values()].flat().flatMap(({ id, ending, worker, endedAt, startedAt }) => {
     const pid = worker === null ? undefined : study.workers.get(worker)?.pid;
     const exit: EntryOf<"exited"> | undefined = pid === undefined ? undefined : study.exitOf(pid);
-    // Who lost its lease before its end had other troubles.
+    // Not a worker that lost its lease before its end.
     if (ending !== "crashed" || !exit || exit.at > endedAt + clockMs || exit.at < startedAt) return [];
     const isQuiet = [...names].some((name) => isFree(name, exit.at - study.promises.leaseMs, endedAt));
     return [{ id, tookMs: endedAt - exit.at, isQuiet }];

@@ -5,7 +5,7 @@ import type { Invariant } from "./invariant.ts";
 import { type Claim, clockMs, type Study } from "./study.ts";
 import { undoneGraceEnd, undoneRuns } from "./undone.ts";
 
-/** That a running job has one owner, and that every second run has its reason. */
+/** Invariants on runs: a running job has one owner, and every second run has a reason. */
 export const runInvariants: Invariant[] = [
   {
     id: "S4",
@@ -28,7 +28,7 @@ export const runInvariants: Invariant[] = [
   },
   {
     id: "S5",
-    says: "a claim's token is its own, and its job starts under it at most once",
+    says: "a claim's token is unique, and its job starts under it at most once",
     breaches(study) {
       const found: string[] = [];
       for (const [id, starts] of study.starts) {
@@ -38,19 +38,19 @@ export const runInvariants: Invariant[] = [
       }
       for (const [id, claims] of study.claims) {
         const tokens = claims.map(({ token }) => token);
-        if (new Set(tokens).size < tokens.length) found.push(`job ${id}: two of its claims had one token`);
+        if (new Set(tokens).size < tokens.length) found.push(`job ${id}: two of its claims had the same token`);
       }
       return found;
     },
   },
   {
     id: "S7",
-    says: "every run but the last is explained, and every death of a worker",
+    says: "every run but the last and every death of a worker is explained",
     breaches: (study) => [...unexplainedRuns(study), ...unexplainedDeaths(study)],
   },
   {
     id: "S8",
-    says: "no run begins under a claim that the database does not know and no crash undid, or long after it was lost",
+    says: "no run begins under a claim that the database does not know, unless a crash undid it, or long after it was lost",
     breaches(study) {
       const found: string[] = [];
       const undone = undoneRuns(study);
@@ -86,12 +86,12 @@ export const runInvariants: Invariant[] = [
           if (row.retryAt === null) continue;
           const next = claims.find(({ startedAt }) => startedAt >= row.finishedAt);
           if (next && next.startedAt < row.retryAt)
-            found.push(`job ${job.id} was tried again ${Math.round(row.retryAt - next.startedAt)} ms early`);
+            found.push(`job ${job.id} was retried ${Math.round(row.retryAt - next.startedAt)} ms early`);
           if (row.ending !== "error") continue;
           const waitMs = row.retryAt - row.finishedAt;
           const wantedMs = Math.min(baseMs * factor ** (row.attempt - 1), capMs);
           const longestMs = wantedMs * (1 + jitter) + clockMs;
-          // The moment of the ending is taken last in its statement.
+          // The time of the end is read last in its statement.
           if (
             (waitMs > longestMs && waitMs > longestMs + stretchMs(study, row)) ||
             waitMs < wantedMs * (1 - jitter) - statementMs
@@ -104,7 +104,7 @@ export const runInvariants: Invariant[] = [
   },
   {
     id: "S12k",
-    says: "no two jobs of one key run at once, unless the first had lost its claim",
+    says: "no two jobs of one key run at once, unless the first has lost its claim",
     breaches(study) {
       const found: string[] = [];
       const withKey = study.of("started").filter(({ key }) => key !== undefined);
@@ -118,7 +118,7 @@ export const runInvariants: Invariant[] = [
               Number.POSITIVE_INFINITY;
             if (endedAt <= run.at) continue;
             const lost = claimOf(study, former.id, former.token);
-            // A process that stood still may begin, or go on, with what others have done since.
+            // A process that stood still may begin, or continue, a job that others have done since.
             const wasLost = begun && lost && (hasEnded(lost, former.does, begun) || hasEnded(begun, run.does, lost));
             if (!wasLost) found.push(`key ${key}: job ${run.id} started while job ${former.id} ran`);
           }
@@ -134,16 +134,19 @@ export const runInvariants: Invariant[] = [
   },
 ];
 
-/** How much longer than its backoff a retry may wait, in ms: as long as failures of its process fill the time before it. */
+/**
+ * How much longer than its backoff a retry may wait, in ms, because other failures of its process
+ * come first.
+ */
 function stretchMs(study: Study, { id, token }: FinalAttempt): number {
   const { backoff, retryBudget } = study.promises;
   const end = study.ends.get(`${id} ${token}`);
   if (!end) return 0;
-  const since = end.at - backoff.capMs * (1 + backoff.jitter) - retryBudget.stretchMs; // what failed earlier is due already
+  const since = end.at - backoff.capMs * (1 + backoff.jitter) - retryBudget.stretchMs; // retries of earlier failures are due already
   const failures = study
     .of("ended")
     .filter(({ how, pid, at }) => how === "threw" && pid === end.pid && at >= since && at <= end.at);
-  const full = Math.floor((failures.length - 1) / retryBudget.free); // without itself
+  const full = Math.floor((failures.length - 1) / retryBudget.free); // without this one
   return full === 0 ? 0 : Math.min((full + 1) * retryBudget.inMs, retryBudget.stretchMs);
 }
 
@@ -151,8 +154,8 @@ function stretchMs(study: Study, { id, token }: FinalAttempt): number {
 const statementMs = 150;
 
 /**
- * Whether a claim was lost before another began. What completes in its handler's own transaction has given its key back before the
- * handler returns.
+ * Whether a claim was lost before another began. A job that completes in its handler's own
+ * transaction frees its key before the handler returns.
  */
 function hasEnded(claim: Claim, does: Does, other: Claim): boolean {
   return (claim.ending !== "completed" || does === "effect") && claim.endedAt <= other.startedAt;
@@ -162,7 +165,7 @@ function claimOf(study: Study, id: string, token: string): Claim | undefined {
   return study.claims.get(id)?.find((claim) => claim.token === token);
 }
 
-/** Until when a run went on: until its handler ended, or its process. */
+/** When a run ended: the end of its handler or of its process. */
 function goesOnUntil(study: Study, { id, token, pid }: EntryOf<"started">): number {
   const { at = Number.POSITIVE_INFINITY } = study.ends.get(`${id} ${token}`) ?? {};
   return Math.min(at, study.exitOf(pid)?.at ?? Number.POSITIVE_INFINITY);
@@ -179,12 +182,12 @@ function untoldOfRescues(study: Study): string[] {
     const deadlineAt = graceEnd(study, claim.endedAt, pid);
     const goneAt = goesOnUntil(study, start);
     if (at < claim.endedAt && deadlineAt < Math.min(goneAt, overAt))
-      found.push(`job ${id} ran on under ${token}, ${Math.round(goneAt - claim.endedAt)} ms after it was taken back`);
+      found.push(`job ${id} ran on under ${token}, ${Math.round(goneAt - claim.endedAt)} ms after its claim ended`);
   }
   return found;
 }
 
-/** Nobody takes back what a crash undid: the worker has to find out by itself. */
+/** No worker rescues a job whose claim a crash undid. Its own worker must find out. */
 function untoldOfCrashes(study: Study): string[] {
   const toldAt = new Map(study.of("aborted").map(({ id, token, at }) => [`${id} ${token}`, at]));
   const overAt = study.momentOf("over");
@@ -223,11 +226,11 @@ function unexplainedRuns(study: Study): string[] {
         fatal: does === "fatal",
         snoozed: does === "snooze",
         cancelled: asked.has(id),
-        // Handed back before it began, or while its handler was told to stop.
-        // Who is told and does not mind is given up on, and may return long before that can be written.
+        // Handed back before it began, or after its handler was aborted. A handler that ignores its
+        // signal is given up, and may return long before that is written.
         interrupted: told === undefined ? !hasReturned && !hasStarted(id, token) : !hasReturned || end.at > told,
       }[ending];
-      if (!isExplained) found.push(`job ${id}: its claim ${token} ended as ${ending}, and nothing explains that`);
+      if (!isExplained) found.push(`job ${id}: its claim ${token} ended as ${ending} without a reason`);
     }
   }
   return found;
@@ -236,12 +239,15 @@ function unexplainedRuns(study: Study): string[] {
 /** How long a worker that has ended its registration may take to end itself, in ms. */
 const leavingMs = 8_000;
 
-/** Whether a worker stopped that could not write what became of its jobs: with its registration gone they are taken back. */
+/**
+ * Whether a worker stopped without writing the outcomes of its jobs. Its registration is gone, so
+ * they are rescued.
+ */
 function hasLeft(study: Study, startedAt: number, endedAt: number): boolean {
   return study.of("exited").some(({ by, at }) => by === "SIGTERM" && at >= startedAt && at <= endedAt + leavingMs);
 }
 
-/** A worker may be declared dead only if something kept it from renewing its lease, or ended it. */
+/** A worker may be declared dead only if it ended, or a fault kept it from renewing its lease. */
 function unexplainedDeaths(study: Study): string[] {
   const { leaseMs } = study.promises;
   const found: string[] = [];
@@ -250,11 +256,13 @@ function unexplainedDeaths(study: Study): string[] {
     const name = study.nameOf(pid);
     const exit = study.exitOf(pid);
     if (exit && exit.at <= deadAt) continue;
-    // Who was to declare it may have been hit as well: what counts is when the lease ran out.
+    // The worker that should have declared it may have been hit too, so only the end of the lease
+    // counts.
     const hit = study.faultsOn(name).some(({ from, to }) => from <= expiresAt && to + 2 * leaseMs >= expiresAt);
-    // A renewal is given up after a third of the lease: a machine that takes longer for a session keeps nobody's.
+    // A renewal is given up after a third of the lease. If a session takes longer than that, no
+    // lease can be kept.
     const isSlow = study.slowestSession(expiresAt - leaseMs, expiresAt) * 3 > leaseMs;
-    if (!hit && !isSlow) found.push(`worker ${id} (${name}) was declared dead, and nothing was done to it`);
+    if (!hit && !isSlow) found.push(`worker ${id} (${name}) was declared dead without a fault`);
   }
   return found;
 }

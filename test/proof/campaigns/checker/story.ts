@@ -3,7 +3,10 @@ import type { FinalAttempt, FinalJob, FinalState, FinalWorker } from "../ledger/
 import { check } from "./check.ts";
 import type { Disturbance, History, Promises } from "./study.ts";
 
-/** A campaign in short: two workers, some jobs, one of them killed at 5,000 and back at 6,000; calm at 20,000. */
+/**
+ * A short campaign: two workers and some jobs. One worker is killed at 5,000 and back at 6,000. The
+ * calm begins at 20,000.
+ */
 export class Story {
   readonly entries: Entry[] = [];
   readonly final: FinalState = {
@@ -34,7 +37,7 @@ export class Story {
     this.completed("2", 1_200, { does: "sleep", key: "book" });
     this.completed("3", 1_600, { does: "sleep", key: "book", uniqueKey: "isbn" });
 
-    // Killed with its worker, taken back, done by the other.
+    // Killed with its worker, rescued, run by the other worker.
     this.wish("4", 4_000, { does: "sleep" });
     this.started("4", 1, 4_500, 1);
     this.attempt("4", 1, "crashed", 4_490, 8_110, 1);
@@ -59,7 +62,7 @@ export class Story {
     this.attempt("5", 2, "completed", 9_250, 9_280, 2);
     this.job("5", "completed", { attempt: 2, startedAt: 9_250, finishedAt: 9_280, token: token("5", 2) });
 
-    // Fatal, cancelled, effect, in a transaction, and the same unique key again.
+    // Fatal, cancelled, with an effect, in a transaction, and the same unique key again.
     this.wish("6", 10_000, { does: "fatal" });
     this.started("6", 1, 10_010, 2);
     this.ended("6", 1, 10_020, 2, "threw");
@@ -230,5 +233,5 @@ const promises: Promises = {
   sessions: 3,
 };
 
-/** What a history breaks, by id. */
+/** The invariants that a history breaks. */
 export const broken = (story: Story) => check(story.history).filter(({ breaches }) => breaches.length > 0);

@@ -2,32 +2,41 @@ import type { Backoff } from "@hark/core";
 import type { Entry, EntryOf, Event, FaultKind } from "../ledger/entries.ts";
 import type { FinalAttempt, FinalJob, FinalState, FinalWorker } from "../ledger/final-state.ts";
 
-/** What the campaign holds Hark to. Times in ms. */
+/** The promises that the campaign checks. Times in ms. */
 export interface Promises {
   leaseMs: number;
   backoff: Backoff;
-  /** How many retries of one process may be due in so many ms before it puts further ones off, and by how many ms at most. */
+  /**
+   * One process may have `free` retries due in `inMs`. It delays further ones, by `stretchMs` at
+   * most.
+   */
   retryBudget: { free: number; inMs: number; stretchMs: number };
   crashBudget: number;
   /** From the calm until the last job is final. */
   finalWithinMs: number;
   /** Jobs that one worker runs at once. */
   slots: number;
-  /** From a dead worker's end until its jobs are taken back. */
+  /** From a worker's end until its jobs are rescued. */
   rescueMs: number;
-  /** From due to start, of a worker that nothing disturbs. */
+  /** From due to start, for a worker that nothing disturbs. */
   probeMs: number;
-  /** The same for 99 of 100 probes, once there is nothing else to do. */
+  /** The same for 99 of 100 probes, when no other jobs run. */
   quietMs: number;
   /** From the end of a disturbance until its worker starts jobs again. */
   recoveryMs: Record<Disturbance, number>;
-  /** This share of all probes may be later than that, by so many ms more at most. */
+  /** This share of all probes may be later than that, by `byMs` more at most. */
   stragglers: { share: number; byMs: number };
-  /** How many sessions a worker opens one after the other until it starts jobs again: what they take comes on top. */
+  /**
+   * How many sessions a worker opens one after the other until it starts jobs again. The time they
+   * take comes on top.
+   */
   sessions: number;
 }
 
-/** Why a worker may be late. "block": a job keeps its event loop busy. "down": its process is gone. "quarantine": it runs a suspect. */
+/**
+ * Why a worker may be late. "block": a job blocks its event loop. "down": its process has ended.
+ * "quarantine": it runs a suspect.
+ */
 export type Disturbance = FaultKind | "block" | "down" | "quarantine";
 
 export interface Window {
@@ -36,15 +45,15 @@ export interface Window {
   to: number;
 }
 
-/** Everything that was written down about one campaign: the checker's whole input. */
+/** Everything recorded about one campaign: the checker's whole input. */
 export interface History {
-  /** In the order of time. */
+  /** In order of time. */
   entries: readonly Entry[];
   final: FinalState;
   promises: Promises;
 }
 
-/** One claim of a job, as the database has it: from its start until its owner had it no more. */
+/** One claim of a job, as the database has it: from its start until its owner lost or ended it. */
 export interface Claim {
   id: string;
   token: string | null;
@@ -53,14 +62,17 @@ export interface Claim {
   startedAt: number;
   /** Infinity while it runs. */
   endedAt: number;
-  /** Of hark.attempts; "completed" for a clean first success, which is not written there; "running". */
+  /**
+   * As in hark.attempts, or "running". "completed" for a clean first success, which hark.attempts
+   * does not hold.
+   */
   ending: string;
 }
 
-/** The database's clock is the machine's, but our entries are cut to whole ms. */
+/** The database's clock is the machine's, but entries are truncated to whole ms. */
 export const clockMs = 2;
 
-/** A look at the machine's pace counts for this long, in ms. */
+/** How long one measurement of the machine's pace counts, in ms. */
 const paceEveryMs = 1_000;
 
 /** A history with its indexes. */
@@ -68,7 +80,7 @@ export class Study {
   readonly history: History;
   readonly #byEvent = new Map<string, Entry[]>();
   readonly jobs: ReadonlyMap<string, FinalJob[]>;
-  /** By job, in the order of their start. */
+  /** By job, in order of their start. */
   readonly claims: ReadonlyMap<string, Claim[]>;
   readonly workers: ReadonlyMap<string, FinalWorker>;
   readonly wishes: ReadonlyMap<string, EntryOf<"wished">>;
@@ -100,7 +112,7 @@ export class Study {
     this.attempts = Map.groupBy(history.final.attempts, ({ id }) => id);
     this.claims = claimsOf(history.final);
     this.#pidOfWorker = new Map(history.final.workers.map(({ id, pid }) => [id, pid]));
-    // Who stopped in order took its registration along; its jobs tell who it was.
+    // A worker that stopped in order removed its registration. Its jobs show which process it was.
     for (const [id, claims] of this.claims) {
       for (const { worker, token } of claims) {
         const start = this.starts.get(id)?.find((one) => one.token === token);
@@ -121,7 +133,7 @@ export class Study {
     return (this.#byEvent.get(event) ?? []) as EntryOf<Name>[];
   }
 
-  /** When the campaign came to a point; infinity if it never did. */
+  /** When the campaign came to a point, or infinity if it never did. */
   momentOf(event: "calm" | "quiet" | "over"): number {
     return this.of(event)[0]?.at ?? Number.POSITIVE_INFINITY;
   }
@@ -134,20 +146,26 @@ export class Study {
     return this.#exits.get(pid);
   }
 
-  /** Faults that concern a process, or everybody; but a job that somebody locks is to hold up nobody. */
+  /**
+   * Faults that affect a process, or all processes. A locked job is not among them: it must delay
+   * nothing.
+   */
   faultsOn(name: string): EntryOf<"fault">[] {
     return this.of("fault").filter(
       ({ target, kind }) => (target === name || target === "server") && kind !== "lock row",
     );
   }
 
-  /** The longest that a fresh session took on this machine between two moments, or just before; 0 if nothing is known. */
+  /**
+   * The longest that a new session took on this machine between two moments, or just before. 0 if
+   * nothing is known.
+   */
   slowestSession(from: number, to: number): number {
     const near = this.of("paced").filter(({ at, ms }) => at <= to && at + ms + paceEveryMs >= from);
     return Math.max(0, ...near.map(({ ms }) => ms));
   }
 
-  /** All that may make a worker late, in the order of time. */
+  /** Everything that may make a worker late, in order of time. */
   disturbancesOf(name: string): readonly Window[] {
     const known = this.#disturbances.get(name) ?? this.#findDisturbances(name);
     this.#disturbances.set(name, known);
@@ -175,7 +193,8 @@ export class Study {
       let crashes = 0;
       for (const { ending, worker, startedAt, endedAt } of claims) {
         const pid = worker === null ? undefined : this.#pidOfWorker.get(worker);
-        // A suspect first waits until all others have ended (docs/decisions/0007), and nothing is claimed meanwhile.
+        // A suspect first waits until all other jobs have ended (docs/decisions/0007), and the
+        // worker claims nothing meanwhile.
         if (crashes >= 2 && pid !== undefined && pids.has(pid))
           windows.push({ kind: "quarantine", from: startedAt, to: endedAt });
         if (ending === "crashed") crashes += 1;

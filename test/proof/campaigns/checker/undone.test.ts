@@ -3,21 +3,24 @@ import type { FaultKind, Wish } from "../ledger/entries.ts";
 import { figuresOf, lineOf } from "../report/figures.ts";
 import { broken, Story, token } from "./story.ts";
 
-/* How far the excuse of a crash that undid a claim goes, and that it goes no further. */
+/* A crash that undid a claim excuses what it should, and nothing more. */
 
 /** When the server crashed, was gone, and was back. */
 const crash = { from: 14_000, goneAt: 14_010, to: 14_600 };
 
 interface Undone {
-  /** Of the run that the database does not know. */
+  /** Start of the run that the database does not know. */
   at?: number;
-  /** Null: never. */
+  /** When its handler was aborted. Null: never. */
   toldAt?: number | null;
   endedAt?: number | null;
   wish?: Partial<Wish>;
 }
 
-/** Job 60 starts in worker-2 under a claim that a crash undoes, is told so, and is done by worker-1 as the attempt that it was. */
+/**
+ * Job 60 starts in worker-2 under a claim that a crash undoes. It is aborted, and worker-1 runs it
+ * again as the same attempt.
+ */
 function undone({ at = 13_990, toldAt = Math.max(at, crash.goneAt) + 20, endedAt = toldAt, wish = {} }: Undone = {}) {
   const story = new Story();
   const { from, to } = crash;
@@ -53,14 +56,14 @@ test("a run whose claim a crash undid breaks nothing, and the figures count it",
   expect(lineOf(figures)).toContain("undone 1");
 });
 
-test("claims of jobs with a key wait for the disk, and so do those of jobs that are tried once", () => {
+test("claims of jobs with a key or a single attempt wait for the disk", () => {
   expect(idsOf(undone({ wish: { uniqueKey: "page" } }))).toEqual([]);
   expect(idsOf(undone({ wish: { key: "book" } }))).toContain("S8");
   expect(idsOf(undone({ wish: { maxAttempts: 1 } }))).toEqual(["S8"]);
 });
 
-test("a claim is undone with all its jobs: none of them has a key, and the database knows none", () => {
-  const beside = (finishedAs: string, wish: Partial<Wish> = {}) => {
+test("a claim is undone with all its jobs, so none of them has a key and the database knows none", () => {
+  const neighbour = (finishedAs: string, wish: Partial<Wish> = {}) => {
     const story = undone();
     story.wish("61", 13_980, { does: "sleep", ...wish });
     runsUnknown(story, 13_991, "lost", "61");
@@ -73,12 +76,12 @@ test("a claim is undone with all its jobs: none of them has a key, and the datab
     story.final.stats.completed += 1;
     return idsOf(story);
   };
-  expect(beside(token("61", 1))).toEqual([]);
-  expect(beside(token("61", 1), { key: "page" })).toContain("S8");
-  expect(beside("lost")).toEqual(["S8"]);
+  expect(neighbour(token("61", 1))).toEqual([]);
+  expect(neighbour(token("61", 1), { key: "page" })).toContain("S8");
+  expect(neighbour("lost")).toEqual(["S8"]);
 });
 
-test("only a crash undoes a claim: a restart writes all of it out, and a full disk ends no server", () => {
+test("only a crash undoes a claim, not an orderly restart or a full disk", () => {
   for (const kind of ["restart", "disk full", "backends", "stall"] as const) {
     const story = undone();
     const fault = story.entries.find((entry) => entry.event === "fault")!;
@@ -88,7 +91,7 @@ test("only a crash undoes a claim: a restart writes all of it out, and a full di
   }
 });
 
-test("it has to come before the claim is flushed: three rests of PostgreSQL's writer, and what the machine takes", () => {
+test("the crash must come before the claim is flushed: within three rests of PostgreSQL's writer, plus the machine's time", () => {
   expect(idsOf(undone({ at: 13_250 }))).toEqual([]);
   expect(idsOf(undone({ at: 13_249 }))).toEqual(["S8"]);
   const slow = (at: number) => {
@@ -100,20 +103,20 @@ test("it has to come before the claim is flushed: three rests of PostgreSQL's wr
   expect(slow(13_049)).toEqual(["S8"]);
 });
 
-test("that writer does not wait for a worker that stands still, and stands still with the machine", () => {
+test("PostgreSQL's writer goes on when a worker stands still, but not when the machine does", () => {
   expect(idsOf(happens(undone({ at: 13_000 }), "stop", "worker-2", 13_005, 13_900))).toEqual(["S8"]);
   expect(idsOf(happens(undone({ at: 13_000 }), "hole", "worker-2", 13_005, 13_900))).toEqual(["S8"]);
   expect(idsOf(happens(undone({ at: 13_000 }), "stall", "server", 13_005, 13_900))).toEqual([]);
 });
 
-test("the run may begin while the server ends, and so much later as a job that was claimed ahead waits for its slot", () => {
+test("the run may begin while the server ends, and later by the time that a job claimed ahead waits for its slot", () => {
   expect(idsOf(undone({ at: 14_005 }))).toEqual([]);
   expect(idsOf(undone({ at: 14_112 }))).toEqual([]);
   expect(idsOf(undone({ at: 14_113 }))).toEqual(["S8"]);
 });
 
 test.for(["stop", "delay", "trickle"] as const)(
-  "it may begin later if the answer to its claim met a %s, and not if that came later, or was another's",
+  "the run may begin later if the answer to its claim met a %s, but not if that came later or hit another worker",
   (kind) => {
     expect(idsOf(happens(undone({ at: 15_500 }), kind, "worker-2", 13_900, 15_490))).toEqual([]);
     expect(idsOf(happens(undone({ at: 17_000 }), kind, "worker-2", 13_900, 15_490))).toContain("S8");
@@ -122,11 +125,11 @@ test.for(["stop", "delay", "trickle"] as const)(
   },
 );
 
-test("an answer that a black hole swallowed never comes", () => {
+test("an answer lost on a silent connection never arrives", () => {
   expect(idsOf(happens(undone({ at: 15_500 }), "hole", "worker-2", 13_900, 15_490))).toContain("S8");
 });
 
-test("nobody else had the job at that moment, it was due, and it had not ended", () => {
+test("a claim is excused only if the job had no other owner, was due, and had not ended", () => {
   /** Another claim of it was handed back before it began. */
   const former = (finishedAt: number, retryAt?: number) => {
     const story = undone();
@@ -146,7 +149,7 @@ test("nobody else had the job at that moment, it was due, and it had not ended",
   expect(idsOf(ended)).toEqual(["S8"]);
 });
 
-test("one crash undoes one claim of a job, under which it started once", () => {
+test("one crash undoes one claim of a job, with one start", () => {
   const twice = (unknown: string) => {
     const story = undone();
     runsUnknown(story, 13_995, unknown);
@@ -157,7 +160,7 @@ test("one crash undoes one claim of a job, under which it started once", () => {
   expect(twice("lost")).toEqual(["S5", "S8"]);
 });
 
-test("another crash may undo another", () => {
+test("a second crash may undo a second claim", () => {
   const story = undone();
   const [from, goneAt, to] = [14_650, 14_655, 14_690];
   story.say(from, 0, { event: "fault", kind: "promote", target: "server", from, goneAt, to, proof: "" });
@@ -166,7 +169,7 @@ test("another crash may undo another", () => {
   expect(idsOf(story)).toEqual([]);
 });
 
-test("who goes on must be told soon, unless the handler or its process ends or keeps the event loop busy", () => {
+test("a handler that goes on must be aborted soon, unless it or its process ends or it blocks the event loop", () => {
   const untold = (more: Undone = {}) => undone({ toldAt: null, endedAt: null, ...more });
   const soon = crash.goneAt + 1_500;
   expect(idsOf(untold())).toEqual(["A1"]);
@@ -181,24 +184,24 @@ test("who goes on must be told soon, unless the handler or its process ends or k
   expect(idsOf(killed)).not.toContain("A1");
 });
 
-test("the news take longer to a process that stands still, or that asks into a black hole", () => {
+test("a process that stands still, or whose connection is silent, may learn of it later", () => {
   const told = (toldAt: number, kind: FaultKind, from: number, to: number) =>
     idsOf(happens(undone({ toldAt }), kind, "worker-2", from, to));
   expect(told(18_500, "stop", 13_995, 17_000)).toEqual([]);
   expect(told(18_501, "stop", 13_995, 17_000)).toEqual(["A1"]);
-  expect(told(18_500, "hole", 13_995, 16_000)).toEqual([]); // a second until it is given up, in these histories
+  expect(told(18_500, "hole", 13_995, 16_000)).toEqual([]); // given up after 1 s in these histories
   expect(told(18_501, "hole", 13_995, 16_000)).toEqual(["A1"]);
   expect(told(18_500, "cut", 13_995, 16_000)).toEqual(["A1"]);
 });
 
-test("an undone claim is no attempt, whatever its handler did", () => {
+test("an undone claim does not count as an attempt, whatever its handler did", () => {
   const counted = undone();
   counted.jobOf("60").attempt = 2;
   counted.attempt("60", 2, "completed", 14_700, 14_760, 3);
   expect(idsOf(counted)).toContain("S9");
 });
 
-test("a handler of an undone claim may return, but its job is to be done again", () => {
+test("a handler of an undone claim may return, but its job must run again", () => {
   const returned = () => {
     const story = undone({ toldAt: null, endedAt: 13_998 });
     Object.assign(
@@ -222,7 +225,7 @@ test("a handler of an undone claim may return, but its job is to be done again",
   expect(idsOf(left)).toEqual(["L1"]);
 });
 
-test("a probe whose claim was undone has to start again, as soon as any after a crash", () => {
+test("a probe whose claim was undone must start again as soon as any after a crash", () => {
   const verdict = (startedAt: number) => {
     const story = new Story();
     story.say(crash.from, 0, { event: "fault", kind: "crash", target: "server", ...crash, proof: "" });

@@ -3,36 +3,51 @@ import { graceEnd, heldUp, newsMs, standstills } from "./grace.ts";
 import { clockMs, type Disturbance, type Study } from "./study.ts";
 
 /**
- * A fault in which the server ended without writing out what it had in memory. A full disk is none: it is full of tables, and a server
- * that has no room for its log of writes panics, which L9 does not allow.
+ * A fault in which the server ended without writing out its memory. A full disk is not one: only
+ * the disk of the tables is full here. A server without room for its write-ahead log panics, which
+ * L9 does not allow.
  */
 type Crash = EntryOf<"fault"> & { goneAt: number };
 
 type Start = EntryOf<"started">;
 
 /**
- * How long what committed without waiting for the disk may be lost in a crash, in ms. The worker confirms it after 2 ms, but may be
- * stopped or cut off before; PostgreSQL itself flushes it within three times its wal_writer_delay, 600 ms ("Asynchronous Commit" in its
- * manual), whatever becomes of the worker. The rest is for the way to a standby. What the machine takes comes on top.
+ * How long a commit that did not wait for the disk may be lost in a crash, in ms. The worker
+ * confirms it after 2 ms, but may be stopped or cut off before. PostgreSQL itself flushes it within
+ * three times its wal_writer_delay, 600 ms ("Asynchronous Commit" in its manual). The rest is for
+ * the way to a standby. The machine's own time comes on top.
  */
 const unflushedMs = newsMs / 2;
 
-/** How long a job that was claimed ahead may wait for its slot, in ms: six looks, 10 ms apart (worker/executor.ts), and some. */
+/**
+ * How long a job that was claimed ahead may wait for its slot, in ms: six checks, 10 ms apart
+ * (worker/run/executor.ts), and a reserve.
+ */
 const slotMs = 100;
 
-/** What may bring the answer to a claim, or the start after it, when the server is long gone. */
+/**
+ * What may delay the answer to a claim, or the start after it, until long after the server has
+ * gone.
+ */
 const lateAnswers: readonly Disturbance[] = [...standstills, "delay", "trickle"];
 
-/** Where a connection's end is not seen at once: the question whether a claim stands is then given up after its deadline. */
+/**
+ * Faults in which a connection's end is not seen at once. A worker that asks whether a claim stands
+ * then gives up after its deadline.
+ */
 const silences = new Set<Disturbance>(["hole", "hole up", "hole down", "delay", "trickle"]);
 
-/** Starts under claims that the database does not know because a crash of the server undid them, with that crash. */
+/**
+ * Starts under claims that the database does not know because a crash of the server undid them,
+ * each with its crash.
+ */
 export function undoneRuns(study: Study): ReadonlyMap<Start, Crash> {
   const crashes = study.of("fault").filter((fault): fault is Crash => fault.goneAt !== undefined);
   const sure = sureTokens(study);
   const undone = new Map<Start, Crash>();
   for (const starts of study.starts.values()) {
-    // What ends a claim waits for the disk, and takes the claim along there: a crash undoes one claim of a job at most.
+    // The end of a claim waits for the disk, and flushes the claim too. So a crash undoes at most
+    // one claim of a job.
     const left = [...crashes];
     for (const start of starts) {
       if (sure.has(start.token)) continue;
@@ -44,8 +59,9 @@ export function undoneRuns(study: Study): ReadonlyMap<Start, Crash> {
 }
 
 /**
- * Tokens of claims that no crash undid: those that the database knows, and those that waited for the disk since one of their jobs has
- * a key or is tried once. A claim is one commit, so what is true of one of its jobs is true of all.
+ * Tokens of claims that no crash undid. These are the tokens that the database knows, and those
+ * that waited for the disk because one of their jobs has a key or a single attempt. A claim is one
+ * commit, so what is true of one of its jobs is true of all.
  */
 function sureTokens(study: Study): ReadonlySet<string | null> {
   const known = [...study.claims.values()].flatMap((claims) => claims.map(({ token }) => token));
@@ -65,14 +81,20 @@ export function undoneGraceEnd(study: Study, { goneAt }: Crash, { at, pid }: Sta
   return end;
 }
 
-/** Whether a start is close enough to a crash: its claim committed before it, and the server was gone before that was flushed. */
+/**
+ * Whether a start is close enough to a crash: its claim committed before the crash, and was not
+ * flushed before the server was gone.
+ */
 function mayUndo(study: Study, { from, goneAt }: Crash, { at, pid }: Start): boolean {
   const flushedAt = heldUp(study, pid, at + unflushedMs + study.slowestSession(at, from), ["stall"]);
   const latestAt = heldUp(study, pid, goneAt + clockMs + slotMs + study.slowestSession(goneAt, at), lateAnswers);
   return from <= flushedAt && at <= latestAt;
 }
 
-/** Whether nothing stands against a claim just before the crash: nobody held the job, it was due, and it had not ended. */
+/**
+ * Whether the job could be claimed just before the crash: it had no owner, it was due, and it had
+ * not ended.
+ */
 function wasReady(study: Study, { from, goneAt }: Crash, { id, at }: Start): boolean {
   const job = study.jobs.get(id)?.[0];
   if (!job || (job.finishedAt ?? Number.POSITIVE_INFINITY) <= from) return false;

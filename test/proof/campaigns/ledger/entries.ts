@@ -1,8 +1,8 @@
-/** What a job of the campaign does when it runs; its payload says so. */
+/** What a job of the campaign does when it runs, as its payload says. */
 export type Does =
-  /** Returns after `ms`, or throws what its signal says. */
+  /** Returns after `ms`, or throws the reason of its signal. */
   | "sleep"
-  /** Returns after `ms`, whatever its signal says. */
+  /** Returns after `ms`, and ignores its signal. */
   | "ignore"
   /** Keeps the event loop busy for `ms`. */
   | "block"
@@ -10,19 +10,22 @@ export type Does =
   | "fail"
   /** Throws UnrecoverableError. */
   | "fatal"
-  /** Ends its process: by exit code 0, or by SIGKILL. */
+  /** Ends its process, with exit code 0 or by SIGKILL. */
   | "exit"
   | "kill"
   /** Snoozes for `ms`, `times` times. */
   | "snooze"
   /** Writes a row in the transaction that completes it. */
   | "effect"
-  /** Tells the campaign that it started. */
+  /** Reports its start to the campaign. */
   | "probe";
 
-/** What a producer asked for; the job is to be so, whatever happens to it. */
+/** What a producer asked for. The job must match it, whatever happens. */
 export interface Wish {
-  /** Names the wish, in the job's payload too, since ids are only known when the answer arrives. */
+  /**
+   * Name of the wish, which the job's payload holds too. The job's id is only known when the answer
+   * arrives.
+   */
   ref: string;
   type: string;
   does: Does;
@@ -32,7 +35,7 @@ export interface Wish {
   uniqueKey?: string | undefined;
   maxAttempts: number;
   delayMs?: number | undefined;
-  /** An application's row was written in the same transaction. */
+  /** Whether an application row was written in the same transaction. */
   inTransaction?: boolean;
 }
 
@@ -57,60 +60,73 @@ export type FaultKind =
   | "promote"
   | "pooler killed"
   | "disk full"
-  /** Not ours: the machine stood still for a while. */
+  /** Not a fault of the campaign: the machine stood still for a while. */
   | "stall";
 
-/** What happened to whom, and what shows that it took effect. */
+/** A fault that was done, and what shows that it took effect. */
 export interface Fault {
   event: "fault";
   kind: FaultKind;
-  /** The name of a process, or "server" for what concerns everybody. */
+  /** The name of a process, or "server" for a fault that affects all. */
   target: string;
   from: number;
   /** When it was healed. */
   to: number;
-  /** Of a server that crashed, alone or to be replaced by its standby: by then it was gone, with what it had not written. */
+  /**
+   * For a server that crashed or was replaced by its standby: when it was gone, with everything it
+   * had not written.
+   */
   goneAt?: number;
   proof: string;
 }
 
 export type Event =
-  // Of producers.
+  // From producers.
   | ({ event: "wished" } & Wish)
   | { event: "enqueued"; ref: string; id: string; status: "inserted" | "duplicate" }
   /** The transaction was rolled back on purpose. */
   | { event: "rolled back"; ref: string }
-  /** No answer, or an error: it may be there or not. */
+  /** No answer, or an error. The job may be there or not. */
   | { event: "unknown"; ref: string; error: string }
   | { event: "cancel asked"; id: string }
   | { event: "cancelled"; id: string; wasIn: string | undefined }
-  // Of handlers.
+  // From handlers.
   | { event: "started"; id: string; ref: string; token: string; attempt: number; does: Does; key?: string | undefined }
   | { event: "aborted"; id: string; token: string; reason: string | undefined }
   | { event: "ended"; id: string; token: string; how: "returned" | "threw" }
-  // Of workers.
-  /** What a worker logged of itself; nothing is decided by it, but it tells what a late job waited for. */
+  // From workers.
+  /**
+   * What a worker logged about itself. It decides nothing, but shows what a late job waited for.
+   */
   | { event: "logged"; says: string; facts: Record<string, unknown> }
-  // Of those who hold locks.
+  // From holders of locks.
   | { event: "granted"; key: string; fence: string; askedAt: number }
-  // Of the campaign.
+  // From the campaign.
   | Fault
   | { event: "spawned"; name: string }
   | { event: "ready"; name: string }
-  /** `by`: the fault that ended it, or a job that was told to; undefined if it ended by itself. */
+  /**
+   * `by`: the fault that ended it, or a job that ends its process. Undefined if it ended by itself.
+   */
   | { event: "exited"; name: string; code: number | string; by: string | undefined }
-  /** The end of what a process logged that ended by itself. */
+  /** The end of the log of a process that ended by itself. */
   | { event: "last words"; words: string }
-  /** What a fresh session that listens took, whatever Hark does: what the machine itself takes at that moment, in ms. */
+  /**
+   * How long a new session that listens took, in ms: the machine's own speed at that moment,
+   * without Hark.
+   */
   | { event: "paced"; ms: number }
   | { event: "probed"; id: string; worker: string; dueAt: number }
-  /** Everything is healed: from now on nothing is done to anybody. */
+  /** Everything is healed, and no more faults follow. */
   | { event: "calm" }
-  /** Every job was final, or too late; from now on there are only probes. */
+  /** Every job was final or too late. From now on there are only probes. */
   | { event: "quiet" }
   | { event: "over" };
 
-/** `at`: in ms by the machine's wall clock, which is the database's too. `pid`: whom it is about, else who wrote it. */
+/**
+ * `at`: in ms by the machine's wall clock, which is also the database's. `pid`: the process that it
+ * is about, or that wrote it.
+ */
 export type Entry = Event & { at: number; pid: number };
 
 export type EntryOf<Name extends Event["event"]> = Extract<Entry, { event: Name }>;

@@ -1,6 +1,6 @@
 import type pg from "pg";
 
-/** A job as it stood in the end. Moments are in ms by the database's clock. */
+/** A job at the end. Times are in ms by the database's clock. */
 export interface FinalJob {
   id: string;
   table: "jobs" | "running_jobs" | "finished_jobs" | "dead_jobs";
@@ -18,7 +18,10 @@ export interface FinalJob {
   startedAt: number | null;
   finishedAt: number | null;
   worker: string | null;
-  /** Of a running job: its claim's. Of a completed one: what its handler returned, which is its own claim's. */
+  /**
+   * For a running job: the token of its claim. For a completed job: what its handler returned,
+   * which is the token of its claim.
+   */
   token: string | null;
   reason: string | null;
 }
@@ -43,17 +46,20 @@ export interface FinalWorker {
   deadAt: number | null;
 }
 
-/** All that a database of the campaign holds when it is over, and what its server said. */
+/** Everything in the database when the campaign is over, and the errors of its server. */
 export interface FinalState {
   jobs: FinalJob[];
   attempts: FinalAttempt[];
   workers: FinalWorker[];
-  /** The application's rows: written with an enqueue, with a completion, under a lock (in the order of their commits). */
+  /**
+   * The application's rows: written with an enqueue, with a completion, and under a lock (in order
+   * of their commits).
+   */
   orders: string[];
   effects: { id: string; token: string }[];
   shelf: { key: string; fence: string }[];
   stats: { completed: number; cancelled: number; dead: number };
-  /** Sessions that do what none should: idle in a transaction, or waiting for a lock, for seconds. */
+  /** Sessions that are idle in a transaction, or wait for a lock, for seconds. */
   stuckSessions: string[];
   /** Errors in the server's log that no fault explains: deadlocks and broken constraints. */
   serverErrors: string[];
@@ -100,20 +106,23 @@ const jobs = [
   }),
 ].join(" union all ");
 
-/** Tables of the application that the campaign plays, beside Hark's. */
+/** The tables of the campaign's application, beside Hark's. */
 export const applicationTables = `
   create table if not exists orders (ref text not null);
   create table if not exists effects (id bigint not null, token uuid not null);
   create table if not exists shelf (number bigint generated always as identity, key text not null, fence bigint not null)`;
 
-/** Reads what the database holds, at one moment: a job that moves on meanwhile would stand in two tables, or in none. */
+/**
+ * Reads the database in one snapshot. Otherwise a job that moves meanwhile could be in two tables,
+ * or in none.
+ */
 export async function readFinalState(pool: pg.Pool): Promise<Omit<FinalState, "serverErrors">> {
   const client = await pool.connect();
   try {
     await client.query("begin isolation level repeatable read read only");
     return await readIt(client);
   } finally {
-    client.release(true); // with its transaction
+    client.release(true); // closes the connection and its transaction
   }
 }
 
@@ -145,7 +154,7 @@ async function readIt(client: pg.PoolClient): Promise<Omit<FinalState, "serverEr
   };
 }
 
-/** Lines of a server's log that tell of a deadlock or of a constraint that Hark ran into: none may. */
+/** Lines of a server's log about a deadlock or a violated constraint. There must be none. */
 export function serverErrorsOf(log: string): string[] {
   return log
     .split("\n")

@@ -4,8 +4,9 @@ import { now } from "./clock.ts";
 import type { Entry, Event } from "./entries.ts";
 
 /**
- * The outside ledger: append-only files that no fault touches, one for each process start. What is written survives the writer's
- * SIGKILL at once, and the machine's end where an acknowledgement depends on it.
+ * The outside ledger: append-only files that no fault touches, one for each process start. An entry
+ * survives a SIGKILL of its writer as soon as it is written. After sync() it also survives a crash
+ * of the machine.
  */
 export class LedgerFile {
   readonly #file: number;
@@ -14,14 +15,14 @@ export class LedgerFile {
     this.#file = openSync(join(folder, `${name}.jsonl`), "a");
   }
 
-  /** Appends in one write, and answers what was written. */
+  /** Appends an entry in one write. Returns the entry. */
   write(event: Event & { pid?: number; at?: number }): Entry {
     const entry: Entry = { at: now(), pid: process.pid, ...event };
     writeSync(this.#file, `${JSON.stringify(entry)}\n`);
     return entry;
   }
 
-  /** Forces what was written to the disk: call it once somebody may rely on it. */
+  /** Flushes the entries to the disk. Call it before anything relies on them. */
   sync(): void {
     fsyncSync(this.#file);
   }
@@ -31,7 +32,7 @@ export class LedgerFile {
   }
 }
 
-/** All that the processes wrote, in the order of its time. A last line that is half written is left out. */
+/** Returns all entries of the processes, in order of time. An incomplete last line is left out. */
 export function readLedger(folder: string): Entry[] {
   return readdirSync(folder)
     .filter((file) => file.endsWith(".jsonl"))

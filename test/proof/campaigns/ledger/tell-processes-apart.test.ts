@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { tellProcessesApart } from "./tell-processes-apart.ts";
 
-test("two processes that bore one number after the other are two, with their own entries and registrations", () => {
+test("two processes that had the same id one after the other keep their own entries and registrations", () => {
   const entry = (at: number, pid: number, event: "spawned" | "exited" | "started") => ({ at, pid, event });
   const registered = (id: string, pid: number, startedAt: number) =>
     ({ id, pid, startedAt, expiresAt: startedAt + 3_000, deadAt: null }) as const;

@@ -5,9 +5,9 @@ import type { FinalWorker } from "./final-state.ts";
 const allPids = 10_000_000;
 
 /**
- * The machine gives a process number to another process some minutes after its first one has ended, and half an hour sees that happen.
- * Answers the entries, in the order of their time, and the workers with a number of its own for each process: the second to bear a
- * number has `allPids` more, and so on.
+ * The machine reuses a process id some minutes after its process has ended, which happens within
+ * half an hour. Returns the entries, in order of time, and the workers, with a unique number for
+ * each process. The second process with an id gets `allPids` added, and so on.
  */
 export function tellProcessesApart<Told extends Pick<Entry, "at" | "pid" | "event">>(
   entries: readonly Told[],

@@ -17,7 +17,7 @@ const test = base
   .extend("connect", ({ proxy, databaseUrl }, { onCleanup }) => {
     const clients: pg.Client[] = [];
     onCleanup(() => {
-      for (const client of clients) client.end().catch(() => {}); // in a hole nobody hears goodbye
+      for (const client of clients) client.end().catch(() => {}); // on a silent connection no close arrives
     });
     return async (applicationName = "one", options: pg.ClientConfig = {}) => {
       const client = new pg.Client({
@@ -36,7 +36,7 @@ const test = base
 
 const one = async (client: pg.Client) => (await client.query<{ one: number }>("select 1 as one")).rows[0]?.one;
 
-test("bytes pass, and the proxy says how many connections it took", async ({ proxy, connect }) => {
+test("bytes pass, and the proxy counts the connections it accepted", async ({ proxy, connect }) => {
   expect(await one(await connect())).toBe(1);
   expect(proxy.counts).toEqual({ accepted: 1, reset: 0, swallowed: 0, cutAtCommit: 0 });
 });
@@ -50,7 +50,7 @@ test("cut resets open connections and new ones, until it is healed", async ({ pr
   expect(await one(await connect())).toBe(1);
 });
 
-test("refuse leaves nobody to connect to", async ({ proxy, connect }) => {
+test("refuse accepts no connection", async ({ proxy, connect }) => {
   await proxy.set({ kind: "refuse" });
   await expect(connect()).rejects.toThrow(/ECONNREFUSED/);
   await proxy.set(undefined);
@@ -58,7 +58,7 @@ test("refuse leaves nobody to connect to", async ({ proxy, connect }) => {
 });
 
 test.for([{ kind: "hole" }, { kind: "hole up" }, { kind: "hole down" }] satisfies Trouble[])(
-  "in a $kind bytes vanish without a word, also after it is healed; who comes later passes",
+  "in a $kind bytes are lost silently, even after it is healed, and later connections pass",
   async (trouble, { proxy, connect }) => {
     const client = await connect();
     await proxy.set(trouble);
@@ -79,7 +79,7 @@ test("a trouble for one kind of client leaves the others alone", async ({ proxy,
   expect(await one(await connect("worker"))).toBe(1);
 });
 
-test("delay and trickle take their time, and lose nothing", async ({ proxy, connect }) => {
+test("delay and trickle are slow, and lose nothing", async ({ proxy, connect }) => {
   const client = await connect("one", { query_timeout: 20_000 });
   for (const trouble of [
     { kind: "delay", ms: 200 },
@@ -93,7 +93,7 @@ test("delay and trickle take their time, and lose nothing", async ({ proxy, conn
   }
 });
 
-test("cut at commit: it is committed, and nobody is told", async ({ proxy, connect, pool }) => {
+test("cut at commit: the commit succeeds, and the client gets no answer", async ({ proxy, connect, pool }) => {
   await pool.query("create table if not exists kept (way text)");
   await proxy.set({ kind: "cut at commit" });
 
@@ -112,7 +112,7 @@ test("cut at commit: it is committed, and nobody is told", async ({ proxy, conne
   expect(proxy.counts.cutAtCommit).toBe(2);
 });
 
-test("where it leads is asked anew for every connection", async ({ databaseUrl, onTestFinished }) => {
+test("the target is asked for again for every connection", async ({ databaseUrl, onTestFinished }) => {
   const { hostname, port } = new URL(databaseUrl);
   const real = { host: hostname, port: Number(port) };
   let target = { host: "127.0.0.1", port: 1 };
@@ -125,7 +125,7 @@ test("where it leads is asked anew for every connection", async ({ databaseUrl, 
       await client.connect();
       return await one(client);
     } finally {
-      await orLate(client.end(), 100).catch(() => {}); // one that never connected may not hear its own goodbye
+      await orLate(client.end(), 100).catch(() => {}); // one that never connected may not see its own close
     }
   };
   await expect(ask()).rejects.toThrow();
@@ -133,7 +133,7 @@ test("where it leads is asked anew for every connection", async ({ databaseUrl, 
   expect(await ask()).toBe(1);
 });
 
-test("a connection that is reset while it says goodbye is closed, and keeps no process from ending", async ({
+test("a connection that is reset while it closes is closed, and does not keep its process alive", async ({
   onTestFinished,
 }) => {
   const server = createServer({ allowHalfOpen: true }, (peer) => void peer.on("error", () => {}).resume());

@@ -7,24 +7,25 @@ import { Conversation } from "./wire.ts";
 /**
  * What happens to the bytes of the connections that a {@link Trouble} is about.
  *
- * - refuse: nobody listens, and open connections are reset. Concerns all connections.
- * - cut: open connections are reset, new ones as soon as they have said who they are.
- * - hole, hole up, hole down: bytes vanish both ways, on the way to the server, on the way to the client. A connection that lost
- *   bytes stays broken whatever comes after.
+ * - refuse: the port is closed, and open connections are reset. Affects all connections.
+ * - cut: open connections are reset, and new ones as soon as they have sent their name.
+ * - hole, hole up, hole down: bytes are lost in both directions, to the server, or to the client. A
+ *   connection that lost bytes stays broken.
  * - delay: bytes pass in order, `ms` later. trickle: at `bytesPerSecond`.
- * - cut at commit: what commits reaches the server, and the connection is reset when the answer comes, which nobody sees.
+ * - cut at commit: a commit reaches the server, and the connection is reset when the answer
+ *   arrives, so the client does not see it.
  */
 export type TroubleKind = "refuse" | "cut" | "hole" | "hole up" | "hole down" | "delay" | "trickle" | "cut at commit";
 
 export interface Trouble {
   kind: TroubleKind;
-  /** Only connections whose application_name this is. */
+  /** Only connections with this application_name. */
   only?: string | undefined;
-  /** Of "delay": about this long, in ms. */
+  /** For "delay": about this long, in ms. */
   ms?: number | undefined;
-  /** Of "trickle". */
+  /** For "trickle". */
   bytesPerSecond?: number | undefined;
-  /** Of "cut at commit": the share of commits that are cut; all if not given. */
+  /** For "cut at commit": the share of commits that are cut. Default: all. */
   share?: number | undefined;
 }
 
@@ -33,25 +34,28 @@ export interface Address {
   port: number;
 }
 
-/** What a proxy did, as a proof that a fault took effect. */
+/** What a proxy did. It shows that a fault took effect. */
 export interface ProxyCounts {
   accepted: number;
   reset: number;
-  /** Bytes that vanished. */
+  /** Bytes that were lost. */
   swallowed: number;
   cutAtCommit: number;
 }
 
 const trickleStepMs = 20;
 
-/** A TCP proxy before PostgreSQL that misbehaves on command, and understands enough of the protocol to choose its moment. */
+/**
+ * A TCP proxy in front of PostgreSQL that misbehaves on command. It understands enough of the
+ * protocol to choose the moment.
+ */
 export class Proxy implements AsyncDisposable {
   readonly counts: ProxyCounts = { accepted: 0, reset: 0, swallowed: 0, cutAtCommit: 0 };
   readonly #target: () => Address;
   readonly #random: Random;
   readonly #links = new Set<Link>();
   #server: Server | undefined;
-  /** From the first time it listened: it comes back where clients look for it. */
+  /** Kept from the first start, so that it comes back on the same port. */
   #port: number | undefined;
   #trouble: Trouble | undefined;
 
@@ -60,7 +64,10 @@ export class Proxy implements AsyncDisposable {
     this.#random = random;
   }
 
-  /** Starts one on a port of the loopback address. `target` is asked for every new connection, so that it may move. */
+  /**
+   * Starts a proxy on a port of the loopback address. `target` is called for every new connection,
+   * so the server may move.
+   */
   static async start(target: () => Address, random: Random = Math.random): Promise<Proxy> {
     const proxy = new Proxy(target, random);
     await proxy.#listen();
@@ -68,19 +75,19 @@ export class Proxy implements AsyncDisposable {
   }
 
   get port(): number {
-    return this.#port!; // it listened before anybody was given it
+    return this.#port!; // start() sets it
   }
 
   get trouble(): Trouble | undefined {
     return this.#trouble;
   }
 
-  /** The ports from which open connections reach the server, by which it knows whose they are. */
+  /** The ports from which open connections reach the server. They identify the sessions. */
   get portsToServer(): number[] {
     return [...this.#links].flatMap(({ portToServer }) => portToServer ?? []);
   }
 
-  /** The same url, by way of this proxy. */
+  /** The same URL through this proxy. */
   urlOf(databaseUrl: string): string {
     const url = new URL(databaseUrl);
     url.hostname = "127.0.0.1";
@@ -88,7 +95,10 @@ export class Proxy implements AsyncDisposable {
     return url.href;
   }
 
-  /** Resolves when the trouble is in force, for open connections too; undefined heals what can be healed. */
+  /**
+   * Resolves when the trouble affects all connections, open ones too. undefined heals what can be
+   * healed.
+   */
   async set(trouble: Trouble | undefined): Promise<void> {
     this.#trouble = trouble;
     if (trouble?.kind === "refuse") {
@@ -131,7 +141,7 @@ export class Proxy implements AsyncDisposable {
   }
 }
 
-/** What the proxy lends its connections. */
+/** What the proxy gives its connections. */
 interface Surroundings {
   counts: ProxyCounts;
   random: Random;
@@ -139,15 +149,15 @@ interface Surroundings {
   gone: () => void;
 }
 
-/** Both ends of one connection, and what is said on it. */
+/** Both ends of one connection, and its conversation. */
 class Link {
   readonly #client: Socket;
   readonly #server: Socket;
   readonly #around: Surroundings;
   readonly #talk = new Conversation();
-  /** A direction that has lost bytes: not even the end of a connection passes. */
+  /** Which directions have lost bytes. Not even the end of a connection passes there. */
   readonly #isInHole = { up: false, down: false };
-  /** The answer to a commit is on its way, and will not arrive. */
+  /** Whether the connection is reset when the next answer arrives. */
   #cutsAtAnswer = false;
 
   constructor(client: Socket, target: Address, around: Surroundings) {
@@ -166,7 +176,7 @@ class Link {
     return this.#server.localPort;
   }
 
-  /** A trouble that does not wait for bytes. */
+  /** Applies a trouble that does not wait for bytes. */
   troubleComes(): void {
     const trouble = this.#trouble();
     if (trouble?.kind === "cut") this.reset();
@@ -179,11 +189,11 @@ class Link {
     this.#around.counts.reset += 1;
     resetOrClose(this.#client);
     resetOrClose(this.#server);
-    this.#server.destroy(); // one that never connected has nothing to reset
+    this.#server.destroy(); // a socket that never connected has nothing to reset
   }
 
   #trouble(): Trouble | undefined {
-    // Who has not said its name yet is met once it has.
+    // A client that has not sent its name yet is hit once it has.
     return this.#around.trouble(this.#talk.applicationName);
   }
 
@@ -233,7 +243,7 @@ class Link {
     const step = Math.max(1, Math.round(((trouble.bytesPerSecond ?? 1) * trickleStepMs) / 1_000));
     for (let at = 0; at < bytes.length; at += step) {
       this.#write(way, bytes.subarray(at, at + step), to);
-      if (this.#trouble()?.kind === "trickle") await rest(trickleStepMs); // healed, the rest comes at once
+      if (this.#trouble()?.kind === "trickle") await rest(trickleStepMs); // once healed, the rest passes at once
     }
   }
 
@@ -244,8 +254,9 @@ class Link {
 }
 
 /**
- * Resets a connection, or closes one that is just being shut down: libuv refuses to reset that (EINVAL), and Node.js 24 then emits no
- * "close" and never closes it, so that its process cannot end.
+ * Resets a connection, or closes one that is being shut down. libuv refuses to reset such a
+ * connection (EINVAL). Node.js 24 then emits no "close" and never closes it, so that its process
+ * cannot end.
  */
 export function resetOrClose(socket: Socket): void {
   if (socket.writableEnded && !socket.writableFinished) socket.destroy();

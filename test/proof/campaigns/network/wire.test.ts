@@ -27,25 +27,25 @@ test("a client's name is read from its first message", () => {
   expect(begun().applicationName).toBe("hark listener");
 });
 
-test("messages are found however the bytes are cut", () => {
+test("messages are found however the bytes are split", () => {
   const conversation = new Conversation();
   const bytes = Buffer.concat([startup("application_name", "x"), typed("Q", "select 1\0"), typed("Q", "commit\0")]);
   const commits = [...bytes].map((byte) => conversation.clientSays(Buffer.from([byte])));
   expect(conversation.applicationName).toBe("x");
   expect(commits.flatMap((does, place) => (does ? [place] : []))).toEqual([
-    bytes.length - typed("Q", "commit\0").length - 1, // outside of a transaction a query commits by itself
+    bytes.length - typed("Q", "commit\0").length - 1, // outside a transaction a query commits by itself
     bytes.length - 1,
   ]);
 });
 
-test("a body that is longer than what is kept ends where it ends", () => {
+test("the end of a body longer than the kept bytes is found", () => {
   const conversation = begun();
   expect(conversation.clientSays(typed("P", "x".repeat(5_000)))).toBe(false);
   expect(conversation.clientSays(Buffer.concat([typed("E"), typed("S")]))).toBe(true);
 });
 
-describe("what makes something durable", () => {
-  test("a statement with parameters, outside of a transaction", () => {
+describe("what commits", () => {
+  test("a statement with parameters outside a transaction", () => {
     const conversation = begun();
     expect(conversation.clientSays(Buffer.concat([typed("P", "insert"), typed("B"), typed("D"), typed("E")]))).toBe(
       false,
@@ -53,7 +53,7 @@ describe("what makes something durable", () => {
     expect(conversation.clientSays(typed("S"))).toBe(true);
   });
 
-  test("inside of one only COMMIT", () => {
+  test("inside a transaction only COMMIT", () => {
     const conversation = begun();
     expect(conversation.clientSays(typed("Q", "begin\0"))).toBe(false);
     conversation.serverSays(ready("T"));
@@ -62,7 +62,7 @@ describe("what makes something durable", () => {
     expect(conversation.clientSays(typed("Q", "COMMIT\0"))).toBe(true);
   });
 
-  test("preparing alone does not", () => {
+  test("not a Parse without an Execute", () => {
     expect(begun().clientSays(Buffer.concat([typed("P", "select 1"), typed("S")]))).toBe(false);
   });
 });

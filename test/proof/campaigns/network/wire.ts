@@ -1,26 +1,27 @@
 /**
- * The PostgreSQL protocol (version 3) as far as a proxy must understand it: where messages begin and end, however the bytes are
- * cut, and which of a client's messages make something durable. See "Message Formats" in PostgreSQL's manual.
+ * The part of the PostgreSQL protocol (version 3) that the proxy must understand: where messages
+ * begin and end, however the bytes are split, and which of a client's messages commit something.
+ * See "Message Formats" in PostgreSQL's manual.
  */
 
-/** One message; `body` holds its first bytes, enough to tell a COMMIT. */
+/** One message. `body` holds its first bytes, enough to recognise a COMMIT. */
 interface Message {
-  /** One letter; "" for a client's first message, which has none. */
+  /** One letter, or "" for a client's first message, which has none. */
   type: string;
   body: Buffer;
 }
 
-/** Most bytes of a body that are kept. */
+/** How many bytes of a body are kept. */
 const keptBytes = 512;
 
-/** Cuts one direction's bytes into messages. */
+/** Splits one direction's bytes into messages. */
 class Messages {
   #header: Buffer = Buffer.alloc(0);
   #body: Buffer[] = [];
   #kept = 0;
   #left = 0;
   #type: string | undefined;
-  /** The next message has a length, but no type. */
+  /** Whether the next message has a length but no type. */
   #isFirst: boolean;
 
   constructor(beginsUntyped: boolean) {
@@ -56,23 +57,26 @@ class Messages {
   }
 }
 
-/** Follows one connection, both ways. */
+/** Follows one connection in both directions. */
 export class Conversation {
-  /** As the client calls itself; undefined until it has said so. */
+  /** The client's application_name, or undefined until it was sent. */
   applicationName: string | undefined;
   readonly #fromClient = new Messages(true);
   readonly #fromServer = new Messages(false);
-  /** As the server's last ReadyForQuery has it: idle, in a transaction, in a failed one. */
+  /** As in the server's last ReadyForQuery: idle, in a transaction, or in a failed one. */
   #status = "I";
   #hasExecuted = false;
 
-  /** Answers whether the bytes hold the end of a transaction: the server's next answer is what tells the client that it is kept. */
+  /**
+   * Returns whether the bytes hold the end of a transaction. The server's next answer then tells
+   * the client that it is committed.
+   */
   clientSays(bytes: Buffer): boolean {
     let commits = false;
     for (const { type, body } of this.#fromClient.read(bytes)) {
       if (type === "") this.applicationName ??= startupParameter(body, "application_name");
       else if (type === "Q") {
-        // A simple query: COMMIT itself, or anything outside of a transaction, which commits by itself.
+        // A simple query commits if it is COMMIT, or if it is outside a transaction.
         const text = body.toString("latin1");
         commits ||= /^\s*(commit|end)\b/i.test(text) || (this.#status === "I" && !/^\s*(begin|start)\b/i.test(text));
       } else if (type === "E") this.#hasExecuted = true;
@@ -91,7 +95,10 @@ export class Conversation {
   }
 }
 
-/** A parameter of the startup message: four bytes of version, then names and values, each ended by a zero byte. */
+/**
+ * A parameter of the startup message: four bytes of version, then names and values, each ended by a
+ * zero byte.
+ */
 function startupParameter(body: Buffer, name: string): string | undefined {
   const words = body.subarray(4).toString("utf8").split("\0");
   const place = words.findIndex((word, index) => index % 2 === 0 && word === name);

@@ -1,4 +1,4 @@
-/** The HTTP API, as a process of its own. */
+/** The HTTP API as its own process. */
 import { createLogger } from "@hark/core";
 import { startServer } from "@hark/job-manager";
 import { page } from "./jobs.ts";
@@ -7,7 +7,7 @@ import { leave, readOptions, tell } from "./tell.ts";
 export interface ApiOptions {
   name: string;
   databaseUrl: string;
-  /** 0 takes a free one. */
+  /** 0 chooses a free port. */
   port: number;
 }
 

@@ -1,4 +1,7 @@
-/** Takes locks and writes under their guard: in time, or too late, when it must be refused. */
+/**
+ * Takes locks and writes under their guard, either in time or too late, when the write must be
+ * refused.
+ */
 import { setTimeout as sleep } from "node:timers/promises";
 import { createLocks, openDatabase } from "@hark/core";
 import { randomFrom } from "../../../support/random.ts";
@@ -26,7 +29,7 @@ while (!stopping.signal.aborted) {
   try {
     await hold(`shelf-${Math.trunc(random() * 2)}`);
   } catch {
-    await sleep(50 + random() * 200); // somebody else has it, or the database does not answer
+    await sleep(50 + random() * 200); // another process has it, or the database does not answer
   }
 }
 await db.close();
@@ -37,7 +40,7 @@ async function hold(key: string): Promise<void> {
   const askedAt = now();
   const lock = await locks.acquire(key, { ttlMs, waitMs: 2_000 });
   ledger.write({ event: "granted", key, fence: String(lock.fence), askedAt });
-  // A third of them sleep on their lock, and do not look at its signal.
+  // A third of them sleep past the lock's time, and ignore its signal.
   await sleep(ttlMs * (random() < 0.3 ? 1.2 + random() : random() * 0.5));
   await db.transaction(async (tx) => {
     await lock.guard(tx);

@@ -1,4 +1,6 @@
-/** A producer of the campaign: enqueues in every way there is, cancels now and then, and writes down what it was told. */
+/**
+ * A producer of the campaign. It enqueues in every way, sometimes cancels, and records the answers.
+ */
 import { setTimeout as sleep } from "node:timers/promises";
 import { cancelJob, openDatabase } from "@hark/core";
 import { createProducer, type EnqueuedJob, type EnqueueOptions } from "@hark/producer";
@@ -15,7 +17,7 @@ export interface ProducerOptions {
   seed: number;
   jobsPerSecond: number;
   leaseMs: number;
-  /** The server's, for the calls that go over HTTP. */
+  /** The API server's URL, for calls over HTTP. */
   apiUrl?: string | undefined;
 }
 
@@ -25,17 +27,18 @@ const random = randomFrom(options.seed);
 const db = openDatabase({ connectionString: options.databaseUrl, applicationName: "hark producer", maxConnections: 4 });
 const producer = createProducer({ database: db });
 
-/** Calls at once at most: a database that does not answer is not asked ever more. */
+/** How many calls run at once at most, so that they do not pile up while the database is silent. */
 const mostCalls = 40;
 const calls = new Set<Promise<void>>();
 /**
- * While so many jobs wait, none is added: half an hour of faults on a slow machine would leave more of them than the calm has time for.
+ * While so many jobs wait, none is added. Otherwise half an hour of faults on a slow machine would
+ * leave more than the calm has time for.
  */
 const mostWaiting = 400;
-/** From one look at how many wait to the next, in ms. */
+/** How often the number of waiting jobs is read, in ms. */
 const lookMs = 500;
 let isFull = false;
-/** What may be cancelled: the latest that were acknowledged. */
+/** Jobs that may be cancelled: the latest acknowledged ones. */
 const latest: string[] = [];
 let wishes = 0;
 
@@ -50,13 +53,13 @@ while (!stopping.signal.aborted) {
   }
   await sleep((500 + random() * 1_000) / options.jobsPerSecond);
 }
-await Promise.race([Promise.all([...calls, looks]), sleep(13_000)]); // longer than any of them may take
+await Promise.race([Promise.all([...calls, looks]), sleep(13_000)]); // longer than any call may take
 await producer.close();
 await db.close();
 ledger.close();
 leave();
 
-/** Keeps `isFull`; what it was stays while the database does not answer. */
+/** Updates `isFull`. It keeps its value while the database does not answer. */
 async function lookAtTheQueue(): Promise<void> {
   while (!stopping.signal.aborted) {
     const text = `select count(*)::int as waiting from (select from hark.jobs limit ${mostWaiting}) waiting`;
@@ -75,7 +78,7 @@ async function makeCall(): Promise<void> {
   return enqueue(wish());
 }
 
-/** Weights as in reliability.md, section 6.2, but for what is left to the campaign: what blocks or ends a process. */
+/** Draws a wish by weight. Jobs that block or end a process are left to the campaign. */
 function wish(): Wish {
   const { leaseMs } = options;
   const ref = `${options.name}-${process.pid}-${(wishes += 1)}`;
@@ -112,7 +115,7 @@ async function enqueueMany(wished: Wish[]): Promise<void> {
 
 async function enqueueInTransaction(one: Wish, { rollsBack }: { rollsBack: boolean }): Promise<void> {
   const wished = { ...one, inTransaction: true };
-  delete wished.uniqueKey; // a duplicate would leave an order without a job of its own
+  delete wished.uniqueKey; // a duplicate would leave an order without its own job
   const back = new Error("rolled back on purpose");
   try {
     await ask(
@@ -149,7 +152,7 @@ async function enqueueOverHttp(apiUrl: string, one: Wish): Promise<void> {
   });
 }
 
-/** Asks for jobs, and writes down what became of that; throws only `expected`. */
+/** Asks for jobs, and records the result. Throws only `expected`. */
 async function ask(wished: Wish[], answer: () => Promise<readonly EnqueuedJob[]>, expected?: Error): Promise<void> {
   for (const one of wished) ledger.write({ event: "wished", ...one });
   try {
@@ -173,7 +176,7 @@ async function cancel(): Promise<void> {
   try {
     ledger.write({ event: "cancelled", id, wasIn: await cancelJob(db, BigInt(id)) });
   } catch {
-    // it may be cancelled or not: that it was asked for is written
+    // it may be cancelled or not; the request is recorded
   }
 }
 

@@ -2,8 +2,8 @@ import type { Logger } from "@hark/core";
 import type { LedgerFile } from "../ledger/ledger.ts";
 
 /**
- * A logger that writes down what a worker says of itself and its connections, and passes everything on. What it says of a single
- * job is left out: the ledger has what became of that.
+ * A logger that records what a worker logs about itself and its connections, and passes everything
+ * on. It leaves out single jobs, since the ledger has their outcomes.
  */
 export function witness(ledger: LedgerFile, to: Logger, bound: object = {}): Logger {
   const note = (level: "debug" | "info" | "warn" | "error") => (given: object, says: string) => {

@@ -1,4 +1,4 @@
-/** A worker of the campaign: does what payloads say, and writes down every start and end. */
+/** A worker of the campaign. It does what payloads say, and records every start and end. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { createLogger, openDatabase, UnrecoverableError } from "@hark/core";
 import { createWorker, implement, type JobContext } from "@hark/worker";
@@ -92,7 +92,7 @@ async function perform(job: JobContext, { does, ms, times }: Task): Promise<void
       await sleep(60_000);
       return;
     case "snooze":
-      // A snooze gives its attempt back, so it cannot count by attempts.
+      // A snooze gives the attempt back, so attempts cannot count the snoozes.
       if (Math.random() < times / (times + 1)) job.snooze(ms);
       return;
     case "effect":

@@ -8,22 +8,27 @@ import { undoneRuns } from "../checker/undone.ts";
 export interface Figures {
   /** Enqueues that were acknowledged, probes included. */
   acknowledged: number;
-  /** Enqueues without an answer: each may be there or not. */
+  /** Enqueues without an answer. Each job may be there or not. */
   unanswered: number;
   runs: number;
-  /** Runs of a job beyond its first, by what became of the one before: the ending in the database, or "undone" by a crash. */
+  /**
+   * Runs of a job after its first, by how the run before ended: the ending in the database, or
+   * "undone" by a crash.
+   */
   explained: Record<string, number>;
   faults: Record<string, number>;
-  /** The longest that a due job waited for a worker, by what had disturbed the worker last; "nothing" of undisturbed ones. */
+  /**
+   * The longest that a due job waited for a worker, by the worker's last disturbance, or "nothing".
+   */
   worstWaitMs: Record<string, number>;
-  /** From a worker's end until the last of its jobs was taken back; 0 if none had jobs. */
+  /** From a worker's end until the last of its jobs was rescued. 0 if there were none. */
   worstRescueMs: number;
-  /** From due to start, when there was nothing else to do. */
+  /** From due to start, when no other jobs ran. */
   quiet: { probes: number; p50Ms: number; p99Ms: number };
-  /** Grants of locks, and on how many timelines: two if there was a promotion. */
+  /** Grants of locks, and on how many timelines: two after a promotion. */
   grants: number;
   timelines: number;
-  /** What a fresh session took on this machine, whatever Hark does. */
+  /** How long a new session took on this machine, without Hark. */
   session: { p50Ms: number; p99Ms: number };
 }
 

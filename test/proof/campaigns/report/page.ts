@@ -3,7 +3,7 @@ import { escapeHtml } from "./escape-html.ts";
 import { figuresOf } from "./figures.ts";
 import { timelineOf } from "./timeline.ts";
 
-/** Most breaches of one invariant that are shown. */
+/** How many breaches of one invariant are shown. */
 const mostShown = 20;
 
 const style = `
@@ -14,7 +14,10 @@ const style = `
   .rule { stroke: #e7e5e4; } .moment { stroke: #15803d; stroke-dasharray: 4 3; } .curve { fill: none; stroke: #0369a1; stroke-width: 1.2; }
   .probe { fill: #0369a1; opacity: .6; } .poison { fill: #1c1917; }`;
 
-/** The report of one campaign as a page of its own: verdicts, figures, and what happened when. `replay` is what repeats it. */
+/**
+ * The report of one campaign as an HTML page: verdicts, figures, and what happened when. `replay`
+ * is the command that repeats it.
+ */
 export function pageOf(result: CampaignResult, replay: string): string {
   const { verdicts, history, postgres } = result;
   const figures = figuresOf(history);

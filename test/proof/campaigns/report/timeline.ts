@@ -7,12 +7,12 @@ import { escapeHtml } from "./escape-html.ts";
 const width = 1_120;
 const left = 120;
 const laneHeight = 16;
-/** Of the curve of throughput and of the probes, in px. */
+/** Height of the curve of throughput and of the probes, in px. */
 const chartHeight = 110;
-/** One point of the curve, in ms. */
+/** Width of one point of the curve, in ms. */
 const stepMs = 500;
 
-/** By what a fault takes away: the network, the process, the server. */
+/** Colours by what a fault hits: the network, the process, the server. */
 const colours: Record<"network" | "process" | "server", string> = {
   network: "#d97706",
   process: "#b91c1c",
@@ -25,7 +25,10 @@ function familyOf(kind: FaultKind): keyof typeof colours {
   return "network";
 }
 
-/** An SVG of one campaign: a lane of faults for everybody, the jobs that ended in a second, and how long probes waited. */
+/**
+ * An SVG of one campaign: a lane of faults per process, the jobs that ended per second, and how
+ * long probes waited.
+ */
 export function timelineOf(history: History): string {
   const study = new Study(history);
   const entries = history.entries;
@@ -105,7 +108,7 @@ function throughputOf(
     <polyline points="${points.join(" ")}" class="curve"/>`;
 }
 
-/** A dot for each probe: when it was due, and how long it waited on a scale of powers of ten. */
+/** A dot for each probe: when it was due, and how long it waited, on a logarithmic scale. */
 function probesIn(study: Study, top: number, x: (at: number) => number): string {
   const y = (ms: number) => top + chartHeight - (Math.min(Math.log10(Math.max(ms, 1)), 4.3) / 4.3) * chartHeight;
   const scale = [1, 10, 100, 1_000, 10_000].map(

@@ -5,15 +5,14 @@ import type { PlannedKind } from "../campaign/schedule.ts";
 /** Runs one of Hark's statements. */
 export type Run<Request = never, Row = unknown> = (db: Queryable, request: Request) => Promise<Row[]>;
 
-/** Another function for some of Hark's statements, by name; `original` is the statement. */
+/** Replaces the function of some of Hark's statements, by name. `original` is the statement. */
 export interface RunSeam {
   readonly statement: string | RegExp;
   readonly run: (original: Run) => Run;
 }
 
 /**
- * Another value for what one file of a package exports. The file is found by the name, wherever it
- * lies.
+ * Replaces the value of an export of a package. The file is found by the name of the export.
  */
 export interface ExportSeam {
   readonly package: "core" | "producer" | "worker";
@@ -21,18 +20,18 @@ export interface ExportSeam {
   readonly replace: (original: never) => unknown;
 }
 
-/** SQL that is run once the schema is there. */
+/** SQL that runs after the migration. */
 export interface DatabaseSeam {
   readonly database: string;
 }
 
 /**
- * A place where a sabotaged build puts something else, by a name that does not change when the code
- * around it does.
+ * A place that a sabotaged build changes. It has a name that stays the same when the code around it
+ * changes.
  */
 export type Seam = TextSeam | RunSeam | ExportSeam | DatabaseSeam;
 
-/** A build of Hark from which one guard was taken out, and the campaign that must notice. */
+/** A build of Hark without one guard, and the campaign that must catch it. */
 export interface Build {
   name: string;
   /** What it does wrong. */
@@ -40,14 +39,14 @@ export interface Build {
   seams: Seam[];
   /** Invariants of which at least one must be broken. */
   breaks: string[];
-  /** The faults that bring it to light; all if not given. */
+  /** The faults that reveal it. Default: all. */
   only?: PlannedKind[];
   minutes?: number;
   jobsPerSecond?: number;
   leaseMs?: number;
 }
 
-/** Puts a function in the place of statements. */
+/** Replaces the function of statements. */
 export function statement<Request, Row>(
   name: string | RegExp,
   run: (original: Run<Request, Row>) => Run<Request, Row>,
@@ -55,7 +54,7 @@ export function statement<Request, Row>(
   return { statement: name, run: run as unknown as RunSeam["run"] };
 }
 
-/** Puts something in the place of an export. */
+/** Replaces an export. */
 export function exported<Original>(
   from: ExportSeam["package"],
   name: string,
@@ -65,8 +64,7 @@ export function exported<Original>(
 }
 
 /**
- * Puts a function in the place of a method of an exported class. Throws if the class has no such
- * method.
+ * Replaces a method of an exported class. Throws if the class has no such method.
  */
 export function method<Method extends (...given: never[]) => unknown>(
   from: ExportSeam["package"],

@@ -9,13 +9,13 @@ import { builds } from "./builds.ts";
 import { fileOf } from "./exports.ts";
 import { wreckOf } from "./wreck.ts";
 
-test("every seam in the packages is at a statement or an export that is there, and changes it", async () => {
+test("every seam in the packages changes a statement or an export that exists", async () => {
   const fit = fileURLToPath(new URL("./fit.ts", import.meta.url));
   const { stdout } = await promisify(execFile)(process.execPath, [fit], { timeout: 30_000 });
   expect(JSON.parse(stdout)).toEqual([]);
 });
 
-test("every seam in the database is at tables, triggers and functions that are there", async ({ pool }) => {
+test("every seam in the database names tables, triggers and functions that exist", async ({ pool }) => {
   const client = await pool.connect();
   try {
     for (const { name, seams } of builds) {
@@ -30,7 +30,7 @@ test("every seam in the database is at tables, triggers and functions that are t
   }
 });
 
-test("there are 28 builds or more, each under a name of its own, with a seam and an invariant that it must break", () => {
+test("there are at least 28 builds, each with its own name, a seam and an invariant that it must break", () => {
   expect(builds.length).toBeGreaterThanOrEqual(28);
   expect(new Set(builds.map(({ name }) => name)).size).toBe(builds.length);
   const ids = invariants.map(({ id }) => id);

@@ -1,6 +1,6 @@
 /**
- * Imports Hark with the seams of all builds at once, and prints those that nothing came by: they
- * are for names that are gone.
+ * Imports Hark with the seams of all builds at once, and prints the seams that were not used. They
+ * name something that no longer exists.
  */
 import { builds } from "./builds.ts";
 import { install } from "./install.ts";

@@ -3,20 +3,20 @@ import { isFor, type TextSeam, throughSeams } from "../../../support/seams.ts";
 import type { ExportSeam, Run, RunSeam, Seam } from "./build.ts";
 import { fileOf } from "./exports.ts";
 
-/** What core's `statement()` makes, and how. */
+/** What core's `statement()` makes, and its signature. */
 type Made = Run & { readonly statementName: string; readonly text: string };
 type MakeStatement = (name: string, parameters: readonly string[], text: string, ...rest: never[]) => Made;
 
-/** How the files in the place of the real ones find the values to export. */
+/** Where the files that replace the real ones find the values to export. */
 const replacements = Symbol.for("hark.sabotage");
-/** After the URL of a real file, so that it can be loaded beside the one in its place. */
+/** Suffix of the URL of a real file, so that it can be loaded beside its replacement. */
 const real = "?real";
 
 /**
- * Puts the seams into the packages that this thread imports from now on: a file that makes an
- * export with a seam is loaded, and another in its place exports the same, but for that one value.
- * Must be called before any of the packages is imported. Returns the seams that something came by
- * so far. Throws, then or at an import, if one does not fit.
+ * Puts the seams into the packages that this thread imports from now on. A file that defines an
+ * export with a seam is loaded, and a replacement exports the same values except that one. Call it
+ * before any of the packages is imported. Returns the seams used so far. Throws, now or at an
+ * import, if a seam does not fit.
  */
 export function install(seams: readonly Seam[]): ReadonlySet<Seam> {
   const used = new Set<Seam>();

@@ -1,6 +1,6 @@
 /**
- * Loaded before the main file of a process, and of each of its threads: makes it one of the build
- * that HARK_SABOTAGE names.
+ * Loaded before the main file of a process and of each of its threads. Turns it into the build that
+ * HARK_SABOTAGE names.
  */
 import { builds } from "./builds.ts";
 import { install } from "./install.ts";

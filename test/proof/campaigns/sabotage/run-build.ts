@@ -6,16 +6,16 @@ import { wreckOf } from "./wreck.ts";
 export interface BuildResult {
   build: Build;
   seed: number;
-  /** Of the whole campaign, its start and its calm included. */
+  /** Length of the whole campaign, with its start and its calm. */
   seconds: number;
   broken: Verdict[];
-  /** Broken invariants that were expected to be; the control is caught if it breaks any. */
+  /** Broken invariants that were expected to break. The real build is caught if it breaks any. */
   caughtBy: string[];
 }
 
 /**
- * Runs the campaign of a sabotaged build. Its processes are that build; this one, which decides, is
- * the build as it is.
+ * Runs the campaign of a sabotaged build. Its processes run that build. This process, which
+ * decides, runs the real build.
  */
 export async function runBuild(build: Build, seed: number, say: (line: string) => void): Promise<BuildResult> {
   const beganAt = performance.now();

@@ -12,8 +12,7 @@ const begin = "<!-- sabotaged builds: written by pnpm run proof sabotage -->";
 const end = "<!-- end of sabotaged builds -->";
 
 /**
- * Puts results into the table of docs/proof/campaigns.md; rows of builds that were not run stay as
- * they are.
+ * Writes results into the table of docs/proof/campaigns.md. Rows of builds that were not run stay.
  */
 export async function writeTable(results: readonly BuildResult[]): Promise<void> {
   const text = await readFile(document, "utf8");

@@ -1,9 +1,11 @@
 import { getEnvironmentData, isMainThread, setEnvironmentData } from "node:worker_threads";
 
-/** The memory that the threads of a process share, once its main thread has been here. */
+/**
+ * Name of the memory that the threads of a process share once its main thread has loaded this file.
+ */
 const memory = "hark.sabotage.main-thread";
 
-/** When the main thread's event loop turned last, in ns of the clock that all threads share. */
+/** When the main thread's event loop last turned, in ns of the clock that all threads share. */
 const turnedAt = new BigInt64Array(
   (getEnvironmentData(memory) as SharedArrayBuffer | undefined) ?? new SharedArrayBuffer(8),
 );
@@ -15,5 +17,5 @@ if (isMainThread) {
   setInterval(turn, 100).unref();
 }
 
-/** How long ago the main thread's event loop turned, in ms; asked in another thread. */
+/** How long ago the main thread's event loop last turned, in ms. Called in another thread. */
 export const sinceMainThreadMs = (): number => Number(process.hrtime.bigint() - Atomics.load(turnedAt, 0)) / 1e6;

@@ -3,15 +3,15 @@ import type { Database, statements } from "@hark/core";
 import type { Listener } from "@hark/worker/internal";
 import { type Build, exported, method, statement } from "../build.ts";
 
-/** Builds that lose or forge what one process tells another. */
+/** Builds that lose or forge messages between processes. */
 export const messageBuilds: readonly Build[] = [
   {
     name: "acknowledged-before-commit",
-    does: "answers enqueue() a tenth of a second before its insert commits",
+    does: "resolves enqueue() a tenth of a second before its insert commits",
     seams: [
       statement<unknown, statements.InsertedJob>("insert-jobs", (original) => (db, request) => {
         const { transaction } = db as Partial<Database>;
-        if (!transaction) return original(db, request); // in a transaction of the caller's
+        if (!transaction) return original(db, request); // in the caller's transaction
         return new Promise((resolve, reject) => {
           transaction(async (tx) => {
             resolve(await original(tx, request));
@@ -49,8 +49,8 @@ export const messageBuilds: readonly Build[] = [
     jobsPerSecond: 40,
   },
   {
-    name: "deaf-after-reconnect",
-    does: "does not look for what it missed when its listener comes back",
+    name: "no-look-after-reconnect",
+    does: "does not look for missed jobs when its listener comes back",
     seams: [
       exported<typeof Listener>("worker", "Listener", (Original) => {
         return class extends Original {
@@ -80,5 +80,5 @@ export const messageBuilds: readonly Build[] = [
   },
 ];
 
-/** Whether the database answered that it does not take what it was given. */
+/** Whether the database refused a row. */
 const isRefusal = (error: unknown): boolean => /^(2[123]|54|P0)/.test((error as { code?: string }).code ?? "");

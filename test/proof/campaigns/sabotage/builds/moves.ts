@@ -5,10 +5,10 @@ import { type Build, exported, statement } from "../build.ts";
 export const moveBuilds: readonly Build[] = [
   {
     name: "claim-keeps-rows",
-    does: "leaves one claimed job in 500 among those that wait",
+    does: "leaves one claimed job in 500 among the waiting jobs",
     seams: [
       {
-        // Only in its first second: it runs again and again for as long.
+        // Only in the job's first second, since it runs again and again.
         database: `
           create function sabotage.keep_row() returns trigger language plpgsql as $$
           begin
@@ -35,7 +35,7 @@ export const moveBuilds: readonly Build[] = [
   },
   {
     name: "keys-not-kept-apart",
-    does: "runs jobs of one key at once: each stands under a queue of its own while it runs",
+    does: "runs jobs of one key at once: each has its own queue while it runs",
     seams: [
       {
         database: `
@@ -58,18 +58,18 @@ export const moveBuilds: readonly Build[] = [
   },
   {
     name: "no-hand-off",
-    does: "leaves the jobs of a key parked when the key comes free",
+    does: "leaves the jobs of a key parked when the key is freed",
     seams: [{ database: "alter table hark.running_jobs disable trigger running_jobs_hand_off" }],
     breaks: ["L1"],
     only: ["cut"],
-    // Upkeep frees one job of each key in a minute: with several of each parked it cannot make up
-    // for this in time.
+    // Upkeep frees one job of each key a minute. With several parked jobs of a key it cannot make
+    // up for this in time.
     minutes: 0.5,
     jobsPerSecond: 60,
   },
   {
     name: "retry-loses-the-key",
-    does: "forgets the key of a job that is tried again",
+    does: "forgets the key of a retried job",
     seams: [
       {
         database: `
@@ -84,7 +84,7 @@ export const moveBuilds: readonly Build[] = [
   },
   {
     name: "retry-forgets-attempts",
-    does: "counts the attempts of a failed job from the beginning again",
+    does: "counts the attempts of a failed job from 0 again",
     seams: [
       exported<typeof statements.retriedOf>(
         "core",
@@ -109,7 +109,7 @@ export const moveBuilds: readonly Build[] = [
   },
   {
     name: "crash-not-counted",
-    does: "does not count how many workers a job took along",
+    does: "does not count how many workers a job crashed",
     seams: [
       {
         database: `
@@ -148,7 +148,7 @@ export const moveBuilds: readonly Build[] = [
   },
   {
     name: "unique-key-kept",
-    does: "leaves its unique key with a job that has finished",
+    does: "lets a finished job keep its unique key",
     seams: [
       {
         database: `drop trigger finished_jobs_free_unique_key on hark.finished_jobs;

@@ -9,7 +9,7 @@ type ClaimJobs = typeof statements.claimJobs;
 export const ownerBuilds: readonly Build[] = [
   {
     name: "settle-without-token",
-    does: "settles a job whoever owns it by now",
+    does: "settles a job even if another worker owns it by now",
     seams: [
       statement<statements.Completions, unknown>(/^(complete|settle)-/, (original) => async (db, request) => {
         const { rows } = await db.query({
@@ -28,7 +28,7 @@ export const ownerBuilds: readonly Build[] = [
   },
   {
     name: "token-of-the-worker",
-    does: "uses the worker's name for the token of each of its claims",
+    does: "uses the worker's id as the token of each of its claims",
     seams: [
       exported<ClaimJobs>(
         "core",
@@ -43,7 +43,7 @@ export const ownerBuilds: readonly Build[] = [
   },
   {
     name: "long-taken-for-dead",
-    does: "takes back jobs that run for a second, though their worker lives",
+    does: "rescues jobs that run for a second although their worker lives",
     seams: [
       statement("survey-leases", (original) => async (db, request) => {
         await db.query({
@@ -58,7 +58,7 @@ export const ownerBuilds: readonly Build[] = [
   },
   {
     name: "declared-dead-too-early",
-    does: "declares a worker dead whose lease has two seconds left",
+    does: "declares a worker dead two seconds before its lease runs out",
     seams: [
       statement("certify-deaths", () => async (db) => {
         const { rows } = await db.query({
@@ -79,14 +79,14 @@ export const ownerBuilds: readonly Build[] = [
   },
   {
     name: "lease-never-renewed",
-    does: "believes that its lease is renewed, and renews nothing",
+    does: "believes that its lease is renewed, but does not renew it",
     seams: [statement("renew-lease", () => async () => [{ peers: {} }])],
     breaks: ["S7"],
     only: ["cut"],
   },
   {
     name: "lease-of-the-event-loop",
-    does: "takes a process for hung, and ends it, when a handler keeps its event loop busy for two seconds",
+    does: "kills a process whose event loop is busy for two seconds",
     seams: [
       statement("renew-lease", (original) => async (db, request) => {
         if (sinceMainThreadMs() > 2_000) process.kill(process.pid, "SIGKILL");
@@ -98,7 +98,7 @@ export const ownerBuilds: readonly Build[] = [
   },
   {
     name: "lost-lease-not-told",
-    does: "tells no handler that its lease is lost",
+    does: "does not abort handlers when the lease is lost",
     seams: [
       method<(reason: { code: string }) => void>("worker", "Attempt.abort", (original) => {
         return function abort(this: object, reason) {
@@ -109,7 +109,7 @@ export const ownerBuilds: readonly Build[] = [
     breaks: ["A1"],
     only: ["hole", "hole up"],
     minutes: 3,
-    leaseMs: 6_000, // so that the longest jobs run on after it is lost and its news are due: with 3 s hardly one did
+    leaseMs: 6_000, // the longest jobs must outlive the lost lease and the time to notice; with 3 s hardly one did
   },
   {
     name: "complete-in-unfenced",
@@ -144,7 +144,7 @@ export const ownerBuilds: readonly Build[] = [
   },
   {
     name: "fence-of-one-timeline",
-    does: "gives fences that do not know of promotions",
+    does: "gives fences that ignore promotions",
     seams: [
       {
         database: `create function sabotage.pg_walfile_name(pg_lsn) returns text language sql as
