@@ -1,12 +1,12 @@
 import { defineConfig } from "vitest/config";
 import { allTags } from "./test/docs/tags.ts";
 
-/** A file for the results as JSON: `.ci/run` counts from it. */
+/** The file for the results as JSON. `.ci/run` counts from it. */
 const report = process.env.TEST_REPORT;
 
 /**
- * Of tests on a real PostgreSQL. Processes, not threads: tests kill, and a thread shares its
- * signals and memory with the others.
+ * For tests on a real PostgreSQL. They run in processes, not threads: tests kill, and a thread
+ * shares its signals and memory with the others.
  */
 const onDatabase = {
   globalSetup: ["test/setup/global-setup.ts"],
@@ -18,7 +18,7 @@ const onDatabase = {
 export default defineConfig({
   test: {
     reporters: report ? ["default", ["json", { outputFile: report }]] : ["default"],
-    // What tests prove. A test with a tag that no document lists fails.
+    // The tags that name what tests prove. A test with a tag that no document lists fails.
     tags: allTags(),
     projects: [
       {
@@ -41,7 +41,7 @@ export default defineConfig({
           ...onDatabase,
           // As above: it takes a third of the CPU time away.
           isolate: false,
-          // More than cores, since most of these tests wait most of the time.
+          // More than there are cores, since most of these tests wait most of the time.
           maxWorkers: 4,
           sequence: { groupOrder: 1 },
         },
@@ -51,7 +51,7 @@ export default defineConfig({
           name: "proof",
           include: ["test/proof/**/*.test.ts"],
           ...onDatabase,
-          // Fault tests measure how soon Hark recovers, and need the machine for themselves.
+          // Fault tests measure how fast Hark recovers, and need the machine for themselves.
           maxWorkers: 2,
           sequence: { groupOrder: 2 },
         },

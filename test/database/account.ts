@@ -1,18 +1,25 @@
 import { execFileSync } from "node:child_process";
 
-/** The operating system's account that a server runs as: named in the user database, because initdb looks it up. */
+/**
+ * The operating system account that a server runs as. It is named in the user database, because
+ * initdb looks it up.
+ */
 export interface Account {
   name: string;
   uid: number;
   gid: number;
 }
 
-/** Most fitting first. `nobody` exists everywhere, so that nothing has to be added to the machine. */
+/**
+ * The best candidate first. `nobody` exists everywhere, so that nothing has to be added to the
+ * machine.
+ */
 const candidates = ["postgres", "_postgres", "nobody"];
 
 /**
- * Answers whom to run PostgreSQL as, or undefined for "ourselves": PostgreSQL refuses to run as root, and only root
- * may start a process as somebody else. Throws when root finds none of the accounts.
+ * Returns the account to run PostgreSQL as, or undefined for the current one. PostgreSQL refuses to
+ * run as root, and only root may start a process as another account. Throws if root finds none of
+ * the accounts.
  */
 export function serverAccount(): Account | undefined {
   if (process.getuid?.() !== 0) return undefined;
@@ -37,6 +44,6 @@ function idOf(flag: "-u" | "-g", name: string): number | undefined {
   try {
     return Number(execFileSync("id", [flag, name], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }));
   } catch {
-    return undefined; // `id` answers an unknown account by failing
+    return undefined; // `id` fails for an unknown account
   }
 }

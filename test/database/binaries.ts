@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { type Account, runAs } from "./account.ts";
 
-/** The programs of one PostgreSQL installation, proven to start. */
+/** The programs of one PostgreSQL installation, checked to start. */
 export interface Binaries {
-  /** As the server calls itself: "18.4". */
+  /** As the server reports it, such as "18.4". */
   version: string;
   initdb: string;
   postgres: string;
@@ -14,8 +14,9 @@ export interface Binaries {
 }
 
 /**
- * Answers the programs in a bin directory after running each as the server's account: the one sure proof that the
- * account reaches them, that they may be executed, and that they find their shared libraries. Throws otherwise.
+ * Returns the programs in a bin directory after running each as the server's account. Only this
+ * shows that the account can reach them, that they are executable, and that they find their shared
+ * libraries. Throws if one does not start.
  */
 export async function binariesIn(directory: string, account: Account | undefined): Promise<Binaries> {
   const [initdb, postgres, pgCtl] = ["initdb", "postgres", "pg_ctl"].map((name) => join(directory, name)) as [
@@ -28,7 +29,7 @@ export async function binariesIn(directory: string, account: Account | undefined
     try {
       return (await promisify(execFile)(file, ["--version"], { ...runAs(account), cwd: "/" })).stdout;
     } catch (error) {
-      // A Ctrl-C goes to these programs too, and says nothing of whether they run.
+      // Ctrl-C also reaches these programs. Ended by it, a program may still be able to run.
       if (tries > 1 && error instanceof Error && "signal" in error && error.signal === "SIGINT")
         return run(file, tries - 1);
       throw error;
@@ -44,7 +45,7 @@ export async function binariesIn(directory: string, account: Account | undefined
   };
 }
 
-/** Answers the bin directory of an installed PostgreSQL of that major version, or undefined. */
+/** Returns the bin directory of an installed PostgreSQL of that major version, or undefined. */
 export function findInstalled(major: number): string | undefined {
   return [
     `/usr/lib/postgresql/${major}/bin`, // Debian, Ubuntu

@@ -10,28 +10,40 @@ import { isGone, type Owner, ourselves } from "./owner.ts";
 import { reapAbandoned, Reaper } from "./reaper.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
-/** A fresh database cluster on disk: `data/`, `server.log` and `owner.json` in one temporary directory. */
+/**
+ * A fresh database cluster on disk: `data/`, `server.log` and `owner.json` in one temporary
+ * directory.
+ */
 export interface Cluster {
   directory: string;
   data: string;
   log: string;
   password: string;
-  /** Removes the directory, and a server that is still on it, when told to or when we die. */
+  /**
+   * Removes the directory, and a server that still runs on it, when told to or when this process
+   * dies.
+   */
   reaper: Reaper;
 }
 
 const prefix = "hark-cluster-";
-/** A directory this old that still names no owner was left in the instant between its making and its naming, in ms. */
+/**
+ * A directory of this age without an owner was abandoned between its creation and the writing of
+ * its owner, in ms.
+ */
 const namelessMs = 10 * 60_000;
 
-/** Everything a server or initdb may see of our environment: no secrets, no PGPORT, English messages. */
+/**
+ * The environment variables that a server or initdb gets: no secrets, no PGPORT, English messages.
+ */
 export function serverEnvironment(): NodeJS.ProcessEnv {
   return { PATH: process.env["PATH"], LC_ALL: "C", TZ: "UTC" };
 }
 
 /**
- * Makes a cluster with the given settings. Other users of the machine reach the port too, hence a random password
- * even on a server that lives for a minute. Throws with the words of initdb when it fails.
+ * Makes a cluster with the given settings. It has a random password even if it runs for a minute,
+ * because other users of the machine can reach its port. Throws with the output of initdb if that
+ * fails.
  */
 export async function makeCluster(
   binaries: Binaries,
@@ -55,7 +67,7 @@ export async function makeCluster(
     data: join(directory, "data"),
     log: join(directory, "server.log"),
     password,
-    reaper: new Reaper(directory, binaries.pgCtl, account), // before initdb, the longest part of a start
+    reaper: new Reaper(directory, binaries.pgCtl, account), // started before initdb, which takes longest
   };
   try {
     await promisify(execFile)(
@@ -73,7 +85,7 @@ export async function makeCluster(
       { ...runAs(account), cwd: directory, env: serverEnvironment(), timeout: 120_000 },
     );
     await rm(passwordFile);
-    // In the file, not on the command line, so that a test may `alter system`.
+    // The settings are in the file, not on the command line, so that a test may `alter system`.
     await appendFile(join(cluster.data, "postgresql.conf"), Object.entries(settings).map(settingLine).join(""));
     return cluster;
   } catch (cause) {
@@ -84,23 +96,29 @@ export async function makeCluster(
   }
 }
 
-/** Removes the directory, by its reaper so that this way is well trodden; or by hand if somebody killed that. */
+/**
+ * Removes the directory through its reaper, so that this path is often used; or directly if the
+ * reaper was killed.
+ */
 export async function removeCluster({ reaper, directory }: Cluster): Promise<void> {
   await reaper.release();
   await rm(directory, { recursive: true, force: true, maxRetries: 5 });
 }
 
-/** Starts to remove every cluster whose owner is gone and whose own reaper was killed too. Does not wait for it. */
+/**
+ * Starts to remove every cluster whose owner is gone and whose reaper was killed as well. Does not
+ * wait for it.
+ */
 function sweep(base: string, pgCtl: string, account: Account | undefined): void {
   const uid = account?.uid ?? process.getuid?.();
   for (const name of readdirSync(base)) {
     if (!name.startsWith(prefix)) continue;
     const directory = join(base, name);
     try {
-      // Anybody can make a directory of that name: only our account's own are believed.
+      // Any user can create a directory with that name: only those of our own account are trusted.
       if (statSync(directory).uid === uid && isAbandoned(directory)) reapAbandoned(directory, pgCtl, account);
     } catch {
-      // removed meanwhile, by its owner or by another sweep
+      // removed in the meantime, by its owner or by another sweep
     }
   }
 }

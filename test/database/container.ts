@@ -6,23 +6,27 @@ import { join } from "node:path";
 import { type ServerOptions, serverSettings } from "./settings.ts";
 
 const image = "postgres:18-alpine";
-/** How long an engine may take to say that it is there, in ms. */
+/** How long a Docker engine may take to respond, in ms. */
 const answerMs = 1_000;
 
 /**
- * Whether a Docker engine answers. A client without an engine is common, and testcontainers takes a second to load:
- * so the places where it would look are asked first.
+ * Returns whether a Docker engine responds. Many machines have a client without an engine, and
+ * testcontainers takes a second to load. So this asks first at the places where testcontainers
+ * would look.
  */
 export async function dockerAnswers(): Promise<boolean> {
   for (const place of places()) if (await answers(place)) return true;
   return false;
 }
 
-/** Starts PostgreSQL 18 in a container. Answers its url and how to end it; testcontainers ends it if we die. */
+/**
+ * Starts PostgreSQL 18 in a container. Returns its URL and how to end it. If this process dies,
+ * testcontainers ends it.
+ */
 export async function startContainer(options: ServerOptions): Promise<{ url: string; end: () => Promise<void> }> {
   const { GenericContainer, Wait } = await import("testcontainers");
   const password = randomBytes(18).toString("hex");
-  // Inside a container all addresses are its own, and its socket serves the image's set-up.
+  // A container has its addresses to itself, and its socket is used by the image's own set-up.
   const settings = {
     ...serverSettings(options),
     listen_addresses: "*",
@@ -36,7 +40,7 @@ export async function startContainer(options: ServerOptions): Promise<{ url: str
     })
     .withCommand(["postgres", ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`])])
     .withExposedPorts(5432)
-    .withWaitStrategy(Wait.forLogMessage(/ready to accept connections/, 2)) // the first is the image's set-up
+    .withWaitStrategy(Wait.forLogMessage(/ready to accept connections/, 2)) // the first one comes from the image's set-up
     .withStartupTimeout(120_000)
     .start();
 
@@ -52,7 +56,7 @@ interface Place {
   port?: string;
 }
 
-/** The places where testcontainers would look, in its order; DOCKER_HOST goes before all. */
+/** The places where testcontainers would look, in its order. DOCKER_HOST comes first. */
 function places(): Place[] {
   const given = process.env["DOCKER_HOST"];
   if (given) {
@@ -72,7 +76,8 @@ function places(): Place[] {
 }
 
 function answers(place: Place): Promise<boolean> {
-  // An engine that wants TLS refuses this plain question; otherwise a refusal comes from something else, like a proxy.
+  // An engine that expects TLS refuses this plain request. Without TLS, a refusal comes from
+  // another program, such as a proxy.
   const wantsTls = process.env["DOCKER_TLS_VERIFY"] === "1";
   const signal = AbortSignal.timeout(answerMs);
   return new Promise((resolve) => {

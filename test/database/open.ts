@@ -6,15 +6,16 @@ import { OpenedServer, type TestDatabase } from "./test-database.ts";
 import { withClient } from "./with-client.ts";
 
 export interface OpenOptions extends ServerOptions {
-  /** A server to use instead of starting one; otherwise TEST_DATABASE_URL is taken. */
+  /** A server to use instead of starting one. TEST_DATABASE_URL if not given. */
   url?: string | undefined;
-  /** Start this installed PostgreSQL, whatever else there is: see `findInstalled`. */
+  /** Starts this installed PostgreSQL, whatever else is available: see `findInstalled`. */
   binDirectory?: string | undefined;
 }
 
 /**
- * Opens the first that applies: the installation named in the options, the server named in the options or in
- * TEST_DATABASE_URL, a container where a Docker engine answers, the PostgreSQL that npm delivers.
+ * Opens the first that applies: the installation named in the options, the server named in the
+ * options or in TEST_DATABASE_URL, a container if a Docker engine responds, the PostgreSQL that npm
+ * delivers.
  */
 export async function openTestDatabase(options: OpenOptions = {}): Promise<TestDatabase> {
   if (options.binDirectory) {
@@ -30,8 +31,8 @@ export async function openTestDatabase(options: OpenOptions = {}): Promise<TestD
       const { url, end } = await startContainer(options);
       return new OpenedServer("container", `PostgreSQL ${await versionOf(url)} in a container`, url, end);
     } catch (error) {
-      // An engine that cannot fetch the image should not stop anybody from working.
-      why = ` (Docker answered, but gave no container: ${(error as Error).message})`;
+      // An engine that cannot fetch the image must not keep the tests from running.
+      why = ` (Docker responded, but started no container: ${(error as Error).message})`;
     }
   }
   return ours("embedded", await startEmbedded(options), why);
@@ -41,7 +42,10 @@ function ours(kind: "embedded" | "installed", server: PostgresServer, why = ""):
   return new OpenedServer(kind, `${kind} PostgreSQL ${server.version}${why}`, server.url, () => server.stop());
 }
 
-/** Also proves that the server is there. Throws without telling the password. */
+/**
+ * Returns the server's version, which also shows that the server is reachable. Errors do not
+ * contain the password.
+ */
 async function versionOf(url: string): Promise<string> {
   try {
     const { rows } = await withClient(url, (client) =>
@@ -50,7 +54,7 @@ async function versionOf(url: string): Promise<string> {
     return rows[0]?.version ?? "of unknown version";
   } catch (cause) {
     throw new Error(
-      `The given PostgreSQL at ${hostOf(url)} does not answer. Start it, or unset TEST_DATABASE_URL to use one of ours.`,
+      `The given PostgreSQL at ${hostOf(url)} does not respond. Start it, or unset TEST_DATABASE_URL to have the tests start one.`,
       { cause },
     );
   }

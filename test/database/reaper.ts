@@ -6,10 +6,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Account, runAs } from "./account.ts";
 
 /**
- * Stops the server of a cluster directory and removes the directory, once its input ends. Its input is a pipe that
- * only our process holds, so the end comes however we die: SIGKILL leaves no chance to tidy up ourselves.
+ * Stops the server of a cluster directory and removes the directory, once the input ends. The input
+ * is a pipe that only this process holds, so it ends however this process dies: after SIGKILL no
+ * process can clean up after itself.
  *
- * A stale postmaster.pid may name a process that has nothing to do with us: its command line must name the directory.
+ * A stale postmaster.pid may name an unrelated process, so the command line of the process must
+ * contain the directory.
  */
 const script = `
   read -r line
@@ -21,37 +23,43 @@ const script = `
   for try in 1 2 3 4 5; do rm -rf "$1" && break; sleep 1; done # initdb may still be writing
 `;
 
-/** How long the script may take at worst, in ms: both ways of stopping, and its tries to remove. */
+/**
+ * The longest time that the script may take, in ms: both ways of stopping, and its attempts to
+ * remove the directory.
+ */
 const reapMs = 20_000;
 
-/** A reaper in wait: a process of its own that outlives us, however we end. */
+/** A reaper: a process of its own that outlives this one, however this one ends. */
 export class Reaper {
   readonly #process: ChildProcess;
 
   constructor(cluster: string, pgCtl: string, account: Account | undefined) {
     this.#process = startReaper(cluster, pgCtl, account, "pipe");
-    // Nor may its pipe keep our event loop alive. Its type hides that it is a socket.
+    // Its pipe must not keep the event loop alive either. The type hides that it is a socket.
     (this.#process.stdin as Socket | null)?.unref();
   }
 
-  /** Sends it to work now, and answers when it is done; at once if somebody has killed it. */
+  /** Makes the reaper work now. Resolves when it is done, or at once if the reaper was killed. */
   async release(): Promise<void> {
     const { pid, exitCode, signalCode } = this.#process;
     if (pid === undefined || exitCode !== null || signalCode !== null) return;
 
     const gone = once(this.#process, "exit");
-    this.#process.ref(); // or our process could end while it waits
+    this.#process.ref(); // or this process could end while it waits
     this.#process.stdin?.end();
     await Promise.race([gone, sleep(reapMs, undefined, { ref: false })]);
   }
 }
 
-/** Starts a reaper that goes to work at once, on a directory whose owner is gone. */
+/** Starts a reaper that works at once, on a directory whose owner is gone. */
 export function reapAbandoned(cluster: string, pgCtl: string, account: Account | undefined): void {
   startReaper(cluster, pgCtl, account, "ignore");
 }
 
-/** It runs as the server's account, so that it cannot hurt more than that, and in its own session, deaf to Ctrl-C. */
+/**
+ * Starts a reaper as the server's account, which limits what it can damage, and in its own session,
+ * so that Ctrl-C does not reach it.
+ */
 function startReaper(
   cluster: string,
   pgCtl: string,
@@ -64,7 +72,7 @@ function startReaper(
     detached: true,
     stdio: [input, "ignore", "ignore"],
   });
-  reaper.on("error", () => {}); // without it the directory waits for the next sweep
+  reaper.on("error", () => {}); // if it fails, the next sweep removes the directory
   reaper.stdin?.on("error", () => {});
   reaper.unref();
   return reaper;

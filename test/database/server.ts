@@ -10,16 +10,20 @@ import { type Cluster, makeCluster, removeCluster, serverEnvironment } from "./c
 import { freePort } from "./port.ts";
 import { withClient } from "./with-client.ts";
 
-/** How long a start may take, in ms: the recovery after a crash on a slow disk included. */
+/** How long a start may take, in ms. It allows for the recovery after a crash on a slow disk. */
 const startMs = 60_000;
-/** How long a server may take to obey one way of stopping, in ms, before the next harsher one. */
-const stopMs = 7_000; // on SIGQUIT PostgreSQL itself gives its children 5 s
-/** Failures of a start that pass by themselves: somebody else's port, backends of a killed server still leaving. */
+/** How long a server may take to stop by one signal, in ms, before the next harsher one. */
+const stopMs = 7_000; // on SIGQUIT PostgreSQL gives its child processes 5 s
+/**
+ * Failures of a start that go away by themselves: another process has the port, or backends of a
+ * killed server are still ending.
+ */
 const passing = /could not bind|could not create any TCP\/IP sockets|pre-existing shared memory block/;
 
 /**
- * One PostgreSQL server of our own on a throw-away cluster: started, crashed and started again by tests, and gone
- * without a trace after `stop()`, after the end of this process, and after its death by SIGKILL.
+ * One PostgreSQL server on a throw-away cluster. Tests start it, crash it and start it again. It is
+ * gone without a trace after `stop()`, after the end of this process, and after its death by
+ * SIGKILL.
  */
 export class PostgresServer implements AsyncDisposable {
   readonly version: string;
@@ -46,7 +50,10 @@ export class PostgresServer implements AsyncDisposable {
     process.once("exit", this.#onExit); // the reaper does the rest
   }
 
-  /** Makes a cluster and starts a server on it. Throws with the server's last words when it does not come up. */
+  /**
+   * Makes a cluster and starts a server on it. Throws with the end of the server's log if it does
+   * not start.
+   */
   static async launch(binaries: Binaries, account: Account | undefined, settings: Record<string, string>) {
     const cluster = await makeCluster(binaries, account, settings);
     const server = new PostgresServer(binaries, account, cluster);
@@ -59,49 +66,57 @@ export class PostgresServer implements AsyncDisposable {
     }
   }
 
-  /** The process number of the postmaster, while it runs. */
+  /** The process id of the postmaster, while it runs. */
   get pid(): number | undefined {
     return this.#process?.pid;
   }
 
-  /** Of 127.0.0.1, which is all that the server listens on. The same after a restart. */
+  /**
+   * The port on 127.0.0.1, the only address that the server listens on. The same after a restart.
+   */
   get port(): number {
     if (this.#port === undefined) throw new Error(`The server of ${this.directory} has never started.`);
     return this.#port;
   }
 
-  /** The superuser on the maintenance database. The same after a restart. */
+  /** The superuser's URL of the maintenance database. The same after a restart. */
   get url(): string {
     return `postgres://postgres:${this.#cluster.password}@127.0.0.1:${this.port}/postgres`;
   }
 
-  /** Starts the server on its cluster and port, unless it runs. Answers when it takes connections. */
+  /**
+   * Starts the server on its cluster and port, unless it runs. Resolves when it accepts
+   * connections.
+   */
   async start(): Promise<void> {
     if (this.#stopped) throw new Error(`The server of ${this.directory} was stopped for good. Start a new one.`);
 
     const deadline = Date.now() + startMs;
     while (!this.#process) {
-      const port = this.#port ?? (await freePort()); // another one for each try, until one has been given out
+      const port = this.#port ?? (await freePort()); // a new port for each attempt, until a caller has been given one
       const words = await this.#tryToStart(port, deadline);
       if (words === undefined) {
         this.#port = port;
         return;
       }
       if (!passing.test(words) || Date.now() > deadline) {
-        throw new Error(`PostgreSQL ${this.version} did not start in ${this.directory}. Its last words:\n${words}`);
+        throw new Error(`PostgreSQL ${this.version} did not start in ${this.directory}. The end of its log:\n${words}`);
       }
-      await sleep(100); // nobody tells when the port or the memory is given back: it is tried again
+      await sleep(100); // nothing reports when the port or the memory is free, so it tries again
     }
   }
 
-  /** Crashes the server, as far as clients can tell: no goodbye, no checkpoint, recovery at the next start. */
+  /**
+   * Stops the server in a way that looks like a crash to clients: without a farewell or a
+   * checkpoint, and with recovery at the next start.
+   */
   async stopImmediately(): Promise<void> {
     await this.#end("SIGQUIT");
   }
 
   /**
-   * Lets the server end its sessions and write a checkpoint, then starts it again. Answers false if it took too long for that and was
-   * made to end as in a crash.
+   * Lets the server end its sessions and write a checkpoint, then starts it again. Returns false if
+   * that took too long and the server was ended as in a crash.
    */
   async restart(): Promise<boolean> {
     const ended = await this.#end("SIGINT");
@@ -109,7 +124,7 @@ export class PostgresServer implements AsyncDisposable {
     return ended === "SIGINT";
   }
 
-  /** Stops the server for good and removes its directory. May be called again. */
+  /** Stops the server for good and removes its directory. May be called more than once. */
   stop(): Promise<void> {
     this.#stopped ??= this.#remove();
     return this.#stopped;
@@ -120,8 +135,8 @@ export class PostgresServer implements AsyncDisposable {
   }
 
   /**
-   * Ends the sessions of clients that an SQL condition on `pg_stat_activity` picks, as an administrator would.
-   * Answers how many.
+   * Ends the sessions of the clients for which an SQL condition on `pg_stat_activity` is true, as
+   * an administrator would. Returns how many there were.
    */
   async terminateBackends(where = "true"): Promise<number> {
     const { rowCount } = await withClient(this.url, (client) =>
@@ -133,7 +148,7 @@ export class PostgresServer implements AsyncDisposable {
     return rowCount ?? 0;
   }
 
-  /** Answers undefined when the server is up, or else the log of the attempt. */
+  /** Returns undefined if the server is up, otherwise the log of the attempt. */
   async #tryToStart(port: number, deadline: number): Promise<string | undefined> {
     const log = openSync(this.logFile, "a");
     const logged = statSync(this.logFile).size;
@@ -141,12 +156,12 @@ export class PostgresServer implements AsyncDisposable {
       ...runAs(this.#account),
       cwd: this.directory,
       env: serverEnvironment(),
-      detached: true, // its own session: a Ctrl-C must reach the application, and only then the database
+      detached: true, // in its own session, because Ctrl-C must reach the application before the database
       stdio: ["ignore", log, log],
     });
     closeSync(log);
     child.unref();
-    child.once("error", () => {}); // tells of a failed spawn, as `pid` does
+    child.once("error", () => {}); // a failed spawn shows in `pid` as well
     child.once("exit", () => {
       if (this.#process === child) this.#process = undefined;
     });
@@ -160,13 +175,19 @@ export class PostgresServer implements AsyncDisposable {
     return readFileSync(this.logFile).subarray(logged).toString().slice(-4_000) || "(none)";
   }
 
-  /** As pg_ctl asks it: line 1 of postmaster.pid is the process number, line 8 says "ready" once clients may come. */
+  /**
+   * Whether the server is ready, checked as pg_ctl does: line 1 of postmaster.pid is the process
+   * id, line 8 says "ready" once clients may connect.
+   */
   async #isReady(child: ChildProcess): Promise<boolean> {
     const lines = (await readFile(join(this.#cluster.data, "postmaster.pid"), "utf8").catch(() => "")).split("\n");
     return Number(lines[0]) === child.pid && lines[7]?.trim() === "ready";
   }
 
-  /** Stops the process: first by the given signal, then harsher ones. Answers the one that did it, undefined if it did not run. */
+  /**
+   * Stops the process: first by the given signal, then by harsher ones. Returns the signal that
+   * worked, or undefined if the process did not run.
+   */
   async #end(first: "SIGINT" | "SIGQUIT"): Promise<NodeJS.Signals | undefined> {
     let last: NodeJS.Signals | undefined;
     for (const signal of [first, "SIGQUIT", "SIGKILL"] as const) {
@@ -174,7 +195,7 @@ export class PostgresServer implements AsyncDisposable {
       if (!child) break;
       last = signal;
       const gone = once(child, "exit");
-      child.ref(); // or our process could end while it waits
+      child.ref(); // or this process could end while it waits
       child.kill(signal);
       await Promise.race([gone, sleep(stopMs, undefined, { ref: false })]);
     }

@@ -1,12 +1,18 @@
-/** How a server of our own differs from PostgreSQL's defaults. */
+/** How a server for tests differs from PostgreSQL's defaults. */
 export interface ServerOptions {
-  /** Set over ours: `{ wal_level: "logical" }`. */
+  /** Settings that override those of this file: `{ wal_level: "logical" }`. */
   settings?: Record<string, string>;
-  /** True keeps what survives a power cut, as a production server would: for figures that mean something. */
+  /**
+   * True makes commits survive a power cut, as on a production server: needed for meaningful
+   * measurements.
+   */
   durable?: boolean;
 }
 
-/** Of every server: reached over loopback only, since the path of a socket may be too long for the system. */
+/**
+ * For every server. It listens on loopback only, since the path of a socket may be too long for the
+ * system.
+ */
 const always = {
   listen_addresses: "127.0.0.1",
   unix_socket_directories: "",
@@ -14,14 +20,14 @@ const always = {
   log_lock_waits: "on",
 };
 
-/** Of tests, where a cluster lives for minutes: quick to write, and quick to find a deadlock. */
+/** For tests, where a cluster lives for minutes: fast writes, and deadlocks found fast. */
 const throwAway = {
   fsync: "off",
   full_page_writes: "off",
   deadlock_timeout: "20ms",
 };
 
-/** Answers the settings for `postgresql.conf`. */
+/** Returns the settings for `postgresql.conf`. */
 export function serverSettings({ settings, durable }: ServerOptions): Record<string, string> {
   return { ...always, ...(durable ? {} : throwAway), ...settings };
 }

@@ -11,14 +11,17 @@ export async function startEmbedded(options: ServerOptions = {}): Promise<Postgr
   return PostgresServer.launch(await embeddedBinaries(account), account, serverSettings(options));
 }
 
-/** Starts an installed PostgreSQL by its bin directory, on a throw-away cluster: see `findInstalled`. */
+/**
+ * Starts an installed PostgreSQL by its bin directory, on a throw-away cluster: see
+ * `findInstalled`.
+ */
 export async function startInstalled(binDirectory: string, options: ServerOptions = {}): Promise<PostgresServer> {
   refuseWindows();
   const account = serverAccount();
   return PostgresServer.launch(await binariesIn(binDirectory, account), account, serverSettings(options));
 }
 
-/** The server is stopped by signals and reaped by a shell, and Windows has neither. */
+/** The server is stopped by signals and removed by a shell script. Windows has neither. */
 function refuseWindows(): void {
   if (process.platform !== "win32") return;
   throw new Error(

@@ -3,13 +3,14 @@ import { tmpdir } from "node:os";
 import { type Account, runAs } from "./account.ts";
 
 /**
- * Answers the folder for temporary files that the server's account can enter and tidy. Root's own TMPDIR may be closed to
- * everybody else, and then /tmp is taken. Throws when neither is open.
+ * Returns a folder for temporary files that the server's account can enter and clean up. Root's own
+ * TMPDIR may be closed to other accounts: then it is /tmp. Throws if both are closed.
  */
 export function temporaryFolder(account: Account | undefined): string {
   if (!account) return tmpdir();
 
-  // Asked of the system, since modes alone do not tell: ancestors, access lists and mounts count too.
+  // Asks the system, because modes alone are not enough: parent folders, access lists and mounts
+  // count too.
   const canUse = (folder: string): boolean =>
     spawnSync("sh", ["-c", 'cd "$1" && [ -w . ]', "sh", folder], {
       ...runAs(account),

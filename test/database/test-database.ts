@@ -3,30 +3,36 @@ import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { withClient } from "./with-client.ts";
 
-/** A PostgreSQL server to make databases on, wherever it came from. */
+/** A PostgreSQL server to create databases on, wherever it came from. */
 export interface TestDatabase extends AsyncDisposable {
   kind: "given" | "container" | "embedded" | "installed";
-  /** A line for people: which server is used, of which version, and why if that may surprise. */
+  /** A line for people: which server is used, its version, and the reason if it may surprise. */
   describe: string;
-  /** An administrator on the maintenance database. */
+  /** An administrator's URL of the maintenance database. */
   url: string;
   /**
-   * Makes a database, empty or as a copy of a template, and answers its url. Waits while the template has sessions.
-   * Without a name it gets one of its own.
+   * Creates a database, empty or as a copy of a template. Returns its URL. Waits while the template
+   * has sessions. Without a name it gets a unique one.
    */
   createDatabase(name?: string, options?: { template?: string }): Promise<string>;
-  /** Drops a database made here, sessions and all. Throws for one made by anybody else. */
+  /**
+   * Drops a database that was created here, together with its sessions. Throws for any other
+   * database.
+   */
   dropDatabase(urlOrName: string): Promise<void>;
-  /** Drops what was made here, or ends the server if it is ours. May be called again. */
+  /**
+   * Drops the databases that were created here, or ends the server if it was started here. May be
+   * called more than once.
+   */
   stop(): Promise<void>;
 }
 
-/** How long a template may stay in use before its copy is given up, in ms. */
+/** How long to wait for a template that is in use, in ms, before giving up. */
 const busyMs = 30_000;
-/** `object_in_use`: somebody has a session on the template. */
+/** `object_in_use`: a session uses the template. */
 const objectInUse = "55006";
 
-/** The one TestDatabase for every kind of server, which differ only in how to part from them. */
+/** The one TestDatabase for every kind of server. They differ only in how they are released. */
 export class OpenedServer implements TestDatabase {
   readonly kind: TestDatabase["kind"];
   readonly describe: string;
@@ -35,7 +41,7 @@ export class OpenedServer implements TestDatabase {
   readonly #made = new Set<string>();
   #stopped: Promise<void> | undefined;
 
-  /** Without `end` the server is somebody else's: only the databases made here are dropped. */
+  /** Without `end` the server was not started here: only the databases created here are dropped. */
   constructor(kind: TestDatabase["kind"], describe: string, url: string, end?: () => Promise<void>) {
     this.kind = kind;
     this.describe = describe;
@@ -50,7 +56,8 @@ export class OpenedServer implements TestDatabase {
     const deadline = Date.now() + busyMs;
     for (;;) {
       try {
-        // Against wal_log, the default, copies of a template of 15 tables take half as long, and drops a third.
+        // Compared with wal_log, the default, copies of a template of 15 tables take half as long,
+        // and drops a third.
         await this.#run(`create database ${quoted(name)} template ${quoted(template)} strategy file_copy`);
         this.#made.add(name);
         return this.#urlOf(name);
@@ -63,7 +70,7 @@ export class OpenedServer implements TestDatabase {
 
   async dropDatabase(urlOrName: string): Promise<void> {
     const name = urlOrName.includes("://") ? decodeURIComponent(new URL(urlOrName).pathname.slice(1)) : urlOrName;
-    if (!this.#made.has(name)) throw new Error(`The database ${name} was not made here, and is left alone.`);
+    if (!this.#made.has(name)) throw new Error(`The database ${name} was not created here, so it is not dropped.`);
 
     await this.#run(`drop database if exists ${quoted(name)} with (force)`);
     this.#made.delete(name);

@@ -1,9 +1,9 @@
 import pg from "pg";
 
-/** Runs `work` on a session of its own. */
+/** Runs `work` with a session of its own. */
 export async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 10_000 });
-  client.on("error", () => {}); // a server that goes away fails the query, and that is enough
+  client.on("error", () => {}); // if the server stops, the query fails, and that is enough
   await client.connect();
   try {
     return await work(client);

@@ -49,7 +49,7 @@ test("a database in use is dropped all the same, and one made elsewhere never", 
   await server.dropDatabase(url);
 
   await expect(query(url, "select 1")).rejects.toThrow(/does not exist/);
-  await expect(server.dropDatabase("postgres")).rejects.toThrow(/was not made here/);
+  await expect(server.dropDatabase("postgres")).rejects.toThrow(/was not created here/);
 });
 
 test("a given server is left running, without the databases made on it", async ({ server }) => {
@@ -68,7 +68,7 @@ test("a given server is left running, without the databases made on it", async (
 test("a given server that does not answer is named, without its password", async () => {
   const open = openTestDatabase({ url: "postgres://me:secret@127.0.0.1:1/postgres" });
 
-  await expect(open).rejects.toThrow(/127\.0\.0\.1:1 does not answer/);
+  await expect(open).rejects.toThrow(/127\.0\.0\.1:1 does not respond/);
   await expect(open).rejects.not.toThrow(/secret/);
 });
 

@@ -5,16 +5,19 @@ import { migrateTemplate } from "./template.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
-    /** An administrator of the run's server, on its maintenance database. */
+    /** An administrator's URL of the run's server, on its maintenance database. */
     serverUrl: string;
-    /** The migrated database to copy. Nothing connects to it, since a database in use cannot be copied. */
+    /**
+     * The migrated database to copy. Nothing connects to it, because a database in use cannot be
+     * copied.
+     */
     template: string;
   }
 }
 
 /**
- * Opens one server for the whole run, and migrates one template on it. Which server that is, is told in
- * `openTestDatabase`; TEST_POSTGRES_MAJOR=15 asks for that version as it is installed on this machine.
+ * Opens one server for the whole run, and migrates one template on it. `openTestDatabase` says
+ * which server that is. TEST_POSTGRES_MAJOR=15 asks for that version as installed on this machine.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const server = await openTestDatabase({ binDirectory: installedOnRequest() });
@@ -38,7 +41,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   };
 }
 
-/** Hark's roles stand for the whole server: those that a test made go with the run. */
+/** Hark's roles belong to the whole server: those that a test created are dropped after the run. */
 async function rolesOn(url: string): Promise<string[]> {
   const { roleNames } = await import("@hark/core");
   const names = roleNames.map((name) => `'${name}'`).join(", ");

@@ -8,7 +8,8 @@ import { test as base } from "../setup/fixtures.ts";
 import { registerWorker } from "./jobs.ts";
 
 /*
- * Requests that are wrong in one way each, written to the socket byte by byte: fetch would mend or refuse many of them.
+ * Requests that are wrong in one way each. They are written to the socket byte by byte, because
+ * fetch would correct or refuse many of them.
  */
 
 export const token = "an-operator's-token";
@@ -25,7 +26,7 @@ export const test = base
     return server.port;
   });
 
-/** Two dead letters and a waiting job: something to lose. */
+/** Two dead letters and a waiting job, so that a bad request could change something. */
 async function fillTables(database: Database): Promise<void> {
   const producer = createProducer({ database });
   const worker = await registerWorker(database);
@@ -64,24 +65,28 @@ interface Answer {
   body: any;
 }
 
-/** Stands for the end of what the client sends. Without it the client waits for the answer with its side open. */
+/**
+ * Marks the end of what the client sends. Without it the client keeps its side open while it waits
+ * for the response.
+ */
 export const hangUp: unique symbol = Symbol("hang up");
 export type Part = string | Buffer | typeof hangUp;
 
-/** Writes the bytes, and reads the first answer to its end. */
+/** Writes the bytes, and reads the first response to its end. */
 export function send(port: number, parts: readonly Part[]): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const received: Buffer[] = [];
     const socket = connect(port, "127.0.0.1");
-    socket.setTimeout(20_000, () => socket.destroy(new Error("no answer")));
+    socket.setTimeout(20_000, () => socket.destroy(new Error("no response")));
     socket.on("data", (chunk: Buffer) => received.push(chunk));
     let failure: Error | undefined;
-    socket.on("error", (error) => (failure = error)); // the server may hang up on what it refuses to read
+    socket.on("error", (error) => (failure = error)); // the server may close a connection that it refuses to read
     socket.on("close", () => {
       const text = Buffer.concat(received).toString();
       const head = text.slice(0, text.indexOf("\r\n\r\n"));
       const length = Number(/^content-length: (\d+)$/im.exec(head)?.[1]);
-      if (!head || Number.isNaN(length)) return reject(failure ?? new Error(`no answer but ${JSON.stringify(text)}`));
+      if (!head || Number.isNaN(length))
+        return reject(failure ?? new Error(`no response, only ${JSON.stringify(text)}`));
       const bodyText = Buffer.from(text.slice(head.length + 4))
         .subarray(0, length)
         .toString();
@@ -97,7 +102,10 @@ export function send(port: number, parts: readonly Part[]): Promise<Answer> {
 export type Headers = Record<string, string | undefined>;
 export type Request = (port: number) => Part[];
 
-/** A request as any client would send it, except for the headers given; undefined leaves one out. */
+/**
+ * A request as any client would send it, except for the given headers. An undefined header is left
+ * out.
+ */
 export function ask(method: string, path: string, headers: Headers = {}, body: string | Buffer = ""): Request {
   return (port) => {
     const all: Headers = {
@@ -121,7 +129,7 @@ export const goodJob = { type: "product", target_url: "https://shop.example/new"
 export const goodText = JSON.stringify(goodJob);
 export const jobText = (text: string | Buffer, headers?: Headers) => ask("POST", "/api/queue/jobs", headers, text);
 export const job = (fields: object) => jobText(JSON.stringify({ ...goodJob, ...fields }));
-/** A good job but for one field, written as JSON that JavaScript could not make. */
+/** A valid job except for one field, whose JSON JavaScript could not produce. */
 export const jobWith = (field: string, json: string) =>
   jobText(`{"type":"product","target_url":"https://shop.example/new","${field}":${json}}`);
 export const list = (query: string) => ask("GET", `/api/queue/dead-letter${query}`);
@@ -135,7 +143,10 @@ export const chunked = (port: number, chunks: Part[]): Part[] => {
 
 export type Row = [what: string, request: Request, status: number, code: string];
 
-/** The test of a row: its request gets its 4xx with a code, and the tables are the same before and after. */
+/**
+ * Tests one row: its request gets its 4xx with a code, and the tables are the same before and
+ * after.
+ */
 export async function isRefused(
   [, request, status, code]: Row,
   { port, database }: { port: number; database: Database },

@@ -24,13 +24,16 @@ export interface RunOptions {
   nodeArgs?: readonly string[];
 }
 
-/** The built command in a process of its own, which knows nothing of the databases of whoever runs the tests. */
+/**
+ * The built command in a process of its own, without the database settings of the environment that
+ * the tests run in.
+ */
 export function start(args: readonly string[], { env = {}, stdin = "", nodeArgs = [] }: RunOptions = {}) {
   const child = spawn(process.execPath, [...nodeArgs, main, ...args], {
     env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...env },
     stdio: ["pipe", "pipe", "pipe"],
   });
-  child.stdin.on("error", () => {}); // it may have ended without reading
+  child.stdin.on("error", () => {}); // the command may have ended without reading its input
   child.stdin.end(stdin);
   let stderr = "";
   child.stderr.on("data", (chunk) => (stderr += String(chunk)));
@@ -44,7 +47,7 @@ export function start(args: readonly string[], { env = {}, stdin = "", nodeArgs 
 
 export const run = (args: readonly string[], options?: RunOptions): Promise<Ended> => start(args, options).ended;
 
-/** A test of the built command, on tables that are empty. */
+/** A test of the built command, on empty tables. */
 export const test = base
   .extend("db", { scope: "file" }, ({ databaseUrl }, { onCleanup }) => {
     const db = openDatabase({ connectionString: databaseUrl });
@@ -59,7 +62,7 @@ export const test = base
       (args: readonly string[], options: RunOptions = {}) =>
         run(args, { ...options, env: { DATABASE_URL: databaseUrl, ...options.env } }),
   )
-  /** Writes a module of the user's, and answers its path. */
+  /** Writes a user's module to a file. Returns its path. */
   .extend("writeModule", { scope: "file" }, async ({}, { onCleanup }) => {
     const folder = await mkdtemp(join(tmpdir(), "hark-cli-"));
     onCleanup(() => rm(folder, { recursive: true, force: true }));
@@ -73,16 +76,16 @@ export const test = base
       return file;
     };
   })
-  /** A database that has no Hark schema. */
+  /** A database without Hark's schema. */
   .extend("emptyUrl", ({ server }) => server.createDatabase())
-  /** Before each test, since the file's tests share a database. */
+  /** Runs before each test, since the file's tests share a database. */
   .extend("emptied", { auto: true }, async ({ pool }) => {
     await pool.query(
       "truncate hark.jobs, hark.running_jobs, hark.finished_jobs, hark.dead_jobs, hark.attempts, hark.stats, hark.unique_keys, hark.workers",
     );
   });
 
-/** A module of the user's: job types that count and fail, and their handlers. */
+/** A user's module: job types that count and fail, and their handlers. */
 export const jobsModule = `
   import { defineJob } from "@hark/core";
   import { implement } from "@hark/worker";
@@ -95,7 +98,7 @@ export const jobsModule = `
     implement(fail, () => { throw new Error("no luck"); }),
   ];`;
 
-/** A job as the producer inserts it, without the cost of a process. */
+/** Inserts a job as the producer does, without the cost of a process. */
 export async function insert(db: Database, job: Partial<statements.NewJob>): Promise<bigint> {
   const plain = {
     type: "count",
@@ -111,7 +114,7 @@ export async function insert(db: Database, job: Partial<statements.NewJob>): Pro
   return inserted!.id;
 }
 
-/** One job that died, as a worker leaves it. */
+/** One dead job, as a worker leaves it. */
 export async function bury(db: Database, type: string, uniqueKey?: string): Promise<bigint> {
   const id = await insert(db, { type, uniqueKey, payloadJson: `{"secret":1}`, maxAttempts: 1 });
   const worker = await register(db);
@@ -140,7 +143,7 @@ export async function register(db: Database): Promise<string> {
   return id;
 }
 
-/** A URL of the loopback address where nothing listens. */
+/** A URL of the loopback address where no server listens. */
 export async function closedUrl(): Promise<string> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -149,7 +152,7 @@ export async function closedUrl(): Promise<string> {
   return `postgres://someone:hunter2@127.0.0.1:${port}/app`;
 }
 
-/** Rows of a statement on a session of its own. */
+/** Returns the rows of a statement, run in a session of its own. */
 export async function query(url: string, sql: string): Promise<unknown[]> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
@@ -160,7 +163,7 @@ export async function query(url: string, sql: string): Promise<unknown[]> {
   }
 }
 
-/** Rows of a table. */
+/** Returns the number of rows of a table. */
 export async function count(pool: pg.Pool, table: string): Promise<number> {
   return Number((await pool.query<{ count: string }>(`select count(*) from ${table}`)).rows[0]!.count);
 }

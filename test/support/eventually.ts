@@ -1,17 +1,17 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 export interface EventuallyOptions {
-  /** How long the fact may take, in ms. */
+  /** How long it may take until the fact is true, in ms. */
   withinMs: number;
-  /** What should come true, for the error. */
+  /** What should become true, for the error message. */
   what?: string;
-  /** Rest between two looks, in ms. */
+  /** The pause between two checks, in ms. */
   everyMs?: number;
 }
 
 /**
- * Waits for a fact, never for a while: answers what `check` answers once that is truthy. Throws when the time is over, with
- * what the last look threw as cause.
+ * Waits until a fact is true, never for a fixed time. Returns the result of `check` once that is
+ * truthy. Throws after `withinMs`, with the error of the last check as cause.
  */
 export async function eventually<Fact>(
   check: () => Fact | Promise<Fact>,

@@ -1,26 +1,30 @@
 import type { Database } from "@hark/core";
 import type { Ledger, LedgerEntry } from "./ledger.ts";
 
-/** When the server crashed, somewhere between two moments of monotonicUs(). */
+/** A time range in which the server crashed, by monotonicUs(). */
 export interface Crash {
   from: number;
   to: number;
 }
 
-/** PostgreSQL flushes what committed without waiting within three times its wal_writer_delay, which is 600 ms; in us, with some more. */
+/**
+ * PostgreSQL flushes an asynchronous commit within three times its wal_writer_delay, which is 600
+ * ms. In us, with some margin.
+ */
 const unflushedUs = 1_000_000;
 
 /**
- * Tells whether a crash may have undone the claim that a run began under: only those of jobs without a key do not wait for the disk, and
- * the next run is the same attempt, since the database never counted it.
+ * Returns whether a crash may have undone the claim that a run began under. Only claims of jobs
+ * without a key do not wait for the disk, and the next run is the same attempt, since the database
+ * never counted it.
  */
 const mayBeUndone = (crashes: readonly Crash[], { at, key, attempt }: LedgerEntry, next: LedgerEntry) =>
   key === undefined && next.attempt === attempt && crashes.some(({ from, to }) => at >= from - unflushedUs && at <= to);
 
 /**
- * Pairs of starts of one job without a reason between them. A second start is explained if the attempt before it has an
- * ending other than "completed" in the database's own ledger (reliability.md, section 5), or if a crash of the server undid its claim
- * (docs/decisions/0024): then the database knows nothing of it.
+ * Returns descriptions of second starts of one job that have no reason. A second start is explained
+ * if the attempt before it has an ending other than "completed" in the table hark.attempts, or if a
+ * crash of the server undid its claim (docs/decisions/0024): then the database has no record of it.
  */
 export async function unexplainedStarts(
   { pool }: Database,
@@ -45,7 +49,10 @@ export async function unexplainedStarts(
   return unexplained;
 }
 
-/** Jobs of a queue that stand in no table or in several, of the ids given: none may. */
+/**
+ * Returns descriptions of those jobs, of the given ids, that are in no table of the queue or in
+ * several. There must be none.
+ */
 export async function lostOrDoubled({ pool }: Database, ids: readonly bigint[]): Promise<string[]> {
   const { rows } = await pool.query<{ id: bigint; places: string }>(
     `select wanted.id, count(stands.id) as places

@@ -8,22 +8,26 @@ import { Ledger } from "./ledger.ts";
 import { startProxy } from "./proxy.ts";
 import { startWorkerProcess, type WorkerProcess, type WorkerProcessOptions } from "./worker-process.ts";
 
-// Starting a process may take long on a busy machine. Every fact that a test waits for has a deadline of its own.
+// Starting a process may take long on a busy machine. Each thing that a test waits for has a
+// deadline of its own.
 vi.setConfig({ testTimeout: 240_000, hookTimeout: 120_000 });
 
-/** Starts a worker in this process, listening, which the end of the test stops. */
+/** Starts a worker in this process that listens already. It is stopped at the end of the test. */
 export type StartWorker = (handlers: readonly Handler[], options?: Partial<WorkerOptions>) => Promise<Worker>;
 
-/** Starts a worker as a process of its own, which the end of the test kills; ready unless `awaitReady` is false. */
+/**
+ * Starts a worker in a process of its own, which is killed at the end of the test. It is ready
+ * unless `awaitReady` is false.
+ */
 export type StartProcess = (
   options?: Partial<WorkerProcessOptions> & { awaitReady?: boolean },
 ) => Promise<WorkerProcess>;
 
-/** A test on Hark in a database that its file shares with no other; `queue` is a lane that it shares with no other test. */
+/** A test on Hark in a database of its file's own. `queue` is used by no other test. */
 export const test = base
   .extend("db", { scope: "file" }, async ({ databaseUrl }, { onCleanup }) => {
     const db = openDatabase({ connectionString: databaseUrl, maxConnections: 8, applicationName: "hark test" });
-    onCleanup(async () => void (await orLate(db.close(), 5_000))); // a test that failed may have left a client checked out
+    onCleanup(async () => void (await orLate(db.close(), 5_000))); // a failed test may have left a client checked out
     return db;
   })
   .extend("producer", { scope: "file" }, ({ db }) => createProducer({ database: db }))
@@ -45,7 +49,7 @@ export const test = base
       return worker;
     };
   })
-  /** Before the file's database, for whoever is given its url. */
+  /** A proxy before the file's database, for code that gets its URL. */
   .extend("proxy", async ({ databaseUrl }, { onCleanup }) => {
     const proxy = await startProxy(databaseUrl);
     onCleanup(() => proxy[Symbol.asyncDispose]());

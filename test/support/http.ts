@@ -12,7 +12,10 @@ export interface Call {
   body?: unknown;
 }
 
-/** A call with whatever headers a test wants: fetch would not send some of them, such as Host and Sec-Fetch-Site. */
+/**
+ * Sends a call with any headers: fetch would not send some of them, such as Host and
+ * Sec-Fetch-Site.
+ */
 export function call(url: string, { method = "GET", headers = {}, body }: Call = {}): Promise<Answer> {
   const text = body === undefined ? undefined : JSON.stringify(body);
   return new Promise((resolve, reject) => {
@@ -35,13 +38,13 @@ export function call(url: string, { method = "GET", headers = {}, body }: Call =
         );
       },
     );
-    asked.setTimeout(20_000, () => asked.destroy(new Error("no answer within 20 s")));
+    asked.setTimeout(20_000, () => asked.destroy(new Error("no response within 20 s")));
     asked.on("error", reject);
     asked.end(text);
   });
 }
 
-/** Every route of the API, with a body that it takes where it wants one. */
+/** Every route of the API, with a valid body where it needs one. */
 export const routes: readonly (Call & { method: string; path: string; isOpen?: boolean })[] = [
   { method: "GET", path: "/livez", isOpen: true },
   { method: "GET", path: "/readyz", isOpen: true },

@@ -4,7 +4,7 @@ import { JobManager, type JobManagerOptions, type JobProcessor } from "pg-hark";
 import { inject } from "vitest";
 import { test as base } from "../setup/fixtures.ts";
 
-/** What a processor answers for a success. */
+/** What a processor returns for a success. */
 export const done = { success: true, itemsProcessed: 1, errors: [], duration: 1 };
 
 /** JobManagers share one queue, so each test has a database of its own. */
@@ -16,7 +16,7 @@ export const test = base
     onCleanup(() => pool.end());
     return pool;
   })
-  /** An initialised JobManager, started if it gets a processor. */
+  /** An initialised JobManager, started if a processor is given. */
   .extend("manage", ({ ownUrl }, { onCleanup }) => {
     const managers: JobManager[] = [];
     onCleanup(async () => void (await Promise.all(managers.map((manager) => manager.stop("now")))));

@@ -2,7 +2,9 @@ import { randomUUID } from "node:crypto";
 import { type Database, type Queryable, getJob, type JobDetails, statements } from "@hark/core";
 import { eventually } from "./eventually.ts";
 
-/** Inserts a job as the producer does, with plain values for what is not given. Answers its id. */
+/**
+ * Inserts a job as the producer does, with default values for what is not given. Returns its id.
+ */
 export async function insertJob(db: Queryable, job: Partial<statements.NewJob> & { queue: string }): Promise<bigint> {
   const [inserted] = await insertJobs(db, [job]);
   return inserted as bigint;
@@ -27,14 +29,14 @@ export async function insertJobs(
   return inserted.map(({ id }) => id);
 }
 
-/** Registers a worker that runs nowhere: an identity to claim under. */
+/** Registers a worker that does not run: an identity to claim under. */
 export async function registerWorker(db: Queryable, { name = "test", leaseMs = 60_000 } = {}): Promise<string> {
   const id = randomUUID();
   await statements.registerWorker(db, { id, name, hostname: "test", pid: 0, queues: "{}", leaseMs });
   return id;
 }
 
-/** Claims jobs for a worker, and answers those it got. */
+/** Claims jobs for a worker. Returns those that it got. */
 export async function claim(
   db: Queryable,
   request: Partial<statements.ClaimRequest> & { queue: string; worker: string },
@@ -43,12 +45,12 @@ export async function claim(
   return jobs;
 }
 
-/** The outcome "completed" of claimed jobs, to be settled. */
+/** The outcome "completed" for claimed jobs, to be settled. */
 export function completed(...jobs: readonly statements.Claim[]): statements.Completions {
   return statements.completionsOf(jobs.map(({ id, token }) => ({ id, token, resultJson: null })));
 }
 
-/** Waits until a job stands in a state, and answers it whole. */
+/** Waits until a job is in a state. Returns the whole job. */
 export async function untilState(
   db: Database,
   id: bigint,
@@ -67,7 +69,7 @@ export async function untilState(
   });
 }
 
-/** How many jobs of a queue stand in each table: a job must stand in exactly one. */
+/** How many jobs of a queue are in each table. A job must be in exactly one. */
 export async function countJobs({ pool }: Database, queue: string): Promise<Record<string, number>> {
   const { rows } = await pool.query<{ state: string; count: string }>(
     `select state, count(*) from (

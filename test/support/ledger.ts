@@ -4,21 +4,24 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { eventually } from "./eventually.ts";
 
-/** What a handler did, as it wrote it down itself, whatever became of its process and of the database since. */
+/**
+ * What a handler did. The handler wrote it down itself, so it is true even if its process or the
+ * database has failed since.
+ */
 export interface LedgerEntry {
   event: "started" | "aborted" | "ended";
-  /** The job's. */
+  /** The job's id. */
   id: string;
   token: string;
   attempt: number;
   key?: string | undefined;
-  /** Of "aborted": the code of the signal's reason. */
+  /** For "aborted": the code of the signal's reason. */
   reason?: string | undefined;
   worker: string;
   pid: number;
-  /** By monotonicUs(). */
+  /** The moment by monotonicUs(). */
   at: number;
-  /** In us by the database's clock, where the worker was asked for it. */
+  /** The moment in us by the database's clock, if the worker was told to ask for it. */
   databaseAt?: number | undefined;
 }
 
@@ -27,15 +30,18 @@ export function monotonicUs(): number {
   return Number(process.hrtime.bigint() / 1_000n);
 }
 
-/** Appends in one write, so that lines of many processes do not mix; what is written survives the writer's SIGKILL. */
+/**
+ * Appends in one write, so that lines of different processes do not mix. What is written survives a
+ * SIGKILL of the writer.
+ */
 export function appendToLedger(file: string, entry: LedgerEntry): void {
   appendFileSync(file, `${JSON.stringify(entry)}\n`);
 }
 
-/** The oracle of the fault tests: an append-only file that no fault touches. */
+/** The reference of the fault tests: an append-only file that no fault touches. */
 export class Ledger {
   readonly file: string;
-  /** What was read so far: a long run looks at a long file many times. */
+  /** The entries that were read so far: a long run reads a long file many times. */
   readonly #entries: LedgerEntry[] = [];
   #readBytes = 0;
 
@@ -55,7 +61,7 @@ export class Ledger {
 
   read(): LedgerEntry[] {
     const fresh = this.#readFrom(this.#readBytes);
-    const whole = fresh.subarray(0, fresh.lastIndexOf("\n") + 1); // the last line may be half written
+    const whole = fresh.subarray(0, fresh.lastIndexOf("\n") + 1); // the last line may be incomplete
     this.#readBytes += whole.length;
     for (const line of whole.toString().split("\n").slice(0, -1)) this.#entries.push(JSON.parse(line) as LedgerEntry);
     return [...this.#entries];
@@ -71,12 +77,12 @@ export class Ledger {
     }
   }
 
-  /** Entries of one event, and of one job if its id is given. */
+  /** The entries of one event, and of one job if its id is given. */
   of(event: LedgerEntry["event"], id?: bigint): LedgerEntry[] {
     return this.read().filter((entry) => entry.event === event && (id === undefined || entry.id === String(id)));
   }
 
-  /** Waits until there are `count` entries of an event, and answers them. */
+  /** Waits until there are `count` entries of an event. Returns them. */
   until(event: LedgerEntry["event"], count: number, withinMs: number, id?: bigint): Promise<LedgerEntry[]> {
     const look = () => {
       const entries = this.of(event, id);

@@ -3,15 +3,16 @@ import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 
 /**
- * Listens on the port of the loopback address that is given, or on a free one; answers the server and its port. Halves of
- * connections stay open until each end says so itself.
+ * Listens on the given port of the loopback address, or on a free one. Returns the server and its
+ * port. Each side of a connection stays open until that side ends it.
  */
 export async function listenOnOwnPort(
   accept: (client: Socket) => void,
   wanted?: number,
 ): Promise<{ server: Server; port: number }> {
   for (;;) {
-    // Below the range that outgoing connections get: whoever redials a free port there may connect to itself.
+    // A port below the range of outgoing connections: a client that connects to a free port in that
+    // range may connect to itself.
     const port = wanted ?? randomInt(20_000, 32_000);
     const server = createServer({ allowHalfOpen: true, noDelay: true }, accept);
     try {

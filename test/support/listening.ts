@@ -3,15 +3,18 @@ import { Listener, type ListenerOptions } from "@hark/worker/internal";
 
 export interface Listening extends AsyncDisposable {
   readonly listener: Listener;
-  /** What came on the channel job_ready: queues, and undefined for "you may have missed something". */
+  /**
+   * What came on the channel job_ready: queues, and undefined for "notifications may have been
+   * missed".
+   */
   readonly heard: (string | undefined)[];
-  /** When each of them came first, by performance.now(). */
+  /** When each of them first came, by performance.now(). */
   readonly heardAt: Map<string | undefined, number>;
-  /** Forgets what was heard. */
+  /** Forgets all earlier notifications. */
   forget(): void;
 }
 
-/** Starts a listener, without waiting for it. */
+/** Starts a listener, without waiting until it listens. */
 export function listening(connectionString: string, options: Partial<ListenerOptions> = {}): Listening {
   const listener = new Listener({ connectionString, logger: silentLogger, ...options });
   const heard: (string | undefined)[] = [];
@@ -34,8 +37,9 @@ export function listening(connectionString: string, options: Partial<ListenerOpt
 }
 
 /**
- * How long a listener that has nothing to recover from takes on this machine at this moment, in ms. Bounds on recovery are
- * "this much, and what the machine takes", so that they hold on a busy one and still measure our own waiting.
+ * How long a listener that recovers from nothing takes to connect on this machine now, in ms.
+ * Bounds on recovery are this plus the allowed time, so that they hold on a busy machine and still
+ * measure Hark's own waiting.
  */
 export async function timeToListen(connectionString: string): Promise<number> {
   const startedAt = performance.now();

@@ -1,4 +1,7 @@
-/** A process for tests: holds the lock "shelf" for a second, and tries a guarded write when it is told to. */
+/**
+ * A process for tests: holds the lock "shelf" for a second, and attempts a guarded write when it
+ * gets a message.
+ */
 import { createLocks, HarkError, openDatabase } from "@hark/core";
 
 const db = openDatabase({ connectionString: process.argv[2] ?? "" });

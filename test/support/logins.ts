@@ -5,18 +5,24 @@ import { test as base } from "./fixtures.ts";
 
 type Role = (typeof roleNames)[number];
 
-/** A login of its own in one of the roles. Roles are set by logging in, never by SET ROLE: our functions go by the login. */
+/**
+ * A login of its own in one of the roles. Tests log in and do not use SET ROLE: Hark's functions
+ * decide by the login.
+ */
 export interface Login {
   name: string;
   url: string;
-  /** One session, so that what it makes in pg_temp stays. */
+  /** One session, so that its objects in pg_temp stay. */
   client: pg.Client;
 }
 
-/** Makes a login that is in the roles and in no other. */
+/** Creates a login that is in these roles and in no other. */
 export type LogIn = (...roles: Role[]) => Promise<Login>;
 
-/** A test on a database with the roles. Logins belong to the whole server, and go with the file. */
+/**
+ * A test on a database with the roles. Logins belong to the whole server, and are dropped after the
+ * file.
+ */
 export const test = base.extend(
   "logIn",
   { scope: "file" },
@@ -27,7 +33,8 @@ export const test = base.extend(
       await Promise.all(logins.map(({ client }) => client.end().catch(() => {})));
       for (const { name } of logins) {
         await pool.query(`drop owned by ${name}`);
-        // A worker that a failed test left may still be connected: it is the file's own, and its database goes next.
+        // A worker that a failed test left may still be connected. It uses the file's own database,
+        // which is dropped next.
         await pool.query(`drop role ${name}`);
       }
     });

@@ -1,4 +1,4 @@
-/** A process for tests: migrates the database that it is told, as often as it is told one, and says what came of it. */
+/** A process for tests: migrates each database whose URL it is sent, and reports the result. */
 import { HarkError, migrate } from "@hark/core";
 
 process.once("disconnect", () => process.exit());

@@ -9,27 +9,30 @@ import { delimiter, join } from "node:path";
 import { eventually } from "./eventually.ts";
 
 export interface PgBouncer extends AsyncDisposable {
-  /** The database's url, by way of the pooler. */
+  /** The database's URL through the pooler. */
   url: string;
   pid: number;
-  /** Its own, removed with it; its command line names it. */
+  /** The pooler's own folder, removed with it. Its command line contains the path. */
   folder: string;
 }
 
 export interface PgBouncerOptions {
   poolMode: "transaction" | "session";
-  /** Sessions with PostgreSQL at most; 20 if not given, as PgBouncer has it. */
+  /** The most sessions with PostgreSQL; 20 if not given, PgBouncer's default. */
   poolSize?: number;
-  /** Clients at most; 100 if not given, as PgBouncer has it. */
+  /** The most clients; 100 if not given, PgBouncer's default. */
   maxClients?: number;
 }
 
-/** Accounts to run it as when we are root, which it refuses to run as. Most fitting first. */
+/**
+ * Accounts to run PgBouncer as when the tests run as root, which it refuses. The best candidate
+ * first.
+ */
 const accounts = ["postgres", "_postgres", "nobody"];
 
 /**
  * Starts a PgBouncer before a database, on a port of the loopback address. `await using` ends it.
- * Throws with what to type where PgBouncer is not installed.
+ * If PgBouncer is not installed, throws with the command that installs it.
  */
 export async function startPgBouncer(
   databaseUrl: string,
@@ -38,7 +41,7 @@ export async function startPgBouncer(
   const program = findPgBouncer();
   if (program === undefined) {
     throw new Error(
-      "This wants PgBouncer, which is not installed. Type `sudo apt-get install pgbouncer` (Debian, Ubuntu) or " +
+      "This needs PgBouncer, which is not installed. Run `sudo apt-get install pgbouncer` (Debian, Ubuntu) or " +
         "`brew install pgbouncer` (macOS), and run it again.",
     );
   }
@@ -100,7 +103,10 @@ export async function startPgBouncer(
   return { url: url.href, pid: child.pid!, folder, [Symbol.asyncDispose]: stop };
 }
 
-/** PgBouncer's path, or undefined where it is not installed. Debian puts it where ordinary users do not look. */
+/**
+ * PgBouncer's path, or undefined if it is not installed. Debian installs it outside the PATH of
+ * ordinary users.
+ */
 export function findPgBouncer(): string | undefined {
   const folders = [
     ...(process.env["PATH"] ?? "").split(delimiter),
@@ -127,7 +133,10 @@ function accountWhenRoot(): { uid: number; gid: number } | undefined {
   );
 }
 
-/** Not from the range of outgoing connections: whoever dials a free port there may connect to itself. */
+/**
+ * A port outside the range of outgoing connections: a client that connects to a free port in that
+ * range may connect to itself.
+ */
 async function freePort(): Promise<number> {
   for (;;) {
     const port = randomInt(20_000, 32_000);

@@ -1,6 +1,6 @@
 import type { Queryable } from "@hark/core";
 
-/** A job in one of the tables; one that stands in two shows twice. */
+/** A job in one of the tables. A job that is in two tables shows twice. */
 export interface Place {
   readonly id: bigint;
   readonly state: string;
@@ -10,13 +10,13 @@ export interface Place {
   readonly uniqueKey: string | null;
   readonly worker: string | null;
   readonly token: string | null;
-  /** The id of the job that holds the unique key, whichever it is. */
+  /** The id of the job that holds the unique key. */
   readonly keyHolder: bigint | null;
-  /** Lines in the ledger of attempts. */
+  /** The number of rows in the table of attempts. */
   readonly lines: number;
 }
 
-/** Every job of the database by id, in one look. */
+/** Every job of the database by id, read in one statement. */
 export async function placesOf(db: Queryable): Promise<Place[]> {
   const { rows } = await db.query({
     name: "places",
@@ -37,7 +37,7 @@ export async function placesOf(db: Queryable): Promise<Place[]> {
   return rows as unknown as Place[];
 }
 
-/** Empties the tables, waiting jobs first: a running one that goes hands its key on. */
+/** Empties the tables, waiting jobs first, because deleting a running job hands its key on. */
 export async function clearJobs(db: Queryable): Promise<void> {
   const tables = ["jobs", "running_jobs", "finished_jobs", "dead_jobs", "attempts", "unique_keys", "workers", "stats"];
   await db.query({

@@ -3,13 +3,15 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { listenOnOwnPort } from "./listen-on-own-port.ts";
 
 /**
- * ok: bytes pass. refuse: nobody listens, and who was connected is cut off. cut: connections are reset, new ones on arrival.
- * hole: bytes vanish and sockets stay open; a connection that lost bytes stays in the hole whatever comes after.
- * delayMs: bytes pass late, in order.
+ * ok: bytes pass. refuse: the proxy does not listen, and open connections are cut. cut: connections
+ * are reset, new ones on arrival. hole: bytes are dropped and sockets stay open; a connection that
+ * lost bytes stays in the hole whatever mode comes later. delayMs: bytes pass late, in order.
  */
 export type ProxyMode = "ok" | "refuse" | "cut" | "hole" | { delayMs: number };
 
-/** Starts a TCP proxy before a database. `await using` closes it, with every connection through it. */
+/**
+ * Starts a TCP proxy before a database. `await using` closes it, with every connection through it.
+ */
 export async function startProxy(databaseUrl: string): Promise<Proxy> {
   const { hostname, port } = new URL(databaseUrl);
   const proxy = new Proxy(databaseUrl, hostname, Number(port || 5432));
@@ -17,13 +19,13 @@ export async function startProxy(databaseUrl: string): Promise<Proxy> {
   return proxy;
 }
 
-/** A TCP proxy that misbehaves on command. */
+/** A TCP proxy that causes network faults on command. */
 export class Proxy implements AsyncDisposable {
   readonly #databaseUrl: string;
   readonly #host: string;
   readonly #hostPort: number;
   readonly #links = new Set<Link>();
-  /** From the first time it listened: it comes back where clients look for it. */
+  /** Set when it first listens. It comes back on the same port, where clients expect it. */
   #port: number | undefined;
   #server: Server | undefined;
   #mode: ProxyMode = "ok";
@@ -36,10 +38,10 @@ export class Proxy implements AsyncDisposable {
   }
 
   get port(): number {
-    return this.#port!; // it listened before anybody was given it
+    return this.#port!; // it has listened before a caller gets it
   }
 
-  /** The database's url, by way of this proxy. */
+  /** The database's URL through this proxy. */
   get url(): string {
     const url = new URL(this.#databaseUrl);
     url.hostname = "127.0.0.1";
@@ -47,7 +49,7 @@ export class Proxy implements AsyncDisposable {
     return url.href;
   }
 
-  /** Connections accepted so far; while nobody listens there are none to count. */
+  /** Connections accepted so far. While the proxy does not listen, there are none to count. */
   get accepted(): number {
     return this.#accepted;
   }
@@ -57,7 +59,7 @@ export class Proxy implements AsyncDisposable {
     return [...this.#links].filter(({ client }) => !client.destroyed && !client.readableEnded).length;
   }
 
-  /** Resolves when the mode is in force, for open connections too. */
+  /** Resolves when the mode applies, also to open connections. */
   async set(mode: ProxyMode): Promise<void> {
     this.#mode = mode;
     if (mode === "refuse") this.#stopListening();
@@ -99,7 +101,7 @@ export class Proxy implements AsyncDisposable {
 
 /** Both ends of one connection. */
 class Link {
-  /** Nothing that one end does reaches the other, not even its death. */
+  /** Nothing from one end reaches the other, not even its close. */
   isInHole = false;
   readonly client: Socket;
   readonly #upstream: Socket;
@@ -114,7 +116,7 @@ class Link {
   reset(): void {
     this.client.resetAndDestroy();
     this.#upstream.resetAndDestroy();
-    this.#upstream.destroy(); // one that never connected has nothing to reset
+    this.#upstream.destroy(); // a connection that was never made cannot be reset
   }
 
   whenGone(gone: () => void): void {
@@ -140,9 +142,9 @@ class Link {
       void last.then(() => from.resume());
     });
     from.on("end", () => {
-      pass(() => to.end()); // in a hole even the goodbye vanishes
+      pass(() => to.end()); // in a hole even the close is lost
     });
-    from.on("error", () => {}); // "close" follows
+    from.on("error", () => {}); // "close" comes next
     from.on("close", (hadError) => {
       if (!this.isInHole && hadError) to.resetAndDestroy();
       else pass(() => to.end());

@@ -1,7 +1,10 @@
-/** Numbers from a seed, the same for the same seed: from 0 up to 1. */
+/**
+ * A generator of numbers from a seed: from 0 up to, but not including, 1. The same seed gives the
+ * same numbers.
+ */
 export type Random = () => number;
 
-/** mulberry32: small, and good enough to choose by. */
+/** mulberry32: small, and good enough for random choices. */
 export function randomFrom(seed: number): Random {
   let state = seed >>> 0;
   return () => {
@@ -13,8 +16,8 @@ export function randomFrom(seed: number): Random {
 }
 
 /**
- * A seed that changes from run to run; TEST_SEED repeats one. The tests put it into what they say
- * when they fail.
+ * A seed that changes from run to run. TEST_SEED sets it, to repeat a run. Tests put it into their
+ * failure messages.
  */
 export function seedOfRun(): number {
   const given = process.env["TEST_SEED"];

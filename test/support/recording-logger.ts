@@ -6,7 +6,7 @@ export interface LogLine {
   message: string;
 }
 
-/** A logger that keeps what was said, for tests of warnings that people rely on. */
+/** A logger that keeps its lines, for tests of warnings that people rely on. */
 export function recordingLogger(): Logger & { lines: LogLine[] } {
   const lines: LogLine[] = [];
   const to = (level: LogLine["level"], bound: object) => (facts: object, message: string) =>

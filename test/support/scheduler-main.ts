@@ -1,14 +1,17 @@
-/** A process of many schedulers for tests, with a wall clock that is wrong; it ends with whoever started it. */
+/**
+ * A process of many schedulers for tests, with a wrong wall clock. It ends together with its parent
+ * process.
+ */
 import { defineJob, openDatabase, silentLogger } from "@hark/core";
 import { schedule } from "@hark/worker";
 import { Scheduler } from "@hark/worker/internal";
-import { deaf } from "./schedules.ts";
+import { noNotifications } from "./schedules.ts";
 
-/** What the process is told, as JSON. */
+/** The options of the process, as JSON. */
 export interface SchedulerProcessOptions {
   databaseUrl: string;
   schedulers: number;
-  /** Names of schedules, each of a second, and with a queue of the same name. */
+  /** Names of schedules. Each fires every second into a queue of the same name. */
   schedules: readonly string[];
   skewMs: number;
 }
@@ -31,5 +34,5 @@ const job = defineJob("test.tick");
 const schedules = options.schedules.map((name) => schedule(job, { every: "1s" }, { name, queue: name, missed: "all" }));
 for (let started = 0; started < options.schedulers; started += 1) {
   const db = openDatabase({ connectionString: options.databaseUrl, maxConnections: 1 });
-  new Scheduler({ db, notifications: deaf, schedules, logger: silentLogger }).start();
+  new Scheduler({ db, notifications: noNotifications, schedules, logger: silentLogger }).start();
 }

@@ -1,14 +1,11 @@
 import type { Queryable } from "@hark/core";
 
-/**
- * Another text for some of Hark's statements, by name: what a test puts there to have one guard
- * less.
- */
+/** A changed text for some of Hark's statements, by name. A test uses it to remove a guard. */
 export interface TextSeam {
   readonly statement: string | RegExp;
   /**
-   * Makes the new text. It relies on words of SQL and names of columns, not on how the statement is
-   * written.
+   * Makes the new text. It relies on words of SQL and names of columns, not on the layout of the
+   * statement.
    */
   readonly sql: (text: string) => string;
 }
@@ -17,8 +14,8 @@ export const isFor = ({ statement }: { readonly statement: string | RegExp }, na
   name !== undefined && (typeof statement === "string" ? statement === name : statement.test(name));
 
 /**
- * Returns the statement's text with every seam that is for it. Throws if one changes nothing: such
- * a twin would prove nothing.
+ * Returns the statement's text after all seams that apply to it. Throws if one changes nothing,
+ * because such a variant would prove nothing.
  */
 export function throughSeams(name: string, text: string, seams: readonly TextSeam[]): string {
   return seams
@@ -31,7 +28,7 @@ export function throughSeams(name: string, text: string, seams: readonly TextSea
 }
 
 /**
- * Runs Hark's statements through seams: for twins of the product that stand beside it in one
+ * Runs Hark's statements through seams, for variants of Hark that run beside the real one in one
  * process.
  */
 export function withSeams(on: Queryable, seams: readonly TextSeam[]): Queryable {
@@ -40,14 +37,14 @@ export function withSeams(on: Queryable, seams: readonly TextSeam[]): Queryable 
     query(asked) {
       if (!seams.some((seam) => isFor(seam, asked.name))) return on.query(asked);
       const text = throughSeams(asked.name!, asked.text, seams);
-      return on.query({ ...asked, name: `${asked.name} changed`, text }); // a session prepares both under their own names
+      return on.query({ ...asked, name: `${asked.name} changed`, text }); // so that one session can prepare both texts
     },
   };
 }
 
 /**
- * Makes a text of SQL without some words, or with others in their place. Where the text breaks its
- * lines, and how it writes its keywords, does not matter.
+ * Removes words from a text of SQL, or replaces them. Line breaks in the text and the case of its
+ * keywords do not matter.
  */
 export function without(words: string, instead = ""): TextSeam["sql"] {
   const escaped = words.trim().replaceAll(/[^\w\s]/g, String.raw`\$&`);
@@ -55,15 +52,15 @@ export function without(words: string, instead = ""): TextSeam["sql"] {
   return (text) => text.replace(pattern, () => instead);
 }
 
-/** A statement that lacks a guard: some words of it, perhaps with others in their place. */
+/** A statement without a guard: some of its words are removed or replaced. */
 export const lacking = (statement: string, guard: string, instead?: string): TextSeam => ({
   statement,
   sql: without(guard, instead),
 });
 
 /**
- * Makes a function of the schema anew from another text of it, in a database that nothing else
- * relies on.
+ * Replaces a function of the schema with a changed text of it, in a database that nothing else
+ * uses.
  */
 export async function changeFunction(db: Queryable, name: string, sql: TextSeam["sql"]): Promise<void> {
   const { rows } = await db.query({ text: "select pg_get_functiondef($1::regproc) as text", values: [name] });

@@ -3,7 +3,10 @@ import { type StartOptions, startServer } from "@hark/job-manager";
 import type { RunningServer } from "@hark/server";
 import { test as base } from "../setup/fixtures.ts";
 
-/** Starts a server on the file's database and a free port of loopback, which the end of the test closes. */
+/**
+ * Starts a server on the file's database and a free port of loopback. It is closed at the end of
+ * the test.
+ */
 export type StartServer = (options?: Partial<StartOptions>) => Promise<RunningServer>;
 
 export const test = base

@@ -12,15 +12,19 @@ const mountMs = 10_000;
 
 const run = promisify(execFile);
 
-/** Why a test of a full disk cannot run where {@link SmallDisk.mount} answers undefined. */
-export const noSmallDisk = "nothing was tested: this system lets us neither mount a tmpfs nor unshare a user's mounts";
+/** Why a test of a full disk cannot run if {@link SmallDisk.mount} returns undefined. */
+export const noSmallDisk =
+  "nothing was tested: this system allows neither mounting a tmpfs nor a mount namespace of the user's own";
 
-/** A small disk of its own, in memory, for a tablespace or for the log of writes: it can be full, and nobody else minds. */
+/**
+ * A small disk in memory, for a tablespace or for the WAL. It can be full without affecting
+ * anything else.
+ */
 export class SmallDisk implements AsyncDisposable {
-  /** Where our servers and we find it. */
+  /** The path by which this process and its servers reach it. */
   readonly directory: string;
   readonly #mountPoint: string;
-  /** Keeps the mounts of an ordinary user, which end with it. */
+  /** Keeps an ordinary user's mount namespace, which ends with this process. */
   readonly #holder: ChildProcess | undefined;
 
   private constructor(mountPoint: string, holder?: ChildProcess) {
@@ -30,8 +34,9 @@ export class SmallDisk implements AsyncDisposable {
   }
 
   /**
-   * Mounts one in a folder: as root, or as an ordinary user among mounts of its own. Answers undefined where the system allows
-   * neither. Takes away those of processes that were killed.
+   * Mounts a disk in a folder: as root, or as an ordinary user in a mount namespace of its own.
+   * Returns undefined if the system allows neither. Removes the disks of processes that were
+   * killed.
    */
   static async mount(folder: string, { sizeMb }: { sizeMb: number }): Promise<SmallDisk | undefined> {
     await sweep(folder);
@@ -46,7 +51,7 @@ export class SmallDisk implements AsyncDisposable {
     return undefined;
   }
 
-  /** Writes until no byte is left; answers how to make room again. */
+  /** Writes until the disk is full. Returns a function that makes room again. */
   async fill(): Promise<() => Promise<void>> {
     const path = join(this.directory, "ballast");
     const makeRoom = () => rm(path, { force: true });
@@ -89,11 +94,12 @@ async function succeeds([command, ...args]: readonly string[]): Promise<boolean>
 }
 
 /**
- * Mounts where an ordinary user may: in a namespace of its own, in which it is root. Answers the process that keeps it, until we end or
- * end it; we, and servers that run as we do, see its mounts through /proc. Undefined if the system does not allow that.
+ * Mounts as an ordinary user, in a namespace in which that user is root. Returns the process that
+ * keeps the namespace until it is ended or this process ends. This process, and servers of the same
+ * user, see its mounts through /proc. Undefined if the system does not allow that.
  */
 async function holdMount(mount: readonly string[]): Promise<ChildProcess | undefined> {
-  const script = '"$@" && echo mounted && exec cat'; // which reads until we end
+  const script = '"$@" && echo mounted && exec cat'; // cat reads until this process ends
   const holder = spawn("unshare", ["--user", "--map-root-user", "--mount", "--", "sh", "-c", script, "sh", ...mount], {
     stdio: ["pipe", "pipe", "ignore"],
   });
@@ -101,14 +107,14 @@ async function holdMount(mount: readonly string[]): Promise<ChildProcess | undef
   const isMounted = await Promise.race([
     once(holder.stdout, "data", { signal: deadline }).then(() => true),
     once(holder, "close", { signal: deadline }).then(() => false),
-  ]).catch(() => false); // no such command, or too late
+  ]).catch(() => false); // the command is missing, or took too long
   if (isMounted) return holder;
   holder.kill("SIGKILL");
   return undefined;
 }
 
 async function unmount(mountPoint: string): Promise<void> {
-  await run("umount", ["--lazy", mountPoint], { timeout: mountMs }).catch(() => {}); // its server may just be ending
+  await run("umount", ["--lazy", mountPoint], { timeout: mountMs }).catch(() => {}); // lazy, because its server may still be ending
   await rmdir(mountPoint).catch(() => {});
 }
 

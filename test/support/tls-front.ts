@@ -7,13 +7,16 @@ import { join } from "node:path";
 import { TLSSocket } from "node:tls";
 
 export interface TlsFront extends AsyncDisposable {
-  /** The database's url by way of the front, which asks for TLS and trusts any certificate. */
+  /** The database's URL through the front, with TLS and without a check of the certificate. */
   url: string;
-  /** Connections that came to be encrypted. */
+  /** The number of encrypted connections. */
   readonly encrypted: number;
 }
 
-/** Speaks TLS for a database that does not, as PostgreSQL would: after a request for it, on the same connection. */
+/**
+ * Adds TLS to a database without it. Works like PostgreSQL: the client asks for TLS, then the same
+ * connection is encrypted.
+ */
 export async function startTlsFront(databaseUrl: string): Promise<TlsFront> {
   const { hostname, port } = new URL(databaseUrl);
   const certificate = await makeCertificate();
@@ -57,7 +60,7 @@ async function makeCertificate(): Promise<{ key: string; cert: string }> {
     return { key: await readFile(key, "utf8"), cert: await readFile(cert, "utf8") };
   } catch (cause) {
     throw new Error(
-      "This test makes a certificate with openssl, which failed. Type `sudo apt-get install openssl` if it is missing.",
+      "This test makes a certificate with openssl, which failed. Run `sudo apt-get install openssl` if it is missing.",
       { cause },
     );
   } finally {

@@ -7,7 +7,7 @@ import { type StartServer, test as base } from "./servers.ts";
 /** The token of the servers that {@link test} starts. */
 export const bearer = "an-operator's-token";
 
-/** A test of the API whose callers have a token, on tables that are empty. */
+/** A test of the API with a token, on empty tables. */
 export const test = base
   .extend(
     "start",
@@ -19,14 +19,14 @@ export const test = base
     const { url } = await start();
     return (method: string, path: string, body?: unknown) => callTo(url, method, path, body);
   })
-  /** Before each test, since the file's tests share a database. */
+  /** Runs before each test, since the file's tests share a database. */
   .extend("emptied", { auto: true }, async ({ pool }) => {
     await pool.query(
       "truncate hark.jobs, hark.running_jobs, hark.dead_jobs, hark.finished_jobs, hark.unique_keys, hark.workers, hark.stats",
     );
   });
 
-/** One call to a server, with its token. */
+/** Sends one call to a server, with its token. */
 export async function callTo(url: string, method: string, path: string, body?: unknown) {
   const response = await fetch(url + path, {
     method,
@@ -44,7 +44,7 @@ export interface Doomed {
   error?: string;
 }
 
-/** Takes a job through claim and burial, and answers its id. */
+/** Claims a job and makes it a dead letter. Returns its id. */
 export async function makeDeadLetter(database: Database, doomed: Doomed = {}): Promise<bigint> {
   const {
     type = "product",

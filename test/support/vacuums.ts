@@ -1,7 +1,10 @@
 import type { Database } from "@hark/core";
 import { expect } from "vitest";
 
-/** Waits until a table of ours was vacuumed by hand, which is what a worker does; autovacuum does not count. */
+/**
+ * Waits until a table of Hark was vacuumed by a VACUUM statement, as a worker does. Autovacuum does
+ * not count.
+ */
 export async function untilVacuumed(db: Database, table: string): Promise<void> {
   const count = async () => {
     const { rows } = await db.pool.query<{ vacuums: string }>(

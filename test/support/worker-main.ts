@@ -1,4 +1,7 @@
-/** A worker process for tests: runs `task` jobs of one queue, writes a ledger, and ends with whoever started it. */
+/**
+ * A worker process for tests: runs `task` jobs of one queue, writes a ledger, and ends together
+ * with its parent process.
+ */
 import { setTimeout as sleep } from "node:timers/promises";
 import { createLogger } from "@hark/core";
 import { createWorker, implement, type JobContext } from "@hark/worker";

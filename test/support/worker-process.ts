@@ -3,14 +3,17 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import type { WorkerHealth } from "@hark/worker";
 
-/** All that a worker process is told, as JSON. */
+/** The options of a worker process, as JSON. */
 export interface WorkerProcessOptions {
   databaseUrl: string;
   listenUrl?: string;
   queue: string;
-  /** The ledger it writes handler starts and ends to. */
+  /** The ledger file to which it writes the starts and ends of handlers. */
   ledgerFile: string;
-  /** Asks the database for the time of every ledger entry, by a connection of its own to this url. */
+  /**
+   * If given, it asks the database at this URL for the time of every ledger entry, on a connection
+   * of its own.
+   */
   clockUrl?: string;
   concurrency?: number;
   leaseMs?: number;
@@ -18,11 +21,11 @@ export interface WorkerProcessOptions {
   drainMs?: number;
   abortMs?: number;
   name?: string;
-  /** Limit of JavaScript's memory, in MB; Node's own if not given. */
+  /** The limit of JavaScript's memory, in MB; Node's default if not given. */
   heapMb?: number;
 }
 
-/** What a worker process tells. */
+/** The messages of a worker process. */
 export type WorkerNews =
   | { kind: "born" }
   | { kind: "ready" }
@@ -31,20 +34,26 @@ export type WorkerNews =
 
 const entry = fileURLToPath(new URL("worker-main.ts", import.meta.url));
 
-/** None outlives us. */
+/** All running processes. None may outlive this one. */
 const living = new Set<ChildProcess>();
 process.once("exit", () => living.forEach((child) => child.kill("SIGKILL")));
 
-/** Starts a worker as a process of its own, to be killed, stopped and continued; of another build of Hark if its entry is given. */
+/**
+ * Starts a worker in a process of its own, to be killed, stopped and continued. `main` is the entry
+ * of another build of Hark, if given.
+ */
 export function startWorkerProcess(options: WorkerProcessOptions, main: string = entry): WorkerProcess {
   return new WorkerProcess(options, main);
 }
 
 export class WorkerProcess {
   readonly name: string;
-  /** Resolves once it runs, and so minds signals; it may still be looking for its database. Rejects as `ready` does. */
+  /**
+   * Resolves once it runs and handles signals. It may not have reached its database yet. Rejects as
+   * `ready` does.
+   */
   readonly born: Promise<void>;
-  /** Resolves once it holds its lease and listens. Rejects with its own words if it does not come to that. */
+  /** Resolves once it holds its lease and listens. Rejects with its log if it ends before. */
   readonly ready: Promise<void>;
   /** Resolves with the exit code, or the signal that ended it. */
   readonly exited: Promise<number | NodeJS.Signals>;
@@ -53,7 +62,7 @@ export class WorkerProcess {
 
   constructor(options: WorkerProcessOptions, main: string) {
     const child = (this.#child = fork(main, [JSON.stringify(options)], {
-      execArgv: options.heapMb === undefined ? [] : [`--max-old-space-size=${options.heapMb}`], // not the test runner's
+      execArgv: options.heapMb === undefined ? [] : [`--max-old-space-size=${options.heapMb}`], // not inherited from the test runner
       stdio: ["ignore", "ignore", "pipe", "ipc"],
     }));
     this.name = options.name ?? String(child.pid);
@@ -65,7 +74,7 @@ export class WorkerProcess {
     });
     this.born = this.#heard("born");
     this.ready = this.#heard("ready");
-    this.born.catch(() => {}); // whoever wants to know awaits them
+    this.born.catch(() => {}); // callers that need them await them
     this.ready.catch(() => {});
   }
 
@@ -81,7 +90,7 @@ export class WorkerProcess {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  /** The end of what it logged, for people. */
+  /** The end of its log, for people. */
   get log(): string {
     return this.#log;
   }
@@ -98,7 +107,7 @@ export class WorkerProcess {
 
   /** Ends it at once, whatever it does, and waits until it is gone. */
   async end(): Promise<void> {
-    if (this.isAlive) this.#child.kill("SIGKILL"); // ends a stopped process too
+    if (this.isAlive) this.#child.kill("SIGKILL"); // also ends a stopped process
     await this.exited;
   }
 
@@ -108,7 +117,7 @@ export class WorkerProcess {
         if (news.kind === kind) settle(() => resolve(news as Extract<WorkerNews, { kind: Kind }>));
         if (news.kind === "failed") settle(() => reject(new Error(`the worker process failed: ${news.error}`)));
       };
-      const gone = () => settle(() => reject(new Error(`the worker process ended. Its last words:\n${this.#log}`)));
+      const gone = () => settle(() => reject(new Error(`the worker process ended. The end of its log:\n${this.#log}`)));
       const settle = (answer: () => void) => {
         this.#child.off("message", hear).off("exit", gone);
         answer();

@@ -5,7 +5,7 @@ import pg from "pg";
 import { expect, vi } from "vitest";
 import { eventually } from "../../support/eventually.ts";
 import { test } from "../../support/fixtures.ts";
-import { marks } from "../../support/gate.ts";
+import { gateLocks } from "../../support/gate.ts";
 import { insertJobs } from "../../support/jobs.ts";
 import { repeats } from "../../support/long.ts";
 import { pick, type Random, randomFrom, seedOfRun } from "../../support/random.ts";
@@ -119,7 +119,7 @@ async function soak(
     if (trouble < 0.2) {
       // Its mark vanishes on the server before its owner hears of it. A producer that tries the gate asks for another lock.
       await db.pool.query(
-        `select pg_terminate_backend(pid) from (select pid ${marks} and mode = 'ShareLock' order by random() limit 1) one`,
+        `select pg_terminate_backend(pid) from (select pid ${gateLocks} and mode = 'ShareLock' order by random() limit 1) one`,
       );
     } else if (trouble < 0.22) {
       await start();

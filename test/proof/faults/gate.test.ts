@@ -2,7 +2,7 @@ import { silentLogger, statements } from "@hark/core";
 import { NotifyGate } from "@hark/worker/internal";
 import { expect } from "vitest";
 import { eventually } from "../../support/eventually.ts";
-import { endMarks, flush, heardOf, marks, test, withinMs } from "../../support/gate.ts";
+import { endGateSessions, flush, gateLocks, heardOf, test, withinMs } from "../../support/gate.ts";
 import { claim, completed, insertJob, insertJobs, registerWorker } from "../../support/jobs.ts";
 
 test(
@@ -163,7 +163,7 @@ test("the writers are listed after the mark is set, however long that takes", as
   await using gate = new NotifyGate({ connectionString: databaseUrl, logger: silentLogger, answerMs: withinMs });
   await holder.query("select pg_advisory_lock(1751216747, hashtext($1))", [queue]);
   const armed = gate.open(queue);
-  const isWaiting = `select ${marks} and not granted`;
+  const isWaiting = `select ${gateLocks} and not granted`;
   await eventually(async () => (await db.pool.query(isWaiting)).rowCount, { withinMs, what: "a waiting gate" });
 
   await writer.query("begin");
@@ -195,7 +195,7 @@ test("a queue armed, disarmed and armed again counts as armed only once the last
   await Promise.all([kept, released]);
   expect(gate.isOpen(queue)).toBe(true);
   const ofQueue = "and objid::bigint = hashtext($1)::bigint & 4294967295";
-  expect((await holder.query(`select ${marks} ${ofQueue}`, [queue])).rowCount).toBe(1);
+  expect((await holder.query(`select ${gateLocks} ${ofQueue}`, [queue])).rowCount).toBe(1);
 });
 
 test("the gate asks one question at a time, whatever is asked of it at once", async ({ databaseUrl, queue }) => {
@@ -224,7 +224,7 @@ test("a lost session takes its marks along and says so; the next arm makes a new
   await using gate = new NotifyGate({ connectionString: databaseUrl, logger: silentLogger, onLost: lost.resolve });
   await gate.open(queue);
 
-  await endMarks(db);
+  await endGateSessions(db);
 
   await lost.promise;
   expect(gate.isOpen(queue)).toBe(false);
