@@ -34,7 +34,7 @@ type Refusal = [
 ];
 const good = { url: "https://shop.example/" };
 
-/** The issue's "Bad input", line by line. Nothing is written, and the message says what to do. */
+/** Bad input of every kind. Nothing is written, and the message says what to do. */
 const refusals: Refusal[] = [
   [
     "a job type that is a name",
@@ -61,7 +61,7 @@ const refusals: Refusal[] = [
     InvalidPayloadError,
     /tags\.1: /,
   ],
-  ["a payload that is nothing", strict, undefined, {}, InvalidPayloadError, /refused/],
+  ["an undefined payload", strict, undefined, {}, InvalidPayloadError, /refused/],
   ["a date", loose, { at: new Date() }, {}, InvalidPayloadError, /at: a Date is no JSON value: convert it first/],
   ["a bigint", loose, { id: 1n }, {}, InvalidPayloadError, /id: a bigint is no JSON value/],
   ["a function", loose, { call: () => 1 }, {}, InvalidPayloadError, /call: a function is no JSON value/],
@@ -71,7 +71,7 @@ const refusals: Refusal[] = [
   ["not a number", loose, { n: Number.NaN }, {}, InvalidPayloadError, /n: NaN is no JSON number/],
   ["infinity", loose, { n: Number.POSITIVE_INFINITY }, {}, InvalidPayloadError, /n: Infinity is no JSON number/],
   ["a circle", loose, circle, {}, InvalidPayloadError, /nested deeper than 64 levels, or in a circle/],
-  ["what is nested too deep", loose, deep, {}, InvalidPayloadError, /nested deeper than 64 levels/],
+  ["a value that is nested too deep", loose, deep, {}, InvalidPayloadError, /nested deeper than 64 levels/],
   ["a NUL", loose, { text: "a\0b" }, {}, InvalidPayloadError, /text: has a NUL character/],
   ["a NUL in a name", loose, { "a\0": 1 }, {}, InvalidPayloadError, /its name: has a NUL/],
   ["half a surrogate pair", loose, ["\ud800"], {}, InvalidPayloadError, /0: has half a surrogate pair/],
@@ -97,7 +97,7 @@ const refusals: Refusal[] = [
     /cannot name a queue/,
   ],
   ["a queue that is a number", loose, {}, { queue: 7 }, InvalidNameError, /cannot name a queue/],
-  ["a date that is none", loose, {}, { runAt: new Date("soon") }, InvalidOptionsError, /runAt: must be a valid Date/],
+  ["an invalid date", loose, {}, { runAt: new Date("soon") }, InvalidOptionsError, /runAt: must be a valid Date/],
   [
     "a date as text",
     loose,
@@ -110,7 +110,7 @@ const refusals: Refusal[] = [
   ["a date before 1970", loose, {}, { runAt: new Date(-1) }, InvalidOptionsError, /from 1970/],
   ["a negative delay", loose, {}, { delay: -1 }, InvalidOptionsError, /-1 is no duration: give milliseconds, or "30s"/],
   ["a delay without a unit", loose, {}, { delay: "5" }, InvalidOptionsError, /no duration/],
-  ["a delay of for ever", loose, {}, { delay: Number.POSITIVE_INFINITY }, InvalidOptionsError, /no duration/],
+  ["an infinite delay", loose, {}, { delay: Number.POSITIVE_INFINITY }, InvalidOptionsError, /no duration/],
   ["a delay of a thousand years", loose, {}, { delay: "365000d" }, InvalidOptionsError, /up to 100 years/],
   [
     "both delay and runAt",
@@ -120,7 +120,14 @@ const refusals: Refusal[] = [
     InvalidOptionsError,
     /either delay or runAt, not both/,
   ],
-  ["half a priority", loose, {}, { priority: 1.5 }, InvalidOptionsError, /priority: must be an integer.*not 1\.5/],
+  [
+    "a fractional priority",
+    loose,
+    {},
+    { priority: 1.5 },
+    InvalidOptionsError,
+    /priority: must be an integer.*not 1\.5/,
+  ],
   ["a priority as text", loose, {}, { priority: "1" }, InvalidOptionsError, /priority: must be an integer/],
   ["a priority over the limit", loose, {}, { priority: 2 ** 31 }, InvalidOptionsError, /to 2147483647, not 2147483648/],
   ["no attempts", loose, {}, { maxAttempts: 0 }, InvalidOptionsError, /attempts: must be an integer from 1 to 1000/],
@@ -130,7 +137,7 @@ const refusals: Refusal[] = [
   ["a key over 1024 bytes", loose, {}, { key: "ü".repeat(513) }, InvalidOptionsError, /1 to 1024 bytes/],
   ["a unique key that is a number", loose, {}, { uniqueKey: 1 }, InvalidOptionsError, /uniqueKey: must be text/],
   [
-    "an option that is none",
+    "an unknown option",
     loose,
     {},
     { delayMs: 5 },
@@ -140,7 +147,7 @@ const refusals: Refusal[] = [
 ];
 
 test(
-  "every bad request is refused with a typed error that says what to do, and nothing is written",
+  "every invalid request is rejected with a typed error that says what to do, and nothing is written",
   { tags: ["FM-36", "FM-37", "PLAIN-4"] },
   async ({ db, producer }) => {
     const count = async () =>
@@ -157,13 +164,13 @@ test(
       expect(error, what).toBeInstanceOf(ErrorType);
       expect((error as HarkError).message, what).toMatch(says);
       expect((error as HarkError).code, what).toMatch(/^[A-Z_]+$/);
-      expect((error as HarkError).message.length, what).toBeLessThan(700); // also where what was given is not short
+      expect((error as HarkError).message.length, what).toBeLessThan(700); // even if the given value is long
       expect(await count(), what).toEqual(before);
     }
   },
 );
 
-test("one bad job among many keeps them all out", async ({ db, producer, queue }) => {
+test("one invalid job among many rejects them all", async ({ db, producer, queue }) => {
   const attempt = producer.enqueueMany([
     { job: loose, payload: 1, options: { queue } },
     { job: strict, payload: { url: "no url" }, options: { queue } },
@@ -174,7 +181,7 @@ test("one bad job among many keeps them all out", async ({ db, producer, queue }
   expect((await db.pool.query("select from hark.jobs where queue = $1", [queue])).rowCount).toBe(0);
 });
 
-test("what is at the limit passes", { tags: ["FM-37"] }, async ({ producer, queue }) => {
+test("values at the limit are accepted", { tags: ["FM-37"] }, async ({ producer, queue }) => {
   await producer.enqueueMany([
     { job: loose, payload: "x".repeat(262_142), options: { queue } },
     { job: loose, payload: null, options: { queue: "q".repeat(63) } },
@@ -201,11 +208,11 @@ const sqlRefusals: [what: string, jobs: string, says: RegExp][] = [
   ["no attempts", `[{"type": "t", "max_attempts": 0}]`, /max_attempts not between 1 and 1000/],
   ["a long key", `[{"type": "t", "key": "${"k".repeat(1_025)}"}]`, /key over 1024 bytes/],
   ["a large payload", `[{"type": "t", "payload": "${"x".repeat(262_143)}"}]`, /payload over 262144 bytes/],
-  ["a start that is no date", `[{"type": "t", "run_at": "soon"}]`, /timestamp/],
-  ["half a priority", `[{"type": "t", "priority": 1.5}]`, /integer/],
+  ["a start that is not a date", `[{"type": "t", "run_at": "soon"}]`, /timestamp/],
+  ["a fractional priority", `[{"type": "t", "priority": 1.5}]`, /integer/],
 ];
 
-test("the SQL functions refuse the same, for callers in other languages", { tags: ["FM-37"] }, async ({ db }) => {
+test("the SQL functions reject the same input, for callers in other languages", { tags: ["FM-37"] }, async ({ db }) => {
   for (const [what, jobs, says] of sqlRefusals) {
     await expect(db.pool.query("select * from hark.enqueue_many($1::jsonb)", [jobs]), what).rejects.toThrow(says);
   }
@@ -217,7 +224,7 @@ test("the SQL functions refuse the same, for callers in other languages", { tags
   expect((await db.pool.query("select from hark.jobs where type = 't'")).rowCount).toBe(0);
 });
 
-test("code, tables and SQL functions agree on what may name a queue or a job type", async ({ db }) => {
+test("code, tables and SQL functions agree on the names of queues and job types", async ({ db }) => {
   const names = [
     "a",
     "0",
@@ -264,11 +271,11 @@ test("code, tables and SQL functions agree on what may name a queue or a job typ
     expect(await accepts(() => defineJob(names[3]!))).toBe(true);
     expect(await accepts(() => defineJob(names[4]!))).toBe(false);
   } finally {
-    client.release(true); // whatever its transaction is in
+    client.release(true); // in whatever state its transaction is
   }
 });
 
-test("a definition that cannot be one is refused when it is made", () => {
+test("an invalid definition is rejected when it is made", () => {
   const wrong: [make: () => unknown, error: new (...args: never[]) => HarkError][] = [
     [() => defineJob("Upper"), InvalidNameError],
     [() => defineJob(""), InvalidNameError],
@@ -282,7 +289,7 @@ test("a definition that cannot be one is refused when it is made", () => {
   for (const [make, error] of wrong) expect(make).toThrow(error);
 });
 
-test("a worker's options are refused together, each by its name", ({ databaseUrl }) => {
+test("a worker's invalid options are rejected together, each by its name", ({ databaseUrl }) => {
   const handler = implement(loose, () => {});
 
   expect(() => createWorker({ connectionString: databaseUrl, handlers: [], logger: silentLogger })).toThrow(

@@ -14,7 +14,7 @@ describe("hark doctor", { timeout: 180_000 }, () => {
   };
 
   test(
-    "a database in order fails no check, and the lines and the document say the same",
+    "a healthy database fails no check, and the lines and the document agree",
     { tags: ["FM-10"] },
     async ({ hark }) => {
       const [lines, document] = await Promise.all([hark(["doctor"]), hark(["doctor", "--json"])]);
@@ -44,7 +44,7 @@ describe("hark doctor", { timeout: 180_000 }, () => {
   );
 
   test(
-    "through a transaction pooler LISTEN fails and says what to set; with HARK_LISTEN_URL it is in order",
+    "through a transaction pooler LISTEN fails and the advice says what to set; with HARK_LISTEN_URL it passes",
     { tags: ["FM-04"] },
     async ({ databaseUrl, server }) => {
       await using pooler = await startPgBouncer(databaseUrl, { poolMode: "transaction" });
@@ -71,7 +71,7 @@ describe("hark doctor", { timeout: 180_000 }, () => {
     },
   );
 
-  test("without a schema it fails and skips what needs one; without a database it skips nearly all, and is 3", async ({
+  test("without a schema it fails and skips the checks that need one; without a database it skips nearly all and exits with 3", async ({
     emptyUrl,
   }) => {
     const empty = await run(["doctor", "--json"], { env: { DATABASE_URL: emptyUrl } });
@@ -92,7 +92,7 @@ describe("hark doctor", { timeout: 180_000 }, () => {
     ]);
   });
 
-  test("rights that a role lacks are named, by what it cannot do without them", async ({ databaseUrl, pool }) => {
+  test("missing rights of a role are named, with what it cannot do without them", async ({ databaseUrl, pool }) => {
     const role = `hark_cli_${crypto.randomUUID().slice(0, 8)}`;
     await pool.query(`create role ${role} login password 'pw'`);
     try {
@@ -114,7 +114,7 @@ describe("hark doctor", { timeout: 180_000 }, () => {
         status: "warn",
         message: expect.stringMatching(/may enqueue but not work; missing: .*update.* on hark\.jobs/) as string,
       });
-      // A producer needs no more than that to enqueue from here.
+      // A producer needs no more rights than these to enqueue from here.
       const env = { DATABASE_URL: url.href };
       const [enqueued, denied] = await Promise.all([run(["enqueue", "count", "1"], { env }), run(["stats"], { env })]);
       expect(enqueued).toMatchObject({ code: 0, stderr: "" });
@@ -133,7 +133,7 @@ describe("hark doctor", { timeout: 180_000 }, () => {
     }
   });
 
-  test("jobs that nobody claims, and history without its partition, are warned about", async ({ hark, db, pool }) => {
+  test("unclaimed jobs and history without its partition cause warnings", async ({ hark, db, pool }) => {
     await register(db);
     await insert(db, { type: "lonely", queue: "unserved" });
     await insert(db, { type: "strange" });

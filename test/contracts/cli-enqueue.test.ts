@@ -3,7 +3,7 @@ import { describe, expect } from "vitest";
 import { count, jobsModule, test } from "../support/command.ts";
 
 describe("hark enqueue", { timeout: 180_000 }, () => {
-  test("prints the id of a job with all it was given", async ({ hark, db }) => {
+  test("prints the id of a job that uses every option", async ({ hark, db }) => {
     const flags = "--queue email --priority -5 --run-at 2030-01-31T09:00:00+01:00 --key k --unique-key u --attempts 7";
     const { code, stdout } = await hark(["enqueue", "email.welcome", `{"userId":"u1"}`, ...flags.split(" ")]);
     expect(code).toBe(0);
@@ -23,7 +23,7 @@ describe("hark enqueue", { timeout: 180_000 }, () => {
     expect(again.stderr).toContain("1 of 1 not enqueued");
   });
 
-  test("- reads one payload a line, and prints the ids in their order", async ({ hark, db }) => {
+  test("- reads one payload per line, and prints the ids in their order", async ({ hark, db }) => {
     const { code, stdout } = await hark(["enqueue", "count", "-", "--delay", "5m"], {
       stdin: `{"n":1}\r\n\n2\n"three"`,
     });
@@ -52,7 +52,7 @@ describe("hark enqueue", { timeout: 180_000 }, () => {
     expect(await count(pool, "hark.jobs")).toBe(2_500);
   });
 
-  test("what is wrong is refused with 2, and nothing is written", async ({ hark, pool }) => {
+  test("invalid input exits with 2, and nothing is written", async ({ hark, pool }) => {
     const wrong: [string[], RegExp][] = [
       [["count", "{oops}"], /The payload is not JSON: .* quote it/],
       [["Email", "1"], /"Email" cannot name a job type/],
@@ -69,7 +69,11 @@ describe("hark enqueue", { timeout: 180_000 }, () => {
     expect(await count(pool, "hark.jobs")).toBe(0);
   });
 
-  test("--module checks type and payload, and brings the job type's own options", async ({ hark, db, writeModule }) => {
+  test("--module checks type and payload, and applies the job type's own options", async ({
+    hark,
+    db,
+    writeModule,
+  }) => {
     const file = await writeModule("enqueued.ts", jobsModule);
     const [zero, line, unknown] = await Promise.all([
       hark(["enqueue", "count", "0", "--module", file]),

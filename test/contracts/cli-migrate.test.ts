@@ -3,7 +3,7 @@ import { describe, expect } from "vitest";
 import { query, run, test } from "../support/command.ts";
 
 describe("hark migrate", () => {
-  test("applies what is pending, says what, and --check tells before and after", async ({ emptyUrl }) => {
+  test("applies pending migrations and lists them, and --check reports before and after", async ({ emptyUrl }) => {
     const env = { DATABASE_URL: emptyUrl };
     const before = await run(["migrate", "--check"], { env });
     expect(before).toMatchObject({ code: 1, stdout: expect.stringMatching(/^pending 0000_tables\n/) as string });
@@ -22,7 +22,7 @@ describe("hark migrate", () => {
     expect(JSON.parse(after.stdout)).toEqual({ version, wanted: version, pending: [] });
   });
 
-  test("--check and migrating are 4 where the schema is newer or was changed", async ({ emptyUrl }) => {
+  test("--check and migrating exit with 4 if the schema is newer or was changed", async ({ emptyUrl }) => {
     const env = { DATABASE_URL: emptyUrl };
     await migrate({ connectionString: emptyUrl });
     await query(emptyUrl, "update hark.migrations set hash = 'other' where version = 1");
@@ -36,7 +36,7 @@ describe("hark migrate", () => {
     expect(await run(["migrate", "--check"], { env })).toMatchObject({ code: 4 });
   });
 
-  test("--sql needs no database, and its script leaves one as migrating does, also from a version between", async ({
+  test("--sql needs no database, and its script has the same result as migrating, also from a version between", async ({
     emptyUrl,
     server,
   }) => {

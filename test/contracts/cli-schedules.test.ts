@@ -18,7 +18,7 @@ const test = base.extend(
 
 const digest = defineJob("mail.digest");
 
-test("schedules are listed with their rules, and one that nobody fires is shown as late", async ({ db, hark }) => {
+test("schedules are listed with their rules, and one that no worker fires is shown as late", async ({ db, hark }) => {
   expect(await hark("list")).toMatchObject({ code: 0, output: "", errors: expect.stringMatching(/^no schedules/) });
   const weekly = schedule(digest, "0 9 * * 1", { name: "weekly", tz: "Europe/Zurich", payload: { secret: "s3cret" } });
   const often = schedule(digest, { every: "1h" }, { name: "often", missed: "all" });
@@ -54,7 +54,7 @@ test("schedules are listed with their rules, and one that nobody fires is shown 
   expect(await hark("next often")).toMatchObject({ code: 2 });
 });
 
-test("the next times of a pattern need no database, and show how the clock is turned", async () => {
+test("the next times of a pattern need no database, and show changes of daylight saving time", async () => {
   const { output, code } = await run(
     `node packages/cli/dist/main.js schedule next "0 12 * * *" --tz America/New_York --count 100`,
     { DATABASE_URL: "" },

@@ -24,7 +24,7 @@ describe("hark stats and hark dead", () => {
     expect(JSON.parse(document.stdout)).toMatchObject({ queued: 2, failed: 1, queues: { two: { scheduled: 1 } } });
   });
 
-  test("dead letters are listed oldest first, in lines that no terminal acts on", async ({ hark, db }) => {
+  test("dead letters are listed oldest first, in lines that are safe for a terminal", async ({ hark, db }) => {
     const ids = [await bury(db, "one"), await bury(db, "two"), await bury(db, "one")];
     const [list, document] = await Promise.all([
       hark(["dead", "list"]),
@@ -41,7 +41,7 @@ describe("hark stats and hark dead", () => {
     });
   });
 
-  test("dead letters are requeued by id; what is none is a finding, and the others go all the same", async ({
+  test("dead letters are requeued by id; an unknown id is reported, and the others are requeued anyway", async ({
     hark,
     db,
   }) => {
@@ -67,7 +67,7 @@ describe("hark stats and hark dead", () => {
     expect(await getJob(db, ids[1]!)).toMatchObject({ state: "dead" });
   });
 
-  test("--all requeues all of a type, more than one list holds", async ({ hark, db, pool }) => {
+  test("--all requeues all of a type, even more than one list holds", async ({ hark, db, pool }) => {
     await bury(db, "other");
     await bury(db, "many");
     await pool.query(`insert into hark.dead_jobs select job.id + n, queue, type, payload, priority, attempt, max_attempts, crash_count, key, unique_key,
@@ -80,7 +80,7 @@ describe("hark stats and hark dead", () => {
     expect(await count(pool, "hark.dead_jobs")).toBe(1);
   });
 
-  test("--all goes past those that stay dead letters, however many", async ({ hark, db, pool }) => {
+  test("--all skips those that stay dead letters, however many", async ({ hark, db, pool }) => {
     await insert(db, { uniqueKey: "held" });
     await bury(db, "many");
     const copies = (from: number, to: number, uniqueKey: string) =>

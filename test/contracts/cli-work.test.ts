@@ -5,7 +5,7 @@ import { eventually } from "../support/eventually.ts";
 import { startPgBouncer } from "../support/pgbouncer.ts";
 
 describe("hark work", { timeout: 180_000 }, () => {
-  test("--once runs what is ready, and leaves what is due later", async ({ hark, db, writeModule }) => {
+  test("--once runs ready jobs, and leaves those that are due later", async ({ hark, db, writeModule }) => {
     const file = await writeModule("work.ts", jobsModule);
     const ids = [await insert(db, {}), await insert(db, {}), await insert(db, {})];
     const later = await insert(db, { delayMs: 3_600_000 });
@@ -20,7 +20,11 @@ describe("hark work", { timeout: 180_000 }, () => {
     expect(await getJob(db, stranger)).toMatchObject({ state: "ready", attempt: 0 });
   });
 
-  test("--once answers 1 when an attempt failed, and its document says how many", async ({ hark, db, writeModule }) => {
+  test("--once exits with 1 if an attempt failed, and its document says how many", async ({
+    hark,
+    db,
+    writeModule,
+  }) => {
     const file = await writeModule("failing.ts", jobsModule);
     for (const maxAttempts of [1, 2]) await insert(db, { type: "fail", maxAttempts });
     const ended = await hark(["work", file, "--once", "--json"]);
@@ -28,7 +32,7 @@ describe("hark work", { timeout: 180_000 }, () => {
     expect(JSON.parse(ended.stdout)).toEqual({ completed: 0, retried: 1, dead: 1, other: 0 });
   });
 
-  test("--queues works the queues it names and no other", async ({ hark, db, writeModule }) => {
+  test("--queues works on the named queues only", async ({ hark, db, writeModule }) => {
     const file = await writeModule("lanes.ts", jobsModule);
     const named = await insert(db, { queue: "lane" });
     const other = await insert(db, {});
@@ -38,7 +42,7 @@ describe("hark work", { timeout: 180_000 }, () => {
     expect(await getJob(db, other)).toMatchObject({ state: "ready" });
   });
 
-  test("it runs until SIGTERM, which is 0, or SIGINT, which is 130, and leaves no lease behind", async ({
+  test("it runs until SIGTERM (exit code 0) or SIGINT (130), and leaves no lease behind", async ({
     databaseUrl,
     db,
     pool,
@@ -76,7 +80,7 @@ describe("hark work", { timeout: 180_000 }, () => {
       const job = await insert(db, {});
       const holder = await pool.connect();
       try {
-        await holder.query("begin; lock table hark.workers in share mode"); // it may look, but not register
+        await holder.query("begin; lock table hark.workers in share mode"); // it may read, but not register
         const worker = start(["work", file, ...flags], { env: { DATABASE_URL: databaseUrl } });
         const waits = "select from pg_locks where relation = 'hark.workers'::regclass and not granted";
         await eventually(async () => (await pool.query(waits)).rowCount === 1, { withinMs: 30_000, what: "the start" });
@@ -93,7 +97,7 @@ describe("hark work", { timeout: 180_000 }, () => {
     },
   );
 
-  test("a module that cannot be worked is 2, and one line that names it", async ({ hark, writeModule }) => {
+  test("an unusable module exits with 2, and one line that names it", async ({ hark, writeModule }) => {
     const plain = jobsModule.replaceAll(/: (unknown|any)| as any/g, "");
     const wrong: [string, string, RegExp][] = [
       ["none.mjs", "export const a = 1, b = 2;", /none\.mjs exports no handlers: add .*It exports a, b\./],
@@ -109,7 +113,10 @@ describe("hark work", { timeout: 180_000 }, () => {
     }
   });
 
-  test("without a schema, or a database, it is 4, or 3, in one line", async ({ emptyUrl, writeModule }) => {
+  test("without a schema it exits with 4, without a database with 3, in one line", async ({
+    emptyUrl,
+    writeModule,
+  }) => {
     const file = await writeModule("early.ts", jobsModule);
     const [missing, unreachable] = await Promise.all(
       [emptyUrl, await closedUrl()].map((url) => run(["work", file], { env: { DATABASE_URL: url } })),
@@ -119,7 +126,7 @@ describe("hark work", { timeout: 180_000 }, () => {
   });
 
   test(
-    "through a transaction pooler alone it says that it polls, and still runs jobs",
+    "through a transaction pooler alone it reports that it polls, and still runs jobs",
     { tags: ["FM-04"] },
     async ({ databaseUrl, db, writeModule }) => {
       await using pooler = await startPgBouncer(databaseUrl, { poolMode: "transaction" });

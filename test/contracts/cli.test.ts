@@ -6,7 +6,7 @@ import { describe, expect } from "vitest";
 import { closedUrl, jobsModule, query, run, test } from "../support/command.ts";
 
 describe("the command line", () => {
-  test("help and version go to stdout with 0; a wrong command or flag is 2, with a suggestion on stderr", async () => {
+  test("help and version go to stdout with 0; a wrong command or flag exits with 2, with a suggestion on stderr", async () => {
     const [help, version, command, flag, bare] = await Promise.all(
       [["--help"], ["--version"], ["stat"], ["migrate", "--chek"], ["stats"]].map((args) => run(args)),
     );
@@ -33,13 +33,13 @@ describe("the command line", () => {
     expect(bare).toMatchObject({ code: 2, stdout: "", stderr: expect.stringContaining("set DATABASE_URL") as string });
   });
 
-  test("pg-hark brings the command along", async () => {
+  test("pg-hark includes the command", async () => {
     const main = fileURLToPath(new URL("../../packages/pg-hark/dist/hark.js", import.meta.url));
     const { stdout } = await promisify(execFile)(process.execPath, [main, "--version"]);
     expect(stdout).toBe((await run(["--version"])).stdout);
   });
 
-  test("a Node that is too old is told so before anything else is loaded", async () => {
+  test("a Node that is too old gets a message before anything else is loaded", async () => {
     const old = `data:text/javascript,Object.defineProperty(process,"versions",{value:{...process.versions,node:"22.11.0"}})`;
     const ended = await run(["stats"], { nodeArgs: ["--import", old] });
     expect(ended).toEqual({
@@ -49,7 +49,7 @@ describe("the command line", () => {
     });
   });
 
-  test("a TypeScript module is refused clearly where Node runs none", async ({ hark, writeModule }) => {
+  test("a TypeScript module is rejected clearly if Node cannot run it", async ({ hark, writeModule }) => {
     const ended = await hark(["work", await writeModule("typed.ts", jobsModule)], {
       nodeArgs: ["--no-experimental-strip-types"],
     });
@@ -84,7 +84,7 @@ describe("the command line", () => {
   });
 
   test.for([["stats"], ["enqueue", "a", "1"], ["migrate", "--check"], ["doctor"]])(
-    "%s: a database that cannot be reached is 3, and its password is told to nobody",
+    "%s: an unreachable database exits with 3, and its password is not shown",
     async (args) => {
       const { code, stdout, stderr } = await run(args, { env: { DATABASE_URL: await closedUrl() } });
       expect(code).toBe(3);
@@ -95,7 +95,7 @@ describe("the command line", () => {
   );
 
   test.for([["stats"], ["enqueue", "a", "-"]])(
-    "%s: a schema that is missing or newer is 4, and nothing is written",
+    "%s: a missing or newer schema exits with 4, and nothing is written",
     async (args, { emptyUrl }) => {
       const env = { DATABASE_URL: emptyUrl };
       expect(await run(args, { env })).toMatchObject({

@@ -32,7 +32,7 @@ const malformedJson: Row[] = [
   ["two documents", jobText(goodText + goodText), 400, "MALFORMED_JSON"],
   ["NaN", jobWith("priority", "NaN"), 400, "MALFORMED_JSON"],
   ["a comment", jobText(`/* now */ ${goodText}`), 400, "MALFORMED_JSON"],
-  ["bytes that are no UTF-8", jobText(Buffer.from(`{"type":"product\xff"}`, "latin1")), 400, "MALFORMED_JSON"],
+  ["bytes that are not UTF-8", jobText(Buffer.from(`{"type":"product\xff"}`, "latin1")), 400, "MALFORMED_JSON"],
   ["UTF-16", jobText(Buffer.from(goodText, "utf16le")), 400, "MALFORMED_JSON"],
   ["a raw NUL in a string", jobText(goodText.replace("new", "ne\0w")), 400, "MALFORMED_JSON"],
   ["an array", jobText(`[${goodText}]`), 400, "INVALID_BODY"],
@@ -49,7 +49,7 @@ const malformedJson: Row[] = [
 ];
 
 const wrongJobs: Row[] = [
-  ["nothing in it", jobText("{}"), 400, "INVALID_BODY"],
+  ["an empty object", jobText("{}"), 400, "INVALID_BODY"],
   ["no type", jobText(`{"target_url":"https://shop.example/new"}`), 400, "INVALID_BODY"],
   ["no target_url", jobText(`{"type":"product"}`), 400, "INVALID_BODY"],
   ...[1, null, true, ["product"], { product: 1 }].map((type): Row => [
@@ -108,7 +108,7 @@ const wrongJobs: Row[] = [
   ["a NUL in metadata", job({ metadata: { note: "a\0b" } }), 400, "INVALID_PAYLOAD"],
   ["a NUL in a name of metadata", job({ metadata: { "a\0b": 1 } }), 400, "INVALID_PAYLOAD"],
   ["half a surrogate pair in metadata", jobWith("metadata", `{"note":"\\ud800"}`), 400, "INVALID_PAYLOAD"],
-  ["a number beyond all in metadata", jobWith("metadata", `{"size":1e400}`), 400, "INVALID_PAYLOAD"],
+  ["an infinite number in metadata", jobWith("metadata", `{"size":1e400}`), 400, "INVALID_PAYLOAD"],
   ["a payload over its limit", job({ metadata: { text: "x".repeat(300_000) } }), 413, "PAYLOAD_TOO_LARGE"],
   ...["id", "queue", "key", "status", "run_at", "Priority", ""].map((field): Row => [
     `field "${field}"`,
@@ -162,21 +162,21 @@ const wrongChoices: Row[] = [
     0,
   ].map((choice): Row => [`requeue ${JSON.stringify(choice)}`, requeue(choice), 400, "INVALID_BODY"]),
   ["index beyond the end", requeue({ index: 2 }), 404, "DEAD_LETTER_NOT_FOUND"],
-  ["an id that nobody has", requeue({ id: "9223372036854775807" }), 404, "DEAD_LETTER_NOT_FOUND"],
+  ["an unknown id", requeue({ id: "9223372036854775807" }), 404, "DEAD_LETTER_NOT_FOUND"],
 ];
 
 const groups: Record<string, Row[]> = {
-  "a body that is no object": malformedJson,
-  "a job that is none": wrongJobs,
-  "a list that nobody can have": wrongLists,
-  "a choice of no dead letter": wrongChoices,
+  "a malformed body": malformedJson,
+  "an invalid job": wrongJobs,
+  "an invalid list request": wrongLists,
+  "an invalid choice of a dead letter": wrongChoices,
 };
 
 describe.for(Object.entries(groups))("%s", ([, rows]) => {
   test.for(rows)("%s", isRefused);
 });
 
-test("the table's requests are good but for what is wrong with them", async ({ port, database }) => {
+test("the requests of the table are valid except for their one fault", async ({ port, database }) => {
   const before = await tables(database);
   const good: Request[] = [
     jobText(goodText),

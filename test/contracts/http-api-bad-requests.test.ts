@@ -35,7 +35,7 @@ const wrongPlaces: Row[] = [
     "/API/queue/jobs",
     "//api/queue/jobs",
   ].map((path): Row => [`POST ${path}`, ask("POST", path, {}, goodText), 404, "NOT_FOUND"]),
-  ["a method that is none", ask("ENQUEUE", "/api/queue/jobs"), 400, "MALFORMED_REQUEST"],
+  ["an unknown method", ask("ENQUEUE", "/api/queue/jobs"), 400, "MALFORMED_REQUEST"],
   ["a method in lower case", ask("post", "/api/queue/jobs"), 400, "MALFORMED_REQUEST"],
 ];
 
@@ -67,11 +67,16 @@ const strangers: Row[] = [
     401,
     "UNAUTHORIZED",
   ],
-  ["no token for nothing", ask("GET", "/nowhere", { Authorization: undefined }), 401, "UNAUTHORIZED"],
+  ["no token for an unknown path", ask("GET", "/nowhere", { Authorization: undefined }), 401, "UNAUTHORIZED"],
   ["a re-bound host", withHeaders({ Host: "evil.example" }), 421, "HOST_NOT_ALLOWED"],
-  ["a re-bound host with our port", withHeaders({ Host: "evil.example:PORT" }), 421, "HOST_NOT_ALLOWED"],
-  ["a host that starts like ours", withHeaders({ Host: "localhost.evil.example:PORT" }), 421, "HOST_NOT_ALLOWED"],
-  ["another port of ours", withHeaders({ Host: "localhost:1" }), 421, "HOST_NOT_ALLOWED"],
+  ["a re-bound host with the right port", withHeaders({ Host: "evil.example:PORT" }), 421, "HOST_NOT_ALLOWED"],
+  [
+    "a host that starts like the right one",
+    withHeaders({ Host: "localhost.evil.example:PORT" }),
+    421,
+    "HOST_NOT_ALLOWED",
+  ],
+  ["the right host with another port", withHeaders({ Host: "localhost:1" }), 421, "HOST_NOT_ALLOWED"],
   ["no port", withHeaders({ Host: "localhost" }), 421, "HOST_NOT_ALLOWED"],
   ["a re-bound host for livez", ask("GET", "/livez", { Host: "evil.example" }), 421, "HOST_NOT_ALLOWED"],
   [
@@ -87,7 +92,7 @@ const strangers: Row[] = [
     "HOST_NOT_ALLOWED",
   ],
   ["an empty host", withHeaders({ Host: "" }), 400, "MALFORMED_REQUEST"],
-  ["a host that is none", withHeaders({ Host: "127.0.0.1:PORT/x?" }), 400, "MALFORMED_REQUEST"],
+  ["an invalid host", withHeaders({ Host: "127.0.0.1:PORT/x?" }), 400, "MALFORMED_REQUEST"],
   ["no host", withHeaders({ Host: undefined }), 400, "MALFORMED_REQUEST"],
   ["another site's page", withHeaders({ "Sec-Fetch-Site": "cross-site" }), 403, "CROSS_SITE"],
   ["a sibling site's page", withHeaders({ "Sec-Fetch-Site": "same-site" }), 403, "CROSS_SITE"],
@@ -134,7 +139,7 @@ const wrongBytes: Row[] = [
     "MALFORMED_REQUEST",
   ],
   ["less announced than sent", withHeaders({ "Content-Length": "10" }), 400, "MALFORMED_JSON"],
-  ["a length that is none", withHeaders({ "Content-Length": "ten" }), 400, "MALFORMED_REQUEST"],
+  ["an invalid length", withHeaders({ "Content-Length": "ten" }), 400, "MALFORMED_REQUEST"],
   ["a negative length", withHeaders({ "Content-Length": "-1" }), 400, "MALFORMED_REQUEST"],
   [
     "two lengths",
@@ -143,21 +148,21 @@ const wrongBytes: Row[] = [
     "MALFORMED_REQUEST",
   ],
   ["a length and chunks", withHeaders({ "Transfer-Encoding": "chunked" }), 400, "MALFORMED_REQUEST"],
-  ["chunks that are none", (port) => chunked(port, [goodText]), 400, "MALFORMED_REQUEST"],
+  ["invalid chunks", (port) => chunked(port, [goodText]), 400, "MALFORMED_REQUEST"],
   ["chunks without an end", (port) => chunked(port, ['5\r\n{"typ\r\n', hangUp]), 400, "MALFORMED_REQUEST"],
   ["headers of 20,000 bytes", withHeaders({ "X-Long": "x".repeat(20_000) }), 431, "HEADERS_TOO_LARGE"],
   ["a header without a name", withHeaders({ "": "x" }), 400, "MALFORMED_REQUEST"],
   ["a NUL in a header", withHeaders({ "X-Note": "a\0b" }), 400, "MALFORMED_REQUEST"],
-  ["a path that is none", ask("POST", "api/queue/jobs", {}, goodText), 400, "MALFORMED_REQUEST"],
+  ["an invalid path", ask("POST", "api/queue/jobs", {}, goodText), 400, "MALFORMED_REQUEST"],
   ["a backslash in the path", ask("POST", "/api\\queue\\jobs", {}, goodText), 400, "MALFORMED_REQUEST"],
   ["half a request", () => ["POST /api/queue/jobs HTT", hangUp], 400, "MALFORMED_REQUEST"],
-  ["no HTTP at all", () => ["\x16\x03\x01\x02\x00\x01\x00"], 400, "MALFORMED_REQUEST"],
+  ["bytes of another protocol", () => ["\x16\x03\x01\x02\x00\x01\x00"], 400, "MALFORMED_REQUEST"],
 ];
 
 const groups: Record<string, Row[]> = {
-  "a place or method that is none": wrongPlaces,
-  "a caller without the right": strangers,
-  "bytes that are no request": wrongBytes,
+  "an unknown path or method": wrongPlaces,
+  "a caller without permission": strangers,
+  "bytes that are not a request": wrongBytes,
 };
 
 describe.for(Object.entries(groups))("%s", ([, rows]) => {

@@ -5,7 +5,7 @@ import { openDatabase, silentLogger } from "@hark/core";
 import { describe, expect, inject } from "vitest";
 import { callTo, makeDeadLetter, test } from "../support/url-jobs-api.ts";
 
-/** A socket that takes connections and never says a word: what a database behind a dead network looks like. */
+/** A server that accepts connections and never responds, like a database behind a dead network. */
 async function blackHole() {
   const sockets = new Set<Socket>();
   const server = createTcpServer((socket) => sockets.add(socket.on("error", () => {}))).listen(0, "127.0.0.1");
@@ -21,7 +21,7 @@ async function blackHole() {
 
 describe("a database that fails", () => {
   test.for(["refuses", "is silent"])(
-    "stats keep their shape and answer in time when it %s",
+    "stats keep their shape and respond in time when it %s",
     async (kind, { start }) => {
       using hole = await blackHole();
       const connectionString = kind === "is silent" ? hole.url : "postgres://postgres:secret@127.0.0.1:1/none";
@@ -31,7 +31,7 @@ describe("a database that fails", () => {
         runtime: { health: () => ({ isRunning: true, activeWorkers: 1 }) },
       });
 
-      const answer = await callTo(url, "GET", "/api/queue/stats"); // gives up after 20 s
+      const answer = await callTo(url, "GET", "/api/queue/stats"); // callTo gives up after 20 s
 
       expect(answer.status).toBe(503);
       expect(answer.body).toEqual({
@@ -53,7 +53,7 @@ describe("a database that fails", () => {
   );
 
   test(
-    "one that takes no writes, as a standby, answers 503 to whoever enqueues",
+    "a read-only database, such as a standby, makes enqueueing respond with 503",
     { tags: ["FM-09"] },
     async ({ databaseUrl, start }) => {
       const readOnly = new URL(databaseUrl);
@@ -71,7 +71,7 @@ describe("a database that fails", () => {
     },
   );
 
-  test("every other call answers 503 without saying where the database is", async ({ start }) => {
+  test("every other call responds with 503 and does not say where the database is", async ({ start }) => {
     const failing = openDatabase({ connectionString: "postgres://postgres:secret@127.0.0.1:1/none" });
     const { url } = await start({ database: failing });
 
@@ -96,7 +96,7 @@ describe("a database that fails", () => {
     await failing.close();
   });
 
-  test("an error nobody foresaw is a 500 with an id, and its text stays in the log", async ({ start, server }) => {
+  test("an unexpected error is a 500 with an id, and its text stays in the log", async ({ start, server }) => {
     const broken = openDatabase({
       connectionString: await server.createDatabase(undefined, { template: inject("template") }),
     });
@@ -150,7 +150,7 @@ describe("a database that fails", () => {
     expect(JSON.stringify([answer.body, logged])).not.toMatch(/select|from "hark"/i);
   });
 
-  test("one without the schema is told as such", async ({ start, server }) => {
+  test("a database without the schema is reported as such", async ({ start, server }) => {
     const empty = openDatabase({ connectionString: await server.createDatabase() });
     const { url } = await start({ database: empty });
 

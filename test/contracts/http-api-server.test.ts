@@ -7,11 +7,11 @@ import { needs, type Routes } from "@hark/server/routes";
 import { describe, expect } from "vitest";
 import { bearer, test } from "../support/url-jobs-api.ts";
 
-/** As they are before any server is made. */
+/** The global objects before any server is made. */
 const globals = [globalThis.Request, globalThis.Response];
 
 describe("around the calls", () => {
-  test("health is open to all and says nothing but yes, no and why", async ({ start }) => {
+  test("health is open to all and says only yes or no, and why", async ({ start }) => {
     const { url } = await start();
 
     const live = await fetch(`${url}/livez`);
@@ -20,7 +20,7 @@ describe("around the calls", () => {
     expect([ready.status, await ready.json()]).toEqual([200, { isReady: true, reasons: [] }]);
   });
 
-  test("every answer carries the safe headers, and none opens it to other origins", async ({ start }) => {
+  test("every response has the security headers, and none allows other origins", async ({ start }) => {
     const { url } = await start();
 
     for (const path of ["/livez", "/api/queue/stats", "/nowhere"]) {
@@ -38,7 +38,7 @@ describe("around the calls", () => {
     }
   });
 
-  test("it answers a Request without any socket, so that it mounts in any framework", async ({ database }) => {
+  test("it handles a Request without any socket, so that it can be mounted in any framework", async ({ database }) => {
     const server = createServer({
       database,
       authorize: ({ headers }) => headers.get("x-user") === "root",
@@ -51,7 +51,7 @@ describe("around the calls", () => {
     expect((await server.fetch(request("guest"))).status).toBe(401);
   });
 
-  test("routes of another package stand behind the credential, and the server alone has only its health", async ({
+  test("routes of another package are behind the credential, and the server alone has only its health", async ({
     database,
   }) => {
     const token = "an-operator's-token";
@@ -72,7 +72,7 @@ describe("around the calls", () => {
     expect(await ask("/api/queue/stats")).toMatchObject([404, { success: false }]);
   });
 
-  test("the application's global objects stay its own", async ({ start }) => {
+  test("the application's global objects stay unchanged", async ({ start }) => {
     await start();
     expect([globalThis.Request, globalThis.Response]).toEqual(globals);
   });
@@ -100,7 +100,7 @@ describe("starting and closing", () => {
     expect((await fetch(`http://127.0.0.1:${open.port}/api/queue/stats`)).status).toBe(401);
   });
 
-  test("what cannot be a token, a port or a set of jobs is refused, and nothing listens", async ({ start }) => {
+  test("an invalid token, port or set of jobs is rejected, and nothing listens", async ({ start }) => {
     await expect(start({ token: "" })).rejects.toMatchObject({ code: "INVALID_OPTIONS" });
     await expect(start({ token: "two words" })).rejects.toMatchObject({ code: "INVALID_OPTIONS" });
     await expect(start({ authorize: () => true })).rejects.toMatchObject({ code: "INVALID_OPTIONS" });
@@ -113,7 +113,7 @@ describe("starting and closing", () => {
     await expect(start({ port })).rejects.toMatchObject({ code: "CANNOT_LISTEN" });
   });
 
-  test("close answers what came in, drops idle connections at once, and frees the port", async ({ start }) => {
+  test("close responds to running requests, drops idle connections at once, and frees the port", async ({ start }) => {
     let letIn: (isLetIn: boolean) => void = () => {};
     const asked = Promise.withResolvers<void>();
     const slow = await start({

@@ -39,7 +39,7 @@ describe("POST /api/queue/jobs", () => {
     });
   });
 
-  test("takes priority and metadata as optional", async ({ call, database }) => {
+  test("priority and metadata are optional", async ({ call, database }) => {
     const { status, body } = await call("POST", "/api/queue/jobs", {
       type: "product",
       target_url: "http://localhost:8080/b/1",
@@ -53,7 +53,7 @@ describe("POST /api/queue/jobs", () => {
     });
   });
 
-  test("answers the first job again where its type allows one unfinished job per URL", async ({ start, pool }) => {
+  test("returns the first job again if its type allows one unfinished job per URL", async ({ start, pool }) => {
     const product = defineUrlJob("product", { uniqueKey: ({ target_url }) => target_url });
     const { url } = await start({ jobs: [product] });
     const body = { type: "product", target_url: "https://shop.example/once" };
@@ -66,7 +66,7 @@ describe("POST /api/queue/jobs", () => {
     expect((await pool.query("select from hark.jobs")).rowCount).toBe(1);
   });
 
-  test("takes further types that the server was given, and any with openTypes", async ({ start }) => {
+  test("accepts further types that the server was given, and any with openTypes", async ({ start }) => {
     const given = await start({ jobs: [...urlJobs, defineUrlJob("sitemap", { priority: 3 })] });
     const open = await start({ openTypes: true });
     const body = { type: "sitemap", target_url: "https://shop.example/sitemap.xml" };
@@ -87,7 +87,7 @@ describe("POST /api/queue/jobs", () => {
 });
 
 describe("GET /api/queue/stats", () => {
-  test("counts jobs by state, and is degraded while nothing runs them", async ({ call, database }) => {
+  test("counts jobs by state, and is degraded while no worker runs them", async ({ call, database }) => {
     await makeDeadLetter(database);
     await call("POST", "/api/queue/jobs", { type: "product", target_url: "https://shop.example/1" });
     await call("POST", "/api/queue/jobs", { type: "product", target_url: "https://shop.example/2" });
@@ -106,7 +106,7 @@ describe("GET /api/queue/stats", () => {
     });
   });
 
-  test("tells workers of other processes by their live leases", async ({ call, database, pool }) => {
+  test("recognises workers of other processes by their live leases", async ({ call, database, pool }) => {
     const worker = { name: "w", hostname: "here", pid: 1, queues: "{}" };
     for (const leaseMs of [60_000, 60_000, 0])
       await statements.registerWorker(database, { ...worker, id: randomUUID(), leaseMs });
@@ -123,7 +123,7 @@ describe("GET /api/queue/stats", () => {
     });
   });
 
-  test("asks the runtime of its own process if it has one", async ({ start }) => {
+  test("asks the runtime of its own process, if it has one", async ({ start }) => {
     const { url } = await start({ runtime: { health: async () => ({ isRunning: true, activeWorkers: 5 }) } });
     const failing = await start({
       runtime: {
@@ -178,7 +178,7 @@ describe("GET /api/queue/dead-letter", () => {
     });
   });
 
-  test("lists at most limit", { tags: ["FM-54"] }, async ({ call, database }) => {
+  test("lists at most `limit` dead letters", { tags: ["FM-54"] }, async ({ call, database }) => {
     const first = await makeDeadLetter(database);
     await makeDeadLetter(database);
 
@@ -187,13 +187,13 @@ describe("GET /api/queue/dead-letter", () => {
     expect((await call("GET", "/api/queue/dead-letter?limit=200")).body.count).toBe(2);
   });
 
-  test("answers an empty list", async ({ call }) => {
+  test("returns an empty list", async ({ call }) => {
     expect((await call("GET", "/api/queue/dead-letter")).body).toEqual({ success: true, data: [], count: 0 });
   });
 });
 
 describe("POST /api/queue/dead-letter/requeue", () => {
-  test("requeues by index, which counts as the list does", async ({ call, database }) => {
+  test("requeues by index, counted as in the list", async ({ call, database }) => {
     const first = await makeDeadLetter(database);
     const second = await makeDeadLetter(database, { type: "category" });
 
@@ -215,7 +215,7 @@ describe("POST /api/queue/dead-letter/requeue", () => {
     expect(await getJob(database, id)).toMatchObject({ state: "ready" });
   });
 
-  test("answers 404 when there is none, also the second time", async ({ call, database }) => {
+  test("responds with 404 when there is none, also the second time", async ({ call, database }) => {
     const id = await makeDeadLetter(database);
     const requeue = (choice: object) => call("POST", "/api/queue/dead-letter/requeue", choice);
 
@@ -230,7 +230,7 @@ describe("POST /api/queue/dead-letter/requeue", () => {
     expect((await requeue({ index: 0 })).status).toBe(404);
   });
 
-  test("answers 409 when another unfinished job has its unique key", async ({ start, database }) => {
+  test("responds with 409 when another unfinished job has its unique key", async ({ start, database }) => {
     const product = defineUrlJob("product", { queue: "one-lane", uniqueKey: ({ target_url }) => target_url });
     const { url } = await start({ jobs: [product] });
     const body = { type: "product", target_url: "https://shop.example/once" };

@@ -1,6 +1,6 @@
 /**
- * What the compiler must accept and refuse of the public types: `tsc -b` is the test. A line after @ts-expect-error that
- * compiles all the same is an error itself.
+ * What the compiler must accept and reject for the public types: `tsc -b` is the test. A line after
+ * @ts-expect-error that compiles is an error itself.
  */
 import { defineJob, type InputOf, type PayloadOf, type ResultOf } from "@hark/core";
 import type { Producer } from "@hark/producer";
@@ -13,7 +13,7 @@ import * as z from "zod";
 const mail = defineJob("mail", {
   payload: z.object({ to: z.string(), tries: z.string().transform(Number).default(1) }),
   result: z.object({ sent: z.boolean() }),
-  key: (payload) => `${payload.to} ${payload.tries.toFixed()}`, // of what the schema made of it
+  key: (payload) => `${payload.to} ${payload.tries.toFixed()}`, // takes the parsed payload
 });
 const plain = defineJob("plain");
 const book = defineJob("book", { payload: v.object({ isbn: v.string() }) });
@@ -39,20 +39,20 @@ export async function enqueueing(producer: Producer, client: PoolClient): Promis
 
   // @ts-expect-error a field is missing
   await producer.enqueue(mail, {});
-  // @ts-expect-error of another type than the schema takes, though of the one it makes
+  // @ts-expect-error the type that the schema returns, not the one that it takes
   await producer.enqueue(mail, { to: "you", tries: 2 });
-  // @ts-expect-error a job type's name is no job type
+  // @ts-expect-error the name of a job type is not a job type
   await producer.enqueue("mail", { to: "you" });
-  // @ts-expect-error no such option
+  // @ts-expect-error unknown option
   await producer.enqueue(plain, {}, { delayMs: 5 });
-  // @ts-expect-error no such unit
+  // @ts-expect-error unknown unit
   await producer.enqueue(plain, {}, { delay: "5 minutes" });
   await producer.enqueueMany([
     { job: mail, payload: { to: "you" } },
-    // @ts-expect-error one wrong payload among good ones
+    // @ts-expect-error one wrong payload among valid ones
     { job: book, payload: { isbn: 1 } },
   ]);
-  // @ts-expect-error a transaction is no string
+  // @ts-expect-error a string is not a transaction
   producer.in("begin");
 }
 
@@ -65,11 +65,11 @@ export function scheduling(): unknown[] {
     schedule(mail, "0 9 * * 1"),
     // @ts-expect-error a field of the payload is missing
     schedule(mail, "0 9 * * 1", { payload: {} }),
-    // @ts-expect-error no such rule for missed ticks
+    // @ts-expect-error unknown rule for missed ticks
     schedule(plain, "0 9 * * 1", { missed: "some" }),
     // @ts-expect-error a delay belongs to one job, not to a schedule
     schedule(plain, "0 9 * * 1", { delay: "5m" }),
-    // @ts-expect-error no such unit
+    // @ts-expect-error unknown unit
     schedule(plain, { every: "5 minutes" }),
   ];
 }
@@ -85,22 +85,22 @@ implement(mail, async (context) => {
 implement(plain, () => {});
 implement(plain, (context: JobContext) => (Math.random() > 0.5 ? context.snooze("1m") : context.retryAfter(500)));
 
-// @ts-expect-error the result's schema is not met
+// @ts-expect-error the result does not match its schema
 implement(mail, () => ({ sent: "yes" }));
-// @ts-expect-error nor is it by nothing
+// @ts-expect-error nor does no result
 implement(mail, async () => {});
-// @ts-expect-error no such field
+// @ts-expect-error unknown field
 implement(book, ({ payload }) => payload.title);
 
 // @ts-expect-error JSON has no dates
 defineJob("dated", { payload: z.object({ at: z.date() }) });
-// @ts-expect-error nor has it bigints, however deep
+// @ts-expect-error JSON has no bigints either, at any depth
 defineJob("large", { payload: z.object({ rows: z.array(z.object({ id: z.bigint() })) }) });
-// @ts-expect-error no such option
+// @ts-expect-error unknown option
 defineJob("odd", { retries: 3 });
 // @ts-expect-error attempts are a number
 defineJob("odd", { retry: { attempts: "3" } });
-// @ts-expect-error a definition is for keeps
+// @ts-expect-error a definition is read-only
 mail.priority = 3;
 
 export const options: WorkerOptions = {
@@ -109,5 +109,5 @@ export const options: WorkerOptions = {
   queues: { default: 5, "*": 1 },
   lease: "10s",
 };
-// @ts-expect-error handlers are not functions by name
+// @ts-expect-error handlers are a list, not functions by name
 export const wrongOptions: WorkerOptions = { connectionString: "", handlers: { mail: () => {} } };

@@ -6,8 +6,9 @@ import { expect, test } from "vitest";
 const packages = join(import.meta.dirname, "../../packages");
 
 /**
- * What each package may import. The worker has "pg" for the sessions of listener and lease, which no pool may hold. The server
- * and the job manager have "zod" for what comes over HTTP and for options.
+ * What each package may import. The worker has "pg" for the sessions of listener and lease, which
+ * must not come from a pool. The server and the job manager have "zod" to check HTTP requests and
+ * options.
  */
 const borders: Record<string, string[]> = {
   core: ["drizzle-orm", "pg", "pino", "@standard-schema/spec"],
@@ -18,17 +19,17 @@ const borders: Record<string, string[]> = {
   cli: ["@hark/core", "@hark/producer", "@hark/worker", "@hark/server", "@hark/job-manager"],
   "pg-hark": ["@hark/core", "@hark/producer", "@hark/worker", "@hark/server", "@hark/job-manager", "@hark/cli"],
 };
-/** As types only: what it imports of them must vanish when it is compiled. */
+/** May be imported as types only: these imports must vanish when compiled. */
 const typesOnly: Record<string, string[]> = { server: ["@hark/worker"] };
 
-test("every package has a border", () => {
+test("every package has a list of allowed imports", () => {
   expect(readdirSync(packages).toSorted()).toEqual(Object.keys(borders).toSorted());
 });
 
 for (const [name, allowed] of Object.entries(borders)) {
   const source = join(packages, name, "src");
 
-  test(`${name} imports what the design lets it, and nothing else`, { tags: ["PLAIN-3"] }, () => {
+  test(`${name} imports only what it may import`, { tags: ["PLAIN-3"] }, () => {
     const foreign: string[] = [];
     for (const file of filesOf(source)) {
       for (const { specifier, isType } of importsOf(readFileSync(file, "utf8"))) {
@@ -45,7 +46,7 @@ for (const [name, allowed] of Object.entries(borders)) {
 for (const name of Object.keys(borders)) {
   const source = join(packages, name, "src");
 
-  test(`${name} reaches into no other package's files`, () => {
+  test(`${name} imports no other package's internal files`, () => {
     const reaching: string[] = [];
     for (const file of filesOf(source)) {
       const exported = (specifier: string) =>
@@ -74,7 +75,7 @@ test("producer and worker never import each other", () => {
   }
 });
 
-test("what is imported is also declared, and what is declared is imported", () => {
+test("every import is declared, and every declared dependency is imported", () => {
   const missing: string[] = [];
   const unused: string[] = [];
   for (const name of Object.keys(borders)) {
@@ -105,7 +106,7 @@ test("what is imported is also declared, and what is declared is imported", () =
   expect(unused).toEqual([]);
 });
 
-/** Source files that are published: tests and what serves them may import what they like. */
+/** The published source files. Tests and their helpers may import anything. */
 function filesOf(source: string): string[] {
   return readdirSync(source, { recursive: true, encoding: "utf8" })
     .filter((path) => /\.tsx?$/.test(path) && !/\.test\.tsx?$/.test(path) && !path.startsWith("testing/"))

@@ -3,7 +3,7 @@ import type pg from "pg";
 import { expect } from "vitest";
 import { test as base } from "../setup/fixtures.ts";
 
-/** Runs work as a role that was made just now, and takes the role away again: roles belong to the whole server. */
+/** Runs work as a new role, and drops the role afterwards: roles belong to the whole server. */
 const test = base.extend("asRole", ({ pool }) => {
   return async (grants: string, work: (client: pg.PoolClient) => Promise<void>) => {
     const role = `hark_test_${randomBytes(6).toString("hex")}`;
@@ -23,7 +23,7 @@ const test = base.extend("asRole", ({ pool }) => {
 const functions = `select p.oid::regprocedure::text as name, prosecdef as "isDefiner", proconfig as settings
   from pg_proc p where pronamespace = 'hark'::regnamespace order by 1`;
 
-test("a role without grants can execute none of our functions and read none of our tables", async ({
+test("a role without grants can execute none of Hark's functions and read none of its tables", async ({
   pool,
   asRole,
 }) => {
@@ -64,7 +64,7 @@ test("a role with execute on hark.enqueue alone can enqueue, and can do nothing 
       const again = await client.query<{ id: string }>(
         `select hark.enqueue('test.plain', '{}', queue => 'granted', unique_key => 'one') as id`,
       );
-      expect(again.rows).toEqual(rows); // also the way through the table of unique keys
+      expect(again.rows).toEqual(rows); // this goes through the table of unique keys too
 
       for (const table of [
         "jobs",
@@ -100,7 +100,7 @@ test("a role with execute on hark.enqueue alone can enqueue, and can do nothing 
   ]);
 });
 
-test("functions that run as their owner pin their search path, and look nowhere that a caller may write", async ({
+test("functions that run as their owner fix their search path, and use no schema that a caller can write to", async ({
   pool,
   asRole,
 }) => {
@@ -109,7 +109,7 @@ test("functions that run as their owner pin their search path, and look nowhere 
     if (isDefiner) expect(settings ?? [], name).toContain("search_path=hark, pg_temp");
   }
 
-  // A caller's own table and functions of our names stay out of it.
+  // A caller's own table and functions with Hark's names are not used.
   await asRole(
     "grant usage on schema hark to $role; grant execute on all functions in schema hark to $role",
     async (client) => {
@@ -122,7 +122,7 @@ test("functions that run as their owner pin their search path, and look nowhere 
   expect((await pool.query("select state from hark.jobs where queue = 'shadowed'")).rows).toEqual([{ state: "ready" }]);
 });
 
-test("no function makes SQL out of its arguments or of what a table holds", async ({ pool }) => {
+test("no function builds SQL from its arguments or from stored values", async ({ pool }) => {
   const { rows } = await pool.query<{ name: string; source: string }>(
     "select proname as name, prosrc as source from pg_proc where pronamespace = 'hark'::regnamespace",
   );

@@ -10,7 +10,7 @@ const mail = defineJob("mail.digest", {
   retry: { attempts: 5 },
 });
 
-test("a schedule is named for its job type, and takes what the type and its payload say", () => {
+test("a schedule is named for its job type, and uses the settings of the type and the payload", () => {
   const weekly = schedule(mail, "0 9 * * 1", { tz: "Europe/Zurich", payload: { to: "ada" } });
   expect(weekly).toMatchObject({
     name: "mail.digest",
@@ -25,26 +25,31 @@ test("a schedule is named for its job type, and takes what the type and its payl
   });
 });
 
-describe("is refused at once, with what is wrong:", () => {
+describe("is rejected at once, with the reason:", () => {
   test.for<[string, unknown, object, RegExp]>([
     ["a pattern of too few fields", "0 9 * *", {}, /cron: "0 9 \* \*" is no cron pattern/],
-    ["a minute that no hour has", "61 * * * *", {}, /cron: .*61/],
+    ["an impossible minute", "61 * * * *", {}, /cron: .*61/],
     ["a date", "2026-01-01T00:00:00", {}, /cron: .* it is a date/],
-    ["a day that no month has", "0 0 30 2 *", {}, /cron: 0 0 30 2 \* is never due/],
-    ["a pattern without end", `${"1,".repeat(9_000)}1 * * * *`, {}, /longer than 500 characters/],
-    ["a zone that nobody knows", "0 9 * * *", { tz: "Europe/Atlantis" }, /tz: Europe\/Atlantis is no time zone/],
+    ["an impossible day", "0 0 30 2 *", {}, /cron: 0 0 30 2 \* is never due/],
+    ["a very long pattern", `${"1,".repeat(9_000)}1 * * * *`, {}, /longer than 500 characters/],
+    ["an unknown zone", "0 9 * * *", { tz: "Europe/Atlantis" }, /tz: Europe\/Atlantis is no time zone/],
     ["a zone for an interval", { every: "1h" }, { tz: "UTC" }, /tz: is for cron patterns/],
     ["an interval under a second", { every: 999 }, {}, /every: must be .* at least 1000, not 999/],
-    ["an interval that is none", { every: "soon" }, {}, /every: soon is no duration/],
+    ["an invalid interval", { every: "soon" }, {}, /every: soon is no duration/],
     ["no rule", undefined, {}, /when: must be a cron pattern or/],
-    ["another rule for missed ticks", "0 9 * * *", { missed: "some" }, /missed: must be none, once or all, not some/],
-    ["an option that there is not", "0 9 * * *", { delay: 5 }, /delay: is no option of schedule/],
-    ["several at once", "x", { missed: "x", tz: "UTC" }, /missed: .*; cron: /],
+    [
+      "an unknown rule for missed ticks",
+      "0 9 * * *",
+      { missed: "some" },
+      /missed: must be none, once or all, not some/,
+    ],
+    ["an unknown option", "0 9 * * *", { delay: 5 }, /delay: is no option of schedule/],
+    ["several faults at once", "x", { missed: "x", tz: "UTC" }, /missed: .*; cron: /],
   ])("%s", ([, when, options, message]) => {
     expect(() => schedule(plain, when as string, options)).toThrow(message);
   });
 
-  test("a payload that fails the schema, a name or a key of the wrong form", () => {
+  test("a payload that fails the schema, an invalid name or an invalid key", () => {
     expect(() => schedule(mail, "0 9 * * 1", { payload: { to: 5 as never } })).toThrow(InvalidPayloadError);
     expect(() => schedule(plain, "0 9 * * 1", { payload: { at: new Date() } })).toThrow(InvalidPayloadError);
     expect(() => schedule(plain, "0 9 * * 1", { name: "Not This" })).toThrow(InvalidNameError);
@@ -61,11 +66,11 @@ describe("is refused at once, with what is wrong:", () => {
     expect(() => schedule(slow, "0 9 * * 1", { payload: "x" })).toThrow(/asynchronous schema/);
   });
 
-  test("what is no job type", () => {
+  test("a value that is not a job type", () => {
     expect(() => schedule("mail.digest" as never, "0 9 * * 1", {} as never)).toThrow(UnknownJobTypeError);
   });
 
-  test("two of one name, by the worker", () => {
+  test("two schedules of one name, by the worker", () => {
     const twice = [schedule(plain, "0 9 * * 1"), schedule(plain, "0 9 * * 2")];
     const handlers = [implement(plain, () => {})];
     expect(() => createWorker({ connectionString: "postgres://nowhere", handlers, schedules: twice })).toThrow(

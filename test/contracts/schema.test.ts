@@ -7,7 +7,7 @@ import { test } from "../setup/fixtures.ts";
 const tables = Object.values<unknown>(schema).filter((entry) => is(entry, PgTable));
 
 test(
-  "the migrated database has every table of schema/, and no other but the migrator's ledger and partitions",
+  "the migrated database has every table of schema/, and no others except the migrator's ledger and partitions",
   { tags: ["PLAIN-2"] },
   async ({ pool }) => {
     const { rows } = await pool.query<{ name: string }>(
@@ -60,9 +60,7 @@ for (const table of tables) {
   });
 }
 
-test("partitions of today and the week ahead stand ready, and a row of any other day is kept as well", async ({
-  pool,
-}) => {
+test("partitions for today and the next week exist, and a row of any other day is stored as well", async ({ pool }) => {
   for (const parent of ["finished_jobs", "attempts"]) {
     const { rows } = await pool.query<{ name: string }>(
       `select relname as name from pg_inherits join pg_class on pg_class.oid = inhrelid
@@ -80,7 +78,7 @@ test("partitions of today and the week ahead stand ready, and a row of any other
   expect(rows).toEqual([{ place: "hark.attempts_default" }]);
 });
 
-test("old history goes with its day, and the rest stays", async ({ pool }) => {
+test("old history is dropped by day, and the rest stays", async ({ pool }) => {
   await pool.query(
     `create table hark.attempts_20200101 partition of hark.attempts for values from ('2020-01-01') to ('2020-01-02');
      insert into hark.attempts (job_id, queue, type, attempt, ending, finished_at)
@@ -96,7 +94,7 @@ test("old history goes with its day, and the rest stays", async ({ pool }) => {
 });
 
 test.for([[null], [-1], [0], [1_000_001], [2_147_483_647], [-2_147_483_648]])(
-  "to keep history for %s days is refused, and nothing goes",
+  "keeping history for %s days is rejected, and nothing is dropped",
   async ([keepDays], { pool }) => {
     const history = () =>
       pool.query(
@@ -113,7 +111,7 @@ test.for([[null], [-1], [0], [1_000_001], [2_147_483_647], [-2_147_483_648]])(
 );
 
 test.for([[null], [-1], [367], [2_147_483_647]])(
-  "to make partitions for %s days ahead is refused, and none is made",
+  "making partitions for %s days ahead is rejected, and none is made",
   async ([daysAhead], { pool }) => {
     await expect(pool.query("select hark.create_partitions($1)", [daysAhead])).rejects.toMatchObject({
       code: "22023",
@@ -124,9 +122,7 @@ test.for([[null], [-1], [367], [2_147_483_647]])(
 
 const hotTables = ["jobs", "running_jobs", "unique_keys", "stats"];
 
-test("vacuum of a table that jobs come through keeps the file, rather than lock everybody out to shorten it", async ({
-  pool,
-}) => {
+test("vacuum of a hot table keeps the file, and does not lock all sessions out to shorten it", async ({ pool }) => {
   await pool.query(`insert into hark.jobs (queue, type, payload, priority, attempt, max_attempts, crash_count, run_at, created_at, state)
                     select 'q', 't', '{}', 0, 0, 1, 0, now(), now(), 'ready' from generate_series(1, 20000)`);
   await pool.query("insert into hark.stats (queue, completed) select 'q', 1 from generate_series(1, 20000)");
@@ -142,7 +138,7 @@ test("vacuum of a table that jobs come through keeps the file, rather than lock 
 });
 
 test(
-  "vacuum of waiting jobs clears their indexes too, however few of many have gone",
+  "vacuum of waiting jobs cleans their indexes too, even if few of many were deleted",
   { tags: ["FM-42"] },
   async ({ pool }) => {
     await pool.query(`insert into hark.jobs (queue, type, payload, priority, attempt, max_attempts, crash_count, run_at, created_at, state)
@@ -161,7 +157,7 @@ test(
   },
 );
 
-test("each day's history is indexed as the whole is", async ({ pool }) => {
+test("the partitions have the same indexes as their parent", async ({ pool }) => {
   const { rows } = await pool.query<{ name: string; options: string[] }>(
     `select distinct parent.relname as name, index.reloptions as options
        from pg_inherits join pg_class index on index.oid = inhrelid join pg_class parent on parent.oid = inhparent

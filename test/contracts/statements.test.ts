@@ -10,7 +10,7 @@ const all = Object.entries(statements).filter(
 );
 const namedWith = (name: string) => all.find(([, { statementName }]) => statementName === name)![1].text;
 
-/** Planned as a worker's own connections plan: see plansByIndex. */
+/** Plans as a worker's own connections do: see plansByIndex. */
 const test = base.extend("workerDb", { scope: "file" }, ({ databaseUrl }, { onCleanup }) => {
   const workerDb = openDatabase({ connectionString: databaseUrl, plansByIndex: true, maxConnections: 1 });
   onCleanup(() => workerDb.close());
@@ -18,7 +18,7 @@ const test = base.extend("workerDb", { scope: "file" }, ({ databaseUrl }, { onCl
 });
 
 test(
-  "every statement prepares on the migrated database, under a name of its own",
+  "every statement prepares on the migrated database, under a unique name",
   { tags: ["PLAIN-1"] },
   async ({ db }) => {
     const client = await db.pool.connect();
@@ -32,14 +32,12 @@ test(
       expect(rows).toHaveLength(all.length);
       expect(all.length).toBeGreaterThanOrEqual(17);
     } finally {
-      client.release(true); // with what it prepared
+      client.release(true); // drops its prepared statements
     }
   },
 );
 
-test("a job's settings are stored as they were given, also those that are left unsaid because they are the default", async ({
-  db,
-}) => {
+test("a job's settings are stored as given, also defaults that are not sent", async ({ db }) => {
   const values = { queue: ["default", "other"], priority: [0, 1], maxAttempts: [3, 4] } as const;
   const jobs = values.queue.flatMap((queue) =>
     values.priority.flatMap((priority) => values.maxAttempts.map((maxAttempts) => ({ queue, priority, maxAttempts }))),
@@ -53,7 +51,7 @@ test("a job's settings are stored as they were given, also those that are left u
 });
 
 test(
-  "claim, settle and promote go by their indexes, though the statistics say that the tables are empty",
+  "claim, settle and promote use their indexes, even if the statistics say that the tables are empty",
   { tags: ["FAST-1"] },
   async ({ db, workerDb, queue }) => {
     await db.pool.query(
@@ -99,8 +97,8 @@ test(
         const { rows } = await client.query<{ "QUERY PLAN": string }>(`explain execute "${name}" ${parameters}`);
         const plan = rows.map((row) => row["QUERY PLAN"]).join("\n");
         expect(plan, name).toMatch(index);
-        expect(plan, name).not.toMatch(/Seq Scan on jobs/); // a million of them may wait; how many run is bounded by slots
-        expect(plan, name).not.toMatch(/Function Scan on (unnest|jsonb)/); // the list of a settle, read once for every running job
+        expect(plan, name).not.toMatch(/Seq Scan on jobs/); // a million jobs may wait; running jobs are limited by slots
+        expect(plan, name).not.toMatch(/Function Scan on (unnest|jsonb)/); // the list of a settle must not be read once per running job
       } finally {
         client.release(true);
       }
@@ -112,7 +110,7 @@ test.for([
   ["claim", { mayDefer: false, keyOf: "case when n % 3 = 0 then 'key ' || n % 50 end" }],
   ["claim of plain jobs", { mayDefer: true, keyOf: "null" }],
 ] as const)(
-  "a %s never takes more than its limit, whatever plan it is given and however stale the statistics are",
+  "a %s never takes more than its limit, with any plan and stale statistics",
   { tags: ["FM-26", "STRICT-4"] },
   async ([, { mayDefer, keyOf }], { db, queue }) => {
     const switches = ["material", "nestloop", "hashagg", "sort", "hashjoin", "mergejoin"];
@@ -162,7 +160,7 @@ test.for([
   ["a key", { key: "k" }],
   ["a single attempt", { maxAttempts: 1 }],
 ] as const)(
-  "of a job with %s among the next a claim of plain jobs takes nothing, and one that may defer takes all and waits",
+  "if a job with %s is among the next, a claim of plain jobs takes nothing, and one that may defer takes all and waits",
   { tags: ["FM-47"] },
   async ([, special], { db, queue }) => {
     const worker = await registerWorker(db);
@@ -184,7 +182,7 @@ test.for([
   },
 );
 
-test("a claim that may defer minds no job behind its limit", { tags: ["FM-26", "FM-47"] }, async ({ db, queue }) => {
+test("a claim that may defer ignores jobs behind its limit", { tags: ["FM-26", "FM-47"] }, async ({ db, queue }) => {
   const worker = await registerWorker(db);
   const ids = await insertJobs(db, [{ queue }, { queue }, { queue, key: "k" }, { queue, maxAttempts: 1 }]);
   const request = { queue, worker, token: crypto.randomUUID(), types: ["test.plain"], limit: 2, mayDefer: true };

@@ -8,7 +8,7 @@ import { insertJob, untilState } from "../support/jobs.ts";
 
 const job = (queue: string) => implement(defineJob("test.plain", { queue }), () => {});
 
-test("a scheduled job is announced only if nobody would look in time without that", async ({
+test("a scheduled job is announced only if no other announcement or poll would find it in time", async ({
   db,
   databaseUrl,
   queue,
@@ -30,7 +30,7 @@ test("a scheduled job is announced only if nobody would look in time without tha
     expect(await announced(3_600_000)).toBe(false); // a poll finds it before it is due
     expect(await announced(10_500)).toBe(false);
     expect(await announced(9_000)).toBe(true);
-    expect(await announced(9_500)).toBe(false); // who promotes the one at 9 s looks for the next
+    expect(await announced(9_500)).toBe(false); // the worker that promotes the one at 9 s finds the next
     expect(await announced(8_000)).toBe(true); // earlier than all
     expect(await announced(600)).toBe(true);
     expect(await announced(700)).toBe(true); // the one at 600 ms may be over before this commits
@@ -39,7 +39,7 @@ test("a scheduled job is announced only if nobody would look in time without tha
   }
 });
 
-test("what a rollback undoes announces nobody's later job", async ({ db, databaseUrl, queue }) => {
+test("an uncommitted job does not replace the announcement of a later one", async ({ db, databaseUrl, queue }) => {
   await db.pool.query("delete from hark.jobs");
   const [undone, client] = [await db.pool.connect(), new pg.Client({ connectionString: databaseUrl })];
   const heard: string[] = [];
@@ -49,7 +49,7 @@ test("what a rollback undoes announces nobody's later job", async ({ db, databas
     await client.query("listen job_scheduled");
     await undone.query("begin");
     await insertJob(undone, { queue, delayMs: 5_000 });
-    await insertJob(db, { queue, delayMs: 7_000 }); // the other is not committed, so it cannot stand for it
+    await insertJob(db, { queue, delayMs: 7_000 }); // the other is not committed, so it announces nothing
     await undone.query("rollback");
     await eventually(() => heard.length === 1, { withinMs: 30_000, what: "the notification" });
   } finally {
@@ -58,7 +58,7 @@ test("what a rollback undoes announces nobody's later job", async ({ db, databas
   }
 });
 
-test("the trigger looks for others by an index, though the table was empty when it was planned", async ({
+test("the trigger searches for other jobs by an index, even if it was planned on an empty table", async ({
   db,
   queue,
 }) => {
@@ -71,26 +71,22 @@ test("the trigger looks for others by an index, though the table was empty when 
       return Number(rows[0]?.seq_scan ?? 0);
     };
     await client.query("begin");
-    const before = await scans(); // those of the session that are not reported yet count too
+    const before = await scans(); // includes scans of the session that are not reported yet
     for (let n = 0; n < 10; n += 1) await insertJob(client, { queue, delayMs: 9_000 - n });
     expect(await scans()).toBe(before);
   } finally {
-    client.release(true); // and its transaction
+    client.release(true); // ends its transaction too
   }
 });
 
-test("jobs that were not announced start when they are due, whatever the interval", async ({
-  db,
-  queue,
-  startWorker,
-}) => {
+test("unannounced jobs start when they are due, whatever the interval", async ({ db, queue, startWorker }) => {
   await db.pool.query("delete from hark.jobs");
   await startWorker([job(queue)], { pollInterval: "10m", promoteInterval: "10m" });
   const announced = await insertJob(db, { queue, delayMs: 1_500 });
   const behind = [await insertJob(db, { queue, delayMs: 1_600 }), await insertJob(db, { queue, delayMs: 1_700 })];
   for (const id of [announced, ...behind]) {
     const { startedAt, createdAt } = await untilState(db, id, "completed");
-    // The next look that comes by itself is 9 s away at least.
+    // The next regular poll is at least 9 s away.
     expect(startedAt!.getTime() - createdAt.getTime()).toBeLessThan(8_000);
   }
 

@@ -6,7 +6,7 @@ import { untilState } from "../support/jobs.ts";
 
 for (const start of [2n ** 31n - 3n, 2n ** 53n - 1n, 2n ** 63n - 20n]) {
   test(
-    `jobs with ids from ${start} go every way`,
+    `jobs with ids from ${start} reach every end state`,
     { tags: ["FM-38"] },
     async ({ db, producer, queue, startWorker }) => {
       await db.pool.query(`alter sequence hark.jobs_id_seq restart with ${start}`);

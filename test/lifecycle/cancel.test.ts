@@ -6,7 +6,7 @@ import { eventually } from "../support/eventually.ts";
 import { test } from "../support/fixtures.ts";
 import { untilState } from "../support/jobs.ts";
 
-test("a job that waits is cancelled without being tried, and only once", async ({ db, producer, queue }) => {
+test("a waiting job is cancelled without running, and only once", async ({ db, producer, queue }) => {
   const job = defineJob("test.waiting", { queue });
   const ready = await producer.enqueue(job, { n: 1 });
   const scheduled = await producer.enqueue(job, { n: 2 }, { delay: "1h" });
@@ -25,7 +25,7 @@ test("a job that waits is cancelled without being tried, and only once", async (
   expect((await getStats(db)).queues[queue]).toMatchObject({ cancelled: 2, ready: 0, scheduled: 0 });
 });
 
-test("a job that never was, or is finished, cannot be cancelled", async ({ db, producer, queue, startWorker }) => {
+test("a job that does not exist or is finished cannot be cancelled", async ({ db, producer, queue, startWorker }) => {
   const job = defineJob("test.quick", { queue });
   await startWorker([implement(job, () => {})]);
   const { id } = await producer.enqueue(job, {});
@@ -36,7 +36,7 @@ test("a job that never was, or is finished, cannot be cancelled", async ({ db, p
   expect((await getJob(db, id))!.state).toBe("completed");
 });
 
-test("a running job's signal is aborted with the reason, and what it still answers is refused", async ({
+test("a running job's signal is aborted with the reason, and its later outcome is refused", async ({
   db,
   producer,
   queue,
@@ -84,7 +84,7 @@ test("a running job's signal is aborted with the reason, and what it still answe
 });
 
 test(
-  "a cancellation that races with the end of its job leaves the job in one place",
+  "a cancellation that races with the end of its job leaves the job in one table",
   { tags: ["KEPT-2"] },
   async ({ db, producer, queue, startWorker }) => {
     const job = defineJob("test.racing", { queue, retry: { backoff: { base: 1 } } });
@@ -110,7 +110,7 @@ test(
   },
 );
 
-test("forged and garbled cancellations abort nobody", async ({ db, producer, queue, startWorker }) => {
+test("forged and malformed cancellations abort no job", async ({ db, producer, queue, startWorker }) => {
   const job = defineJob("test.unmoved", { queue });
   let isAborted = false;
   const gate = Promise.withResolvers<void>();
@@ -125,7 +125,7 @@ test("forged and garbled cancellations abort nobody", async ({ db, producer, que
   for (const payload of ["", "x", "-1", "1e9", `${id}0`, "9".repeat(30), " 1 ", "\n"]) {
     await db.pool.query("select pg_notify('job_cancelled', $1)", [payload]);
   }
-  const after = await producer.enqueue(job, {}); // heard after what was sent before
+  const after = await producer.enqueue(job, {}); // its notification comes after those sent before
   await untilState(db, after.id, "running");
 
   expect(isAborted).toBe(false);
@@ -133,7 +133,10 @@ test("forged and garbled cancellations abort nobody", async ({ db, producer, que
   await untilState(db, id, "completed");
 });
 
-/** Starts a job, takes its row as a cancellation does but tells nobody, and answers with what its handler is stopped. */
+/**
+ * Starts a job and deletes its row as a cancellation does, but without a notification. Returns the
+ * reason that its handler gets.
+ */
 async function cancelUntold({ db, producer, queue }: { db: Database; producer: Producer; queue: string }) {
   const { id } = await producer.enqueue(untold(queue), {});
   await untilState(db, id, "running");
@@ -142,7 +145,7 @@ async function cancelUntold({ db, producer, queue }: { db: Database; producer: P
 
 const untold = (queue: string) => defineJob("test.untold", { queue });
 
-/** Ends when it is stopped, and says why. */
+/** Runs until it is stopped, and reports why. */
 const untilStopped = (queue: string, stopped: (reason: unknown) => void) =>
   implement(untold(queue), ({ signal }) => {
     return new Promise<void>((resolve) => {
@@ -153,7 +156,7 @@ const untilStopped = (queue: string, stopped: (reason: unknown) => void) =>
     });
   });
 
-test("a cancellation that no notification told of stops the handler within a lease", async ({
+test("a cancellation without a notification stops the handler within a lease", async ({
   db,
   producer,
   queue,
@@ -167,7 +170,7 @@ test("a cancellation that no notification told of stops the handler within a lea
   expect(await stopped.promise).toBeInstanceOf(JobCancelledError);
 });
 
-test("a handler that goes on after its completeIn() committed is not taken for cancelled", async ({
+test("a handler that continues after its completeIn() committed is not treated as cancelled", async ({
   db,
   producer,
   queue,
@@ -187,7 +190,7 @@ test("a handler that goes on after its completeIn() committed is not taken for c
   await untilState(db, id, "completed");
 
   await cancelUntold({ db, producer, queue });
-  await stopped.promise; // the look that found this one saw the other too
+  await stopped.promise; // the check that found this one saw the other too
   goOn.resolve();
 
   expect(await wasAborted.promise).toBe(false);

@@ -6,11 +6,11 @@ import { eventually } from "../support/eventually.ts";
 import { test } from "../support/fixtures.ts";
 import { countJobs, untilState } from "../support/jobs.ts";
 
-/** So long that no test lives to see it. */
+/** Longer than any test runs. */
 const never = { pollInterval: "10m", promoteInterval: "10m" } as const;
 
 test(
-  "what a worker claimed ahead goes back when its slots stay taken, and another worker runs it",
+  "jobs that a worker claimed ahead go back if its slots stay busy, and another worker runs them",
   { tags: ["FM-25"] },
   async ({ db, producer, queue, startWorker }) => {
     const job = defineJob("test.mixed", { queue });
@@ -29,11 +29,11 @@ test(
     for (;;) {
       const jobs = await producer.enqueueMany(payloads.map((payload) => ({ job, payload })));
       waves += 1;
-      short = jobs.slice(-10); // behind the long ones, and claimed with them at the rate of those before
+      short = jobs.slice(-10); // queued behind the long ones, and claimed with them at the measured rate
       await eventually(() => ran.long === 2 * waves, { withinMs: 30_000, what: "the long jobs" });
       const { state, attempts } = (await getJob(db, short[9]!.id))!;
       if (state === "running" || attempts.length > 0) break;
-      gate.resolve(); // the machine was too slow for a rate: once more
+      gate.resolve(); // the machine was too slow to claim ahead: try again
       await expect.poll(() => countJobs(db, queue), { timeout: 30_000 }).toEqual({ completed: 52 * waves });
       gate = Promise.withResolvers<void>();
     }
@@ -41,7 +41,7 @@ test(
     await expect
       .poll(async () => (await getJob(db, short[9]!.id))!.attempts, { timeout: 30_000 })
       .toMatchObject([
-        { ending: "interrupted" }, // it had been claimed, and did not burn its attempt
+        { ending: "interrupted" }, // it had been claimed, and did not use up its attempt
       ]);
     await startWorker([handlerOf("other")], { queues: { [queue]: 2 }, ...never });
 
@@ -81,7 +81,7 @@ test(
 );
 
 test(
-  "a success is written though the claim that took it along fails",
+  "a success is recorded even if the claim that carries it fails",
   { tags: ["FM-41"] },
   async ({ db, producer, queue, startWorker }) => {
     const job = defineJob("test.along", { queue });
@@ -104,7 +104,7 @@ test(
   },
 );
 
-test("two claims of a deep queue are under way at once, and each of its jobs runs once", async ({
+test("two claims of a deep queue run at once, and each of its jobs runs once", async ({
   db,
   producer,
   queue,

@@ -7,7 +7,7 @@ import { startProxy } from "../support/proxy.ts";
 
 const numbers = Array.from({ length: 100 }, (_, n) => n);
 
-test("calls that come together share their inserts, and get ids in their order", async ({ db, producer, queue }) => {
+test("calls at the same time share their inserts, and get ids in their order", async ({ db, producer, queue }) => {
   const job = defineJob("test.together", { queue });
 
   const enqueued = await Promise.all(numbers.map((n) => producer.enqueue(job, n)));
@@ -21,7 +21,7 @@ test("calls that come together share their inserts, and get ids in their order",
   expect(new Set(rows.map(({ transaction }) => transaction)).size).toBeLessThanOrEqual(3);
 });
 
-test("a job that the database refuses fails alone, with the database's error", async ({ db, producer, queue }) => {
+test("a job that the database rejects fails alone, with the database's error", async ({ db, producer, queue }) => {
   const job = defineJob("test.refused", { queue });
   await db.pool.query("alter table hark.jobs add constraint no_thirteen check (payload <> '13') not valid");
   try {
@@ -38,7 +38,7 @@ test("a job that the database refuses fails alone, with the database's error", a
   }
 });
 
-test("a job whose unique key is in an open transaction waits for it alone", async ({ db, producer, queue }) => {
+test("only a job whose unique key is in an open transaction waits for it", async ({ db, producer, queue }) => {
   const job = defineJob("test.unique", { queue });
   const client = await db.pool.connect();
   try {
@@ -57,7 +57,7 @@ test("a job whose unique key is in an open transaction waits for it alone", asyn
   }
 });
 
-test("close() waits for the calls before it, and refuses those after it", async ({ db, databaseUrl, queue }) => {
+test("close() waits for the calls before it, and rejects those after it", async ({ db, databaseUrl, queue }) => {
   const job = defineJob("test.closing", { queue });
   const own = createProducer({ connectionString: databaseUrl });
   await own.enqueue(job, "to connect");
@@ -72,7 +72,7 @@ test("close() waits for the calls before it, and refuses those after it", async 
 });
 
 test(
-  "when the connection breaks under an insert, each of its callers is told, and its jobs are there all or none",
+  "if the connection breaks during an insert, all its callers get an error, and all or none of its jobs exist",
   { tags: ["FM-30", "KEPT-6"] },
   async ({ db, databaseUrl, queue }) => {
     const job = defineJob("test.broken", { queue });
@@ -82,7 +82,7 @@ test(
     const client = await db.pool.connect();
     try {
       await client.query("begin; lock table hark.jobs in exclusive mode");
-      const first = own.enqueue(job, "first"); // goes at once, and waits for the lock
+      const first = own.enqueue(job, "first"); // is sent at once, and waits for the lock
       await eventually(
         async () =>
           (await db.pool.query("select from pg_locks where relation = 'hark.jobs'::regclass and not granted"))

@@ -7,7 +7,7 @@ import { eventually } from "../support/eventually.ts";
 import { test as base } from "../support/fixtures.ts";
 import { untilState } from "../support/jobs.ts";
 
-/** A table of the application's: what a handler writes. */
+/** An application's table, which a handler writes to. */
 const test = base.extend("books", { scope: "file" }, async ({ db }) => {
   await db.pool.query("create table books (job bigint, title text)");
   return async (job: bigint) =>
@@ -24,7 +24,7 @@ test(
       await db.transaction(async (tx) => {
         await tx.query("insert into books values ($1, 'Dune')", [id]);
         await context.completeIn(tx, { stored: true });
-        expect((await getJob(db, id))!.state).toBe("running"); // nobody else sees it yet
+        expect((await getJob(db, id))!.state).toBe("running"); // other sessions do not see it yet
       });
       expect((await getJob(db, id))!.state).toBe("completed");
     });
@@ -43,7 +43,8 @@ test(
   },
 );
 
-// The fault campaign found it: they counted as retries to come, and those of other jobs were spread behind them.
+// Found by the fault campaign: completed jobs counted as retries to come, and retries of other jobs
+// were spread behind them.
 test("jobs that were completed in a transaction delay no retry of another job", async ({
   db,
   producer,
@@ -66,10 +67,10 @@ test("jobs that were completed in a transaction delay no retry of another job", 
   const { attempts } = await untilState(db, id, "scheduled");
   const waitMs = Number(attempts[0]!.retryAt) - Number(attempts[0]!.finishedAt);
   expect(waitMs).toBeGreaterThan(850);
-  expect(waitMs).toBeLessThan(1_150); // its own backoff, and its jitter
+  expect(waitMs).toBeLessThan(1_150); // its own backoff and jitter
 });
 
-test("a Drizzle transaction completes a job as well", async ({ db, producer, queue, books, startWorker }) => {
+test("a Drizzle transaction can complete a job too", async ({ db, producer, queue, books, startWorker }) => {
   const job = defineJob("test.book", { queue });
   const handler = implement(job, (context) =>
     drizzle(db.pool).transaction(async (tx) => {
@@ -86,7 +87,7 @@ test("a Drizzle transaction completes a job as well", async ({ db, producer, que
 });
 
 test(
-  "a rollback leaves neither row nor completion, and the attempt failed",
+  "a rollback leaves neither row nor completion, and the attempt fails",
   { tags: ["ONCE-1"] },
   async ({ db, producer, queue, books, startWorker }) => {
     const job = defineJob("test.book", { queue, retry: { backoff: { base: 1 } } });
@@ -118,7 +119,7 @@ test(
   },
 );
 
-test("a handler that fails after its transaction committed has completed its job all the same", async ({
+test("a handler that fails after its transaction committed has still completed its job", async ({
   db,
   producer,
   queue,
@@ -145,7 +146,7 @@ test("a handler that fails after its transaction committed has completed its job
 });
 
 test(
-  "a stale owner's completeIn throws, and its transaction leaves nothing",
+  "completeIn of a former owner throws, and its transaction leaves nothing",
   { tags: ["FM-20", "ONCE-1"] },
   async ({ db, producer, queue, books, startWorker }) => {
     const job = defineJob("test.book", { queue });
@@ -156,7 +157,7 @@ test(
       const isFirst = titles.length === 0;
       const title = isFirst ? "stale" : "fresh";
       titles.push(title);
-      // As after a pause longer than the lease: the job is another's before this one comes to write.
+      // As after a pause longer than the lease: another worker owns the job before this one writes.
       if (isFirst) {
         await db.pool.query("update hark.running_jobs set worker = gen_random_uuid() where id = $1", [id]);
         await statements.rescueJobs(db, { limit: 10 });
@@ -183,7 +184,7 @@ test(
 );
 
 test(
-  "a cancelled job cannot be completed any more",
+  "a cancelled job can no longer be completed",
   { tags: ["ONCE-1"] },
   async ({ db, producer, queue, books, startWorker }) => {
     const job = defineJob("test.book", { queue });
@@ -210,7 +211,13 @@ test(
   },
 );
 
-test("a result that cannot be kept rolls the transaction back", async ({ db, producer, queue, books, startWorker }) => {
+test("a result that cannot be stored rolls the transaction back", async ({
+  db,
+  producer,
+  queue,
+  books,
+  startWorker,
+}) => {
   const job = defineJob("test.book", { queue });
   const handler = implement(job, (context) =>
     db.transaction(async (tx) => {

@@ -8,7 +8,7 @@ import { claim, completed, insertJob, registerWorker, untilState } from "../supp
 import { expireLease } from "../support/pass-time.ts";
 
 test(
-  "an idle worker runs a job when it is committed, long before its poll, and keeps the result",
+  "an idle worker runs a job once it is committed, long before its poll, and keeps the result",
   { tags: ["AWAKE-1"] },
   async ({ db, producer, queue, startWorker }) => {
     const add = defineJob("test.add", { queue });
@@ -20,12 +20,12 @@ test(
     expect(status).toBe("inserted");
     const job = await untilState(db, id, "completed");
     expect(job).toMatchObject({ queue, type: "test.add", payload: [1, 2, 3], result: { sum: 6 }, attempt: 1 });
-    expect(job.attempts).toEqual([]); // a clean first success needs no line
+    expect(job.attempts).toEqual([]); // a success at the first attempt is not recorded as an attempt
     expect(job.startedAt!.getTime()).toBeLessThanOrEqual(job.finishedAt!.getTime());
   },
 );
 
-test("a handler gets what the schema made of the payload, and the table keeps what was given", async ({
+test("a handler gets the payload as parsed by the schema, and the table keeps the original", async ({
   db,
   producer,
   queue,
@@ -45,7 +45,7 @@ test("a handler gets what the schema made of the payload, and the table keeps wh
 });
 
 test(
-  "a result that cannot be kept makes a dead letter that says why",
+  "a result that cannot be stored makes a dead letter that says why",
   { tags: ["FM-36", "FM-37"] },
   async ({ db, producer, queue, startWorker }) => {
     const loose = defineJob("test.loose", { queue });
@@ -80,7 +80,7 @@ test(
 );
 
 test(
-  "no more jobs of a queue run at once than its concurrency, and all of them run",
+  "at most `concurrency` jobs of a queue run at once, and all of them run",
   { tags: ["STRICT-4"] },
   async ({ producer, queue, startWorker }) => {
     const job = defineJob("test.count", { queue });
@@ -102,7 +102,7 @@ test(
   },
 );
 
-test("a worker claims only for its free slots, so that another one finds the rest", async ({
+test("a worker claims only for its free slots, so that another worker gets the rest", async ({
   db,
   producer,
   queue,
@@ -147,5 +147,5 @@ test("an outcome that comes after its lease was lost changes nothing", { tags: [
   expect(await statements.completeJobs(db, completed(stale!))).toEqual([]);
   expect((await getJob(db, id))?.state).toBe("running");
   expect(await statements.completeJobs(db, completed(fresh!))).toEqual([{ id }]);
-  expect(await statements.completeJobs(db, completed(fresh!))).toEqual([]); // once is enough
+  expect(await statements.completeJobs(db, completed(fresh!))).toEqual([]); // a second settle finds nothing
 });

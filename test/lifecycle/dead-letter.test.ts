@@ -13,7 +13,7 @@ import { test } from "../support/fixtures.ts";
 import { untilState } from "../support/jobs.ts";
 
 test(
-  "a job out of attempts becomes a dead letter, whole, with its last error",
+  "a job without attempts left becomes a dead letter, complete and with its last error",
   { tags: ["KEPT-3"] },
   async ({ db, producer, queue, startWorker }) => {
     const job = defineJob("test.doomed", { queue, retry: { backoff: { base: 1 } } });
@@ -42,7 +42,7 @@ test(
   },
 );
 
-test("an UnrecoverableError ends a job at once, and a retryAfter does on its last attempt", async ({
+test("an UnrecoverableError ends a job at once, and so does a retryAfter on its last attempt", async ({
   db,
   producer,
   queue,
@@ -69,7 +69,7 @@ test("an UnrecoverableError ends a job at once, and a retryAfter does on its las
   });
 });
 
-test("a requeued dead letter has all its attempts before it, runs, and counts as dead no more", async ({
+test("a requeued dead letter has all its attempts again, runs, and no longer counts as dead", async ({
   db,
   producer,
   queue,
@@ -93,10 +93,10 @@ test("a requeued dead letter has all its attempts before it, runs, and counts as
   await untilState(db, id, "completed");
   expect(seen).toEqual([1, 2, 1]);
   expect((await getStats(db)).queues[queue]).toMatchObject({ dead: 0, completed: 1 });
-  expect(await requeueDeadJob(db, id)).toBeUndefined(); // it is one no longer
+  expect(await requeueDeadJob(db, id)).toBeUndefined(); // it is not a dead letter any more
 });
 
-test("a dead letter whose unique key was taken since stays one, and goes back when the key is free", async ({
+test("a dead letter whose unique key is taken stays one, and is requeued once the key is free", async ({
   db,
   producer,
   queue,

@@ -13,7 +13,7 @@ const failure = (work: Promise<unknown>) =>
     (error: unknown) => error,
   );
 
-test("a stream of jobs is inserted in order, and a sleeping worker wakes for it", async ({
+test("a stream of jobs is inserted in order, and wakes a sleeping worker", async ({
   db,
   producer,
   queue,
@@ -35,7 +35,7 @@ test("a stream of jobs is inserted in order, and a sleeping worker wakes for it"
   expect(rows.map(({ payload }) => payload as number)).toEqual(Array.from({ length: 250 }, (_, n) => n));
 });
 
-test("unique keys and keys keep their meaning, within a batch and across batches", async ({ db, producer, queue }) => {
+test("unique keys and keys work within a batch and across batches", async ({ db, producer, queue }) => {
   const job = defineJob("test.imported", {
     queue,
     key: (payload) => `key ${String(payload)}`,
@@ -49,7 +49,7 @@ test("unique keys and keys keep their meaning, within a batch and across batches
   expect(rows.map(({ key }) => key as string)).toEqual(["key 1", "key 2", "key 3"]);
 });
 
-test("a bad job stops the import with its position; its batch is not written, the ones before it are", async ({
+test("an invalid job stops the import with its position; its batch is not written, the batches before it are", async ({
   db,
   producer,
   queue,
@@ -73,7 +73,7 @@ test("a bad job stops the import with its position; its batch is not written, th
   expect(await countJobs(db, queue)).toEqual({ ready: 20 });
 });
 
-test("a batch that the database refuses is named by its first and last job, and is not written", async ({
+test("the error for a batch that the database rejects names its first and last job, and the batch is not written", async ({
   db,
   producer,
   queue,
@@ -91,7 +91,7 @@ test("a batch that the database refuses is named by its first and last job, and 
   }
 });
 
-test("while an insert waits, the source is pulled for one more batch only", async ({ db, producer, queue }) => {
+test("while an insert waits, only one more batch is pulled from the source", async ({ db, producer, queue }) => {
   const job = defineJob("test.imported", { queue });
   let pulled = 0;
   function* jobs(): Generator<JobRequest> {
@@ -119,7 +119,7 @@ test("while an insert waits, the source is pulled for one more batch only", asyn
   expect(pulledMeanwhile).toBe(20);
 });
 
-test("in a transaction an import commits or vanishes with it", async ({ db, producer, queue }) => {
+test("an import in a transaction is committed or rolled back with it", async ({ db, producer, queue }) => {
   const job = defineJob("test.imported", { queue });
   const requests = Array.from({ length: 30 }, (_, n) => ({ job, payload: n }));
   for (const [end, ready] of [
@@ -136,7 +136,7 @@ test("in a transaction an import commits or vanishes with it", async ({ db, prod
   }
 });
 
-test("a batch size that is none is refused, and nothing is pulled", async ({ producer }) => {
+test("an invalid batch size is rejected, and nothing is pulled", async ({ producer }) => {
   let isPulled = false;
   const jobs: Iterable<JobRequest> = {
     [Symbol.iterator]() {

@@ -7,7 +7,7 @@ import { untilState } from "../support/jobs.ts";
 import { expireLease } from "../support/pass-time.ts";
 import { startProxy } from "../support/proxy.ts";
 
-test("a worker is healthy while it claims, holds its lease and listens, and says why when it is not", async ({
+test("a worker is healthy while it claims, holds its lease and listens, and otherwise gives the reason", async ({
   db,
   databaseUrl,
   producer,
@@ -40,7 +40,7 @@ test("a worker is healthy while it claims, holds its lease and listens, and says
     expect(worker.health().reasons).toEqual([
       expect.stringMatching(/^no wake-ups \(.+\): jobs start by the poll, every 300 ms$/),
     ]);
-    const { id } = await producer.enqueue(job, {}); // degraded, not down
+    const { id } = await producer.enqueue(job, {}); // still works, but less well
     await untilState(db, id, "running");
     expect(worker.health().activeJobs).toBe(1);
 
@@ -58,7 +58,12 @@ test("a worker is healthy while it claims, holds its lease and listens, and says
   });
 });
 
-test("a worker whose claims fail says which, and recovers by itself", async ({ db, producer, queue, startWorker }) => {
+test("a worker whose claims fail names the queue, and recovers by itself", async ({
+  db,
+  producer,
+  queue,
+  startWorker,
+}) => {
   const job = defineJob("test.plain", { queue });
   const worker = await startWorker([implement(job, () => {})], { pollInterval: 100 });
 
@@ -84,7 +89,7 @@ test("a worker whose claims fail says which, and recovers by itself", async ({ d
   await eventually(() => worker.health().isHealthy, { withinMs: 30_000, what: "good health" });
 });
 
-test("a worker that is declared dead goes on under a new identity", async ({ db, producer, queue, startWorker }) => {
+test("a worker that is declared dead continues under a new identity", async ({ db, producer, queue, startWorker }) => {
   const job = defineJob("test.plain", { queue });
   const worker = await startWorker([implement(job, () => {})], { lease: "3s", name: queue });
   let losses = 0;

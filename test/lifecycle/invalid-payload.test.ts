@@ -5,7 +5,7 @@ import * as z from "zod";
 import { test } from "../support/fixtures.ts";
 import { untilState } from "../support/jobs.ts";
 
-test("a payload that its schema refuses when it runs goes straight to the dead letters, untouched", async ({
+test("a job whose stored payload fails its schema goes straight to the dead letters, unchanged", async ({
   db,
   queue,
   startWorker,
@@ -14,7 +14,7 @@ test("a payload that its schema refuses when it runs goes straight to the dead l
   const ran: unknown[] = [];
   await startWorker([implement(job, ({ payload }) => void ran.push(payload))]);
 
-  // From another language: hark.enqueue knows no schemas.
+  // Enqueued from another language: hark.enqueue knows no schemas.
   const { rows } = await db.pool.query<{ id: bigint }>(
     `select hark.enqueue('test.strict', payload, queue => $1) as id
        from unnest(array['{"url": "no url"}', '{"url": "https://shop.example/"}', 'null']::jsonb[]) payload`,
@@ -34,7 +34,7 @@ test("a payload that its schema refuses when it runs goes straight to the dead l
   expect(ran).toEqual([{ url: "https://shop.example/", depth: 0 }]);
 });
 
-test("a schema that itself breaks is an error like any other: the job is tried again", async ({
+test("an exception in a schema is an error like any other: the job is retried", async ({
   db,
   producer,
   queue,

@@ -6,7 +6,7 @@ import { done, test } from "../support/job-manager.ts";
 const url = "https://shop.example/books/1";
 const within = { withinMs: 55_000 };
 
-test("a job that fails in every attempt becomes a dead letter, with the processor's errors, and can be requeued", async ({
+test("a job that fails in every attempt becomes a dead letter with the processor's errors, and can be requeued", async ({
   manage,
   sql,
 }) => {
@@ -53,7 +53,7 @@ test("a job that fails in every attempt becomes a dead letter, with the processo
   expect((await manager.getStats()).failed).toBe(0);
 });
 
-test("dead letters are requeued by their place in the list, oldest first", async ({ manage }) => {
+test("dead letters are requeued by their position in the list, oldest first", async ({ manage }) => {
   const manager = await manage(() => {
     throw new UnrecoverableError("gone");
   });
@@ -89,7 +89,10 @@ test("a dead letter whose unique key is taken stays one", async ({ manage }) => 
   expect((await manager.getStats()).failed).toBe(1);
 });
 
-test("errors that say what comes next keep their meaning when a processor throws them", async ({ manage, sql }) => {
+test("errors that decide what happens next keep their meaning when a processor throws them", async ({
+  manage,
+  sql,
+}) => {
   const manager = await manage(({ metadata }) => {
     if (metadata.throws === "retry") throw new RetryAfterError(60_000, "busy");
     if (metadata.throws === "snooze") throw new SnoozeError(60_000);
@@ -118,7 +121,7 @@ test("errors that say what comes next keep their meaning when a processor throws
   ]);
 });
 
-test("an answer that says neither success nor failure is a dead letter that says so", async ({ manage }) => {
+test("an invalid processor result makes a dead letter that says so", async ({ manage }) => {
   const manager = await manage((() => ({ ok: true })) as never);
 
   await manager.addJob({ type: "navigation", target_url: url });

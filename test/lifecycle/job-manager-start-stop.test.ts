@@ -55,7 +55,7 @@ test("stop lets running jobs end, which may still add others, and the JobManager
   await eventually(async () => (await manager.getStats()).completed === 2, within);
 });
 
-test("an impatient stop hands running jobs back without burning the attempt", async ({ manage, sql }) => {
+test("a stop without patience hands running jobs back without using up an attempt", async ({ manage, sql }) => {
   const isRunning = Promise.withResolvers<AbortSignal>();
   const manager = await manage(async ({ signal }) => {
     isRunning.resolve(signal);
@@ -73,7 +73,7 @@ test("an impatient stop hands running jobs back without burning the attempt", as
   expect((await sql.query("select state, attempt from hark.jobs")).rows).toEqual([{ state: "ready", attempt: 0 }]);
 });
 
-test("health is answered while the database is gone", async ({ ownUrl, manage }) => {
+test("health works while the database is gone", async ({ ownUrl, manage }) => {
   await using proxy = await startProxy(ownUrl);
   const manager = await manage(() => done, { connectionString: proxy.url });
   await eventually(async () => (await manager.healthCheck()).reasons.length === 0, within);

@@ -8,7 +8,7 @@ import { done, test } from "../support/job-manager.ts";
 const url = "https://shop.example/books/1";
 const within = { withinMs: 55_000 };
 
-test("a job that was added is processed, and counted", async ({ manage }) => {
+test("an added job is processed and counted", async ({ manage }) => {
   const seen: ProcessorJob[] = [];
   const manager = await manage((job) => {
     seen.push(job);
@@ -45,7 +45,7 @@ test("a job that was added is processed, and counted", async ({ manage }) => {
   });
 });
 
-test("what a processor answers is kept with the job", async ({ manage, sql }) => {
+test("the result of a processor is kept with the job", async ({ manage, sql }) => {
   const manager = await manage(() => ({
     success: true,
     itemsProcessed: 12,
@@ -66,7 +66,7 @@ test("what a processor answers is kept with the job", async ({ manage, sql }) =>
   ]);
 });
 
-test("an unfinished job with the same unique key is told apart", async ({ manage }) => {
+test("adding a second job with the unique key of an unfinished one reports the first", async ({ manage }) => {
   const manager = await manage();
   const first = await manager.addJob({ type: "product", target_url: url, unique_key: "crawl 1" });
 
@@ -108,7 +108,7 @@ test("two jobs of one URL never run at the same time", async ({ manage }) => {
   expect(most).toBe(1);
 });
 
-test("what is wrong with a job is told before anything is written", async ({ manage, sql }) => {
+test("an invalid job is rejected before anything is written", async ({ manage, sql }) => {
   const manager = await manage();
   const job = { type: "product", target_url: url };
   const wrongs: [code: string, job: unknown][] = [
@@ -137,7 +137,7 @@ test("what is wrong with a job is told before anything is written", async ({ man
   expect((await sql.query("select * from hark.jobs")).rowCount).toBe(0);
 });
 
-test("a JobManager with a cipher seals what it adds and runs it opened", async ({ manage, sql }) => {
+test("a JobManager with a cipher encrypts the jobs it adds, and decrypts them to run them", async ({ manage, sql }) => {
   const cipher = createPayloadCipher({ keys: { a: randomBytes(32) }, current: "a" });
   const card = "4111-1111-1111-1111";
   const run = Promise.withResolvers<unknown>();

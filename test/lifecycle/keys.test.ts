@@ -5,11 +5,11 @@ import { eventually } from "../support/eventually.ts";
 import { test } from "../support/fixtures.ts";
 import { claim, completed, countJobs, insertJob, registerWorker, untilState } from "../support/jobs.ts";
 
-/** So long that no test lives to see it: what starts was handed over. */
+/** Longer than any test runs, so a job that starts was handed its key. */
 const never = { pollInterval: "10m", promoteInterval: "10m" } as const;
 
 test(
-  "jobs of one key run one at a time, oldest first, and those that wait are parked, not tried",
+  "jobs of one key run one at a time, oldest first, and waiting ones are parked without an attempt",
   { tags: ["FM-39"] },
   async ({ db, producer, queue, startWorker }) => {
     const job = defineJob("test.page", { queue, key: (payload) => (payload as { url: string }).url });
@@ -85,42 +85,38 @@ test("the most urgent parked job gets the key", async ({ db, queue }) => {
   expect((await getJob(db, old))!.state).toBe("parked");
 });
 
-test(
-  "every way out hands the key over: retry, death, cancellation and rescue",
-  { tags: ["STRICT-1"] },
-  async ({ db, queue }) => {
-    const worker = await registerWorker(db);
-    const ways: Record<string, (job: statements.ClaimedJob) => Promise<unknown>> = {
-      retry: ({ id, token }) =>
-        statements.retryJobs(
-          db,
-          statements.retriedOf([{ id, token, ending: "error", error: "no", delayMs: 3_600_000, attempt: 1 }]),
-        ),
-      death: ({ id, token }) =>
-        statements.buryJobs(
-          db,
-          statements.buriedOf([{ id, token, ending: "fatal", reason: "unrecoverable", error: "no" }]),
-        ),
-      cancellation: ({ id }) => cancelJob(db, id),
-      rescue: async () => {
-        await statements.leaveWorkers(db, { id: worker });
-        await statements.rescueJobs(db, { limit: 100 });
-      },
-    };
-    for (const [key, leave] of Object.entries(ways)) {
-      await insertJob(db, { queue, key });
-      const [running] = await claim(db, { queue, worker });
-      const next = await insertJob(db, { queue, key, priority: 1 });
-      await statements.parkJobs(db, { queue, keys: [key], limit: 10 });
-      expect((await getJob(db, next))!.state, key).toBe("parked");
+test("retry, death, cancellation and rescue each hand the key over", { tags: ["STRICT-1"] }, async ({ db, queue }) => {
+  const worker = await registerWorker(db);
+  const ways: Record<string, (job: statements.ClaimedJob) => Promise<unknown>> = {
+    retry: ({ id, token }) =>
+      statements.retryJobs(
+        db,
+        statements.retriedOf([{ id, token, ending: "error", error: "no", delayMs: 3_600_000, attempt: 1 }]),
+      ),
+    death: ({ id, token }) =>
+      statements.buryJobs(
+        db,
+        statements.buriedOf([{ id, token, ending: "fatal", reason: "unrecoverable", error: "no" }]),
+      ),
+    cancellation: ({ id }) => cancelJob(db, id),
+    rescue: async () => {
+      await statements.leaveWorkers(db, { id: worker });
+      await statements.rescueJobs(db, { limit: 100 });
+    },
+  };
+  for (const [key, leave] of Object.entries(ways)) {
+    await insertJob(db, { queue, key });
+    const [running] = await claim(db, { queue, worker });
+    const next = await insertJob(db, { queue, key, priority: 1 });
+    await statements.parkJobs(db, { queue, keys: [key], limit: 10 });
+    expect((await getJob(db, next))!.state, key).toBe("parked");
 
-      await leave(running!);
+    await leave(running!);
 
-      expect((await getJob(db, next))!.state, key).toBe("ready");
-      await cancelJob(db, next);
-    }
-  },
-);
+    expect((await getJob(db, next))!.state, key).toBe("ready");
+    await cancelJob(db, next);
+  }
+});
 
 test("a parked job is freed when the ready one that it waited behind is cancelled", async ({ db, queue }) => {
   const worker = await registerWorker(db);
@@ -137,13 +133,14 @@ test("a parked job is freed when the ready one that it waited behind is cancelle
   expect((await getJob(db, second))!.state).toBe("ready");
 });
 
-test("a job is never parked behind a key that has just come free", { tags: ["FM-40"] }, async ({ db, queue }) => {
+test("a job is never parked behind a key that has just become free", { tags: ["FM-40"] }, async ({ db, queue }) => {
   const worker = await registerWorker(db);
   await insertJob(db, { queue, key: "k" });
   const [running] = await claim(db, { queue, worker });
   const next = await insertJob(db, { queue, key: "k" });
 
-  // The settle is open when the parker looks: it skips the row that is about to go, and says so.
+  // The settle is open while the parker reads: it skips the row that is about to be deleted, and
+  // says so.
   const settling = await db.pool.connect();
   await settling.query("begin");
   await statements.completeJobs(settling, completed(running!));
@@ -155,7 +152,7 @@ test("a job is never parked behind a key that has just come free", { tags: ["FM-
 });
 
 test(
-  "a hand-over waits for a parking that is under way, and then finds the parked job",
+  "a hand-over waits for a parking in progress, and then finds the parked job",
   { tags: ["FM-40"] },
   async ({ db, queue }) => {
     const worker = await registerWorker(db);
@@ -180,7 +177,7 @@ test(
 );
 
 test(
-  "two running jobs of one key cannot be written, whatever the code does",
+  "the database rejects two running jobs of one key, whatever the code does",
   { tags: ["STRICT-1"] },
   async ({ db, queue }) => {
     const worker = await registerWorker(db);

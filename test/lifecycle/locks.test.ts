@@ -21,7 +21,7 @@ const test = base.extend("listener", { scope: "file" }, async ({ databaseUrl }, 
 });
 
 test(
-  "a lock is held by one, and only its token renews and releases it",
+  "only one owner holds a lock, and only its token renews and releases it",
   { tags: ["FM-56"] },
   async ({ db, queue: key }) => {
     const locks = createLocks({ db, owner: "me" });
@@ -36,13 +36,13 @@ test(
 
     expect(await lock.release()).toBe(true);
     expect(await lock.release()).toBe(false);
-    expect(lock.signal.aborted).toBe(false); // given up, not lost
+    expect(lock.signal.aborted).toBe(false); // released, not lost
     await (await locks.acquire(key, { ttlMs: 60_000 })).release();
   },
 );
 
 test(
-  "who waits is woken by the release, long before any interval",
+  "a waiting caller is woken by the release, long before any interval",
   { tags: ["AWAKE-1", "FM-56"] },
   async ({ db, queue: key, listener }) => {
     let answers = 0;
@@ -69,11 +69,11 @@ test(
       if (turn === 4) await held.release();
     }
 
-    expect(Math.min(...times)).toBeLessThan(700); // it would look by itself after a second
+    expect(Math.min(...times)).toBeLessThan(700); // its own poll comes only after a second
   },
 );
 
-test("an abandoned lock is taken over when its time is up, under a higher fence, and its former holder is refused", async ({
+test("an abandoned lock is taken over after it expires, with a higher fence, and its former holder is refused", async ({
   db,
   queue: key,
 }) => {
@@ -91,7 +91,7 @@ test("an abandoned lock is taken over when its time is up, under a higher fence,
 });
 
 test(
-  "a holder is told to stop before its time is up, and a renewal puts that off",
+  "a holder is told to stop before its lock expires, and a renewal postpones that",
   { tags: ["FM-55"] },
   async ({ db, queue: key }) => {
     const locks = createLocks({ db });
@@ -111,7 +111,7 @@ test(
 );
 
 test(
-  "a guarded transaction holds a takeover up until it has committed",
+  "a guarded transaction delays a takeover until it has committed",
   { tags: ["FM-55"] },
   async ({ db, queue: key }) => {
     const locks = createLocks({ db });
@@ -145,7 +145,7 @@ test(
   },
 );
 
-test("a wait ends with its time or its signal, and bad requests are refused before anything is asked", async ({
+test("a wait ends with its timeout or its signal, and invalid requests are rejected without a query", async ({
   db,
   queue: key,
 }) => {
@@ -170,7 +170,7 @@ test("a wait ends with its time or its signal, and bad requests are refused befo
   await lock.release();
 });
 
-test("an expired lock counts as not held, though nobody took it yet", async ({ db, queue: key }) => {
+test("an expired lock counts as free, even before another owner takes it", async ({ db, queue: key }) => {
   const locks = createLocks({ db });
   const lock = await locks.acquire(key, { ttlMs: 60_000 });
 

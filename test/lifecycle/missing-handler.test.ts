@@ -6,7 +6,7 @@ import { test } from "../support/fixtures.ts";
 import { untilState } from "../support/jobs.ts";
 import { recordingLogger } from "../support/recording-logger.ts";
 
-test("a job without a handler stays ready, is warned about, and runs once there is one", async ({
+test("a job without a handler stays ready, causes a warning, and runs once there is a handler", async ({
   db,
   producer,
   queue,
@@ -20,7 +20,7 @@ test("a job without a handler stays ready, is warned about, and runs once there 
   await startWorker([implement(known, () => {})], { logger, queues: { [queue]: 1 } });
   const other = await producer.enqueue(known, {});
 
-  await untilState(db, other.id, "completed"); // it stands in nobody's way
+  await untilState(db, other.id, "completed"); // the orphan does not block it
   const warning = await eventually(
     () => logger.lines.find(({ level, facts }) => level === "warn" && facts["type"] === "test.unknown"),
     { withinMs: 30_000, what: "the warning" },

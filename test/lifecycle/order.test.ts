@@ -16,7 +16,7 @@ test("higher priority starts first, then older", { tags: ["STRICT-2"] }, async (
   expect(order).toEqual([4, 1, 3, 7, 0, 5, 2, 6]);
 });
 
-test("a job type's own priority counts where none is given", async ({ producer, queue, startWorker }) => {
+test("a job type's own priority applies if the call gives none", async ({ producer, queue, startWorker }) => {
   const urgent = defineJob("test.urgent", { queue, priority: 10 });
   const plain = defineJob("test.plain", { queue });
   await producer.enqueue(plain, "plain");
@@ -48,7 +48,7 @@ test(
   },
 );
 
-test("a full queue keeps no other queue waiting", { tags: ["FM-39"] }, async ({ producer, queue, startWorker }) => {
+test("a full queue does not delay another queue", { tags: ["FM-39"] }, async ({ producer, queue, startWorker }) => {
   const slow = defineJob("test.slow", { queue });
   const quick = defineJob("test.quick", { queue: `${queue}.quick` });
   const gate = Promise.withResolvers<void>();

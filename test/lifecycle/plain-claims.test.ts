@@ -5,7 +5,7 @@ import { expect, onTestFinished, vi } from "vitest";
 import { test } from "../support/fixtures.ts";
 import { countJobs, untilState } from "../support/jobs.ts";
 
-/** The names of the statements by which this process claims, from now on. */
+/** Records the names of the statements by which this process claims, from now on. */
 function claimsFromNow(): string[] {
   const names: string[] = [];
   // oxlint-disable-next-line typescript/unbound-method -- it is called with its own `this`
@@ -20,7 +20,7 @@ function claimsFromNow(): string[] {
 }
 
 test(
-  "a worker that last found a job with a key does not begin with a claim of plain jobs, until it finds plain ones again",
+  "after a claim with a keyed job, a worker does not start with a claim of plain jobs until it finds plain ones again",
   { tags: ["FM-47"] },
   async ({ db, producer, queue, startWorker }) => {
     const job = defineJob("test.kinds", { queue });
@@ -42,11 +42,11 @@ test(
 );
 
 test(
-  "where jobs come fast but leave most slots free, claims settle nothing along",
+  "if jobs come fast but most slots stay free, claims settle no jobs",
   { tags: ["FM-41"] },
   async ({ db, producer, queue, startWorker }) => {
     const job = defineJob("test.stream", { queue });
-    const jobs = 600; // fewer than slots, so that no claim can get all that it asks for
+    const jobs = 600; // fewer than slots, so that every claim gets less than it asks for
     await startWorker([implement(job, () => {})], { queues: { [queue]: 1_000 } });
     const names = claimsFromNow();
 

@@ -37,7 +37,7 @@ const test = base
     };
   });
 
-test("a job goes from enqueue over dequeue to completed", async ({ open, db }) => {
+test("a job goes through enqueue, dequeue and completion", async ({ open, db }) => {
   const queue = open();
   const { id } = await queue.enqueue({ type: "product", target_url: url, priority: 2, metadata: { page: 1 } });
 
@@ -72,7 +72,7 @@ test("the most urgent job comes first, then the oldest", async ({ open }) => {
   expect(pages).toEqual([1, 3, 0, 2]);
 });
 
-test("a job whose URL runs is passed over, and comes when that one has ended", async ({ open, db }) => {
+test("a job whose URL is running is skipped, and comes once that run has ended", async ({ open, db }) => {
   const queue = open();
   const first = await queue.enqueue({ type: "product", target_url: url });
   const second = await queue.enqueue({ type: "product", target_url: url });
@@ -88,7 +88,7 @@ test("a job whose URL runs is passed over, and comes when that one has ended", a
   expect((await queue.dequeue())?.id).toBe(second.id);
 });
 
-test("a failed job is tried again after the backoff, and is a dead letter when it is out of attempts", async ({
+test("a failed job is retried after the backoff, and becomes a dead letter without attempts left", async ({
   open,
   db,
 }) => {
@@ -111,7 +111,7 @@ test("a failed job is tried again after the backoff, and is a dead letter when i
   expect(details?.attempts.map(({ ending }) => ending)).toEqual(["error", "error"]);
 });
 
-test("what a caller says about an error decides what comes next", async ({ open }) => {
+test("the error that a caller passes decides what happens next", async ({ open }) => {
   const queue = open();
   const fail = async (error: unknown, options = {}) => {
     await queue.enqueue({ type: "product", target_url: url });
@@ -129,7 +129,7 @@ test("what a caller says about an error decides what comes next", async ({ open 
   expect(await fail("just text")).toMatchObject({ state: "scheduled", attempts: 1 });
 });
 
-test("a job that is due later is dequeued when it is due, without a worker anywhere", async ({ open }) => {
+test("a delayed job is dequeued when it is due, without any worker", async ({ open }) => {
   const queue = open({ pollInterval: 60_000 });
   expect(await queue.dequeue()).toBeNull();
   const enqueuedAt = performance.now();
@@ -141,7 +141,10 @@ test("a job that is due later is dequeued when it is due, without a worker anywh
   expect(performance.now() - enqueuedAt).toBeGreaterThan(990);
 });
 
-test("who waits for a job gets it when it is enqueued, and null when the time is over", async ({ open, db }) => {
+test("a caller that waits for a job gets it when it is enqueued, and null when the time is over", async ({
+  open,
+  db,
+}) => {
   const [queue, other] = [open({ pollInterval: 60_000 }), open()];
   expect(await queue.dequeue({ wait: 50 })).toBeNull();
 
@@ -152,7 +155,7 @@ test("who waits for a job gets it when it is enqueued, and null when the time is
   expect((await waiting)?.id).toBe(id);
 });
 
-test("a job is settled by whoever has its id and token, and by nobody else", async ({ open, db }) => {
+test("a job is settled only by a caller that has its id and token", async ({ open, db }) => {
   const [queue, other] = [open(), open()];
   const { id } = await queue.enqueue({ type: "product", target_url: url });
   const { token } = (await queue.dequeue())!;
@@ -167,7 +170,7 @@ test("a job is settled by whoever has its id and token, and by nobody else", asy
   await expect(queue.completeJob({ id: "999", token })).rejects.toMatchObject({ code: "LEASE_LOST" });
 });
 
-test("a claim whose lease ran out is refused, and the next owner's is not", async ({ open, db }) => {
+test("a claim whose lease expired is refused, and the next owner's is not", async ({ open, db }) => {
   const [slow, quick] = [open(), open()];
   const { id } = await slow.enqueue({ type: "product", target_url: url });
   const stale = (await slow.dequeue())!;
@@ -185,7 +188,10 @@ test("a claim whose lease ran out is refused, and the next owner's is not", asyn
   expect(await getJob(db, BigInt(id))).toMatchObject({ state: "completed", attempt: 2 });
 });
 
-test("who lost its lease is told by the job's signal, and dequeues under a new one", async ({ open, db }) => {
+test("a caller that lost its lease learns it from the job's signal, and dequeues under a new lease", async ({
+  open,
+  db,
+}) => {
   const queue = open({ lockTTL: 1_000 });
   const { id } = await queue.enqueue({ type: "product", target_url: url });
   const { signal } = (await queue.dequeue())!;
@@ -197,7 +203,7 @@ test("who lost its lease is told by the job's signal, and dequeues under a new o
   expect(await eventually(() => queue.dequeue(), within)).toMatchObject({ id, attempts: 2 });
 });
 
-test("a job that was cancelled while it ran is told as such", async ({ open, db }) => {
+test("settling a job that was cancelled while it ran reports the cancellation", async ({ open, db }) => {
   const queue = open();
   await queue.enqueue({ type: "product", target_url: url });
   const job = (await queue.dequeue())!;
@@ -207,10 +213,7 @@ test("a job that was cancelled while it ran is told as such", async ({ open, db 
   await expect(queue.completeJob(job)).rejects.toMatchObject({ code: "JOB_CANCELLED" });
 });
 
-test("jobs whose payload is not that of a URL job are dead letters, and the next job is dequeued", async ({
-  open,
-  db,
-}) => {
+test("invalid URL job payloads make dead letters, and the next job is dequeued", async ({ open, db }) => {
   const queue = open();
   const { rows } = await db.pool.query<{ id: bigint }>(
     `select hark.enqueue('product', '{"target_url": "nowhere"}') as id from generate_series(1, 10)`,
@@ -227,7 +230,7 @@ test("jobs whose payload is not that of a URL job are dead letters, and the next
   }
 });
 
-test("closing hands back what was not settled without burning the attempt", async ({ open, db }) => {
+test("closing hands back unsettled jobs without using up an attempt", async ({ open, db }) => {
   const queue = open();
   const { id } = await queue.enqueue({ type: "product", target_url: url });
   const job = (await queue.dequeue())!;
@@ -241,7 +244,7 @@ test("closing hands back what was not settled without burning the attempt", asyn
   await expect(queue.completeJob(job)).rejects.toMatchObject({ code: "QUEUE_CLOSED" });
 });
 
-test("a claim that was booked to this process but never answered is handed back", async ({ open, db }) => {
+test("a claim that was committed for this process but whose response was lost is handed back", async ({ open, db }) => {
   const queue = open({ lockTTL: 1_000 });
   await queue.dequeue();
   const [{ id: worker }] = (await db.pool.query("select id from hark.workers")).rows;
@@ -257,7 +260,7 @@ test("a claim that was booked to this process but never answered is handed back"
   expect(await eventually(() => queue.dequeue(), within)).toMatchObject({ id, attempts: 1 });
 });
 
-test("jobs of a dead process are dequeued by those that live, without a worker anywhere", async ({ open, db }) => {
+test("jobs of a dead process are dequeued by living ones, without any worker", async ({ open, db }) => {
   const dead = await registerWorker(db);
   const queue = open({ lockTTL: 1_000 });
   const { id } = await queue.enqueue({ type: "product", target_url: url });
@@ -275,7 +278,7 @@ test("jobs of a dead process are dequeued by those that live, without a worker a
   expect(await eventually(() => queue.dequeue(), within)).toMatchObject({ id, attempts: 2 });
 });
 
-test("a lock is held by its value alone, also against who runs the job of that URL", async ({ open }) => {
+test("a lock is held by its value alone, even against the process that runs the job of that URL", async ({ open }) => {
   const [queue, other] = [open(), open()];
   await queue.enqueue({ type: "product", target_url: url });
   const job = (await queue.dequeue())!;
@@ -292,7 +295,7 @@ test("a lock is held by its value alone, also against who runs the job of that U
   expect(await other.acquireLock(url, { ttl: 60_000 })).toEqual(expect.any(String));
 });
 
-test("who waits for a lock gets it when it is released", async ({ open }) => {
+test("a caller that waits for a lock gets it when it is released", async ({ open }) => {
   const [queue, other] = [open(), open()];
   const value = (await queue.acquireLock(url, { ttl: 60_000 }))!;
 
@@ -302,7 +305,7 @@ test("who waits for a lock gets it when it is released", async ({ open }) => {
   expect(await waiting).toEqual(expect.any(String));
 });
 
-test("what is wrong with a call is told before anything is written", async ({ open, db }) => {
+test("an invalid call is rejected before anything is written", async ({ open, db }) => {
   const queue = open();
   await queue.enqueue({ type: "product", target_url: url });
   const job = (await queue.dequeue())!;
@@ -332,7 +335,7 @@ test("what is wrong with a call is told before anything is written", async ({ op
   expect((await db.pool.query("select * from hark.locks")).rowCount).toBe(0);
 });
 
-test("a database without the schema is told as such", async ({ server, open }) => {
+test("a missing schema is reported as such", async ({ server, open }) => {
   const queue = open({ connectionString: await server.createDatabase() });
 
   await expect(queue.dequeue()).rejects.toMatchObject({ code: "SCHEMA_VERSION" });
@@ -349,7 +352,7 @@ async function ownerOf(
   return rows[0]!.worker;
 }
 
-test("a queue with a cipher seals what it enqueues and opens what it dequeues; one without makes a dead letter of it", async ({
+test("a queue with a cipher encrypts what it enqueues and decrypts what it dequeues; one without makes a dead letter of it", async ({
   open,
   db,
 }) => {

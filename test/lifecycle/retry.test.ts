@@ -6,7 +6,7 @@ import { test } from "../support/fixtures.ts";
 import { untilState } from "../support/jobs.ts";
 import { makeDue } from "../support/pass-time.ts";
 
-test("a failed job is tried again after the backoff, with each ending in its ledger", async ({
+test("a failed job is retried after the backoff, and every attempt's ending is recorded", async ({
   db,
   producer,
   queue,
@@ -47,12 +47,7 @@ test("a failed job is tried again after the backoff, with each ending in its led
   ]);
 });
 
-test("retryAfter takes the place of the backoff, and the attempt counts", async ({
-  db,
-  producer,
-  queue,
-  startWorker,
-}) => {
+test("retryAfter replaces the backoff, and the attempt counts", async ({ db, producer, queue, startWorker }) => {
   const job = defineJob("test.throttled", { queue });
   await startWorker([implement(job, (context) => context.retryAfter("1h", "503, Retry-After: 3600"))]);
 
@@ -67,7 +62,7 @@ test("retryAfter takes the place of the backoff, and the attempt counts", async 
   expect(waiting.runAt.getTime() - waiting.attempts[0]!.finishedAt.getTime()).toBeCloseTo(3_600_000, -2);
 });
 
-test("a snooze gives the attempt back, as often as it likes", async ({ db, producer, queue, startWorker }) => {
+test("a snooze gives the attempt back, any number of times", async ({ db, producer, queue, startWorker }) => {
   const job = defineJob("test.snoozer", { queue, retry: { attempts: 1 } });
   let runs = 0;
   const handler = implement(job, (context) => {
@@ -91,7 +86,7 @@ test("a snooze gives the attempt back, as often as it likes", async ({ db, produ
   expect(done.attempts.map(({ ending }) => ending)).toEqual(Array(4).fill("snoozed"));
 });
 
-test("a retry keeps its id, queue, priority and key, and the worker is woken for it", async ({
+test("a retry keeps its id, queue, priority and key, and wakes the worker", async ({
   db,
   producer,
   queue,
@@ -112,7 +107,7 @@ test("a retry keeps its id, queue, priority and key, and the worker is woken for
 });
 
 test(
-  "whatever a handler throws, its failure is written down and its worker goes on",
+  "whatever a handler throws, its failure is recorded and its worker continues",
   { tags: ["FM-36"] },
   async ({ db, producer, queue, startWorker }) => {
     const bad = defineJob("test.bad", { queue, retry: { attempts: 1 } });
@@ -138,26 +133,28 @@ test(
   },
 );
 
-/** By what it is (FM-36): each must neither end the process nor block the failure's way into the table. */
+/**
+ * Thrown values by name (FM-36). None may end the process or keep the failure from being recorded.
+ */
 const thrown: Record<string, unknown> = {
   "nothing at all": undefined,
   null: null,
   "a symbol": Symbol("odd"),
-  "an object that refuses to be text": { toJSON: () => JSON.parse("no"), toString: () => JSON.parse("no") },
+  "an object that cannot be converted to text": { toJSON: () => JSON.parse("no"), toString: () => JSON.parse("no") },
   "a NUL and half a surrogate pair": new Error("before\0after \ud800"),
   "a message of a megabyte": new Error("x".repeat(1_000_000)),
-  "an error whose stack is no text": Object.assign(new Error("odd stack"), { stack: 42 }),
-  "an error whose name is no text": Object.assign(new Error("odd name"), { name: Symbol("name") }),
+  "an error whose stack is not text": Object.assign(new Error("odd stack"), { stack: 42 }),
+  "an error whose name is not text": Object.assign(new Error("odd name"), { name: Symbol("name") }),
   "an error that throws when it is read": Object.defineProperty(new Error("trap"), "message", {
     get() {
       throw new Error("gotcha");
     },
   }),
-  "a cause that leads to itself": circle(),
-  "a delay that is no number": new RetryAfterError(Number.NaN),
-  "a delay of for ever": new RetryAfterError(Number.POSITIVE_INFINITY),
-  "a delay of minus one": new RetryAfterError(-1),
-  "a snooze of for ever": new SnoozeError(Number.POSITIVE_INFINITY),
+  "a circular cause": circle(),
+  "a delay that is not a number": new RetryAfterError(Number.NaN),
+  "an infinite delay": new RetryAfterError(Number.POSITIVE_INFINITY),
+  "a negative delay": new RetryAfterError(-1),
+  "an infinite snooze": new SnoozeError(Number.POSITIVE_INFINITY),
 };
 
 function circle(): Error {

@@ -5,11 +5,11 @@ import { test } from "../support/fixtures.ts";
 import { countJobs, untilState } from "../support/jobs.ts";
 import { makeDue } from "../support/pass-time.ts";
 
-/** So long that no test lives to see it: what starts was woken. */
+/** Longer than any test runs, so a job that starts was woken. */
 const never = { pollInterval: "10m", promoteInterval: "10m" } as const;
 
 test(
-  "a delayed job starts when it is due, not earlier, though no interval is near",
+  "a delayed job starts when it is due and not earlier, without any poll",
   { tags: ["AWAKE-1", "FM-23"] },
   async ({ db, producer, queue, startWorker }) => {
     const job = defineJob("test.delayed", { queue });
@@ -20,7 +20,7 @@ test(
     const { createdAt, startedAt, runAt } = await untilState(db, id, "completed");
     const waitedMs = startedAt!.getTime() - createdAt.getTime();
     expect(waitedMs).toBeGreaterThanOrEqual(499); // both are cut to whole ms
-    // Promoted by setting run_at to the moment it became ready, between due and claimed.
+    // Promotion sets run_at to the moment the job became ready, between due and claimed.
     expect(runAt.getTime()).toBeGreaterThanOrEqual(createdAt.getTime() + 499);
     expect(runAt.getTime()).toBeLessThanOrEqual(startedAt!.getTime());
   },
@@ -49,12 +49,7 @@ test("a runAt in the past means now", async ({ db, producer, queue }) => {
   await untilState(db, id, "ready");
 });
 
-test("an earlier job that is scheduled later ends the scheduler's sleep", async ({
-  db,
-  producer,
-  queue,
-  startWorker,
-}) => {
+test("scheduling an earlier job ends the scheduler's sleep", async ({ db, producer, queue, startWorker }) => {
   const job = defineJob("test.earlier", { queue });
   await startWorker([implement(job, () => {})], never);
   const later = await producer.enqueue(job, {}, { delay: "5m" });
@@ -63,12 +58,12 @@ test("an earlier job that is scheduled later ends the scheduler's sleep", async 
   await untilState(db, sooner.id, "completed", { withinMs: 30_000 });
 
   await untilState(db, later.id, "scheduled");
-  await makeDue(db, later.id); // moved forward by hand, it is seen as well
+  await makeDue(db, later.id); // a job moved forward by hand is found too
   await untilState(db, later.id, "completed", { withinMs: 30_000 });
 });
 
 test(
-  "what came due while no worker was there starts with the first one",
+  "jobs that came due while no worker ran start with the first one",
   { tags: ["FM-34"] },
   async ({ db, producer, queue, startWorker }) => {
     const job = defineJob("test.overdue", { queue });
@@ -84,7 +79,7 @@ test(
   },
 );
 
-test("more due jobs than one batch are all promoted, by any number of workers, each once", async ({
+test("more due jobs than one batch are all promoted, each once, by any number of workers", async ({
   db,
   producer,
   queue,

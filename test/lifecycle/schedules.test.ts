@@ -16,7 +16,7 @@ import {
 const yearly = "0 0 1 1 *";
 
 test(
-  "each tick of a schedule is one job, with its payload, for the moment of the tick",
+  "each tick of a schedule is one job, with its payload, due at the tick",
   { tags: ["TICK-1"] },
   async ({ db, queue, startWorker }) => {
     const job = defineJob("test.scheduled", {
@@ -37,7 +37,7 @@ test(
   },
 );
 
-test("a changed declaration takes effect at once, for a worker that has the old one too", async ({
+test("a changed declaration takes effect at once, also for a worker with the old one", async ({
   db,
   queue,
   startWorker,
@@ -48,7 +48,7 @@ test("a changed declaration takes effect at once, for a worker that has the old 
   const old = await startWorker([handler], { schedules: [schedule(job, yearly, { name: queue })] });
   await untilDeclared(db, queue);
 
-  // Only told by this worker: it stops before it fires anything.
+  // This worker only declares it: it stops before it fires anything.
   const changed = schedule(job, { every: "1s" }, { name: queue });
   const asked = { schedules: [changed] };
   const other = await startWorker([handler], { ...asked, queues: { [`other-${queue}`]: 1, "*": 1 } });
@@ -63,7 +63,7 @@ test("a changed declaration takes effect at once, for a worker that has the old 
   expect(old.health()).toMatchObject({ isHealthy: true });
 });
 
-test("the same declaration again changes nothing: not the revision, not the next tick, though it is long past", async ({
+test("declaring the same schedule again changes neither the revision nor the next tick, even if that is long past", async ({
   db,
   queue,
 }) => {
@@ -82,11 +82,11 @@ test("the same declaration again changes nothing: not the revision, not the next
   expect(await untilDeclared(db, queue)).toEqual(before);
 
   expect(await declare({ payloadJson: "{}" })).toEqual([{ name: queue }]);
-  expect(await untilDeclared(db, queue)).toEqual({ ...before, revision: "2" }); // another job at the same times
+  expect(await untilDeclared(db, queue)).toEqual({ ...before, revision: "2" }); // a different job at the same times
 });
 
 test(
-  "nobody fires a tick before its time by the database's clock, nor by a declaration that has changed",
+  "no worker fires a tick before its time by the database's clock, or by an outdated declaration",
   { tags: ["FM-33"] },
   async ({ db, queue }) => {
     const scheduler = startScheduler(db, [schedule(defineJob("test.early"), yearly, { name: queue, queue })]);
@@ -105,7 +105,7 @@ test(
   },
 );
 
-test("a schedule that no worker declares any more rests, and goes on when one declares it again", async ({
+test("a schedule that no worker declares any more pauses, and continues when one declares it again", async ({
   db,
   queue,
 }) => {
@@ -131,7 +131,7 @@ test("a schedule that no worker declares any more rests, and goes on when one de
   await Promise.all([one.stop(), again.stop()]);
 });
 
-test("a schedule that was removed fires no more, and removing it again says that there is none", async ({
+test("a removed schedule fires no more, and removing it again reports that there is none", async ({
   db,
   queue,
   startWorker,
@@ -159,7 +159,7 @@ test("a schedule that was removed fires no more, and removing it again says that
   expect(await ticksOfJobs(db, queue)).toHaveLength(jobs);
 });
 
-test("a unique key keeps ticks from piling up behind a job that was not started", async ({ db, queue }) => {
+test("a unique key keeps ticks from piling up behind a job that has not started", async ({ db, queue }) => {
   const job = defineJob("test.piling", { queue, uniqueKey: () => "one at a time" });
   const scheduler = startScheduler(db, [schedule(job, { every: "1s" }, { name: queue })]);
 
@@ -170,7 +170,7 @@ test("a unique key keeps ticks from piling up behind a job that was not started"
 });
 
 test(
-  "a tick is not fired again when a declaration that raced with it, or a person, sets the schedule back",
+  "a tick is not fired again when a racing declaration or a person sets the schedule back",
   { tags: ["FM-33"] },
   async ({ db, queue }) => {
     const job = defineJob("test.back", { queue });
@@ -190,7 +190,7 @@ test(
   },
 );
 
-test("ticks are forgotten after a day, and not those of a firing that came late", async ({ db, queue }) => {
+test("ticks are deleted after a day, but not those of a late firing", async ({ db, queue }) => {
   const job = defineJob("test.forgotten", { queue });
   await db.pool.query(
     `insert into hark.schedule_ticks select $1, now() - hours * interval '1 hour', now() - hours * interval '1 hour' from unnest('{23, 25, 90}'::int[]) hours`,
@@ -213,7 +213,7 @@ test("ticks are forgotten after a day, and not those of a firing that came late"
   expect(hours).toEqual([50, 23, 0]);
 });
 
-test("a sealed payload is sealed in the schedule and in its jobs, and opened for the handler", async ({
+test("an encrypted payload is encrypted in the schedule and in its jobs, and decrypted for the handler", async ({
   db,
   queue,
   startWorker,
@@ -235,7 +235,7 @@ test("a sealed payload is sealed in the schedule and in its jobs, and opened for
 });
 
 test(
-  "a schedule that cannot be fired holds no other up, and its worker says how late it is",
+  "a schedule that cannot be fired does not block others, and its worker reports how late it is",
   { tags: ["FM-34"] },
   async ({ db, queue, startWorker }) => {
     const job = defineJob("test.late", { queue });

@@ -30,7 +30,7 @@ test(
     await requeueDeadJob(db, jobs[4]!.id);
     await expect.poll(() => countJobs(db, queue), { timeout: 30_000 }).toEqual({ ...settled, cancelled: 1 });
 
-    await statements.foldStats(db, { limit: 10_000 }); // many deltas or one row: the same sums
+    await statements.foldStats(db, { limit: 10_000 }); // folding keeps the sums
 
     const stats = await getStats(db);
     expect(stats.queues[queue]).toEqual({ ...settled, cancelled: 1, ready: 0 });
@@ -59,7 +59,7 @@ test("folding while batches settle loses no count", async ({ db, producer, queue
 });
 
 test(
-  "of a deep backlog the large counts are estimated, and small queues and states are still exact",
+  "the large counts of a deep backlog are estimated, and small queues and states are still exact",
   { tags: ["FM-54"] },
   async ({ db, queue }) => {
     const deep = `${queue}-deep`;

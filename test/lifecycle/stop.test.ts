@@ -6,7 +6,7 @@ import { eventually } from "../support/eventually.ts";
 import { test } from "../support/fixtures.ts";
 import { countJobs, insertJob, untilState } from "../support/jobs.ts";
 
-test("a stopping worker claims nothing new, and lets what runs come to its end", async ({
+test("a stopping worker claims nothing new, and lets running jobs end", async ({
   db,
   producer,
   queue,
@@ -47,7 +47,7 @@ test(
 );
 
 test(
-  "what outlasts the drain is aborted with the reason and handed back, without burning the attempt",
+  "jobs that outlast the drain are aborted with the reason and handed back, without using up an attempt",
   { tags: ["FM-51", "STOP-1"] },
   async ({ db, producer, queue, startWorker }) => {
     const job = defineJob("test.long", { queue, retry: { attempts: 1 } });
@@ -79,10 +79,10 @@ test(
 );
 
 test(
-  "a handler that ignores the abort cannot hold the stop up: its job goes back all the same",
+  "a handler that ignores the abort cannot delay the stop: its job is handed back anyway",
   { tags: ["FM-51", "STOP-1"] },
   async ({ db, producer, queue, startWorker }) => {
-    const job = defineJob("test.deaf", { queue });
+    const job = defineJob("test.stubborn", { queue });
     const gate = Promise.withResolvers<void>();
     const worker = await startWorker([implement(job, () => gate.promise)], { drainTimeout: 0, abortTimeout: 100 });
     const { id } = await producer.enqueue(job, {});
@@ -95,12 +95,12 @@ test(
   },
 );
 
-test("a stop may be called at any moment of the start", { tags: ["FM-51"] }, async ({ db, queue, startWorker }) => {
+test("stop may be called at any moment of the start", { tags: ["FM-51"] }, async ({ db, queue, startWorker }) => {
   const job = defineJob("test.plain", { queue });
   for (const afterMs of [0, 50, 300]) {
     const starting = startWorker([implement(job, () => {})], { name: queue }).then(
       (worker) => worker.stop(),
-      () => {}, // no longer listening when it is asked to
+      () => {}, // the worker is already stopping when it should listen
     );
     await sleep(afterMs);
     await starting;
@@ -109,7 +109,7 @@ test("a stop may be called at any moment of the start", { tags: ["FM-51"] }, asy
 });
 
 test(
-  "SIGTERM drains a worker process, which ends by itself with exit code 0",
+  "SIGTERM drains a worker process, which then ends with exit code 0",
   { tags: ["FM-51", "STOP-1"] },
   async ({ db, queue, ledger, startProcess }) => {
     const process = await startProcess();
@@ -125,7 +125,7 @@ test(
 );
 
 test(
-  "a second signal aborts what runs, and it is handed back",
+  "a second signal aborts running jobs, and they are handed back",
   { tags: ["FM-51"] },
   async ({ db, queue, ledger, startProcess }) => {
     const process = await startProcess();

@@ -22,7 +22,7 @@ test("many copies of one template can be made at once", async ({ server, databas
   for (const copy of copies) expect(await query(copy, "select id from seeded")).toEqual([{ id: 1 }]);
 });
 
-test("a copy waits until nobody uses its template any more", async ({ server }) => {
+test("a copy waits until no session uses its template any more", async ({ server }) => {
   const template = await server.createDatabase();
   const session = new pg.Client({ connectionString: template });
   await session.connect();
@@ -32,7 +32,8 @@ test("a copy waits until nobody uses its template any more", async ({ server }) 
     isMade = true;
     return url;
   });
-  // PostgreSQL itself waits up to 5 s for sessions to leave: seen there, the copy is in its first try.
+  // PostgreSQL waits up to 5 s for sessions to leave. If the statement is seen there, the copy is
+  // in its first attempt.
   await expect.poll(() => query(server.url, creating), { timeout: 10_000 }).toHaveLength(1);
   expect(isMade).toBe(false);
   await session.end();
@@ -40,7 +41,7 @@ test("a copy waits until nobody uses its template any more", async ({ server }) 
   expect(await query(await copy, "select 1 as one")).toEqual([{ one: 1 }]);
 });
 
-test("a database in use is dropped all the same, and one made elsewhere never", async ({ server }) => {
+test("a database in use is dropped anyway, and one that was created elsewhere never", async ({ server }) => {
   const url = await server.createDatabase();
   const session = new pg.Client({ connectionString: url });
   session.on("error", () => {});
@@ -65,7 +66,7 @@ test("a given server is left running, without the databases made on it", async (
   expect(await query(others, "select 1 as one")).toEqual([{ one: 1 }]);
 });
 
-test("a given server that does not answer is named, without its password", async () => {
+test("the error for a server that does not respond names it, without its password", async () => {
   const open = openTestDatabase({ url: "postgres://me:secret@127.0.0.1:1/postgres" });
 
   await expect(open).rejects.toThrow(/127\.0\.0\.1:1 does not respond/);

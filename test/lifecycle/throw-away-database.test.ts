@@ -11,14 +11,14 @@ import { findInstalled, startEmbedded, startInstalled } from "@hark/test/databas
 import pg from "pg";
 import { afterEach, beforeEach, expect, test } from "vitest";
 
-/** What an application of ours does, as seen from outside: it starts a server, says so, and waits for its end. */
+/** An application that starts a server, reports it, and waits for its end. */
 const application = `
   const [built] = process.argv.slice(1);
   const { startEmbedded } = await import(built);
   const server = await startEmbedded();
   const say = (fact) => process.stdout.write(JSON.stringify(fact) + "\\n");
   process.on("SIGINT", async () => {
-    say({ terminated: await server.terminateBackends() }); // proves that the database still answers
+    say({ terminated: await server.terminateBackends() }); // shows that the database still responds
     await server.stop();
     process.exit(0);
   });
@@ -53,7 +53,7 @@ afterEach(async () => {
   await rm(temporary, { recursive: true, force: true });
 });
 
-test("a server answers, and leaves nothing behind", async () => {
+test("a server runs, and leaves nothing behind", async () => {
   const server = await startEmbedded();
   const { pid, directory } = server;
 
@@ -64,7 +64,7 @@ test("a server answers, and leaves nothing behind", async () => {
   expect(existsSync(directory)).toBe(false);
 });
 
-test("a crashed server comes back on its port with what was committed", async () => {
+test("a crashed server starts again on its port with its committed data", async () => {
   await using server = await startEmbedded();
   const { url, pid } = server;
   await query(url, "create table kept (id int)");
@@ -88,20 +88,20 @@ test("a server whose postmaster was killed can be started again", async () => {
   expect(await serverVersion(server.url)).toMatch(/^18\./);
 });
 
-test.skipIf(!findInstalled(15))("an installed PostgreSQL 15 runs like our own", async () => {
+test.skipIf(!findInstalled(15))("an installed PostgreSQL 15 works like the embedded one", async () => {
   await using server = await startInstalled(findInstalled(15) as string);
 
   expect(server.version).toMatch(/^15\./);
   expect(await serverVersion(server.url)).toContain(server.version);
 });
 
-test("a start that fails tells why", async () => {
+test("the error of a failed start gives the reason", async () => {
   const start = startEmbedded({ settings: { shared_buffers: "plenty" } });
 
   await expect(start).rejects.toThrow(/did not start[^]*invalid value for parameter "shared_buffers": "plenty"/);
 });
 
-test("an application killed by SIGKILL takes its server along", async () => {
+test("the server of an application that is killed by SIGKILL ends too", async () => {
   const { child, pid, directory } = await run();
 
   child.kill("SIGKILL");
@@ -110,7 +110,7 @@ test("an application killed by SIGKILL takes its server along", async () => {
   await expect.poll(() => existsSync(directory), eventually).toBe(false);
 });
 
-test("a Ctrl-C leaves the database up until the application has shut down", async () => {
+test("after Ctrl-C the database stays up until the application has shut down", async () => {
   const { child, pid, directory, nextFact } = await run({ detached: true });
   const exit = once(child, "exit");
 
@@ -123,7 +123,7 @@ test("a Ctrl-C leaves the database up until the application has shut down", asyn
 });
 
 test.skipIf(!existsSync("/proc/self"))(
-  "a server that outlived its application and its reaper is swept by the next start",
+  "a server that outlived its application and its reaper is removed by the next start",
   async () => {
     const left = await run();
     for (const reaper of reapersOf(left.directory)) process.kill(reaper, "SIGKILL");
@@ -139,14 +139,15 @@ test.skipIf(!existsSync("/proc/self"))(
   },
 );
 
-test("two applications start at once, from a folder closed to others and without the links of its libraries", async () => {
+test("two applications can start at once, from a folder closed to others and without the links of its libraries", async () => {
   const checkout = await closedCheckout();
 
   const [one, other] = await Promise.all([run({}, checkout), run({}, checkout)]);
 
   expect(one.directory).not.toBe(other.directory);
   expect([one.version, other.version]).toEqual([expect.stringMatching(/^18\./), one.version]);
-  // Root's server runs as somebody who cannot enter the folder: one copy of the programs serves both.
+  // Root's server runs as an account that cannot enter the folder: one copy of the programs serves
+  // both.
   expect(readdirSync(temporary).filter((name) => name.startsWith("hark-binaries-"))).toHaveLength(isRoot ? 1 : 0);
 });
 
@@ -161,7 +162,7 @@ test.skipIf(!isRoot || !isOpenTo(nobody()))("an ordinary user runs the server as
   expect(existsSync(directory)).toBe(false);
 });
 
-/** Runs the application to the point where its server is up. It is killed after the test. */
+/** Runs the application until its server is up. It is killed after the test. */
 async function run(options: SpawnOptions = {}, entry = built): Promise<Running> {
   const child = spawn(process.execPath, ["--input-type=module", "-e", application, "--", entry], {
     cwd: "/",
@@ -178,7 +179,10 @@ async function run(options: SpawnOptions = {}, entry = built): Promise<Running> 
   return running;
 }
 
-/** A checkout as root may have it: nobody else may enter, and the package manager ran no install scripts. */
+/**
+ * A checkout as root may have it: other accounts cannot enter it, and the package manager ran no
+ * install scripts.
+ */
 async function closedCheckout(): Promise<string> {
   const checkout = join(temporary, "checkout");
   const modules = join(checkout, "node_modules");
@@ -206,7 +210,7 @@ function nobody(): { uid: number; gid: number } {
   return { uid: id("-u"), gid: id("-g") };
 }
 
-/** Whether that user can run this checkout at all: one under root's home cannot be. */
+/** Whether that user can run this checkout at all. One under root's home cannot be run. */
 function isOpenTo(user: { uid: number; gid: number }): boolean {
   if (!isRoot) return false;
   const script = "import(process.argv[1])";

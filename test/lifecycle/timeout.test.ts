@@ -6,7 +6,7 @@ import { eventually } from "../support/eventually.ts";
 import { test } from "../support/fixtures.ts";
 import { untilState } from "../support/jobs.ts";
 
-test("a job over its timeout is aborted with the reason, counts as an attempt, and is tried again", async ({
+test("a job that exceeds its timeout is aborted with the reason, counts as an attempt, and is retried", async ({
   db,
   producer,
   queue,
@@ -32,7 +32,7 @@ test("a job over its timeout is aborted with the reason, counts as an attempt, a
   expect(dead.attempts.map(({ ending }) => ending)).toEqual(["timeout", "timeout"]);
 });
 
-test("a handler that ends well although it was aborted has completed its job", async ({
+test("a handler that succeeds although it was aborted has completed its job", async ({
   db,
   producer,
   queue,
@@ -51,16 +51,16 @@ test("a handler that ends well although it was aborted has completed its job", a
 });
 
 test(
-  "a handler that ignores its signal is left behind after the grace: its job and its slot go on",
+  "a handler that ignores its signal is abandoned after the grace period: its job and its slot continue",
   { tags: ["FM-17"] },
   async ({ db, producer, queue, startWorker }) => {
-    const deaf = defineJob("test.deaf", { queue, timeout: 50, retry: { attempts: 1 } });
+    const stubborn = defineJob("test.stubborn", { queue, timeout: 50, retry: { attempts: 1 } });
     const next = defineJob("test.next", { queue });
     const gate = Promise.withResolvers<string>();
-    const handlers = [implement(deaf, () => gate.promise), implement(next, () => {})];
+    const handlers = [implement(stubborn, () => gate.promise), implement(next, () => {})];
     const worker = await startWorker(handlers, { queues: { [queue]: 1 }, abortTimeout: 100 });
 
-    const { id } = await producer.enqueue(deaf, {});
+    const { id } = await producer.enqueue(stubborn, {});
     const following = await producer.enqueue(next, {});
 
     expect(await untilState(db, id, "dead")).toMatchObject({ error: expect.stringContaining("longer than its 50 ms") });
@@ -72,7 +72,7 @@ test(
 );
 
 test(
-  "a timeout beyond what one timer can hold does not fire at once",
+  "a timeout longer than one timer can hold does not fire at once",
   { tags: ["FM-28"] },
   async ({ db, producer, queue, startWorker }) => {
     const job = defineJob("test.patient", { queue, timeout: "90d" });

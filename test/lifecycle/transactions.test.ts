@@ -8,10 +8,10 @@ import { eventually } from "../support/eventually.ts";
 import { test as base } from "../support/fixtures.ts";
 import { countJobs, untilState } from "../support/jobs.ts";
 
-/** What is heard on job_ready and job_scheduled. */
+/** The notifications on job_ready and job_scheduled. */
 const test = base.extend("heard", { scope: "file" }, async ({ databaseUrl }, { onCleanup }) => {
   const heard: string[] = [];
-  /** Without the salt, which is the end of the transaction's number. */
+  /** Leaves out the salt, which is the end of the transaction's number. */
   const hear = (channel: string, payload = "") =>
     heard.push(channel === "job_ready" ? `job_ready ${payload.replace(/ \d{1,6}$/, "")}` : `${channel} ${payload}`);
   const client = new pg.Client({ connectionString: databaseUrl });
@@ -23,7 +23,7 @@ const test = base.extend("heard", { scope: "file" }, async ({ databaseUrl }, { o
   return {
     all: heard,
     of: (queue: string) => heard.filter((line) => line.split(" ")[1] === queue),
-    /** Nobody notifies for a queue that nobody sleeps on. */
+    /** Opens the gate of each queue: without it, no producer notifies. */
     async sleepOn(...queues: string[]) {
       for (const queue of queues) await statements.openNotifyGate(client, { queue });
     },
@@ -31,7 +31,7 @@ const test = base.extend("heard", { scope: "file" }, async ({ databaseUrl }, { o
 });
 
 test(
-  "a job enqueued in a pg transaction exists, and wakes, when that commits",
+  "a job enqueued in a pg transaction exists, and wakes a worker, once that commits",
   { tags: ["KEPT-4"] },
   async ({ db, producer, queue, heard, startWorker }) => {
     const job = defineJob("test.mail", { queue });
@@ -63,14 +63,14 @@ test("a rollback removes the job and its wake-up", { tags: ["KEPT-4"] }, async (
   ]);
   await client.query("rollback");
   client.release();
-  await producer.enqueue(job, {}, { queue: `${queue}.after` }); // whatever was sent before is heard before
+  await producer.enqueue(job, {}, { queue: `${queue}.after` }); // notifications arrive in the order they were sent
 
   await eventually(() => heard.of(`${queue}.after`).length === 1, { withinMs: 30_000, what: "the later wake-up" });
   expect(heard.of(queue)).toEqual([]);
   expect(await countJobs(db, queue)).toEqual({});
 });
 
-test("a Drizzle transaction carries the job with its own rows", async ({ db, producer, queue, heard }) => {
+test("a Drizzle transaction commits the job with its own rows", async ({ db, producer, queue, heard }) => {
   await heard.sleepOn(queue);
   const orm = drizzle(db.pool);
   const job = defineJob("test.mail", { queue });
@@ -95,11 +95,7 @@ test("a Drizzle transaction carries the job with its own rows", async ({ db, pro
   await eventually(() => heard.of(queue).length === 1, { withinMs: 30_000, what: "one wake-up" });
 });
 
-test("a Drizzle savepoint that rolls back takes its jobs along, and leaves the others", async ({
-  db,
-  producer,
-  queue,
-}) => {
+test("a Drizzle savepoint that rolls back removes its jobs, and keeps the others", async ({ db, producer, queue }) => {
   const orm = drizzle(db.pool);
   const job = defineJob("test.mail", { queue });
 
@@ -118,7 +114,7 @@ test("a Drizzle savepoint that rolls back takes its jobs along, and leaves the o
 });
 
 test(
-  "hark.enqueue in any client's transaction commits or vanishes with it",
+  "hark.enqueue in any client's transaction is committed or rolled back with it",
   { tags: ["KEPT-4"] },
   async ({ db, queue, heard, startWorker }) => {
     await heard.sleepOn(queue);
@@ -143,13 +139,13 @@ test(
 );
 
 test(
-  "a statement that inserts many jobs sends one wake-up for each queue that is slept on, and one for the earliest due",
+  "a statement that inserts many jobs sends one wake-up for each queue with a sleeping worker, and one for the earliest due",
   { tags: ["FM-11"] },
   async ({ producer, queue, heard }) => {
     await heard.sleepOn(queue, `${queue}.two`, `${queue}.after`);
     const job = defineJob("test.mail", { queue });
     const before = heard.all.length;
-    const soon = new Date(Date.now() + 950); // nothing else that is scheduled can stand for it
+    const soon = new Date(Date.now() + 950); // no other scheduled job is due earlier
     const later = new Date(Date.now() + 7_200_000);
 
     await producer.enqueueMany([
@@ -172,7 +168,7 @@ test(
   },
 );
 
-test("what is no transaction is refused, with what to pass instead", async ({ db, producer, queue }) => {
+test("an invalid transaction is rejected with a hint what to pass instead", async ({ db, producer, queue }) => {
   const job = defineJob("test.mail", { queue });
   const idle = await db.pool.connect();
   const wrong: [given: unknown, says: RegExp][] = [

@@ -5,7 +5,7 @@ import { expect } from "vitest";
 import { test } from "../support/fixtures.ts";
 import { claim, countJobs, registerWorker, untilState } from "../support/jobs.ts";
 
-test("while a job is unfinished, its unique key answers its id; afterwards it is free", async ({
+test("while a job is unfinished, enqueueing its unique key returns its id; afterwards the key is free", async ({
   db,
   producer,
   queue,
@@ -34,7 +34,7 @@ test("while a job is unfinished, its unique key answers its id; afterwards it is
 });
 
 test(
-  "a retry keeps the unique key, and death, cancellation and rescue treat it as the state they lead to",
+  "a retry keeps the unique key; death, cancellation and rescue keep or free it by the state they lead to",
   { tags: ["FM-32", "STRICT-3"] },
   async ({ db, producer, queue }) => {
     const job = defineJob("test.plain", { queue, retry: { attempts: 2 } });
@@ -66,7 +66,7 @@ test(
 );
 
 test(
-  "many producers at once enqueue one job of a unique key, and learn the same id",
+  "many producers at once enqueue one job of a unique key, and get the same id",
   { tags: ["FM-32", "STRICT-3"] },
   async ({ db, databaseUrl, queue }) => {
     const job = defineJob("test.plain", { queue });
@@ -93,7 +93,7 @@ test(
 );
 
 test(
-  "batches that share unique keys in opposite order meet without a deadlock",
+  "batches that share unique keys in opposite order do not deadlock",
   { tags: ["FM-31"] },
   async ({ db, databaseUrl, queue }) => {
     const job = defineJob("test.plain", { queue });
@@ -113,7 +113,7 @@ test(
   },
 );
 
-test("one batch that names a unique key twice inserts it once, and one queue's key is free in another", async ({
+test("a batch that contains a unique key twice inserts it once, and the key of one queue is free in another", async ({
   producer,
   queue,
 }) => {
@@ -130,7 +130,7 @@ test("one batch that names a unique key twice inserts it once, and one queue's k
   expect(elsewhere!.status).toBe("inserted");
 });
 
-test("a unique key that rolled back with its job is free", async ({ db, producer, queue }) => {
+test("a unique key is free after a rollback of its job", async ({ db, producer, queue }) => {
   const job = defineJob("test.plain", { queue });
   const client = await db.pool.connect();
   await client.query("begin");

@@ -3,9 +3,9 @@ import { expect } from "vitest";
 import { test } from "../support/logins.ts";
 import { untilVacuumed } from "../support/vacuums.ts";
 
-/* That a busy worker does so in time: test/proof/faults/vacuum.test.ts. */
+/* test/proof/faults/vacuum.test.ts shows that a busy worker does so in time. */
 
-test("hark_worker may clear them where PostgreSQL can grant that, and leaves it to autovacuum elsewhere", async ({
+test("hark_worker vacuums its tables where PostgreSQL can grant that, and leaves them to autovacuum elsewhere", async ({
   db,
   logIn,
 }) => {
