@@ -142,7 +142,7 @@ const refusals: Refusal[] = [
     {},
     { delayMs: 5 },
     InvalidOptionsError,
-    /delayMs: is no option of enqueue: known are delay, /,
+    /delayMs: is not an option of enqueue\. The options are delay, /,
   ],
 ];
 

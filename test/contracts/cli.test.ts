@@ -30,7 +30,7 @@ describe("the command line", () => {
       stdout: "",
       stderr: expect.stringContaining("Did you mean --check?") as string,
     });
-    expect(bare).toMatchObject({ code: 2, stdout: "", stderr: expect.stringContaining("set DATABASE_URL") as string });
+    expect(bare).toMatchObject({ code: 2, stdout: "", stderr: expect.stringContaining("Set DATABASE_URL") as string });
   });
 
   test("pg-hark includes the command", async () => {
@@ -55,7 +55,7 @@ describe("the command line", () => {
     });
     expect(ended).toMatchObject({
       code: 2,
-      stderr: expect.stringMatching(/typed\.ts is TypeScript, which Node runs from 22\.18\.0 on/) as string,
+      stderr: expect.stringMatching(/typed\.ts is TypeScript, which needs Node 22\.18\.0 or newer/) as string,
     });
   });
 

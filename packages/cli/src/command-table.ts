@@ -5,7 +5,10 @@ export interface TableEntry {
   readonly load: () => Promise<Command>;
 }
 
-/** Every command by its name, in the order that a project needs them. A command's file is loaded only when it runs. */
+/**
+ * Every command by its name, in the order that a project needs them. A command's file is loaded
+ * only when it runs.
+ */
 export const commandTable: Readonly<Record<string, TableEntry>> = {
   migrate: {
     summary: "bring the database to this version's schema",

@@ -5,7 +5,10 @@ import { UsageError } from "./usage-error.ts";
 
 export interface Connection {
   readonly url: string;
-  /** URL for LISTEN that connects to PostgreSQL directly. Needed if `url` goes through a transaction pooler. */
+  /**
+   * URL for LISTEN that connects to PostgreSQL directly. Needed if `url` goes through a transaction
+   * pooler.
+   */
   readonly listenUrl: string | undefined;
   /** Host, port and database for messages. Never holds credentials. */
   readonly where: string;
@@ -16,7 +19,8 @@ export interface Connection {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Finds the database's URL: --url or --url-file, HARK_DATABASE_URL, DATABASE_URL, PG*. Does not connect.
+ * Finds the database's URL: --url or --url-file, HARK_DATABASE_URL, DATABASE_URL, PG*. Does not
+ * connect.
  * @throws UsageError if there is no URL, or if it is not a PostgreSQL URL
  */
 export async function findConnection(
@@ -64,7 +68,10 @@ function checkUrl(url: string, source: string): string {
   );
 }
 
-/** Makes a URL of host, port and database of PG*. It leaves out user and password, because pg reads the other variables itself. */
+/**
+ * Makes a URL of host, port and database of PG*. It leaves out user and password, because pg reads
+ * the other variables itself.
+ */
 function urlOfVariables({ PGHOST, PGPORT, PGDATABASE }: Environment): string {
   const database = encodeURI(PGDATABASE ?? "");
   const host = PGHOST || "localhost";
@@ -75,8 +82,9 @@ function urlOfVariables({ PGHOST, PGPORT, PGDATABASE }: Environment): string {
 }
 
 /**
- * Checks the schema's version, runs `work` on the database, and closes it. The connection works through a pooler too: it uses no
- * named statements and no session settings. A command sends too few statements to gain from them.
+ * Checks the schema's version, runs `work` on the database, and closes it. The connection works
+ * through a pooler too: it uses no named statements and no session settings. A command sends too
+ * few statements to gain from them.
  * @throws DatabaseUnreachableError, SchemaVersionError
  */
 export async function withDatabase<Answer>(

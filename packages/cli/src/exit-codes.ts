@@ -32,8 +32,9 @@ export const exitCodeHelp = `Exit codes:
   130  interrupted by Ctrl-C (SIGINT)`;
 
 /**
- * Exit codes by the codes of Hark's errors. Classes would not do: a module of the user may bring another copy of them, and the
- * error about a wrong command line should not have to wait until core is loaded.
+ * Exit codes by the codes of Hark's errors. Classes would not do: a module of the user may bring
+ * another copy of them, and the error about a wrong command line should not have to wait until core
+ * is loaded.
  */
 const codesOfHark: Readonly<Record<string, ExitCode>> = {
   DATABASE_UNREACHABLE: exitCodes.cannotConnect,
@@ -45,7 +46,9 @@ const codesOfHark: Readonly<Record<string, ExitCode>> = {
   UNKNOWN_JOB_TYPE: exitCodes.usage,
 };
 
-/** Returns the error to show: in a chain of causes, the first error of Hark, or else the innermost. */
+/**
+ * Returns the error to show: in a chain of causes, the first error of Hark, or else the innermost.
+ */
 export function rootOf(error: unknown): unknown {
   let root = error;
   while (!isOfHark(root) && root instanceof Error && root.cause instanceof Error) root = root.cause;
@@ -56,7 +59,10 @@ function isOfHark(error: unknown): error is Error & { code: string } {
   return error instanceof Error && "facts" in error && "code" in error && typeof error.code === "string";
 }
 
-/** Returns the exit code and one line for an error that ended a command. The line never holds SQL, parameters or a stack. */
+/**
+ * Returns the exit code and one line for an error that ended a command. The line never holds SQL,
+ * parameters or a stack.
+ */
 export function verdictOn(error: unknown): { code: ExitCode; message: string } {
   const root = rootOf(error);
   if (root instanceof UsageError) return { code: exitCodes.usage, message: root.message };

@@ -1,6 +1,9 @@
 import { UsageError } from "./usage-error.ts";
 
-/** Returns an integer flag's value, or undefined if it was not given. Throws {@link UsageError} if it is not an integer in the range. */
+/**
+ * Returns an integer flag's value, or undefined if it was not given. Throws {@link UsageError} if
+ * it is not an integer in the range.
+ */
 export function integerFlag(
   name: string,
   text: string | undefined,

@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 import { nodeComplaint } from "./node-version.ts";
 
-// Runs before any modern syntax is loaded. Otherwise an old Node would fail there with a stack trace instead of a reason.
+// Runs before any modern syntax is loaded. Otherwise an old Node would fail there with a stack
+// trace instead of a reason.
 const complaint = nodeComplaint(process.versions.node);
 if (complaint) {
   console.error(complaint);

@@ -3,9 +3,10 @@ import { ledgerStatements, type Migration } from "@hark/core";
 const breakpoint = "\n--> statement-breakpoint\n";
 
 /**
- * Returns the migrations after version `from` as one script. It leaves the database as migrate() does, with rows in
- * hark.migrations. It has no BEGIN, since drizzle-kit adds its own. Its breakpoints are meant for drizzle-kit, and are comments to
- * psql. The script runs in a transaction, where indexes cannot be built concurrently, so writers wait for them.
+ * Returns the migrations after version `from` as one script. It leaves the database as migrate()
+ * does, with rows in hark.migrations. It has no BEGIN, since drizzle-kit adds its own. Its
+ * breakpoints are meant for drizzle-kit, and are comments to psql. The script runs in a
+ * transaction, where indexes cannot be built concurrently, so writers wait for them.
  */
 export function migrationScript(migrations: readonly Migration[], from: number): string {
   const missing = migrations.slice(from);

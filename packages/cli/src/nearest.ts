@@ -9,7 +9,10 @@ export function nearest(word: string, candidates: readonly string[]): string | u
   return best ?? (word.length >= 2 ? candidates.find((candidate) => candidate.startsWith(word)) : undefined);
 }
 
-/** Returns how many letters to insert, delete, change or swap with a neighbour to turn one word into the other. */
+/**
+ * Returns how many letters to insert, delete, change or swap with a neighbour to turn one word into
+ * the other.
+ */
 function editDistance(one: string, other: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: other.length + 1 }, (_, place) => place);

@@ -5,8 +5,8 @@ export const leastNode = "22.12.0";
 export const leastNodeForTypeScript = "22.18.0";
 
 /**
- * Returns the message for a Node that is too old, or undefined. This file imports nothing and uses no modern syntax, because an
- * old Node must be able to run it.
+ * Returns the message for a Node that is too old, or undefined. This file imports nothing and uses
+ * no modern syntax, because an old Node must be able to run it.
  */
 export function nodeComplaint(version: string): string | undefined {
   if (isAtLeast(version, leastNode)) return undefined;

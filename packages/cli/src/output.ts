@@ -1,14 +1,23 @@
 import { styleText } from "node:util";
 import { escapeControls, jsonText, maskPasswords } from "@hark/core/text";
 
-/** Data goes to stdout and everything else to stderr. With --json, stdout gets one document and nothing else. */
+/**
+ * Data goes to stdout and everything else to stderr. With --json, stdout gets one document and
+ * nothing else.
+ */
 export interface Output {
   readonly isJson: boolean;
   /** Prints a line of data. Prints nothing with --json. */
   line(text: string): void;
-  /** Prints rows in columns under their headings. Columns of numbers align right. Prints nothing with --json. */
+  /**
+   * Prints rows in columns under their headings. Columns of numbers align right. Prints nothing
+   * with --json.
+   */
   table(headings: readonly string[], rows: readonly (readonly (string | number)[])[]): void;
-  /** Prints the document of --json. Bigints become strings, since ids can exceed the exact range of JSON numbers. */
+  /**
+   * Prints the document of --json. Bigints become strings, since ids can exceed the exact range of
+   * JSON numbers.
+   */
   document(value: unknown): void;
   /** Prints a message for a person, on stderr. */
   note(text: string): void;

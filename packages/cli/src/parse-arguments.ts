@@ -10,7 +10,10 @@ export interface CommandLine {
   readonly rest: readonly string[];
 }
 
-/** Finds the command: the first word that is neither a flag nor its value, and the next word if both together name a command. */
+/**
+ * Finds the command: the first word that is neither a flag nor its value, and the next word if both
+ * together name a command.
+ */
 export function splitCommand(args: readonly string[], table: Readonly<Record<string, unknown>>): CommandLine {
   const { tokens } = parseArgs({
     args: [...args],
@@ -34,7 +37,10 @@ export interface ParsedFlags {
   readonly positionals: readonly string[];
 }
 
-/** Returns flags and words. Throws {@link UsageError} with a suggestion for a flag that the command `name` does not have. */
+/**
+ * Returns flags and words. Throws {@link UsageError} with a suggestion for a flag that the command
+ * `name` does not have.
+ */
 export function parseFlags(args: readonly string[], flags: Flags, name: string): ParsedFlags {
   const options = Object.fromEntries(Object.entries(flags).map(([flag, { type }]) => [flag, { type }]));
   const joined = joinNegativeNumbers(args, flags);

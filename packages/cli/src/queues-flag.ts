@@ -6,8 +6,9 @@ import { UsageError } from "./usage-error.ts";
 const defaultConcurrency = 10;
 
 /**
- * Returns the queues to work on, each with how many of its jobs may run at once. --queues is the whole list, unless it holds "*",
- * which stands for the queues of the handlers. Without --queues, they are the queues of the handlers and of the module.
+ * Returns the queues to work on, each with how many of its jobs may run at once. --queues is the
+ * whole list, unless it holds "*", which stands for the queues of the handlers. Without --queues,
+ * they are the queues of the handlers and of the module.
  */
 export function chooseQueues(given: {
   handlers: readonly Handler[];
@@ -36,7 +37,10 @@ export function chooseQueues(given: {
   return queues;
 }
 
-/** Parses "email:10,default". A queue without a number gets `otherwise`. A name may hold a colon: "tenant:7:10" is queue "tenant:7". */
+/**
+ * Parses "email:10,default". A queue without a number gets `otherwise`. A name may hold a colon:
+ * "tenant:7:10" is queue "tenant:7".
+ */
 function parseQueues(text: string, otherwise: number): Record<string, number> {
   const queues: Record<string, number> = {};
   for (const part of text.split(",")) {

@@ -1,6 +1,9 @@
 import { UsageError } from "./usage-error.ts";
 
-/** Parses JSON. Throws {@link UsageError}, whose message begins with `what`, if it is invalid or has an integer that JavaScript cannot hold. */
+/**
+ * Parses JSON. Throws {@link UsageError}, whose message begins with `what`, if it is invalid or has
+ * an integer that JavaScript cannot hold.
+ */
 export function readJson(text: string, what: string): unknown {
   let changed: string | undefined;
   const watch = (_: string, value: unknown, context?: { source?: string }) => {

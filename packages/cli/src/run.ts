@@ -8,7 +8,9 @@ import { createOutput, printable } from "./output.ts";
 import { parseFlags, splitCommand } from "./parse-arguments.ts";
 import { UsageError } from "./usage-error.ts";
 
-/** Runs one command line, given without the program's name, and returns the exit code. Never throws. */
+/**
+ * Runs one command line, given without the program's name, and returns the exit code. Never throws.
+ */
 export async function run(args: readonly string[]): Promise<ExitCode> {
   try {
     return await dispatch(args);

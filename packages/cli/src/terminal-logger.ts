@@ -6,7 +6,10 @@ import { printable, showsColours } from "./output.ts";
 const levels = ["debug", "info", "warn", "error"] as const;
 type Level = (typeof levels)[number];
 
-/** Returns a logger that writes to stderr: plain lines on a terminal, and JSON lines for log collectors otherwise. */
+/**
+ * Returns a logger that writes to stderr: plain lines on a terminal, and JSON lines for log
+ * collectors otherwise.
+ */
 export function commandLogger(): Logger {
   const level = process.env.LOG_LEVEL ?? "info";
   if (!process.stderr.isTTY) return createLogger(level);

@@ -13,8 +13,8 @@ export interface UserModule {
 }
 
 /**
- * Imports a module by a path relative to the current folder. If the default export is an object, its properties count as exports
- * too, because CommonJS modules arrive that way.
+ * Imports a module by a path relative to the current folder. If the default export is an object,
+ * its properties count as exports too, because CommonJS modules arrive that way.
  * @throws UsageError with one line that names the file
  */
 export async function loadModule(file: string): Promise<UserModule> {
@@ -59,7 +59,10 @@ function reasonOf(error: unknown): string {
   return `${error.name === "Error" ? "" : `${error.name}: `}${error.message}${advice}.`;
 }
 
-/** Returns the `handlers` of a module. Throws {@link UsageError} unless implement() made all of them. */
+/**
+ * Returns the `handlers` of a module. Throws {@link UsageError} unless implement() made all of
+ * them.
+ */
 export function handlersOf({ file, exports }: UserModule): readonly Handler[] {
   const { handlers } = exports;
   const how = `export const handlers = [implement(job, async ({ payload }) => { ... })];`;
@@ -81,7 +84,10 @@ export function handlersOf({ file, exports }: UserModule): readonly Handler[] {
   return handlers as Handler[];
 }
 
-/** Returns the `queues`, `schedules` and `workerOptions` that a module may also export. createWorker checks their contents. */
+/**
+ * Returns the `queues`, `schedules` and `workerOptions` that a module may also export. createWorker
+ * checks their contents.
+ */
 export function settingsOf({ file, exports }: UserModule): Partial<WorkerOptions> {
   const { queues, schedules, workerOptions = {} } = exports;
   if (!isObject(workerOptions)) throw new UsageError(`The workerOptions that ${file} exports are not an object.`);
@@ -99,7 +105,10 @@ export function settingsOf({ file, exports }: UserModule): Partial<WorkerOptions
   };
 }
 
-/** Returns the job type named `type` from a module's exports: definitions, lists of them, and job types of handlers. */
+/**
+ * Returns the job type named `type` from a module's exports: definitions, lists of them, and job
+ * types of handlers.
+ */
 export function findJob({ exports }: UserModule, type: string): JobDefinition {
   const jobs = new Map<string, JobDefinition>();
   const add = (value: unknown) => {

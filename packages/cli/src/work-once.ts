@@ -15,7 +15,10 @@ export interface Tally {
 /** Pause between two checks whether jobs are left, in ms. */
 const lookMs = 100;
 
-/** How long no job may have started before the queues count as drained, in ms. A claim's result may still be on its way. */
+/**
+ * How long no job may have started before the queues count as drained, in ms. A claim's result may
+ * still be on its way.
+ */
 const quietMs = 250;
 
 /** Counts the outcomes from now on. */
@@ -32,9 +35,10 @@ function kindOf(outcome: Outcome): keyof Tally {
 }
 
 /**
- * Resolves once a started worker has run the ready jobs in `queues` of its job types: none is ready, none runs here, and none has
- * started for `quietMs`. Jobs that are due later stay, and so do jobs without a handler. If a claim takes longer than `quietMs`, the
- * worker's stop hands its jobs back, so a job may be left but none is lost.
+ * Resolves once a started worker has run the ready jobs in `queues` of its job types: none is
+ * ready, none runs here, and none has started for `quietMs`. Jobs that are due later stay, and so
+ * do jobs without a handler. If a claim takes longer than `quietMs`, the worker's stop hands its
+ * jobs back, so a job may be left but none is lost.
  */
 export async function drained(
   worker: Worker,

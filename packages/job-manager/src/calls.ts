@@ -1,6 +1,6 @@
 /**
- * The calls under way on a connection pool, so that closing it waits for them: a pool that ends
- * serves nobody who still waits for a connection (pg-pool's connect() and end()).
+ * Tracks the running calls on a connection pool, so that closing waits for them. A pool that ends
+ * no longer serves calls that wait for a connection (pg-pool's connect() and end()).
  */
 export class Calls {
   readonly #running = new Set<Promise<unknown>>();
@@ -13,7 +13,7 @@ export class Calls {
     return call;
   }
 
-  /** Resolves once every call that was under way has ended, however it ended. */
+  /** Resolves once every running call has ended, with a result or an error. */
   async ended(): Promise<void> {
     await Promise.allSettled(this.#running);
   }

@@ -2,8 +2,8 @@ import { InvalidOptionsError, type Logger, type PayloadCipher } from "@hark/core
 import { z } from "zod";
 
 /**
- * Returns what `schema` makes of `given`; throws {@link InvalidOptionsError} with everything that
- * is wrong with it.
+ * Returns `given` as `schema` parses it. Throws {@link InvalidOptionsError} with every issue if it
+ * is invalid.
  */
 export function check<Schema extends z.ZodObject>(what: string, schema: Schema, given: unknown): z.output<Schema> {
   const checked = schema.safeParse(given);
@@ -14,7 +14,7 @@ export function check<Schema extends z.ZodObject>(what: string, schema: Schema, 
       issue.code === "unrecognized_keys"
         ? issue.keys.map((key) => ({
             path: [key],
-            message: `is unknown: there are ${Object.keys(schema.shape).join(", ")}`,
+            message: `is unknown: the known ones are ${Object.keys(schema.shape).join(", ")}`,
           }))
         : [
             {
@@ -26,7 +26,7 @@ export function check<Schema extends z.ZodObject>(what: string, schema: Schema, 
   );
 }
 
-/** `value` for a message, as JSON where it can be, cut short. */
+/** Returns `value` for a message, as JSON if possible, at most about 60 characters. */
 export function shown(value: unknown): string {
   const text = typeof value === "number" ? String(value) : asJson(value);
   return text.length > 60 ? `${text.slice(0, 60)}...` : text;
@@ -34,13 +34,13 @@ export function shown(value: unknown): string {
 
 function asJson(value: unknown): string {
   try {
-    return JSON.stringify(value) ?? typeof value; // undefined or a function, which are no JSON
+    return JSON.stringify(value) ?? typeof value; // undefined or a function has no JSON
   } catch {
     return `a ${typeof value}`; // a cycle or a bigint
   }
 }
 
-/** A whole number in a range; `unit` says what it counts. */
+/** A whole number in a range. `unit` says what it counts. */
 export const wholeNumber = (least: number, most: number, unit: string) =>
   z.custom<number>((value) => Number.isInteger(value) && (value as number) >= least && (value as number) <= most, {
     error: ({ input }) => `must be a whole number from ${least} to ${most} (${unit}), not ${shown(input)}`,
@@ -48,21 +48,21 @@ export const wholeNumber = (least: number, most: number, unit: string) =>
 
 const largestId = 2n ** 63n - 1n;
 
-/** True for a job's id as text: the form in which JSON carries it. */
+/** Returns true for a job's id as text, the form that it has in JSON. */
 export function isJobId(id: unknown): id is string {
   return typeof id === "string" && /^[1-9]\d{0,18}$/.test(id) && BigInt(id) <= largestId;
 }
 
 export const dayMs = 86_400_000;
 
-/** What JobManager and PostgresQueue both take. */
+/** Options that JobManager and PostgresQueue share. */
 export const sharedOptions = {
   connectionString: z
-    .string({ error: "must be the address of a PostgreSQL: postgres://user:password@host:5432/database" })
+    .string({ error: "must be a PostgreSQL URL: postgres://user:password@host:5432/database" })
     .min(1, {
       error: "is empty",
     }),
-  listenUrl: z.string({ error: "must be the address of a PostgreSQL" }).min(1, { error: "is empty" }).optional(),
+  listenUrl: z.string({ error: "must be a PostgreSQL URL" }).min(1, { error: "is empty" }).optional(),
   lockTTL: wholeNumber(1_000, dayMs, "ms").default(10_000),
   pollInterval: wholeNumber(100, dayMs, "ms").default(5_000),
   retryAttempts: wholeNumber(1, 1_000, "attempts in all").default(3),
@@ -70,7 +70,7 @@ export const sharedOptions = {
   cipher: z
     .custom<PayloadCipher>(
       (value) => typeof value === "object" && value !== null && ["seal", "open"].every((name) => name in value),
-      { error: "must be what createPayloadCipher() makes" },
+      { error: "must be made by createPayloadCipher()" },
     )
     .optional(),
   logger: z
@@ -80,7 +80,7 @@ export const sharedOptions = {
         value !== null &&
         ["debug", "info", "warn", "error", "child"].every((name) => name in value),
       {
-        error: "must have the methods debug, info, warn, error and child, as a pino has",
+        error: "must have the methods debug, info, warn, error and child, as a pino logger has",
       },
     )
     .optional(),

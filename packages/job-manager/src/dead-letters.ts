@@ -10,11 +10,11 @@ import {
 import { isJobId, shown } from "./check.ts";
 import { DeadLetterNotFoundError, UniqueKeyTakenError } from "./errors.ts";
 
-/** A job that is out of attempts, or that no further attempt can help. */
+/** A job that has used up its attempts, or whose error a retry cannot fix. */
 export interface DeadLetterJob {
   readonly id: string;
   readonly type: string;
-  /** Null for a job whose payload is not that of a URL job. */
+  /** Null if the payload is not that of a URL job. */
   readonly target_url: string | null;
   readonly priority: number;
   readonly metadata: Record<string, unknown>;
@@ -27,10 +27,10 @@ export interface DeadLetterJob {
   readonly created_at: Date;
 }
 
-/** Which dead letter: by its place in the list, oldest first, or by its job's id. */
+/** Names a dead letter by its place in the list, oldest first, or by its job's id. */
 export type DeadLetterChoice = { readonly index: number } | { readonly id: string };
 
-/** The most that are listed, and so the end of what an index can reach: core's own limit. */
+/** Most dead letters in a list, and so the bound of an index. It is core's own limit. */
 export const mostListed = 200;
 
 /** Lists the oldest dead letters first. */
@@ -41,13 +41,13 @@ export async function deadLetters(
   return (await listDeadJobs(database, options)).map(deadLetter);
 }
 
-/** Checks what JobManager.requeueDeadLetterJob was given: an index (a number) or an id (text). */
+/** Checks the argument of JobManager.requeueDeadLetterJob: an index (a number) or an id (text). */
 export function checkChoice(indexOrId: number | string): DeadLetterChoice {
   return typeof indexOrId === "number" ? { index: checkIndex(indexOrId) } : { id: checkId(indexOrId) };
 }
 
 /**
- * Makes one dead letter ready again, with all its attempts before it.
+ * Makes one dead letter ready again, with its attempts counted from zero.
  * @throws DeadLetterNotFoundError, UniqueKeyTakenError
  */
 export async function requeue(database: Database, wanted: DeadLetterChoice): Promise<{ id: string; type: string }> {
@@ -60,12 +60,12 @@ export async function requeue(database: Database, wanted: DeadLetterChoice): Pro
 
 function checkIndex(index: number): number {
   if (Number.isInteger(index) && index >= 0 && index < mostListed) return index;
-  return refuse(`an index must be a whole number from 0 to ${mostListed - 1}, not ${index}: beyond it, requeue by id`);
+  return refuse(`an index must be a whole number from 0 to ${mostListed - 1}, not ${index}: requeue later ones by id`);
 }
 
 function checkId(id: unknown): string {
   if (isJobId(id)) return id;
-  return refuse(`needs an index (a number) or a job's id (text), not ${shown(id)}`);
+  return refuse(`must be an index (a number) or a job's id (text), not ${shown(id)}`);
 }
 
 function refuse(message: string): never {

@@ -2,8 +2,8 @@ import { defineJob, type JobDefinition, type JobOptions, limits } from "@hark/co
 import { z } from "zod";
 
 /**
- * An http(s) URL as it was given. Stricter than the URL parser, which drops line breaks and mends
- * what is missing: the text itself is the job's key, and is fetched, shown and logged.
+ * An http(s) URL as text. It is stricter than the URL parser, which drops line breaks and adds
+ * missing parts, because the text itself is the job's key, and is fetched, shown and logged.
  */
 export const targetUrlSchema = z
   .string()
@@ -17,7 +17,7 @@ export const targetUrlSchema = z
 
 export const metadataSchema = z.record(z.string(), z.unknown());
 
-/** What a URL job carries; checked when it is enqueued and again before it runs. */
+/** The payload of a URL job. It is checked when the job is enqueued, and again before it runs. */
 export const urlPayload = z.strictObject({ target_url: targetUrlSchema, metadata: metadataSchema.default({}) });
 export type UrlPayload = z.output<typeof urlPayload>;
 
@@ -25,23 +25,23 @@ export type UrlJobOptions = Omit<JobOptions<typeof urlPayload, undefined>, "payl
 export type UrlJob<Type extends string = string> = JobDefinition<Type, z.input<typeof urlPayload>, UrlPayload, unknown>;
 
 /**
- * Defines a job type whose payload is a URL and metadata. The URL is also the key: no two jobs of
- * one URL run at once.
+ * Defines a job type whose payload is a URL and metadata. The URL is also the key, so two jobs of
+ * one URL never run at the same time.
  */
 export function defineUrlJob<const Type extends string>(type: Type, options: UrlJobOptions = {}): UrlJob<Type> {
   return defineJob(type, { ...options, payload: urlPayload, key: ({ target_url }: UrlPayload) => target_url });
 }
 
 /**
- * The three job types of DataShelf, with the defaults of core: 3 attempts, backoff of 1, 2, 4, 8 s.
+ * The three types of URL jobs, with the defaults of core: 3 attempts, backoff of 1, 2, 4, 8 s.
  */
 export const urlJobs = [defineUrlJob("navigation"), defineUrlJob("category"), defineUrlJob("product")] as const;
 
 export type UrlJobType = (typeof urlJobs)[number]["type"];
 
 /**
- * Returns DataShelf's job types with so many attempts, the first included; backoff and the rest are
- * core's defaults.
+ * Returns the three types of URL jobs with `retryAttempts` attempts, the first included. Backoff
+ * and all else are core's defaults.
  */
 export function urlJobsWith(retryAttempts: number): readonly UrlJob[] {
   return urlJobs.map(({ type }) => defineUrlJob(type, { retry: { attempts: retryAttempts } }));

@@ -14,7 +14,7 @@ function refusal(env: Record<string, string | undefined>): InvalidOptionsError {
   throw new Error("the environment was not refused");
 }
 
-test("only the database's address must be given", () => {
+test("only DATABASE_URL is required", () => {
   const { sources, ...settings } = readEnvironment({ DATABASE_URL });
 
   expect(settings).toEqual({
@@ -34,7 +34,7 @@ test("only the database's address must be given", () => {
   expect(sources.PORT).toBe("default");
 });
 
-test("what is set counts, and an empty variable is not set", () => {
+test("set variables override the defaults, and an empty one counts as not set", () => {
   const settings = readEnvironment({
     DATABASE_URL,
     HARK_LISTEN_URL: "postgresql://me@db.example/shop?host=/var/run",
@@ -59,7 +59,7 @@ test("what is set counts, and an empty variable is not set", () => {
   });
 });
 
-test("everything wrong is told at once, with the variable's name and what it wants", () => {
+test("one error names every wrong variable and what it must be", () => {
   const { issues, message } = refusal({
     HARK_LISTEN_URL: "mysql://x",
     SCRAPER_CONCURRENT_JOBS: "0",
@@ -87,7 +87,7 @@ test("everything wrong is told at once, with the variable's name and what it wan
     "HARK_API_TOKEN",
   ]);
   for (const { path } of issues) expect(message).toContain(String(path[0]));
-  expect(message).toContain("DATABASE_URL: is not set: it must be the address of a PostgreSQL");
+  expect(message).toContain("DATABASE_URL: is not set: it must be a PostgreSQL URL");
   expect(message).toContain('SCRAPER_CONCURRENT_JOBS: must be a whole number from 1 to 1000 (jobs at once), not "0"');
   expect(message).toContain('LOG_LEVEL: must be one of fatal, error, warn, info, debug, trace, silent, not "loud"');
 });
@@ -98,18 +98,18 @@ test.each([
   ["with a raw # in its password", "postgres://me:12#s3cret@db.example/shop"],
   ["with a raw / in its password", "postgres://me:12/s3cret@db.example/shop"],
   ["with a raw ? in its password", "postgres://me:12?s3cret@db.example/shop"],
-])("an address %s is refused without repeating it", (_, url) => {
+])("a URL %s is refused without repeating it", (_, url) => {
   const { message, facts } = refusal({ DATABASE_URL: url });
 
-  expect(message).toContain("DATABASE_URL: must be the address of a PostgreSQL");
+  expect(message).toContain("DATABASE_URL: must be a PostgreSQL URL");
   expect(`${message}${JSON.stringify(facts)}`).not.toContain("s3cret");
 });
 
-test("a token of the wrong form is refused without repeating it", () => {
+test("an invalid token is refused without repeating it", () => {
   expect(refusal({ DATABASE_URL, HARK_API_TOKEN: "s3cret\ttoken" }).message).not.toContain("s3cret");
 });
 
-test("the effective settings are described with their sources and without secrets", () => {
+test("the description of the settings has their sources and no secrets", () => {
   const lines = describeEnvironment(
     readEnvironment({
       DATABASE_URL: "postgres://me:p%40ss-s3cret@db.example/shop?sslmode=require",
@@ -135,6 +135,6 @@ test("the effective settings are described with their sources and without secret
   ]);
 });
 
-test("a JobManager takes what the environment says", () => {
+test("a JobManager accepts the options made from the environment", () => {
   expect(() => new JobManager(jobManagerOptions(readEnvironment({ DATABASE_URL })))).not.toThrow();
 });

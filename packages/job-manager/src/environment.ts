@@ -3,42 +3,43 @@ import { z } from "zod";
 import { shown } from "./check.ts";
 import type { JobManagerOptions } from "./job-manager-options.ts";
 
-/** The settings of a Hark process, from its environment variables. Quantities of time are in ms. */
+/** The settings of a Hark process, from its environment variables. All times are in ms. */
 export interface Environment {
-  /** DATABASE_URL: where PostgreSQL is. */
+  /** DATABASE_URL: the URL of the database. */
   readonly databaseUrl: string;
   /**
-   * HARK_LISTEN_URL: a direct URL for LISTEN, where DATABASE_URL leads through a transaction
+   * HARK_LISTEN_URL: a direct URL for LISTEN, needed if DATABASE_URL goes through a transaction
    * pooler.
    */
   readonly listenUrl: string | undefined;
-  /** SCRAPER_CONCURRENT_JOBS: jobs that run at once in a process. */
+  /** SCRAPER_CONCURRENT_JOBS: jobs that run at the same time in a process. */
   readonly concurrency: number;
-  /** SCRAPER_RETRY_ATTEMPTS: attempts of a job in all, the first included. */
+  /** SCRAPER_RETRY_ATTEMPTS: most attempts of a job, the first included. */
   readonly retryAttempts: number;
   /** SCRAPER_REQUEST_DELAY: the time between two requests to one host, in ms. */
   readonly requestDelayMs: number;
   /**
-   * JOB_MANAGER_LOCK_TTL: how long a process may be out of touch before others take its jobs, in
-   * ms.
+   * JOB_MANAGER_LOCK_TTL: how long a process may lose contact with the database before others take
+   * over its jobs, in ms.
    */
   readonly lockTtlMs: number;
-  /** JOB_MANAGER_POLL_INTERVAL: what a lost notification costs a ready job at most, in ms. */
+  /** JOB_MANAGER_POLL_INTERVAL: longest delay of a ready job if a notification is lost, in ms. */
   readonly pollIntervalMs: number;
   /**
-   * JOB_MANAGER_DELAYED_INTERVAL: what a lost notification costs a scheduled job at most, in ms.
+   * JOB_MANAGER_DELAYED_INTERVAL: longest delay of a scheduled job if a notification is lost, in
+   * ms.
    */
   readonly delayedIntervalMs: number;
   /**
-   * LOG_LEVEL: the least severe lines that are logged: fatal, error, warn, info, debug, trace or
+   * LOG_LEVEL: the least severe level that is logged: fatal, error, warn, info, debug, trace or
    * silent.
    */
   readonly logLevel: (typeof logLevels)[number];
   /** PORT: the port of the HTTP API. */
   readonly port: number;
   /**
-   * HARK_API_TOKEN: the bearer token of the HTTP API. Without one, only this machine reaches the
-   * API.
+   * HARK_API_TOKEN: the bearer token of the HTTP API. Without one, the API serves this machine
+   * only.
    */
   readonly apiToken: string | undefined;
   /** Where each variable's value came from. */
@@ -61,8 +62,8 @@ const variables = z.object({
   LOG_LEVEL: z
     .enum(logLevels, { error: ({ input }) => `must be one of ${logLevels.join(", ")}, not ${shown(input)}` })
     .default("info"),
-  PORT: whole(0, 65_535, "0 takes a free one").default(3_000),
-  // As checkCredentials() in the server has it: what a header can carry.
+  PORT: whole(0, 65_535, "0 picks a free port").default(3_000),
+  // The same rule as checkCredentials() in the server: characters that a header can hold.
   HARK_API_TOKEN: z
     .string()
     .regex(/^[\x21-\x7e]+$/, { error: "must be visible ASCII characters without spaces" })
@@ -73,8 +74,8 @@ export type VariableName = keyof (typeof variables)["shape"];
 const names = Object.keys(variables.shape) as VariableName[];
 
 /**
- * Reads and checks all variables together; an empty one counts as not set.
- * @throws InvalidOptionsError that names each wrong variable and what it wants, never a secret's
+ * Reads and checks all variables together. An empty one counts as not set.
+ * @throws InvalidOptionsError that names each wrong variable and what it must be, never a secret's
  * value
  */
 export function readEnvironment(env: Readonly<Record<string, string | undefined>> = process.env): Environment {
@@ -105,11 +106,11 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
   };
 }
 
-/** The effective settings, a line for each variable with its source; secrets are masked. */
+/** Returns a line for each variable, with its effective value and its source. Masks secrets. */
 export function describeEnvironment(environment: Environment): string[] {
   const values: Record<VariableName, string | number> = {
     DATABASE_URL: maskUrl(environment.databaseUrl),
-    HARK_LISTEN_URL: environment.listenUrl === undefined ? "as DATABASE_URL" : maskUrl(environment.listenUrl),
+    HARK_LISTEN_URL: environment.listenUrl === undefined ? "same as DATABASE_URL" : maskUrl(environment.listenUrl),
     SCRAPER_CONCURRENT_JOBS: environment.concurrency,
     SCRAPER_RETRY_ATTEMPTS: environment.retryAttempts,
     SCRAPER_REQUEST_DELAY: `${environment.requestDelayMs} ms`,
@@ -125,8 +126,8 @@ export function describeEnvironment(environment: Environment): string[] {
 }
 
 /**
- * What of the environment is a JobManager's: `new JobManager({
- * ...jobManagerOptions(readEnvironment()), migrate: true })`.
+ * Returns the JobManager's options from the environment, as in
+ * `new JobManager({ ...jobManagerOptions(readEnvironment()), migrate: true })`.
  */
 export function jobManagerOptions(environment: Environment): JobManagerOptions {
   const { databaseUrl, listenUrl, concurrency, retryAttempts, lockTtlMs, pollIntervalMs, delayedIntervalMs } =
@@ -153,18 +154,18 @@ function whole(least: number, most: number, unit: string) {
 
 /** Its messages never repeat the value, which may hold a password. */
 function postgresUrl() {
-  const wanted = "must be the address of a PostgreSQL: postgres://user:password@host:5432/database";
+  const wanted = "must be a PostgreSQL URL: postgres://user:password@host:5432/database";
   return z
     .string({ error: `is not set: it ${wanted}` })
     .refine((text) => /^postgres(ql)?:\/\//.test(text) && URL.canParse(text), { error: wanted, abort: true })
     .refine((text) => !isTorn(new URL(text)), {
-      error: `${wanted}, where "#", "/", "?" and "@" in a password are written %23, %2F, %3F and %40`,
+      error: `${wanted}. Write "#", "/", "?" and "@" in a password as %23, %2F, %3F and %40`,
     });
 }
 
 /**
- * True if a password with a raw "#", "/" or "?" ended the host's part too early: the rest would be
- * logged as if it were none.
+ * Returns true if a raw "#", "/" or "?" in a password ended the authority part too early. The rest
+ * of the password would then be logged, because it would not look like one.
  */
 function isTorn({ username, pathname, search, hash }: URL): boolean {
   return hash !== "" || (username === "" && `${pathname}${search}`.includes("@"));

@@ -1,6 +1,6 @@
 import { HarkError } from "@hark/core";
 
-/** A JobManager was used before initialize(), or after stop(). */
+/** A JobManager was used before initialize() or after stop(). */
 export class NotInitializedError extends HarkError {
   constructor(method: string) {
     super(
@@ -18,7 +18,7 @@ export class NoProcessorError extends HarkError {
     super(
       "NO_PROCESSOR",
       {},
-      "The JobManager was not started: it has nothing to run jobs with. Call setJobProcessor(async (job) => ...) before start().",
+      "The JobManager was not started, because it has no processor. Call setJobProcessor(async (job) => ...) before start().",
     );
   }
 }
@@ -29,19 +29,19 @@ export class QueueClosedError extends HarkError {
     super(
       "QUEUE_CLOSED",
       { method },
-      `${method}() was called on a PostgresQueue that is closed. Make a new one. Nothing was written.`,
+      `${method}() was called on a closed PostgresQueue. Make a new one. Nothing was written.`,
     );
   }
 }
 
 /**
- * The processor answered `success: false`: a failed attempt, with the processor's own words as its
- * text.
+ * The processor returned `success: false`. The attempt failed, with the processor's errors as
+ * message.
  */
 export class JobFailedError extends HarkError {
   constructor(errors: readonly string[]) {
-    super("JOB_FAILED", { errors }, errors.join("; ") || "the processor answered success: false and gave no errors");
-    // The frames of Hark's own code would fill the dead letters and tell nobody anything.
+    super("JOB_FAILED", { errors }, errors.join("; ") || "the processor returned success: false and gave no errors");
+    // Frames of Hark's own code in the dead letters would not help.
     this.stack = `${this.name}: ${this.message}`;
   }
 }
@@ -50,7 +50,11 @@ export class JobFailedError extends HarkError {
 export class DeadLetterNotFoundError extends HarkError {
   constructor(wanted: { index: number } | { id: string }) {
     const what = "index" in wanted ? `no dead letter at index ${wanted.index}` : `no dead letter ${wanted.id}`;
-    super("DEAD_LETTER_NOT_FOUND", wanted, `There is ${what}: list them, and requeue by id. Nothing was changed.`);
+    super(
+      "DEAD_LETTER_NOT_FOUND",
+      wanted,
+      `There is ${what}. List the dead letters, and requeue by id. Nothing was changed.`,
+    );
   }
 }
 
@@ -60,7 +64,7 @@ export class UniqueKeyTakenError extends HarkError {
     super(
       "UNIQUE_KEY_TAKEN",
       { jobId: id },
-      `Job ${id} stays a dead letter: another unfinished job has its unique key. Requeue it when that one has finished.`,
+      `Job ${id} stays a dead letter, because another unfinished job has its unique key. Requeue it after that job has finished.`,
     );
   }
 }

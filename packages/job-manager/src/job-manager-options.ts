@@ -8,38 +8,38 @@ export interface JobManagerOptions {
   /** The URL of the database. */
   connectionString: string;
   /**
-   * For LISTEN, a URL straight to PostgreSQL where connectionString leads through a transaction
+   * A direct URL to PostgreSQL for LISTEN, needed if connectionString goes through a transaction
    * pooler.
    */
   listenUrl?: string | undefined;
-  /** Jobs that run at once in this process; 10 if not given. */
+  /** Jobs that run at the same time in this process. Default: 10. */
   concurrency?: number | undefined;
   /**
-   * How long this process may be out of touch before others take over its jobs and, with them, the
-   * locks on their URLs. 10,000 if not given, at least 1,000. It is renewed all the time, so jobs
-   * may run much longer.
+   * How long this process may lose contact with the database before others take over its jobs, and
+   * with them the locks on their URLs. Default: 10,000, at least 1,000. The lease is renewed all
+   * the time, so jobs may run much longer.
    */
   lockTTL?: number | undefined;
   /**
-   * Notifications start jobs; this bounds what a lost one costs a ready job. 5,000 if not given.
+   * Longest delay of a ready job if a notification is lost. Default: 5,000.
    */
   pollInterval?: number | undefined;
-  /** The same bound for delayed jobs and retries. 5,000 if not given. */
+  /** The same for delayed jobs and retries. Default: 5,000. */
   delayedJobsInterval?: number | undefined;
-  /** Attempts of the jobs added here, the first included; 3 if not given. */
+  /** Most attempts of the jobs added here, the first included. Default: 3. */
   retryAttempts?: number | undefined;
-  /** How long stop() waits for running jobs before it aborts them; 25,000 if not given. */
+  /** How long stop() waits for running jobs before it aborts them. Default: 25,000. */
   drainTimeout?: number | undefined;
-  /** Lets initialize() bring the database's schema up to date; false if not given. */
+  /** Lets initialize() bring the database's schema up to date. Default: false. */
   migrate?: boolean | undefined;
-  /** A label for people; host and process id if not given. */
+  /** A label for people. Default: host and process id. */
   name?: string | undefined;
   /**
-   * Seals the payloads of jobs added here and opens those of jobs run here; one that it cannot open
-   * makes a dead letter of its job.
+   * Encrypts the payloads of jobs added here, and decrypts those of jobs run here. A job whose
+   * payload cannot be decrypted becomes a dead letter.
    */
   cipher?: PayloadCipher | undefined;
-  /** Where log lines go; JSON lines on stderr, by pino, if not given. */
+  /** Receives log lines. Default: JSON lines on stderr, by pino. */
   logger?: Logger | undefined;
 }
 

@@ -4,12 +4,12 @@ import type { JobManagerOptions } from "./job-manager-options.ts";
 import { JobManager } from "./job-manager.ts";
 import { PostgresQueue } from "./queue/postgres-queue.ts";
 
-/** Nothing listens there, and nothing here may try to connect. */
+/** No server listens there. */
 const connectionString = "postgres://nobody@127.0.0.1:1/none";
 
 const job = { type: "product", target_url: "https://shop.example/1" } as const;
 
-test("everything wrong with the options is told at once", () => {
+test("one error names every wrong option", () => {
   const options = {
     concurrency: 0,
     lockTTL: 5,
@@ -31,7 +31,7 @@ test("everything wrong with the options is told at once", () => {
   expect(caught(() => new PostgresQueue({ connectionString, retryAttempts: 0 }))).toBeInstanceOf(InvalidOptionsError);
 });
 
-test("nothing is asked of a JobManager that was not initialised", async () => {
+test("a JobManager that was not initialised refuses calls", async () => {
   const manager = new JobManager({ connectionString, logger: silentLogger });
   manager.setJobProcessor(() => ({ success: true, itemsProcessed: 1, errors: [], duration: 1 }));
 
@@ -53,13 +53,13 @@ test("nothing is asked of a JobManager that was not initialised", async () => {
   await manager.stop();
 });
 
-test("a processor that is no function is refused", () => {
+test("a processor that is not a function is refused", () => {
   const manager = new JobManager({ connectionString, logger: silentLogger });
 
   expect(caught(() => manager.setJobProcessor("run" as never))).toBeInstanceOf(InvalidOptionsError);
 });
 
-test("a database that nobody runs is told as such, and may be tried again", async () => {
+test("initialize() reports an unreachable database, and may be called again", async () => {
   const manager = new JobManager({ connectionString, logger: silentLogger });
 
   await expect(manager.initialize()).rejects.toMatchObject({ code: "DATABASE_UNREACHABLE" });

@@ -25,28 +25,28 @@ import { handlerOf, type JobProcessor } from "./processor.ts";
 import { type AddedJob, addUrlJob, type NewUrlJob } from "./url-job.ts";
 
 export interface JobManagerHealth {
-  /** It claims and runs jobs. */
+  /** True while it claims and runs jobs. */
   readonly isRunning: boolean;
-  /** Jobs that it runs at this moment. */
+  /** Jobs that run now. */
   readonly activeWorkers: number;
   readonly databaseConnected: boolean;
-  /** What is not as it should be, in words; empty if all is well. */
+  /** Every problem in words. Empty if all is well. */
   readonly reasons: readonly string[];
 }
 
-/** How long a health check waits for the database, in ms: monitors ask often and give up early. */
+/** How long a health check waits for the database, in ms. Monitors ask often and give up early. */
 const healthDeadlineMs = 2_000;
 
 /** How long closing may wait for the database, in ms. */
 const closeDeadlineMs = 5_000;
 
 /**
- * DataShelf's face of Hark: a producer and a worker for `navigation`, `category` and `product`
- * jobs. initialize(), then add jobs; setJobProcessor() and start(), then they run. It is also what
- * createServer({ runtime, jobs }) takes.
+ * A producer and a worker for URL jobs of the types `navigation`, `category` and `product`. Call
+ * initialize() to add jobs, and setJobProcessor() and start() to run them. createServer() accepts
+ * it as `runtime`, and its job types as `jobs`.
  */
 export class JobManager implements AsyncDisposable {
-  /** The job types, for createServer or a worker of one's own. */
+  /** The job types, for createServer or for another worker. */
   readonly jobs: readonly UrlJob[];
   readonly #settings: z.output<typeof managerSettings>;
   readonly #logger: Logger;
@@ -60,8 +60,7 @@ export class JobManager implements AsyncDisposable {
   #isHurried = false;
 
   /**
-   * Connects to nothing yet. Throws InvalidOptionsError with everything that is wrong with the
-   * options.
+   * Does not connect. Throws InvalidOptionsError with every issue if the options are invalid.
    */
   constructor(options: JobManagerOptions) {
     this.#settings = check("JobManager", managerSettings, options);
@@ -70,8 +69,7 @@ export class JobManager implements AsyncDisposable {
   }
 
   /**
-   * Makes sure that the database answers and has this code's schema; may be tried again if it
-   * fails.
+   * Checks that the database answers and has this code's schema. May be called again if it fails.
    * @throws DatabaseUnreachableError, SchemaVersionError
    */
   async initialize(): Promise<void> {
@@ -82,14 +80,14 @@ export class JobManager implements AsyncDisposable {
     }));
   }
 
-  /** Sets what runs jobs; another one counts for the jobs that start from then on. */
+  /** Sets the function that runs jobs. A new one applies to the jobs that start afterwards. */
   setJobProcessor(processor: JobProcessor): void {
     check("setJobProcessor", processorArgument, { processor });
     this.#processor = processor;
   }
 
   /**
-   * Starts running jobs; resolves once it claims them. May be tried again if it fails.
+   * Starts running jobs, and resolves once it claims them. May be called again if it fails.
    * @throws NotInitializedError, NoProcessorError, SchemaVersionError, DatabaseUnreachableError
    */
   async start(): Promise<void> {
@@ -103,14 +101,14 @@ export class JobManager implements AsyncDisposable {
   }
 
   /**
-   * Claims no more jobs, waits for the running ones (drainTimeout), aborts the others and hands
-   * them back without burning an attempt, then closes all connections. `"now"` skips the wait, also
-   * of a stop that is under way. Afterwards initialize() and start() work again.
+   * Stops claiming, and waits up to drainTimeout for the running jobs. Aborts the rest and hands
+   * them back without counting the attempt. Then closes all connections. `"now"` skips the wait,
+   * also that of an earlier stop(). Afterwards initialize() and start() work again.
    */
   async stop(how: "drain" | "now" = "drain"): Promise<void> {
     if (how === "now") {
       this.#isHurried = true;
-      void this.#worker?.stop("now"); // awaited below, by the stop that is under way
+      void this.#worker?.stop("now"); // awaited below, by the running stop
     }
     await (this.#stopping ??= this.#stop().finally(() => {
       this.#stopping = undefined;
@@ -119,7 +117,7 @@ export class JobManager implements AsyncDisposable {
   }
 
   /**
-   * Adds a job; workers wake at once. Nothing is written if it throws.
+   * Adds a job. Workers wake at once. Nothing is written if it throws.
    * @throws NotInitializedError, UnknownJobTypeError, InvalidPayloadError, PayloadTooLargeError,
    * InvalidOptionsError
    */
@@ -128,14 +126,14 @@ export class JobManager implements AsyncDisposable {
   }
 
   /**
-   * Counts jobs by state, of all queues: `queued`, `running`, `completed`, `failed`, and the finer
-   * states behind them.
+   * Counts the jobs of all queues by state: `queued`, `running`, `completed`, `failed`, and in
+   * `states` each state by itself.
    */
   getStats(): Promise<Stats> {
     return this.#calls.run(async () => getStats(this.#opened("getStats").database));
   }
 
-  /** Returns within about two seconds, whatever the database does. */
+  /** Returns within about two seconds, even if the database does not answer. */
   async healthCheck(): Promise<JobManagerHealth> {
     const trouble = await this.#databaseTrouble();
     const own = this.#worker ? this.#worker.health().reasons : ["the JobManager is not started"];
@@ -146,23 +144,23 @@ export class JobManager implements AsyncDisposable {
     };
   }
 
-  /** What this process knows of itself, without asking the database. */
+  /** Returns the state of this process, without asking the database. */
   health(): { isRunning: boolean; activeWorkers: number } {
     const worker = this.#worker?.health();
     return { isRunning: worker?.state === "running", activeWorkers: worker?.activeJobs ?? 0 };
   }
 
   /**
-   * Returns the oldest dead letters first, at most `limit` (1 to 200), so that an index into the
-   * list keeps its meaning.
+   * Returns at most `limit` (1 to 200) dead letters, oldest first. New ones come last, so they do
+   * not shift an index.
    */
   getDeadLetterJobs(limit = 100): Promise<DeadLetterJob[]> {
     return this.#calls.run(async () => deadLetters(this.#opened("getDeadLetterJobs").database, { limit }));
   }
 
   /**
-   * Makes a dead letter ready again, with all its attempts before it. A number is a place in the
-   * list of getDeadLetterJobs, a string is an id, which is the safer one when others requeue too.
+   * Makes a dead letter ready again, with its attempts counted from zero. A number is a place in
+   * the list of getDeadLetterJobs. A string is an id, which is safer if other callers requeue too.
    * @throws DeadLetterNotFoundError, UniqueKeyTakenError, InvalidOptionsError
    */
   requeueDeadLetterJob(indexOrId: number | string): Promise<{ id: string; type: string }> {
@@ -225,8 +223,7 @@ export class JobManager implements AsyncDisposable {
 
   async #stop(): Promise<void> {
     await Promise.allSettled([this.#initializing, this.#starting]);
-    // The database stays open while jobs run: a job that ends within the drain may still add
-    // others.
+    // The database stays open while jobs run, because a job may still add others.
     await this.#worker?.stop(this.#isHurried ? "now" : "drain");
     const open = this.#open;
     this.#open = this.#worker = this.#initializing = this.#starting = undefined;
@@ -234,7 +231,7 @@ export class JobManager implements AsyncDisposable {
     if (open) await orLate(open.database.close(), closeDeadlineMs);
   }
 
-  /** Why the database does not count as connected; undefined if it answers. */
+  /** Returns why the database does not count as connected, or undefined if it answers. */
   async #databaseTrouble(): Promise<string | undefined> {
     if (!this.#open) return "the JobManager is not initialised, or was stopped";
     const { database } = this.#open;

@@ -5,29 +5,29 @@ import type { UrlJob } from "./define-url-job.ts";
 import { JobFailedError } from "./errors.ts";
 import { type UrlJobView, viewOf } from "./url-job.ts";
 
-/** What a processor gets. */
+/** The argument of a processor. */
 export interface ProcessorJob extends UrlJobView {
   /**
-   * Aborted, with the error as its reason, when the job was cancelled, lost its lease or the
-   * JobManager stops.
+   * Aborted when the job is cancelled, when the lease is lost, or when the JobManager stops. Its
+   * reason is the error.
    */
   readonly signal: AbortSignal;
 }
 
-/** What a processor returns. A success is kept with the job. */
+/** The result of a processor. A success is stored with the job. */
 export interface ProcessorResult {
-  /** False is a failed attempt, as a throw is. */
+  /** False fails the attempt, as an error does. */
   success: boolean;
   itemsProcessed: number;
-  /** What went wrong; of a failed attempt, the text of its error. */
+  /** The errors. If the attempt failed, they are its error message. */
   errors: readonly string[];
   /** In ms. */
   duration: number;
 }
 
 /**
- * Runs one job. May throw instead of returning: RetryAfterError, SnoozeError and UnrecoverableError
- * say what comes next, any other error is a failed attempt.
+ * Runs one job. It may throw: RetryAfterError, SnoozeError and UnrecoverableError decide what
+ * happens next, and any other error fails the attempt.
  */
 export type JobProcessor = (job: ProcessorJob) => Promise<ProcessorResult> | ProcessorResult;
 
@@ -39,13 +39,13 @@ export function handlerOf(job: UrlJob, current: () => JobProcessor): Handler {
   });
 }
 
-/** Returns what is kept of a success; throws what a failed attempt shall be remembered by. */
+/** Returns the result to store for a success. Throws the error of a failed attempt. */
 function judge(type: string, result: unknown): ProcessorResult {
   const { success, itemsProcessed, errors = [], duration } = (result ?? {}) as Partial<ProcessorResult>;
   if (typeof success !== "boolean" || !Array.isArray(errors)) {
-    // Trying again would do the work again, and get the same answer.
+    // A retry would do the work again, and get the same result.
     throw new UnrecoverableError(
-      `The processor answered ${shown(result)} for a ${type} job: it must answer { success, itemsProcessed, errors, duration }. ` +
+      `The processor returned ${shown(result)} for a ${type} job. It must return { success, itemsProcessed, errors, duration }. ` +
         `Correct it, then requeue the job.`,
     );
   }

@@ -12,7 +12,7 @@ export type ServerOptions = BaseServerOptions & UrlJobRoutesOptions;
 export type StartOptions = BaseStartOptions & UrlJobRoutesOptions;
 
 /**
- * Builds the HTTP API with DataShelf's endpoints, without listening anywhere; opens no connection
+ * Builds the HTTP API with the URL job endpoints, without listening on a port. Opens no connection
  * before the first request.
  * @throws InvalidOptionsError
  */
@@ -21,8 +21,9 @@ export function createServer(options: ServerOptions): HarkServer {
 }
 
 /**
- * Runs the HTTP API with DataShelf's endpoints on a port of its own.
- * @throws OpenServerError for an address beyond loopback without a credential; nothing listens then
+ * Runs the HTTP API with the URL job endpoints on a port of its own.
+ * @throws OpenServerError for an address beyond loopback without a credential. The server does not
+ * listen then
  * @throws CannotListenError, InvalidOptionsError
  */
 export async function startServer(options: StartOptions): Promise<RunningServer> {

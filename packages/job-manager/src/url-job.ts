@@ -8,18 +8,19 @@ import type { UrlJob, UrlJobType, UrlPayload } from "./define-url-job.ts";
 export interface NewUrlJob {
   type: UrlJobType;
   /**
-   * An http(s) URL, at most 1024 bytes. Also the job's key: two jobs of one URL never run at the
-   * same time.
+   * An http(s) URL, at most 1024 bytes. It is also the job's key, so two jobs of one URL never run
+   * at the same time.
    */
   target_url: string;
-  /** Higher runs first; 0 if not given. */
+  /** Higher runs first. Default: 0. */
   priority?: number | undefined;
-  /** Any JSON; job and metadata together are at most 256 KiB. */
+  /** Any JSON. URL and metadata together are at most 256 KiB. */
   metadata?: Record<string, unknown> | undefined;
   /** Wait this long before the first attempt, in ms. */
   delay?: number | undefined;
   /**
-   * At most one unfinished job has this key; adding another returns the first one as "duplicate".
+   * At most one unfinished job can have this key. Adding another returns the first one as
+   * "duplicate".
    */
   unique_key?: string | undefined;
 }
@@ -27,12 +28,12 @@ export interface NewUrlJob {
 export interface AddedJob {
   readonly id: string;
   /**
-   * "duplicate": an unfinished job with the same unique key was there already, and `id` is its id.
+   * "duplicate": an unfinished job already has the unique key, and `id` is its id.
    */
   readonly status: "queued" | "duplicate";
 }
 
-/** A job as its processor sees it. */
+/** The facts of a job that a processor or caller gets. */
 export interface UrlJobView {
   readonly id: string;
   readonly type: string;
@@ -44,8 +45,8 @@ export interface UrlJobView {
   readonly max_attempts: number;
 }
 
-// Only the names: the values are checked by the job's own definition and by the producer, with
-// their own errors.
+// Checks only the names. The job's definition and the producer check the values, with their own
+// errors.
 const anything = z.unknown().optional();
 const request = z.strictObject({
   type: anything,
@@ -57,7 +58,7 @@ const request = z.strictObject({
 });
 
 /**
- * Checks a job and inserts it; nothing is written if it throws.
+ * Checks a job and inserts it. Nothing is written if it throws.
  * @throws UnknownJobTypeError, InvalidPayloadError, PayloadTooLargeError, InvalidOptionsError
  */
 export async function addUrlJob(

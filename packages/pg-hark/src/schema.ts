@@ -1,5 +1,5 @@
 /**
- * Hark's tables for Drizzle, to read them from an application. A subpath of its own: loading
- * Drizzle takes a second.
+ * Hark's tables for Drizzle, so that an application can read them. It is a separate subpath because
+ * loading Drizzle takes a second.
  */
 export * as schema from "@hark/core/schema";

@@ -5,8 +5,8 @@ import { Coalescer } from "./coalescer.ts";
 afterEach(() => void vi.useRealTimers());
 
 /**
- * A database that returns ids in order; `answer` sees the payloads of each insert, and may hold it
- * up or refuse it.
+ * A database that returns ids in order. `answer` gets the payloads of each insert, and may delay or
+ * refuse it.
  */
 function database(answer: (payloads: unknown[]) => void | Promise<void>): Queryable & { inserts: unknown[][] } {
   const inserts: unknown[][] = [];
@@ -38,12 +38,14 @@ const aJob = (payload: unknown): statements.NewJob => ({
 const numbers = Array.from({ length: 100 }, (_, n) => n);
 const nextTurn = () => new Promise<void>((resolve) => void setImmediate(resolve));
 
-/** Returns through so many promises, as an answer passes on its way to a caller. */
+/**
+ * Returns the result of `work` through a chain of `promises` async calls, as in a caller's code.
+ */
 async function through<Answer>(promises: number, work: () => Promise<Answer>): Promise<Answer> {
   return promises === 0 ? await work() : await through(promises - 1, work);
 }
 
-test("callers that await their answers meet in one insert, though one of them began earlier", async () => {
+test("callers that await each enqueue share one insert, even if one of them began earlier", async () => {
   const callers: Promise<void>[] = [];
   const db = database(() => {
     if (callers.length === 1) for (let n = 1; n < 16; n += 1) callers.push(caller()); // while the first waits
@@ -59,10 +61,10 @@ test("callers that await their answers meet in one insert, though one of them be
   await Promise.all(callers);
 
   expect(db.inserts.flat()).toHaveLength(16 * 20);
-  expect(db.inserts.length).toBeLessThanOrEqual(22); // two camps would need some 40
+  expect(db.inserts.length).toBeLessThanOrEqual(22); // two alternating groups would need about 40
 });
 
-test("a job that is refused is found by halves, and the others keep their order", async () => {
+test("a job that the database refuses is found by bisecting, and the others keep their order", async () => {
   const db = database((payloads) => {
     if (payloads.includes(13)) throw Object.assign(new Error("unlucky"), { code: "P0001" });
   });
@@ -76,7 +78,7 @@ test("a job that is refused is found by halves, and the others keep their order"
   expect(db.inserts.length).toBeLessThanOrEqual(1 + 2 * Math.ceil(Math.log2(100)));
 });
 
-test("what is no answer to the rows is never sent again", { tags: ["FM-30"] }, async () => {
+test("an insert is not sent again after an error that does not reject its rows", { tags: ["FM-30"] }, async () => {
   for (const code of ["ECONNRESET", "57P01", "40001", "57014", undefined]) {
     const db = database(() => {
       throw Object.assign(new Error("broken"), { code });
@@ -90,7 +92,7 @@ test("what is no answer to the rows is never sent again", { tags: ["FM-30"] }, a
   }
 });
 
-test("an insert that is never answered fails its callers, and does not hold up the next ones for ever", async () => {
+test("an insert that gets no answer fails its callers, and does not block later inserts for ever", async () => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
   const db = database((payloads) => (payloads.includes("lost") ? new Promise<void>(() => {}) : undefined));
   const coalescer = new Coalescer(db);

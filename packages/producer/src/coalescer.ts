@@ -1,16 +1,16 @@
 import { EnqueueTimeoutError, type Queryable, isRejection, orLate, statements } from "@hark/core";
 
 /**
- * Most jobs in one insert, and most bytes of payload: beyond, a longer statement gains nothing and
- * holds more memory.
+ * Most jobs in one insert, and most bytes of payload. A longer statement is not faster, and needs
+ * more memory.
  */
 const mostJobs = 1_000;
 const mostBytes = 4 * 1_024 * 1_024;
 
 /**
- * How long an insert may go without an answer, in ms. Our own pools give up earlier (5 s to
- * connect, 10 s to answer) and say more; a borrowed pool may have no deadline, and one lost
- * connection must not hold up every later call.
+ * Longest wait for an insert's answer, in ms. Hark's own pools give up earlier (5 s to connect, 10
+ * s for a statement), with a clearer error. A borrowed pool may have no deadline, and one lost
+ * connection must not block every later call.
  */
 const answerDeadlineMs = 20_000;
 
@@ -21,20 +21,20 @@ interface Call {
 }
 
 /**
- * Makes one durable insert of the enqueue() calls that come while another is under way: what many
- * callers pay for is the commit, and they share it. Single-flight: a call that finds none under way
- * goes at once, so nobody waits for a timer. Each call has its own answer; a job that the database
- * refuses fails alone. If the connection breaks or the answer is overdue, every call of that insert
- * fails, and its jobs are there all or none: they are not sent again, since the commit may have
- * happened.
+ * Collects the enqueue() calls that arrive while an insert runs, and writes them in one insert. The
+ * commit is the expensive part, and the calls share it. Only one insert runs at a time. A call that
+ * finds none running starts one at once, so no call waits for a timer. Each call has its own
+ * result: a job that the database refuses fails alone. If the connection breaks or the answer is
+ * overdue, every call of that insert fails. Either all of its jobs were inserted or none. They are
+ * not sent again, since the commit may have happened.
  *
- * A second insert beside one of at most two jobs was tried, so that a call need not wait for the
- * rest of another's commit first: the median start came later by it, at 500 calls/s after 6.0 and
- * 9.4 ms instead of 4.7 to 5.4, at 2,000 after 10 and 14 instead of 4 to 7.
+ * A second insert beside a running insert of at most two jobs was tried, so that a call need not
+ * wait for the rest of that commit. It made the median start later: 6.0 and 9.4 ms instead of 4.7
+ * to 5.4 at 500 calls/s, and 10 and 14 ms instead of 4 to 7 at 2,000.
  *
- * What waits is bounded by the callers, who await it. Jobs with a unique key go by themselves:
- * their insert may have to wait for the transaction of another job with that key, and nobody else
- * should.
+ * The number of waiting calls is bounded by the callers, who await them. A job with a unique key
+ * gets an insert of its own, because that insert may have to wait for the transaction of another
+ * job with the same key.
  */
 export class Coalescer {
   readonly #db: Queryable;
@@ -56,12 +56,12 @@ export class Coalescer {
   async #flush(): Promise<void> {
     this.#isFlushing = true;
     do {
-      // Calls of the same turn come along, and those that the last answers lead to: else callers
-      // split into two camps, and each pays for a commit of its own.
+      // Waits for further calls of this turn, and for calls that follow from the last results.
+      // Otherwise callers split into two groups that alternate, and each pays for its own commit.
       await endOfTurn();
       await this.#write(this.#take());
     } while (this.#waiting.length > 0);
-    this.#isFlushing = false; // in the same turn as the last look, or a call in between would wait for the next
+    this.#isFlushing = false; // in the same turn as the last check, or a call in between would be left waiting
   }
 
   #take(): Call[] {
@@ -81,8 +81,7 @@ export class Coalescer {
       for (const [place, { resolve }] of calls.entries()) resolve(enqueued[place]!);
     } catch (error) {
       if (calls.length > 1 && isRejection(error)) {
-        // One of them is to blame: by halves it is found in some 20 inserts among 1,000, and the
-        // order stays.
+        // Bisects to find the refused job: about 20 inserts for one among 1,000. The order stays.
         const half = calls.length >> 1;
         await this.#write(calls.slice(0, half));
         await this.#write(calls.slice(half));
@@ -92,13 +91,14 @@ export class Coalescer {
 }
 
 /**
- * Resolves when all promises that are settled by now have been heard, before the event loop turns.
+ * Resolves after the reactions to all promises settled by now have run, before the next turn of the
+ * event loop.
  */
 function endOfTurn(): Promise<void> {
   return new Promise((resolve) => process.nextTick(resolve));
 }
 
-/** Inserts jobs in one statement, and returns in their order. */
+/** Inserts jobs in one statement. Returns the results in the order of the jobs. */
 export function insert(queryable: Queryable, jobs: statements.NewJob[]): Promise<statements.InsertedJob[]> {
   return statements.insertJobs(queryable, { jobs: statements.jobsJson(jobs) });
 }

@@ -1,19 +1,19 @@
 import { checkName, type Queryable, InvalidOptionsError, QueueFullError, statements } from "@hark/core";
 
 /**
- * Most ready jobs that may wait in a queue: one number for all of them, or by queue; queues without
- * a number have no limit.
+ * Most ready jobs that may wait in a queue: one number for every queue, or a number by queue. Other
+ * queues have no limit.
  */
 export type MaxDepth = number | Readonly<Record<string, number>>;
 
 /**
- * How long a count is good for, in ms, at least; and how many times as long as it took, so that
- * counting costs a 20th at most.
+ * A count is reused for at least `leastFreshMs`, and for `timesTaken` times as long as it took, so
+ * that counting costs at most 1/20.
  */
 const leastFreshMs = 100;
 const timesTaken = 20;
 
-/** A count, and what this producer has put on top of it. */
+/** A count of ready jobs, and how many this producer has added since. */
 interface Count {
   readonly depth: number;
   readonly goodUntil: number;
@@ -21,8 +21,8 @@ interface Count {
 }
 
 /**
- * Refuses jobs for a queue that is full (SEC-22). Counted once in a while and reckoned on from
- * there, so the limit is not exact: what other producers insert in the meantime comes on top.
+ * Refuses jobs for a full queue (SEC-22). It counts now and then, and adds its own inserts in
+ * between. The limit is not exact: jobs that other producers insert in between are not counted.
  */
 export class DepthLimit {
   readonly #limits: MaxDepth;
@@ -42,8 +42,8 @@ export class DepthLimit {
   }
 
   /**
-   * Throws QueueFullError if one of the queues has no room for its jobs; scheduled ones take no
-   * room yet.
+   * Throws QueueFullError if one of the queues has no room for its jobs. Jobs for later do not
+   * count.
    */
   async admit(queryable: Queryable, jobs: readonly statements.NewJob[]): Promise<void> {
     const wanted = new Map<string, number>();
@@ -64,7 +64,7 @@ export class DepthLimit {
     return typeof this.#limits === "number" ? this.#limits : (this.#limits[queue] ?? this.#limits["*"]);
   }
 
-  /** One count at a time for each queue, however many ask. */
+  /** Returns a fresh count. All callers share one query for each queue. */
   async #count(queryable: Queryable, queue: string): Promise<Count> {
     const known = this.#counts.get(queue);
     const count = known && (await known.catch(() => undefined));

@@ -2,8 +2,8 @@ import { EnqueueFromError, InvalidOptionsError, type statements } from "@hark/co
 
 export interface EnqueueFromOptions {
   /**
-   * Most jobs in one insert, from 1 to 10,000; 1,000 if not given, beyond which an insert gains
-   * little and locks longer.
+   * Most jobs in one insert, from 1 to 10,000. Default: 1,000. Larger inserts gain little and hold
+   * locks longer.
    */
   batchSize?: number;
 }
@@ -19,17 +19,14 @@ interface Steps<Request> {
   insert: (jobs: statements.NewJob[]) => Promise<statements.InsertedJob[]>;
 }
 
-/**
- * Most payload in one insert, in characters, so that an import of large payloads stays small in
- * memory too.
- */
+/** Most payload in one insert, in characters. It bounds the memory for large payloads. */
 const mostCharacters = 4 * 1_024 * 1_024;
 const mostJobs = 10_000;
 
 /**
- * Pulls jobs from `source` and inserts them in batches, in order: one batch is gathered while
- * another is written, and no more is pulled. By plain inserts and not by COPY: docs/decisions/0008
- * has the figures.
+ * Reads jobs from `source` and inserts them in batches, in order. It collects one batch while the
+ * one before is written, and reads no further ahead. It uses plain inserts and not COPY:
+ * docs/decisions/0008 has the figures.
  */
 export async function enqueueFrom<Request>(
   source: AsyncIterable<Request> | Iterable<Request>,
@@ -57,7 +54,7 @@ export async function enqueueFrom<Request>(
     await writing;
     if (batch.length === 0) return;
     writing = write(batch, position - batch.length);
-    writing.catch(() => {}); // heard at the next flush
+    writing.catch(() => {}); // rethrown at the next flush
     batch = [];
     characters = 0;
   };
@@ -72,7 +69,7 @@ export async function enqueueFrom<Request>(
     }
     await flush();
   } catch (cause) {
-    await writing; // an insert that failed comes first, and the counts are those of what is written
+    await writing; // report a failed insert first, and count everything that was written
     throw cause instanceof EnqueueFromError
       ? cause
       : new EnqueueFromError({ first: position, last: position, ...done }, cause);

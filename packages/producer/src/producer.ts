@@ -27,37 +27,35 @@ import { DepthLimit, type MaxDepth } from "./depth-limit.ts";
 import { type EnqueuedFrom, enqueueFrom, type EnqueueFromOptions } from "./enqueue-from.ts";
 
 export interface EnqueueOptions extends JobSettings {
-  /** Wait this long before the first attempt; not with `runAt`. */
+  /** Wait this long before the first attempt. Not with `runAt`. */
   delay?: Duration;
-  /** Earliest start; a moment in the past means now. Not with `delay`. */
+  /** Earliest start. A time in the past means now. Not with `delay`. */
   runAt?: Date;
 }
 
 export interface EnqueuedJob {
   readonly id: bigint;
-  /**
-   * "duplicate": an unfinished job with the same unique key was there already, and `id` is its id.
-   */
+  /** "duplicate": an unfinished job already has the unique key, and `id` is its id. */
   readonly status: "inserted" | "duplicate";
 }
 
 /** One job of {@link Enqueuer.enqueueMany}. */
 export interface JobRequest<Job extends JobDefinition = JobDefinition> {
-  /** Its type, made by defineJob(). */
+  /** The job type, made by defineJob(). */
   job: Job;
-  /** What the handler gets, as the schema of the type takes it. */
+  /** The input for the handler. The type's schema checks it. */
   payload: InputOf<Job>;
-  /** What differs from the type's own settings. */
+  /** Options that override the type's own settings. */
   options?: EnqueueOptions;
 }
 
 export interface Enqueuer {
   /**
-   * Checks a job and inserts it; workers wake when the insert commits. Calls that come while
-   * another's insert is under way share the next one, and each has its own answer; they get ids in
-   * the order of the calls. Nothing is written if it throws, but for a connection that breaks
-   * before the answer, or an answer that is overdue: then nobody can know. Calls with a unique key,
-   * or whose payload schema is asynchronous, go at their own pace.
+   * Checks a job and inserts it. Workers wake when the insert commits. Calls that arrive while an
+   * insert runs share the next one. Each call has its own result, and ids follow the order of the
+   * calls. If it throws, nothing was written, with two exceptions: the connection broke before the
+   * answer came, or the answer was overdue. Then the job may or may not exist. Calls with a unique
+   * key or an asynchronous payload schema do not keep the order.
    * @throws UnknownJobTypeError, InvalidPayloadError, PayloadTooLargeError, InvalidOptionsError,
    * InvalidNameError
    * @throws QueueFullError if `maxDepth` is set and reached
@@ -65,18 +63,18 @@ export interface Enqueuer {
    */
   enqueue<Job extends JobDefinition>(job: Job, payload: InputOf<Job>, options?: EnqueueOptions): Promise<EnqueuedJob>;
   /**
-   * Checks all jobs, then inserts them in one statement: all or none. Returns in the order given,
-   * and throws as enqueue does.
+   * Checks all jobs, then inserts them in one statement, all or none. Returns results in the order
+   * given. Throws as enqueue does.
    */
   enqueueMany<const Jobs extends readonly JobDefinition[]>(requests: {
     readonly [Place in keyof Jobs]: JobRequest<Jobs[Place]>;
   }): Promise<EnqueuedJob[]>;
   /**
-   * Imports jobs from an iterable, which is pulled as fast as they are inserted and never held
-   * whole: in order, in batches of `batchSize` jobs or 4 MiB of payload. Each batch commits by
-   * itself, all or none, unless it is in the caller's transaction.
-   * @throws EnqueueFromError at the first job that is refused, with its position, and what was
-   * inserted before its batch
+   * Imports jobs from an iterable, in order, in batches of `batchSize` jobs or 4 MiB of payload. It
+   * reads the iterable only as fast as it inserts, and never holds all of it in memory. Each batch
+   * commits by itself, all or none, unless it is in the caller's transaction.
+   * @throws EnqueueFromError at the first refused job, with its position, and with the number of
+   * jobs inserted before its batch
    */
   enqueueFrom(
     source: AsyncIterable<JobRequest> | Iterable<JobRequest>,
@@ -86,54 +84,54 @@ export interface Enqueuer {
 
 export interface Producer extends Enqueuer, AsyncDisposable {
   /**
-   * Enqueues inside the caller's transaction: jobs and wake-up commit or vanish with it. Takes a pg
-   * client after BEGIN or a Drizzle transaction.
+   * Enqueues inside the caller's transaction. The jobs and their notification commit or roll back
+   * with it. Takes a pg client after BEGIN or a Drizzle transaction.
    * @throws NotATransactionError for a pool, a database or a client without BEGIN
    */
   in(tx: Transaction): Enqueuer;
   /**
-   * Waits for the answers of what was called before, at most 10 s, then closes what the producer
-   * opened itself; a borrowed pool stays open. Later calls throw ProducerClosedError.
+   * Waits for earlier calls, at most 10 s, then closes what the producer opened itself. A borrowed
+   * pool stays open. Later calls throw ProducerClosedError.
    */
   close(): Promise<void>;
 }
 
 export type ProducerOptions = {
   /**
-   * Refuses jobs with QueueFullError while so many ready ones wait in their queue; no limit if not
-   * given. Counted about ten times a second at most, so several producers may go above it by what
-   * they insert in that time.
+   * Most ready jobs in a queue. Beyond it, jobs are refused with QueueFullError. Default: no limit.
+   * The producer counts at most about ten times a second, so several producers together may exceed
+   * the limit by what they insert in between.
    */
   maxDepth?: MaxDepth | undefined;
   /**
-   * Seals every payload, so that the database and who reads it never see one; workers need it too.
-   * Keys of jobs stay readable.
+   * Encrypts every payload before it reaches the database. Workers need the same cipher. Keys of
+   * jobs stay readable.
    */
   cipher?: PayloadCipher | undefined;
 } & (
   | {
-      /** A pg pool of the application; close() leaves it open. */
+      /** A pg pool of the application. close() leaves it open. */
       pool: Parameters<typeof borrowPool>[0];
       isPooled?: boolean;
     }
   | {
-      /** The URL of the database, for connections of its own. */
+      /** The URL of the database. The producer opens its own connections. */
       connectionString: string;
-      /** Most connections; 3 if not given. */
+      /** Most connections. Default: 3. */
       maxConnections?: number;
-      /** The connections lead through a transaction pooler. */
+      /** Set to true if the URL goes through a transaction pooler. */
       isPooled?: boolean;
     }
   | {
-      /** An open database of the application; close() leaves it open. */
+      /** An open database of the application. close() leaves it open. */
       database: Database;
     }
 );
 
 /**
- * Opens no connection and never migrates: it borrows the pool, or opens its own when it is first
- * used.
- * @throws InvalidOptionsError, InvalidNameError for a maxDepth that is none
+ * Creates a producer. It opens no connection until its first use, and never migrates. It borrows
+ * the given pool, or opens its own.
+ * @throws InvalidOptionsError, InvalidNameError for an invalid maxDepth
  */
 export function createProducer(options: ProducerOptions): Producer {
   const db: Database =
@@ -173,7 +171,7 @@ export function createProducer(options: ProducerOptions): Producer {
     enqueueMany: (requests) => tracked(() => own.enqueueMany(requests)),
     enqueueFrom: (source, fromOptions) => tracked(() => own.enqueueFrom(source, fromOptions)),
     in(tx) {
-      // At once: what a transaction wrote must be there when it goes on.
+      // Inserts at once: later statements of the transaction must see the jobs.
       const queryable = queryableOf(tx);
       return enqueuerOn(
         queryable,
@@ -187,7 +185,7 @@ export function createProducer(options: ProducerOptions): Producer {
   };
 }
 
-/** How long close() waits for answers, in ms: a statement's own deadline. */
+/** How long close() waits for calls, in ms. It is a statement's own deadline. */
 const closeDeadlineMs = 10_000;
 
 function enqueuerOn(
@@ -220,7 +218,7 @@ function enqueuerOn(
   };
 }
 
-/** Everything about a job that can be wrong is found here, before anything is written. */
+/** Checks everything about a job, before anything is written. */
 async function checkJob(
   job: JobDefinition,
   payload: unknown,
@@ -243,15 +241,12 @@ function checkKnownOptions(options: EnqueueOptions): void {
     refuse(
       unknown.map((name) => ({
         path: [name],
-        message: `is no option of enqueue: known are ${[...knownOptions].join(", ")}`,
+        message: `is not an option of enqueue. The options are ${[...knownOptions].join(", ")}`,
       })),
     );
 }
 
-/**
- * The last moment that both JavaScript and PostgreSQL print with a year of four digits, in epoch
- * ms.
- */
+/** The last time that both JavaScript and PostgreSQL print with a four-digit year, in epoch ms. */
 const lastMoment = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 
 function checkStart({ runAt, delay }: EnqueueOptions): { runAt: Date | undefined; delayMs: number | undefined } {

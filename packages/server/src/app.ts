@@ -15,14 +15,14 @@ export interface AppParts extends RouteParts {
   readonly credentials: Credentials;
   /** Hosts that requests may name; undefined allows every host. */
   readonly allowedHosts: readonly string[] | undefined;
-  /** Of each caller; undefined for none. */
+  /** Limit for each caller. Undefined for no limit. */
   readonly rateLimit: RateLimit | undefined;
   readonly routes: readonly Routes[];
 }
 
 /**
- * The whole API, in the order that a request meets it. What stands above the credential is open to
- * all.
+ * Builds the whole API, in the order that a request passes through it. Parts before `authorizeBy`
+ * need no credential.
  */
 export function buildApp({ credentials, allowedHosts, rateLimit, routes, ...parts }: AppParts): Hono<Env> {
   const app = new Hono<Env>();
@@ -38,7 +38,7 @@ export function buildApp({ credentials, allowedHosts, rateLimit, routes, ...part
       app,
       onMethodNotAllowed: (c, methods) =>
         refuse(
-          new RequestRefusedError("METHOD_NOT_ALLOWED", `This path answers ${methods.join(", ")} only.`, {
+          new RequestRefusedError("METHOD_NOT_ALLOWED", `This path allows only ${methods.join(", ")}.`, {
             headers: { allow: methods.join(", ") },
           }),
           c,

@@ -3,8 +3,8 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
 /**
- * The sockets of a server and what runs on each, so that closing waits for answers and for nothing
- * else: node's own close() also waits for sockets that never sent a request.
+ * Tracks the sockets of a server and the requests on each, so that closing waits only for requests
+ * in progress. Node's own close() also waits for sockets that never sent a request.
  */
 export class Connections {
   readonly #server: Server;
@@ -30,9 +30,9 @@ export class Connections {
   }
 
   /**
-   * Ends the socket once the requests that came in whole are answered; returns false if there are
-   * none. What follows them may be unreadable, but they are not, and their callers should learn
-   * what they did.
+   * Ends the socket once its complete requests are answered. Returns false if there are none.
+   * Called when unreadable data follows such requests: their callers should still get their
+   * responses.
    */
   endAfterAnswers(socket: Socket): boolean {
     const responses = [...(this.#answering.get(socket) ?? [])];
@@ -42,8 +42,8 @@ export class Connections {
   }
 
   /**
-   * Takes no new connections, lets requests that came in be answered, and cuts what is left after
-   * `deadlineMs`.
+   * Accepts no new connections, waits until requests in progress are answered, and closes the rest
+   * after `deadlineMs`.
    */
   async close(deadlineMs: number): Promise<void> {
     this.#isClosing = true;

@@ -18,65 +18,65 @@ import type { RateLimit } from "./middleware/rate-limit.ts";
 import type { Routes } from "./routes/routes.ts";
 
 /**
- * Where the jobs are: a database or pool of the application, which stays open, or one that the
- * server opens for itself.
+ * The database: a database or pool of the application, which stays open, or a URL, for which the
+ * server opens its own connections.
  */
 export type DatabaseChoice =
   | {
-      /** An open database of the application; close() leaves it open. */
+      /** An open database of the application. close() leaves it open. */
       database: Database;
     }
   | {
-      /** A pg pool of the application; close() leaves it open. */
+      /** A pg pool of the application. close() leaves it open. */
       pool: Parameters<typeof borrowPool>[0];
       isPooled?: boolean;
     }
   | {
-      /** The URL of the database, for connections of its own. */
+      /** The URL of the database. The server opens its own connections. */
       connectionString: string;
-      /** The connections lead through a transaction pooler. */
+      /** Set to true if the URL goes through a transaction pooler. */
       isPooled?: boolean;
-      /** Most connections; 3 if not given. */
+      /** Most connections. Default: 3. */
       maxConnections?: number;
     };
 
 export type BaseServerOptions = DatabaseChoice &
   Credentials & {
-    /** What it serves beside /livez and /readyz. */
+    /** Routes in addition to /livez and /readyz. */
     routes?: readonly Routes[];
     /**
-     * Hosts that requests may name, with or without a port. Without a credential only loopback
-     * names if not given, else all.
+     * Hosts that requests may name, with or without a port. Default: all with a credential, only
+     * loopback names without one.
      */
     allowedHosts?: readonly string[];
     /**
-     * Most bytes of a request's body; 512 KiB if not given: a payload at its limit, with room for
-     * escapes.
+     * Most bytes of a request's body. Default: 512 KiB, which fits a payload at its limit, with
+     * room for escapes.
      */
     maxBodyBytes?: number;
     /**
-     * Requests of each caller, a token or whatever `authorize` lets in; 500 a second, 1,000 at
-     * once, if not given.
+     * Limit on the requests of each token. Requests that `authorize` allows share one limit.
+     * Default: 500 a second, and 1,000 at once.
      */
     rateLimit?: RateLimit | false;
-    /** Where log lines go; JSON lines on stderr, by pino, if not given. */
+    /** Receives log lines. Default: JSON lines on stderr, by pino. */
     logger?: Logger;
   };
 
 export interface HarkServer extends AsyncDisposable {
   /**
-   * Handles a request: for any framework that speaks fetch. It responds to every path, with 404
-   * where it has nothing.
+   * Handles a request, for any framework that uses fetch. It responds to every path, with 404 for
+   * unknown ones.
    */
   readonly fetch: (request: Request) => Promise<Response>;
-  /** The same for node:http, and for Express and its kin where no body parser comes before it. */
+  /** The same for node:http, Express and similar frameworks. No body parser may run before it. */
   readonly nodeListener: (incoming: IncomingMessage, outgoing: ServerResponse) => void;
-  /** Closes the connections it opened itself. */
+  /** Closes the connections that the server opened itself. */
   close(): Promise<void>;
 }
 
 /**
- * Builds the HTTP API without listening anywhere; opens no connection before the first request.
+ * Builds the HTTP API without listening on a port. Opens no connection before the first request.
  * @throws InvalidOptionsError
  */
 export function createServer(options: BaseServerOptions): HarkServer {
@@ -96,13 +96,13 @@ export function createServer(options: BaseServerOptions): HarkServer {
     maxBodyBytes: options.maxBodyBytes ?? 524_288,
   });
   const fetch = async (request: Request) => app.fetch(request);
-  // With the sockets: who calls without a credential is judged by the address.
+  // Passes the sockets: without a credential, the caller's address decides.
   const fetchFromNode = async (request: Request, sockets: object) => app.fetch(request, sockets);
   const close = async () => {
     if (!("database" in options)) await database.close();
   };
   const listener = getRequestListener(fetchFromNode, {
-    overrideGlobalObjects: false, // the application's own Request and Response are not ours to replace
+    overrideGlobalObjects: false, // do not replace the application's Request and Response
     errorHandler: () => answerFailure(unreadable(), { method: "", path: "" }, logger),
   });
   return {
@@ -124,9 +124,11 @@ function checkRateLimit(limit: RateLimit | false): RateLimit | undefined {
   return limit;
 }
 
-/** The one thing that fails outside the app: a request line or Host header that makes no URL. */
+/**
+ * The only failure outside the app: a request line or Host header that does not form a valid URL.
+ */
 const unreadable = () =>
-  new RequestRefusedError("MALFORMED_REQUEST", "The request's path or Host header makes no URL.");
+  new RequestRefusedError("MALFORMED_REQUEST", "The request's path and Host header do not form a valid URL.");
 
 function databaseOf(options: DatabaseChoice): Database {
   if ("database" in options) return options.database;

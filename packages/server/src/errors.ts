@@ -1,8 +1,6 @@
 import { HarkError, type Issue } from "@hark/core";
 
-/**
- * A request that is refused before anything was written. Its code's status stands in failures.ts.
- */
+/** A request was refused before anything was written. failures.ts maps its code to a status. */
 export class RequestRefusedError extends HarkError {
   readonly issues: readonly Issue[] | undefined;
   readonly headers: Readonly<Record<string, string>>;
@@ -31,18 +29,18 @@ export class RequestRefusedError extends HarkError {
   }
 }
 
-/** The database took longer than the server waits for it. */
+/** The database did not answer within the server's deadline. */
 export class DatabaseTimeoutError extends HarkError {
   constructor(waitedMs: number) {
     super(
       "DATABASE_TIMEOUT",
       { waitedMs },
-      `The database did not answer within ${waitedMs} ms. A change that was asked for may still happen: look before you repeat it.`,
+      `The database did not answer within ${waitedMs} ms. A requested change may still happen: check before you repeat it.`,
     );
   }
 }
 
-/** A server was to listen beyond this machine without a credential. */
+/** A server without a credential was told to listen on an address that other machines can reach. */
 export class OpenServerError extends HarkError {
   constructor(host: string) {
     super(
@@ -54,14 +52,14 @@ export class OpenServerError extends HarkError {
   }
 }
 
-/** The address or port cannot be listened on. */
+/** The server cannot listen on the address or port. */
 export class CannotListenError extends HarkError {
   constructor(host: string, port: number, cause: unknown) {
     super(
       "CANNOT_LISTEN",
       { host, port },
       `The server could not listen on ${host} port ${port}: ${cause instanceof Error ? cause.message : String(cause)}. Choose ` +
-        `another port, or end what listens there.`,
+        `another port, or stop the process that listens there.`,
       { cause },
     );
   }

@@ -12,7 +12,9 @@ import {
 } from "@hark/core";
 import { RequestRefusedError } from "./errors.ts";
 
-/** What a caller may know about an error: never SQL, a stack, a host name or a cause (SEC-26). */
+/**
+ * The part of an error that a caller may see: never SQL, a stack, a host name or a cause (SEC-26).
+ */
 export interface Failure {
   readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 421 | 429 | 500 | 503;
   readonly code: string;
@@ -21,7 +23,7 @@ export interface Failure {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** The one table from codes to statuses. A code that is not here is the server's own fault: 500. */
+/** HTTP statuses by error code. Any other code is the server's own fault: 500. */
 const statuses: Record<string, Failure["status"]> = {
   MALFORMED_REQUEST: 400,
   MALFORMED_JSON: 400,
@@ -50,16 +52,14 @@ const statuses: Record<string, Failure["status"]> = {
   SCHEMA_VERSION: 503,
 };
 
-/**
- * Our own words for what went wrong on our side: those of the error may name hosts or contain data.
- */
+/** Messages that replace the error's own, which may name hosts or contain data. */
 const ownWords: Record<string, string> = {
-  DATABASE_FORBIDS: "The database role of this server may not do that. Nothing was changed.",
-  DATABASE_UNREACHABLE: "The database does not answer. Nothing is lost: try again later.",
-  SCHEMA_VERSION: `The database has no Hark schema that this server knows. Run "hark migrate" with the server's version.`,
+  DATABASE_FORBIDS: "The database role of this server lacks the right to do that. Nothing was changed.",
+  DATABASE_UNREACHABLE: "The database cannot be reached. No job is lost. Try again later.",
+  SCHEMA_VERSION: `The database has no Hark schema that fits this server. Run "hark migrate" with the server's version.`,
 };
 
-/** Returns the failure that a thrown value is; 500 INTERNAL for everything unforeseen. */
+/** Returns the failure for a thrown value, or 500 INTERNAL if the value is unknown. */
 export function failureOf(error: unknown): Failure {
   const code = error instanceof HarkError ? error.code : databaseFault(error);
   const status = code === undefined ? undefined : statuses[code];
@@ -83,7 +83,9 @@ export function failureOf(error: unknown): Failure {
   };
 }
 
-/** At most 20, and cut: names in them may be as long as a request's body. */
+/**
+ * Returns at most 20 issues, shortened, because names in them may be as long as a request's body.
+ */
 function issuesOf(error: unknown): Issue[] | undefined {
   const issues =
     error instanceof HarkError && "issues" in error ? (error.issues as readonly Issue[] | undefined) : undefined;
@@ -94,8 +96,8 @@ function issuesOf(error: unknown): Issue[] | undefined {
 }
 
 /**
- * Returns the code of an error that PostgreSQL or the way to it raised, however deep it is wrapped.
- * pg's own errors have no code, only messages.
+ * Returns the code of an error of PostgreSQL or of the connection to it, through up to five
+ * wrappers. Errors that pg raises itself have no code, only messages.
  */
 function databaseFault(
   error: unknown,

@@ -12,11 +12,11 @@ import { failureBody } from "./middleware/errors.ts";
 import { loopbackNames } from "./middleware/host.ts";
 
 export type BaseStartOptions = BaseServerOptions & {
-  /** 3000 if not given; 0 takes a free one. */
+  /** Default: 3000. 0 picks a free port. */
   port?: number;
-  /** 127.0.0.1 if not given. Any address that other machines reach needs a token or `authorize`. */
+  /** Default: 127.0.0.1. An address that other machines can reach needs a token or `authorize`. */
   host?: string;
-  /** How long close() waits for requests that are being answered; 10 s if not given. */
+  /** How long close() waits for requests in progress. Default: 10 s. */
   drainTimeout?: Duration;
 };
 
@@ -25,18 +25,18 @@ export interface RunningServer extends AsyncDisposable {
   readonly host: string;
   readonly port: number;
   /**
-   * Responds to the requests that came in, then closes every connection. Any number of calls close
-   * once.
+   * Finishes the requests in progress, then closes every connection. May be called more than once.
    */
   close(): Promise<void>;
 }
 
-/** Below this many characters a token that other machines may try is worth a warning. */
+/** A shorter `token` gives a warning if other machines can reach the server. */
 const safeLength = 32;
 
 /**
  * Runs the HTTP API on a port of its own.
- * @throws OpenServerError for an address beyond loopback without a credential; nothing listens then
+ * @throws OpenServerError for an address beyond loopback without a credential. The server does not
+ * listen then
  * @throws CannotListenError, InvalidOptionsError
  */
 export async function startServer(options: BaseStartOptions): Promise<RunningServer> {
@@ -54,12 +54,13 @@ export async function startServer(options: BaseStartOptions): Promise<RunningSer
   if (!isLocal && !isClosed(options)) throw new OpenServerError(host);
 
   const http = createHttpServer({
-    // SEC-20. Node looks for late requests every 30 s by itself, which would make 40 s of 10.
+    // SEC-20. By default Node checks for late requests every 30 s, so a limit of 10 s would act as
+    // 40 s.
     headersTimeout: 10_000,
     requestTimeout: 30_000,
     connectionsCheckingInterval: 1_000,
     keepAliveTimeout: 5_000,
-    requireHostHeader: false, // node would refuse in its own shape; the app does it in ours
+    requireHostHeader: false, // the app refuses such a request itself, with a JSON body
   });
   http.maxConnections = 1_000;
   const connections = new Connections(http);
@@ -74,7 +75,7 @@ export async function startServer(options: BaseStartOptions): Promise<RunningSer
       !options.allowedHosts && { allowedHosts: loopbackNames.map((name) => `${name}:${bound}`) };
     server = createServer({ ...options, logger, ...allowedHosts });
   } catch (error) {
-    http.close(); // the options were refused: nothing stays open
+    http.close(); // the options were refused, so release the port
     throw error;
   }
   http.on("request", server.nodeListener);
@@ -83,7 +84,7 @@ export async function startServer(options: BaseStartOptions): Promise<RunningSer
   if (!isLocal && options.token !== undefined && options.token.length < safeLength)
     logger.warn(
       { url, leastLength: safeLength },
-      `the token is short enough to be guessed: "openssl rand -hex 32" makes one`,
+      `the token is short enough to be guessed: make one with "openssl rand -hex 32"`,
     );
 
   let closing: Promise<void> | undefined;
@@ -91,7 +92,7 @@ export async function startServer(options: BaseStartOptions): Promise<RunningSer
   return { url, host: address, port: bound, close, [Symbol.asyncDispose]: close };
 }
 
-/** The address is what decides, since a name may mean any. */
+/** Resolves the host. Checks need the address, since a name may stand for any address. */
 async function resolve(host: string, port: number): Promise<string> {
   try {
     return (await lookup(host)).address;
@@ -110,7 +111,7 @@ async function listen(http: Server, address: string, port: number): Promise<numb
   }
 }
 
-/** What never became a request still gets an answer in our shape. */
+/** Sends a response in the API's shape for data that Node could not parse as a request. */
 function answerUnreadable({ code }: NodeJS.ErrnoException, socket: Socket, connections: Connections): void {
   if (code === "ECONNRESET" || !socket.writable) return void socket.destroy();
   if (connections.endAfterAnswers(socket)) return;
@@ -126,7 +127,7 @@ function answerUnreadable({ code }: NodeJS.ErrnoException, socket: Socket, conne
         : [
             400,
             "Bad Request",
-            { code: "MALFORMED_REQUEST", message: "This is no HTTP request that the server can read." },
+            { code: "MALFORMED_REQUEST", message: "The server cannot parse this as an HTTP request." },
           ];
   const body = JSON.stringify(failureBody(failure));
   socket.end(

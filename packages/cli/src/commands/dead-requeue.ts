@@ -66,7 +66,10 @@ async function requeue(db: Database, ids: readonly bigint[]): Promise<Result> {
   };
 }
 
-/** Requeues in the order of ids. Each dead letter is tried once, also if its job dies again meanwhile or it is blocked. */
+/**
+ * Requeues in the order of ids. Each dead letter is tried once, also if its job dies again
+ * meanwhile or it is blocked.
+ */
 async function requeueAll(db: Database, type: string | undefined): Promise<Result> {
   const requeued: bigint[] = [];
   const blocked: bigint[] = [];

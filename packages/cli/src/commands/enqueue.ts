@@ -9,7 +9,10 @@ import { readJson } from "../read-json.ts";
 import { UsageError } from "../usage-error.ts";
 import { findJob, loadModule } from "../user-module.ts";
 
-/** Jobs inserted by one statement. The round trip then costs little, and the statement stays within its deadline. */
+/**
+ * Jobs inserted by one statement. The round trip then costs little, and the statement stays within
+ * its deadline.
+ */
 const batchSize = 1_000;
 
 const flags = {
@@ -62,7 +65,10 @@ the job type's own queue, attempts, priority and keys do not apply: they are def
   },
 });
 
-/** Checks every line before any job is written, so that the error can name the number of an invalid line. */
+/**
+ * Checks every line before any job is written, so that the error can name the number of an invalid
+ * line.
+ */
 async function readLines(job: JobDefinition): Promise<unknown[]> {
   if (process.stdin.isTTY) process.stderr.write("Reading payloads, one JSON value per line. End with Ctrl-D.\n");
   const lines = (await text(process.stdin)).split("\n");
@@ -101,7 +107,10 @@ function enqueueOptions(values: Values<typeof flags>): EnqueueOptions {
   };
 }
 
-/** Needs a time zone, since a local time would differ from machine to machine, and a day that exists. */
+/**
+ * Needs a time zone, since a local time would differ from machine to machine, and a day that
+ * exists.
+ */
 function readMoment(given: string): Date {
   const [, year, month, day] =
     /^(\d{4})-(\d\d)-(\d\d)T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)$/.exec(given) ?? [];

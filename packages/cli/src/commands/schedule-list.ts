@@ -3,7 +3,10 @@ import { command } from "../command.ts";
 import { findConnection, withDatabase } from "../connection.ts";
 import { exitCodes } from "../exit-codes.ts";
 
-/** A schedule late by more than this, in ms, is shown as late: no running worker declares it, or it cannot enqueue its job. */
+/**
+ * A schedule late by more than this, in ms, is shown as late: no running worker declares it, or it
+ * cannot enqueue its job.
+ */
 const lateMs = 60_000;
 
 export const scheduleListCommand = command({

@@ -108,7 +108,9 @@ async function workOnce({ worker, connection, queues, types, logger, output }: O
   return retried + dead > 0 ? exitCodes.finding : exitCodes.ok;
 }
 
-/** Returns the facts of the first line: how many jobs are ready, and whether notifications arrive. */
+/**
+ * Returns the facts of the first line: how many jobs are ready, and whether notifications arrive.
+ */
 function look(connection: Connection, queues: readonly string[]): Promise<{ ready: number; isHeard: boolean }> {
   return withDatabase(connection, async (db) => {
     const { queues: counts } = await getStats(db);

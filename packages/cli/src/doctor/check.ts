@@ -10,7 +10,10 @@ export interface Finding {
   readonly facts?: Readonly<Record<string, unknown>>;
 }
 
-/** What the checks examine. Only the LISTEN checks depend on a session, so all others work through a pooler. */
+/**
+ * What the checks examine. Only the LISTEN checks depend on a session, so all others work through a
+ * pooler.
+ */
 export interface Target {
   readonly connection: Connection;
   readonly db: Database;

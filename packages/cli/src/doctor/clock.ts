@@ -1,7 +1,10 @@
 import { doctor } from "@hark/core";
 import { type Check, ok, spoken, warn } from "./check.ts";
 
-/** Largest difference that is accepted, in ms. Beyond it, run_at and timestamps in logs no longer match. */
+/**
+ * Largest difference that is accepted, in ms. Beyond it, run_at and timestamps in logs no longer
+ * match.
+ */
 const mostSkewMs = 1_000;
 
 /** Compares this machine's clock with the server's, which decides when a job is due. */

@@ -4,7 +4,10 @@ import { type Check, ok, warn } from "./check.ts";
 /** Most rows counted. Whether there are any is what matters. */
 const mostRows = 10_000;
 
-/** Finds history in the default partitions, because its day had no partition. It cannot be dropped together with its day. */
+/**
+ * Finds history in the default partitions, because its day had no partition. It cannot be dropped
+ * together with its day.
+ */
 export const defaultPartitionsCheck: Check = {
   name: "partitions",
   needs: "schema",

@@ -1,6 +1,9 @@
 import { type Check, ok, warn } from "./check.ts";
 
-/** Checks the encryption that the URL asks for. The server's view does not help, since a pooler may be in between (SEC-29). */
+/**
+ * Checks the encryption that the URL asks for. The server's view does not help, since a pooler may
+ * be in between (SEC-29).
+ */
 export const encryptionCheck: Check = {
   name: "encryption",
   needs: "connection",

@@ -24,7 +24,10 @@ export const listenCheck: Check = {
   },
 };
 
-/** Checks whether a notification sent over the database's URL arrives over the other. That also proves that both are one database. */
+/**
+ * Checks whether a notification sent over the database's URL arrives over the other. That also
+ * proves that both are one database.
+ */
 export const listenUrlCheck: Check = {
   name: "HARK_LISTEN_URL",
   needs: "connection",

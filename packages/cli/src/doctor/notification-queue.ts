@@ -1,7 +1,10 @@
 import { statements } from "@hark/core";
 import { type Check, fail, ok, warn } from "./check.ts";
 
-/** Used shares of the server's notification queue. When it is full, every commit that notifies fails, so every enqueue (FM-10). */
+/**
+ * Used shares of the server's notification queue. When it is full, every commit that notifies
+ * fails, so every enqueue (FM-10).
+ */
 const much = 0.01;
 const tooMuch = 0.5;
 

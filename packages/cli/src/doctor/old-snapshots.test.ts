@@ -25,7 +25,10 @@ const slot = {
   remedy: "select pg_drop_replication_slot('gone')",
 };
 
-/** A database that returns these rows. The query itself is tested in test/proof/faults/old-snapshot-warning.test.ts. */
+/**
+ * A database that returns these rows. The query itself is tested in
+ * test/proof/faults/old-snapshot-warning.test.ts.
+ */
 const target = (rows: Record<string, unknown>[]) =>
   ({ db: { query: async () => ({ rows }) } as unknown as Database }) as Target;
 

@@ -1,10 +1,16 @@
 import { doctor } from "@hark/core";
 import { type Check, ok, spoken, warn } from "./check.ts";
 
-/** Age from which a transaction gives a warning, in ms. An old one keeps dead rows and notifications from being removed. */
+/**
+ * Age from which a transaction gives a warning, in ms. An old one keeps dead rows and notifications
+ * from being removed.
+ */
 const oldMs = 300_000;
 
-/** Finds the oldest transaction of this database. Never shows its query, which may hold private data. */
+/**
+ * Finds the oldest transaction of this database. Never shows its query, which may hold private
+ * data.
+ */
 export const oldTransactionsCheck: Check = {
   name: "transactions",
   needs: "connection",

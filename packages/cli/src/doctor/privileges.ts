@@ -1,7 +1,10 @@
 import { doctor } from "@hark/core";
 import { type Check, fail, ok, warn } from "./check.ts";
 
-/** Checks the rights to enqueue and to work. One of the two is enough for a role, so its lack is only a warning. */
+/**
+ * Checks the rights to enqueue and to work. One of the two is enough for a role, so its lack is
+ * only a warning.
+ */
 export const privilegesCheck: Check = {
   name: "privileges",
   needs: "connection",

@@ -1,7 +1,10 @@
 import { doctor } from "@hark/core";
 import { type Check, ok, spoken, warn } from "./check.ts";
 
-/** A job that is ready for this long, in ms, gives a warning. An idle worker claims a job within milliseconds. */
+/**
+ * A job that is ready for this long, in ms, gives a warning. An idle worker claims a job within
+ * milliseconds.
+ */
 const longMs = 30_000;
 
 export const waitingTypesCheck: Check = {

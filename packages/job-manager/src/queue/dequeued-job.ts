@@ -3,7 +3,7 @@ import { z } from "zod";
 import { isJobId, shown } from "../check.ts";
 import type { UrlJobView } from "../url-job.ts";
 
-/** What settles a job: the dequeued job itself, or what was kept of it. */
+/** Identifies a claim: the dequeued job itself, or its stored id and token. */
 export interface ClaimReference {
   readonly id: string;
   readonly token: string;
@@ -11,11 +11,11 @@ export interface ClaimReference {
 
 /** A job claimed by PostgresQueue.dequeue(). */
 export interface DequeuedJob extends UrlJobView, ClaimReference {
-  /** Proof of this claim: only its bearer settles the job. */
+  /** Identifies this claim. Settling the job needs it. */
   readonly token: string;
   /**
-   * Aborted, with the error as its reason, when the job was cancelled and when the lease was lost:
-   * others may run it then.
+   * Aborted when the job is cancelled, and when the lease is lost and others may run the job. Its
+   * reason is the error.
    */
   readonly signal: AbortSignal;
 }
@@ -23,21 +23,22 @@ export interface DequeuedJob extends UrlJobView, ClaimReference {
 const uuid = z.uuid();
 
 /**
- * True for the form that tokens of claims and locks have. PostgreSQL raises an error for any other.
+ * Returns true for text in the form of a claim's or lock's token. PostgreSQL raises an error for
+ * other text.
  */
 export function isToken(token: unknown): token is string {
   return uuid.safeParse(token).success;
 }
 
 /**
- * Returns the claim that a reference means; throws {@link InvalidOptionsError} if it can mean none.
+ * Returns the claim of a reference. Throws {@link InvalidOptionsError} if the reference is invalid.
  */
 export function claimOf(method: string, reference: ClaimReference): statements.Claim {
   const { id, token } = (reference ?? {}) as Partial<ClaimReference>;
   const issues = [];
   if (!isJobId(String(id))) issues.push({ path: ["id"], message: `must be a job's id, not ${shown(id)}` });
   if (!isToken(token))
-    issues.push({ path: ["token"], message: `must be the token that dequeue() gave, not ${shown(token)}` });
+    issues.push({ path: ["token"], message: `must be the token of a dequeued job, not ${shown(token)}` });
   if (issues.length) throw new InvalidOptionsError(method, issues);
   return { id: BigInt(id!), token: token!.toLowerCase() };
 }

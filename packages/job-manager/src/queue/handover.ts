@@ -8,23 +8,23 @@ import type { DequeuedJob } from "./dequeued-job.ts";
 /** A slot that a caller has opened. */
 export interface OpenSlot {
   readonly job: Promise<DequeuedJob>;
-  /** Takes the slot back. False if a job was already handed over. */
+  /** Closes the slot. Returns false if a job was already handed over. */
   close(): boolean;
 }
 
-/** A job in the hands of a caller. */
+/** A job that a caller has. */
 interface InHand {
-  /** What the caller says of it: a result resolves it, an error rejects it. */
+  /** The caller's verdict: a result resolves it, an error rejects it. */
   readonly verdict: PromiseWithResolvers<unknown>;
-  /** What was written in the end; "refused" if the claim no longer held. */
+  /** The written outcome, or "refused" if the claim no longer held. */
   readonly settlement: PromiseWithResolvers<Outcome | "refused">;
   isDecided: boolean;
 }
 
 /**
  * Hands jobs from a worker's attempts to callers who run them. A waiting caller opens a slot. The
- * handler of the next job gives that caller the job, and ends as the caller says. The slot is
- * closed then.
+ * handler of the next job gives the job to that caller, and ends with the caller's verdict. Then
+ * the slot closes.
  */
 export class Handover {
   readonly #waiting = new Set<(job: DequeuedJob) => void>();
@@ -33,8 +33,8 @@ export class Handover {
   #slots: Pick<Slots, "resize"> | undefined;
 
   /**
-   * Closes all slots. Whenever an outcome was written or refused, calls `onOutcome` with whether a
-   * caller had the job.
+   * Closes all slots. From then on, calls `onOutcome` for every written or refused outcome, and
+   * says whether a caller had the job.
    */
   connect(slots: Pick<Slots, "resize">, events: WorkerParts["events"], onOutcome: (wasInHand: boolean) => void): void {
     this.#slots = slots;
@@ -52,7 +52,7 @@ export class Handover {
     events.on("refused", (job) => settled(job, "refused"));
   }
 
-  /** Jobs that callers got and that are not settled yet. */
+  /** Jobs that callers have and that are not settled. */
   get inHand(): number {
     return this.#inHand.size;
   }
@@ -72,7 +72,7 @@ export class Handover {
   /** The handler of every job type. */
   readonly run = (context: JobContext<UrlPayload>): Promise<unknown> => {
     const [caller] = this.#waiting;
-    if (!caller) throw new AttemptEnd(interrupted); // the caller has gone while the job was on its way
+    if (!caller) throw new AttemptEnd(interrupted); // the caller stopped waiting while the job was on its way
     const inHand: InHand = {
       verdict: Promise.withResolvers(),
       settlement: Promise.withResolvers(),
@@ -80,7 +80,7 @@ export class Handover {
     };
     const { token, signal } = context;
     const abort = () => {
-      // After a lost lease the caller may still settle the job, until another has it.
+      // After a lost lease the caller may still settle the job, until another worker claims it.
       if (!(signal.reason instanceof LeaseLostError)) this.#decide(inHand, signal.reason as Error);
     };
     signal.addEventListener("abort", abort, { once: true });
@@ -92,8 +92,8 @@ export class Handover {
   };
 
   /**
-   * Ends the attempt of a claim as its caller says. Returns what was written once it is, or
-   * undefined if the claim is in no caller's hands here.
+   * Ends the attempt of a claim with the caller's verdict. Returns a promise of the written
+   * outcome, or undefined if no caller here has the claim.
    */
   end(claim: statements.Claim, verdict: { result: unknown } | AttemptEnd): Promise<Outcome | "refused"> | undefined {
     const inHand = this.#inHand.get(keyOf(claim));
@@ -103,8 +103,8 @@ export class Handover {
   }
 
   /**
-   * Takes all jobs back that callers have not settled: they go back to the queue, and their
-   * attempts do not count.
+   * Hands back all jobs that callers have not settled. They return to the queue, and their attempts
+   * do not count.
    */
   release(): void {
     for (const inHand of this.#inHand.values()) this.#decide(inHand, new AttemptEnd(interrupted));

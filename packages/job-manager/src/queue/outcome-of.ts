@@ -14,14 +14,14 @@ import { endingOf } from "@hark/worker/internal";
 import type { ClaimReference } from "./dequeued-job.ts";
 
 /**
- * What became of a job whose attempt failed. `delay` is in ms; `attempts` are those that count from
- * now on.
+ * The state of a job after a failed attempt. `delay` is in ms. `attempts` is the count of attempts
+ * so far.
  */
 export type FailedJob =
   | { readonly state: "scheduled"; readonly delay: number; readonly attempts: number }
   | { readonly state: "dead"; readonly reason: DeadReason };
 
-/** Returns what failJob() tells of an outcome. */
+/** Returns an outcome in the form that failJob() returns. */
 export function failedJob(outcome: Outcome): FailedJob {
   if (outcome.state === "dead") return { state: "dead", reason: outcome.reason };
   if (outcome.state === "scheduled") return { state: "scheduled", delay: outcome.delayMs, attempts: outcome.attempt };
@@ -29,8 +29,8 @@ export function failedJob(outcome: Outcome): FailedJob {
 }
 
 /**
- * How an attempt ends whose caller says that it failed. The errors mean what they mean when a
- * handler throws them.
+ * Returns the ending of an attempt that its caller reports as failed. Errors have the same effect
+ * as when a handler throws them.
  */
 export function endingOfFailure(error: unknown, retryAfterMs: number | undefined): Ending {
   return retryAfterMs === undefined
@@ -39,7 +39,7 @@ export function endingOfFailure(error: unknown, retryAfterMs: number | undefined
 }
 
 /**
- * Returns a result as JSON text, or null for none; throws {@link InvalidOptionsError} for one that
+ * Returns a result as JSON text, or null if there is none. Throws {@link InvalidOptionsError} if it
  * cannot be stored.
  */
 export function resultJsonOf(result: unknown): string | null {
@@ -52,7 +52,7 @@ export function resultJsonOf(result: unknown): string | null {
   throw new InvalidOptionsError("completeJob", [{ path: ["result"], message }]);
 }
 
-/** Why a claim was refused, by what the job is now and what the caller knows of it. */
+/** Returns why a claim was refused, from the job's present state and the caller's reference. */
 export function refusalOf(
   claim: statements.Claim,
   reference: ClaimReference,

@@ -36,21 +36,20 @@ import {
 } from "./queue-options.ts";
 import { QueueRuntime } from "./queue-runtime.ts";
 
-/** The queue of DataShelf's job types. */
+/** The queue of the URL job types. */
 const queue = "default";
 
-/** How long close() waits for calls that are under way, and for its own connections, in ms. */
+/** How long close() waits for running calls, and for its own connections, in ms. */
 const closeDeadlineMs = 5_000;
 
 /**
- * DataShelf's queue operations, for callers who drive the loop themselves. The first dequeue()
- * starts a worker that hands its jobs to the callers (see queue-runtime.ts). It keeps a lease until
- * close(), and does all that workers do in the background. Connections are opened when they are
- * first needed.
+ * A queue of URL jobs for callers that run the loop themselves. The first dequeue() starts a worker
+ * that hands its jobs to the callers (see queue-runtime.ts). It keeps a lease until close(), and
+ * does all background work of a worker. Connections are opened when they are first needed.
  *
- * The locks of acquireLock() are a namespace of their own: a dequeued job holds its URL against
- * other jobs by running, so the caller that runs it may lock the same URL without waiting for
- * itself.
+ * The locks of acquireLock() have a namespace of their own. A running job already keeps other jobs
+ * of its URL from running, without such a lock, so its caller may lock the same URL without waiting
+ * for itself.
  */
 export class PostgresQueue implements AsyncDisposable {
   readonly #connectionString: string;
@@ -66,7 +65,7 @@ export class PostgresQueue implements AsyncDisposable {
   #checking: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
 
-  /** Throws InvalidOptionsError with everything that is wrong with the options. */
+  /** Throws InvalidOptionsError with every issue if the options are invalid. */
   constructor(options: PostgresQueueOptions) {
     const settings = check("PostgresQueue", queueSettings, options);
     const { connectionString, listenUrl = connectionString, retryAttempts, cipher } = settings;
@@ -87,7 +86,7 @@ export class PostgresQueue implements AsyncDisposable {
   }
 
   /**
-   * Adds a job; a caller that waits for one gets it at once. Nothing is written if it throws.
+   * Adds a job. A waiting caller gets it at once. Nothing is written if it throws.
    * @throws UnknownJobTypeError, InvalidPayloadError, PayloadTooLargeError, InvalidOptionsError
    */
   enqueue(job: NewUrlJob): Promise<AddedJob> {
@@ -96,8 +95,8 @@ export class PostgresQueue implements AsyncDisposable {
 
   /**
    * Claims the most urgent ready job: higher priority first, then older. Returns null if there is
-   * none, or none within `wait`. The job is the caller's until it is settled, cancelled, close() or
-   * the lease is lost. A job whose URL another one runs is not ready.
+   * none within `wait`. The caller has the job until it is settled or cancelled, until close(), or
+   * until the lease is lost. A job is not ready while another job of its URL runs.
    */
   dequeue(options: DequeueOptions = {}): Promise<DequeuedJob | null> {
     return this.#run("dequeue", async () => {
@@ -114,11 +113,11 @@ export class PostgresQueue implements AsyncDisposable {
   }
 
   /**
-   * Ends a job well; `result` is any JSON up to 64 KiB, kept with it. Takes the dequeued job, or
-   * its id and token. Resolves once that is written, which waits for a database that does not
-   * answer.
+   * Completes a job. `result` is any JSON up to 64 KiB, stored with the job. Takes the dequeued
+   * job, or its id and token. Resolves once the outcome is written. If the database does not
+   * answer, it waits.
    * @throws LeaseLostError if the claim no longer holds, JobCancelledError if the job was
-   * cancelled: nothing was written
+   * cancelled. Nothing was written then
    */
   completeJob(job: ClaimReference, result?: unknown): Promise<void> {
     return this.#run("completeJob", async () => {
@@ -131,11 +130,11 @@ export class PostgresQueue implements AsyncDisposable {
   }
 
   /**
-   * Ends an attempt as failed and returns what became of the job: tried again after the backoff or
-   * `retryAfter`, or a dead letter once it is out of attempts. RetryAfterError, SnoozeError and
-   * UnrecoverableError mean what they do when thrown.
+   * Ends an attempt as failed, and returns the job's new state: a retry after the backoff or
+   * `retryAfter`, or a dead letter if no attempts are left. RetryAfterError, SnoozeError and
+   * UnrecoverableError have the same effect as when a handler throws them.
    * @throws LeaseLostError if the claim no longer holds, JobCancelledError if the job was
-   * cancelled: nothing was written
+   * cancelled. Nothing was written then
    */
   failJob(job: ClaimReference, error: unknown, options: FailOptions = {}): Promise<FailedJob> {
     return this.#run("failJob", async () => {
@@ -149,9 +148,9 @@ export class PostgresQueue implements AsyncDisposable {
   }
 
   /**
-   * Takes the lock on a URL (or any text up to 1024 bytes), waiting retryDelay * maxRetries for it.
-   * Returns the lock's value, which releases it, or null if another holds it. It ends by itself
-   * after `ttl`.
+   * Takes the lock on a URL (or any text up to 1024 bytes). Waits up to retryDelay * maxRetries for
+   * it. Returns the lock's value, which releases it, or null if another caller holds the lock. It
+   * expires after `ttl`.
    */
   acquireLock(url: string, options: LockOptions): Promise<string | null> {
     return this.#run("acquireLock", async () => {
@@ -159,7 +158,8 @@ export class PostgresQueue implements AsyncDisposable {
       const waitMs = retryDelay * maxRetries;
       const { listener } = this.#runtime;
       if (waitMs > 0) listener.start();
-      // While a listener hears nothing, the waiter would look once a second only.
+      // Passes the listener only while it listens. With it, the waiter polls once a second, and
+      // without it about every 100 ms.
       const notifications = listener.state === "listening" ? listener : undefined;
       const locks = createLocks({ db: this.#db, notifications, owner: this.#name });
       try {
@@ -172,8 +172,8 @@ export class PostgresQueue implements AsyncDisposable {
   }
 
   /**
-   * Gives a lock up and wakes the next that waits for it. False if that value no longer held it: it
-   * ran out, or was never given.
+   * Releases a lock and wakes the next caller that waits for it. Returns false if `lockValue` does
+   * not hold it: the lock has expired, or the value never held it.
    */
   releaseLock(url: string, lockValue: string): Promise<boolean> {
     return this.#run(
@@ -183,8 +183,8 @@ export class PostgresQueue implements AsyncDisposable {
   }
 
   /**
-   * Ends waiting calls, hands back what was dequeued and not settled without burning an attempt,
-   * and closes all connections. Any number of calls close once.
+   * Ends waiting calls, hands back unsettled jobs without counting the attempt, and closes all
+   * connections. May be called more than once.
    */
   close(): Promise<void> {
     return (this.#closed ??= this.#close());
@@ -206,8 +206,8 @@ export class PostgresQueue implements AsyncDisposable {
   }
 
   /**
-   * Decides for a claim that is not in hand here: it is read, which is safe since the write names
-   * the token.
+   * Decides the outcome for a claim that no caller here has. It reads the job first. A stale read
+   * does no harm, since the write checks the token.
    */
   async #failByClaim(claim: statements.Claim, { ending }: AttemptEnd): Promise<Outcome | "refused"> {
     const tried = await getJob(this.#db, claim.id);

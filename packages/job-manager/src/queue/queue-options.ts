@@ -7,49 +7,49 @@ export interface PostgresQueueOptions {
   /** The URL of the database. */
   connectionString: string;
   /**
-   * For LISTEN, a URL straight to PostgreSQL where connectionString leads through a transaction
+   * A direct URL to PostgreSQL for LISTEN, needed if connectionString goes through a transaction
    * pooler.
    */
   listenUrl?: string | undefined;
   /**
-   * How long this process may be out of touch before others get the jobs it dequeued; renewed all
-   * the time. 10,000 if not given.
+   * How long this process may lose contact with the database before others get the jobs it
+   * dequeued. The lease is renewed all the time. Default: 10,000.
    */
   lockTTL?: number | undefined;
-  /** Notifications wake waiting callers; this bounds what a lost one costs. 5,000 if not given. */
+  /** Longest delay of a waiting caller if a notification is lost. Default: 5,000. */
   pollInterval?: number | undefined;
-  /** Attempts of the jobs enqueued here, the first included; 3 if not given. */
+  /** Most attempts of the jobs enqueued here, the first included. Default: 3. */
   retryAttempts?: number | undefined;
-  /** A label for people; host and process id if not given. */
+  /** A label for people. Default: host and process id. */
   name?: string | undefined;
   /**
-   * Seals the payloads of jobs added here and opens those of jobs run here; one that it cannot open
-   * makes a dead letter of its job.
+   * Encrypts the payloads of jobs added here, and decrypts those of jobs run here. A job whose
+   * payload cannot be decrypted becomes a dead letter.
    */
   cipher?: PayloadCipher | undefined;
-  /** Where log lines go; JSON lines on stderr, by pino, if not given. */
+  /** Receives log lines. Default: JSON lines on stderr, by pino. */
   logger?: Logger | undefined;
 }
 
 export interface DequeueOptions {
-  /** How long to wait for a job if there is none, in ms; 0 if not given. */
+  /** How long to wait for a job if there is none, in ms. Default: 0. */
   wait?: number | undefined;
 }
 
 export interface FailOptions {
-  /** When the next attempt comes, in ms from now, instead of after the backoff. */
+  /** Wait before the next attempt, in ms, in place of the backoff. */
   retryAfter?: number | undefined;
 }
 
 export interface LockOptions {
-  /** How long the lock holds, in ms, from 100 to a day. */
+  /** How long the lock lasts, in ms, from 100 to a day. */
   ttl: number;
   /**
-   * Between two tries, in ms; 100 if not given. Times maxRetries it is how long to wait: a release
-   * wakes the waiter earlier.
+   * Pause between two tries, in ms. Default: 100. The longest wait is retryDelay * maxRetries. A
+   * release of the lock wakes the waiter earlier.
    */
   retryDelay?: number | undefined;
-  /** Tries after the first; 0 if not given. */
+  /** Tries after the first. Default: 0. */
   maxRetries?: number | undefined;
 }
 

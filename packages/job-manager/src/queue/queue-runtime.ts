@@ -23,15 +23,15 @@ import type { UrlJob } from "../define-url-job.ts";
 import type { DequeuedJob } from "./dequeued-job.ts";
 import { Handover, type OpenSlot } from "./handover.ts";
 
-/** How long a first look may take, in ms: a lost lease is followed by another within some ms. */
+/** How long a first look may take, in ms. After a lost lease, the next one comes within some ms. */
 const lookDeadlineMs = 5_000;
 
 /** Due jobs made ready in one statement. */
 const promoteBatch = 1_000;
 
 /**
- * While another promoter has due jobs in hand: how often they are asked for, and the rest in
- * between, in ms.
+ * Tries to promote while another process is promoting the due jobs, and the pause between two
+ * tries, in ms.
  */
 const promoteTries = 20;
 const promoteRestMs = 5;
@@ -50,8 +50,8 @@ export interface QueueRuntimeOptions {
 }
 
 /**
- * A worker whose jobs are run by callers. It has as many slots as there are callers that wait for a
- * job or have one. It connects to nothing before start().
+ * A worker whose jobs callers run. It has one slot for each caller that waits for a job or has one.
+ * It does not connect before start().
  */
 export class QueueRuntime {
   readonly #options: QueueRuntimeOptions;
@@ -72,31 +72,31 @@ export class QueueRuntime {
       handlers: jobs.map((job) => ({ job, run: this.#handover.run })),
       queues: { [queue]: 1 },
       drainTimeout: 0,
-      keepDays: 1_000_000, // how long history is kept is for the workers to say
+      keepDays: 1_000_000, // the workers decide how long history is kept
     });
     this.#options = options;
     this.#parts = buildWorker({ ...settings, isPrefetching: false }, realPorts);
     this.#claimer = this.#parts.claimers.get(queue)!;
     this.#due = new DueJobs({ db, logger: options.logger });
     this.#handover.connect(this.#parts.slots.get(queue)!, this.#parts.events, (wasInHand) => {
-      if (!wasInHand) this.#claimer.look(); // nobody could read it: the caller still waits
+      if (!wasInHand) this.#claimer.look(); // the job never reached a caller, so a caller still waits
     });
   }
 
-  /** For callers that wait for a lock: starts listening, without a worker's lease. */
+  /** The listener, for callers that wait for a lock. It needs no lease. */
   get listener(): WorkerParts["listener"] {
     return this.#parts.listener;
   }
 
   /**
-   * Takes a lease and starts the worker's parts. Throws SchemaVersionError or
-   * DatabaseUnreachableError, and is stopped then.
+   * Takes a lease and starts the worker's parts. If it throws SchemaVersionError or
+   * DatabaseUnreachableError, the runtime is stopped.
    */
   async start(): Promise<void> {
     await (this.#starting ??= startStages(this.#parts.stages, () => this.#isStopping));
   }
 
-  /** Hands back what is not settled, without burning an attempt, and closes all connections. */
+  /** Hands back unsettled jobs without counting the attempt, and closes all connections. */
   async stop(): Promise<void> {
     this.#isStopping = true;
     await Promise.allSettled([this.#starting]);
@@ -105,8 +105,8 @@ export class QueueRuntime {
   }
 
   /**
-   * Returns the most urgent ready job, or null if there is none within `waitMs`, or once `closing`
-   * is aborted. Looks once at least. Throws what the last look failed with.
+   * Returns the most urgent ready job, or null if there is none within `waitMs` or `closing` is
+   * aborted. Looks at least once. If the last look failed, throws its error.
    */
   async next(waitMs: number, closing: AbortSignal): Promise<DequeuedJob | null> {
     const endsAt = performance.now() + waitMs;
@@ -119,7 +119,7 @@ export class QueueRuntime {
         await this.#look(slot, closing);
       }
       const leftMs = endsAt - performance.now();
-      // The claimer goes on looking: notifications, the promoter and the poll wake it.
+      // The claimer keeps looking: notifications, the promoter and the poll wake it.
       if (leftMs > 0) await withDeadline(slot.job, leftMs, closing);
       if (this.#claimer.failures === 0) failure = undefined;
     } catch (error) {
@@ -133,17 +133,16 @@ export class QueueRuntime {
   }
 
   /**
-   * Ends a job that a caller got here. Returns undefined for a claim that is in no caller's hands
-   * here.
+   * Ends a job that a caller got here. Returns undefined if no caller here has the claim.
    */
   end(claim: statements.Claim, verdict: { result: unknown } | AttemptEnd): Promise<Outcome | "refused"> | undefined {
     return this.#handover.end(claim, verdict);
   }
 
-  /** Writes the outcome of a claim that is not in hand here, as after a restart of the caller. */
+  /** Writes the outcome of a claim that no caller here has, as after a restart of the caller. */
   settle(claim: statements.Claim, outcome: Outcome): Promise<Outcome | "refused"> {
     return new Promise((resolve) => {
-      // With a key it counts as urgent: others may be waiting for it.
+      // A key makes the settler write it at once: jobs of the same key may be waiting.
       this.#parts.settler.settle({ ...claim, key: "" }, outcome, (settlement) =>
         resolve(settlement === "settled" ? outcome : settlement),
       );
@@ -151,8 +150,8 @@ export class QueueRuntime {
   }
 
   /**
-   * Has the claimer look once. "nothing": the look was complete, and no job was there for this
-   * caller.
+   * Makes the claimer look once. Returns "nothing" if the look was complete and found no job for
+   * this caller.
    */
   async #look(slot: OpenSlot, closing: AbortSignal): Promise<"nothing" | "over"> {
     const { attempts, lease, claiming } = this.#parts;
@@ -161,7 +160,7 @@ export class QueueRuntime {
     const subscriptions = [
       this.#claimer.failed.on((error) => looked.reject(error)),
       this.#claimer.foundNothing.on((beganAt) => {
-        // A job whose payload is being opened may be for this caller.
+        // A job whose payload is being decrypted may be for this caller.
         const isAnyComing = attempts.size > this.#handover.inHand;
         if (beganAt >= askedAt && !isAnyComing && lease.identity !== undefined) looked.resolve("nothing");
       }),
@@ -175,15 +174,15 @@ export class QueueRuntime {
       if (found !== "late") return found;
       if (lease.identity !== undefined) return "over"; // jobs are held apart: see quarantine.ts in the worker
       const where = describeUrl(this.#options.connectionString);
-      throw new DatabaseUnreachableError(where, "this process's lease ran out, and no new one was to be had");
+      throw new DatabaseUnreachableError(where, "this process's lease ran out, and it could not get a new one");
     } finally {
       for (const unsubscribe of subscriptions) unsubscribe();
     }
   }
 
   /**
-   * Makes due jobs ready, or waits a moment for another that has them in hand: what is due may be
-   * dequeued at once.
+   * Makes due jobs ready, so that they can be dequeued at once. If another process is promoting
+   * them, it waits a moment for that.
    */
   async #promote(): Promise<void> {
     for (let tries = 0; tries < promoteTries; tries += 1) {

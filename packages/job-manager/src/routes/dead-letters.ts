@@ -2,11 +2,11 @@ import { escapeControls, firstLine } from "@hark/core";
 import type { DeadLetterJob } from "../dead-letters.ts";
 
 /**
- * A dead letter as the HTTP API lists it: with its place in the list, and only the first line of
- * its error.
+ * A dead letter in the HTTP API. It has its place in the list, and only the first line of its
+ * error.
  */
 export interface DeadLetter extends Omit<DeadLetterJob, "failed_at" | "created_at"> {
-  /** Its place in the list, oldest first: what requeue takes. */
+  /** Its place in the list, oldest first. The requeue endpoint accepts it. */
   readonly index: number;
   /** The first line of the last error. */
   readonly error: string;
@@ -26,8 +26,8 @@ export function deadLetter(job: DeadLetterJob, index: number): DeadLetter {
 }
 
 /**
- * The first line of an error, at most 500 characters, with everything escaped that a terminal or a
- * log would obey (SEC-25).
+ * Returns the first line of an error, at most 500 characters, with control characters escaped
+ * (SEC-25).
  */
 export function shownError(error: string): string {
   const line = firstLine(error);

@@ -2,11 +2,11 @@ import { countLiveWorkers, type Database, getStats, loggable, type Logger, type 
 import { type Failure, failureOf, readDeadlineMs, within } from "@hark/server/routes";
 import type { Runtime, RuntimeHealth } from "./runtime.ts";
 
-/** The counts are null while the database cannot be asked, since they are not known then. */
+/** The counts are null while the database cannot be reached. */
 export interface QueueStats {
   readonly queue: Record<"queued" | "running" | "completed" | "failed", number | null>;
   readonly health: RuntimeHealth & { readonly databaseConnected: boolean };
-  /** "degraded": the database answers, but nothing runs jobs. */
+  /** "degraded": the database answers, but no worker runs jobs. */
   readonly status: "healthy" | "degraded" | "unhealthy";
   readonly states?: StateCounts;
 }
@@ -15,8 +15,8 @@ const nothingRuns: RuntimeHealth = { isRunning: false, activeWorkers: 0 };
 const unknownCounts = { queued: null, running: null, completed: null, failed: null };
 
 /**
- * Returns within the reading deadline whatever happens; with a failure too if the database cannot
- * be asked.
+ * Always returns within the deadline for reads. If the database cannot be reached, the result also
+ * has a failure.
  */
 export async function queueStats(
   database: Database,
@@ -41,7 +41,7 @@ export async function queueStats(
     const failure = failureOf(error);
     if (failure.status !== 503) throw error;
     const { isRunning, activeWorkers } = (await inProcess) ?? nothingRuns;
-    const databaseConnected = failure.code === "SCHEMA_VERSION"; // it answered, only not with our tables
+    const databaseConnected = failure.code === "SCHEMA_VERSION"; // it answered, but without the expected tables
     return {
       stats: { queue: unknownCounts, health: { isRunning, activeWorkers, databaseConnected }, status: "unhealthy" },
       failure,
@@ -50,18 +50,18 @@ export async function queueStats(
   }
 }
 
-/** Who runs jobs, by the leases in the database: for a server whose own process runs none. */
+/** Returns which workers are live, by their leases, for a server whose own process runs no jobs. */
 async function liveWorkers(database: Database): Promise<RuntimeHealth> {
   const live = await countLiveWorkers(database);
   return { isRunning: live > 0, activeWorkers: live };
 }
 
-/** A runtime that fails to answer for itself does not count as running. */
+/** Returns the health of the runtime. If it fails to report, it does not count as running. */
 async function ownHealth(runtime: Runtime, logger: Logger): Promise<RuntimeHealth> {
   try {
     return await within(readDeadlineMs, Promise.resolve(runtime.health()));
   } catch (error) {
-    logger.warn({ error: loggable(error) }, "the runtime did not say how it is");
+    logger.warn({ error: loggable(error) }, "the runtime did not report its health");
     return nothingRuns;
   }
 }

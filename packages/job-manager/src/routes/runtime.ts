@@ -1,6 +1,6 @@
 /**
- * What runs jobs in this process, as the server sees it: a worker or a JobManager, without
- * importing either.
+ * The part that runs jobs in this process: a worker or a JobManager. The server needs only its
+ * health, and imports neither.
  */
 export interface Runtime {
   health(): RuntimeHealth | Promise<RuntimeHealth>;

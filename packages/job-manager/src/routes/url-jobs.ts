@@ -10,24 +10,26 @@ import { queueStats } from "./queue-stats.ts";
 import type { Runtime } from "./runtime.ts";
 
 export interface UrlJobRoutesOptions {
-  /** What POST /api/queue/jobs may enqueue; DataShelf's three types if not given. */
+  /** Job types that POST /api/queue/jobs may enqueue. Default: the three types of URL jobs. */
   jobs?: readonly JobDefinition[];
-  /** Also accepts every other type, as a URL job with the defaults; false if not given. */
+  /** Also accepts every other type, as a URL job with the defaults. Default: false. */
   openTypes?: boolean;
-  /** Enqueues; one on the same database if not given. */
+  /** The producer that enqueues. Default: one on the same database. */
   producer?: Producer;
   /**
-   * Refuses jobs for a queue that has so many ready ones with 429; no limit if not given. Not with
-   * `producer`: give it there.
+   * Most ready jobs in a queue. Beyond it, jobs are refused with 429. Default: no limit. With
+   * `producer`, set it there.
    */
   maxDepth?: MaxDepth;
-  /** Seals the payloads of what is enqueued. Not with `producer`: give it there. */
+  /** Encrypts the payloads of enqueued jobs. With `producer`, set it there. */
   cipher?: PayloadCipher;
-  /** What runs jobs in this process. Without it, the leases of the workers in the database tell. */
+  /**
+   * The part that runs jobs in this process. Default: the workers' leases in the database decide.
+   */
   runtime?: Runtime;
   /**
-   * Keeps payloads out of every answer, and does not read them: for a server whose database role is
-   * hark_reader (SEC-23).
+   * Keeps payloads out of every response, and does not read them. Needed if the server's database
+   * role is hark_reader (SEC-23).
    */
   hidePayloads?: boolean;
 }
@@ -49,18 +51,18 @@ const listQuery = z.strictObject({
     .default(100),
 });
 
-/** Which dead letter: exactly one of the two. */
+/** Names a dead letter, by exactly one of the two. */
 const deadLetterChoice = z
   .strictObject({
     index: z.int32().nonnegative().optional(),
     id: z.string().refine(isJobId, { error: "must be a job's id, as text" }).optional(),
   })
   .refine(({ index, id }) => (index === undefined) !== (id === undefined), {
-    error: "give either index or id, and only one",
+    error: "give either index or id, not both",
   });
 
 /**
- * Builds the four endpoints of DataShelf's API, under /api/queue.
+ * Builds the four endpoints of the URL job API, under /api/queue.
  * @throws InvalidOptionsError if two jobs have one type
  */
 export function urlJobRoutes(options: UrlJobRoutesOptions = {}): Routes {
@@ -84,8 +86,8 @@ export function urlJobRoutes(options: UrlJobRoutesOptions = {}): Routes {
       return c.json({ success: true, data: { ...data, status: status === "inserted" ? "queued" : status } }, 201);
     });
 
-    // Counts jobs, and says whether anything runs them. 503 with counts of null while the database
-    // cannot be asked.
+    // Counts jobs, and says whether a worker runs them. Returns 503 with counts of null while the
+    // database cannot be reached.
     group.get("/stats", needs("read"), async (c) => {
       readQuery(c, noQuery);
       const { stats, failure, cause } = await queueStats(database, runtime, logger);
@@ -94,7 +96,7 @@ export function urlJobRoutes(options: UrlJobRoutesOptions = {}): Routes {
       return c.json({ ...((await failed.json()) as object), data: stats }, 503);
     });
 
-    // Lists dead letters, oldest first. `?limit=` is from 1 to 200; 100 if not given.
+    // Lists dead letters, oldest first. `?limit=` is from 1 to 200. Default: 100.
     group.get("/dead-letter", needs("read"), async (c) => {
       const { limit } = readQuery(c, listQuery);
       const dead = await within(changeDeadlineMs, deadLetters(database, { limit, withPayload: !hidePayloads }));
@@ -125,7 +127,9 @@ function jobsByType(jobs: readonly JobDefinition[]): ReadonlyMap<string, JobDefi
   const byType = new Map<string, JobDefinition>();
   for (const job of jobs) {
     if (byType.has(job.type))
-      throw new InvalidOptionsError("createServer", [{ path: ["jobs"], message: `two jobs of the type ${job.type}` }]);
+      throw new InvalidOptionsError("createServer", [
+        { path: ["jobs"], message: `there are two jobs of the type ${job.type}` },
+      ]);
     byType.set(job.type, job);
   }
   return byType;

@@ -2,14 +2,14 @@ import type { MiddlewareHandler } from "hono";
 import { RequestRefusedError } from "../errors.ts";
 
 /**
- * What a caller may do. `enqueue:email` is for the queue "email" only; `admin` may do everything,
- * and alone changes what is there already.
+ * A right of a caller. `enqueue:email` is for the queue "email" only. `admin` includes everything,
+ * and only `admin` may change existing jobs.
  */
 export type Scope = "read" | "enqueue" | `enqueue:${string}` | "admin";
 
-/** Who calls, and what they may do. */
+/** The caller of a request, and its scopes. */
 export class Access {
-  /** For limits and logs: the token's name, never the token. */
+  /** The token's name, for limits and logs. Never the token itself. */
   readonly name: string;
   readonly #scopes: ReadonlySet<string>;
 
@@ -18,28 +18,31 @@ export class Access {
     this.#scopes = new Set(scopes);
   }
 
-  /** True if one of the scopes is there, or admin. */
+  /** Returns true if the caller has one of the scopes, or admin. */
   may(...scopes: readonly Scope[]): boolean {
     return this.#scopes.has("admin") || scopes.some((scope) => this.#scopes.has(scope));
   }
 
-  /** Throws SCOPE_MISSING unless a job may be put into the queue. */
+  /** Throws SCOPE_MISSING unless the caller may enqueue into the queue. */
   checkEnqueue(queue: string): void {
     if (!this.may("enqueue", `enqueue:${queue}`)) refuseScope(`enqueue:${queue}`);
   }
 
-  /** True if some queue or other may be enqueued into: which one, only the body tells. */
+  /**
+   * True if the caller may enqueue into at least one queue. Which queue a request is for stands in
+   * its body.
+   */
   get mayEnqueue(): boolean {
     return this.may("enqueue") || [...this.#scopes].some((scope) => scope.startsWith("enqueue:"));
   }
 }
 
-/** What the middleware hands down. */
+/** The variables that the middleware sets. */
 export interface Env {
   Variables: { access: Access };
 }
 
-/** Refuses callers without the scope, before anything of the request is read. */
+/** Refuses callers without the scope, before the body is read. */
 export function needs(scope: "read" | "enqueue" | "admin"): MiddlewareHandler<Env> {
   return async (c, next) => {
     const access = c.get("access");
@@ -49,5 +52,5 @@ export function needs(scope: "read" | "enqueue" | "admin"): MiddlewareHandler<En
 }
 
 function refuseScope(scope: Scope): never {
-  throw new RequestRefusedError("SCOPE_MISSING", `This token may not do that: it lacks the scope "${scope}".`);
+  throw new RequestRefusedError("SCOPE_MISSING", `This token lacks the scope "${scope}".`);
 }

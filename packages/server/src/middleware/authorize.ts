@@ -7,19 +7,19 @@ import { isLoopback } from "../loopback.ts";
 import { Access, type Env, type Scope } from "./access.ts";
 import { RateLimiter, tooManyRequests } from "./rate-limit.ts";
 
-/** What `authorize` may judge by. Not the body: that is read later, with its limits. */
+/** The part of a request that `authorize` gets. The body is read later, with its limits. */
 export type RequestHead = Pick<Request, "method" | "url" | "headers">;
 
 /**
- * A bearer token of one caller, given as it is or, so that no configuration holds it, by its
- * SHA-256 (SEC-11).
+ * A bearer token of one caller. Give its SHA-256 instead to keep the token out of the configuration
+ * (SEC-11).
  */
 export type AccessToken = {
-  /** For limits and logs. Two tokens may share one while the old one is being replaced. */
+  /** Name for limits and logs. Two tokens may share a name while one replaces the other. */
   name: string;
-  /** What the caller may do: `read`, `enqueue`, `enqueue:<queue>`, `admin`. */
+  /** The caller's rights: `read`, `enqueue`, `enqueue:<queue>`, `admin`. */
   scopes: readonly Scope[];
-  /** Refused from then on; never if not given. */
+  /** The token is refused from this time on. Default: never. */
   expiresAt?: Date;
 } & (
   | {
@@ -33,46 +33,45 @@ export type AccessToken = {
 );
 
 export interface Credentials {
-  /** Callers send it as `Authorization: Bearer ...`, and may do everything. */
+  /** The one token. Callers send it as `Authorization: Bearer ...`, and may do everything. */
   token?: string | undefined;
-  /** Several callers, each with what it may do. Make a token with `openssl rand -hex 32`. */
+  /** Tokens of several callers, each with its scopes. Make a token with `openssl rand -hex 32`. */
   tokens?: readonly AccessToken[] | undefined;
   /**
-   * Decides instead of tokens: true lets the request do everything, a list of scopes what they say.
+   * Decides in place of tokens. True allows the request everything, a list of scopes allows what
+   * they cover.
    */
   authorize?: ((request: RequestHead) => boolean | readonly Scope[] | Promise<boolean | readonly Scope[]>) | undefined;
 }
 
-/**
- * Whether there is any credential: without one a server is open to this machine, and closed to all
- * others.
- */
+/** Returns true if there is any credential. Without one, a server serves this machine only. */
 export const isClosed = ({ token, tokens, authorize }: Credentials): boolean =>
   token !== undefined || tokens !== undefined || authorize !== undefined;
 
 /**
- * Least characters of a token in a list: 32 of hex are 128 bits. `openssl rand -hex 32` makes 64.
+ * Least characters of a token in `tokens`: 32 hex characters are 128 bits. `openssl rand -hex 32`
+ * makes 64.
  */
 const leastLength = 32;
 
 /**
- * Requests without a valid token that one address may send in a row, and then in a second. Guessing
- * 256 bits is hopeless; this keeps the trying cheap for us.
+ * Requests without a valid token that one address may send: `burst` at once, then `perSecond`.
+ * Guessing 256 bits is hopeless. The limit keeps attempts cheap for the server.
  */
 const strangers = { burst: 100, perSecond: 2 };
 
 /**
- * Throws {@link InvalidOptionsError} for credentials that contradict each other, or that no header
- * can carry.
+ * Throws {@link InvalidOptionsError} for credentials that contradict each other, or that a header
+ * cannot hold.
  */
 export function checkCredentials({ token, tokens, authorize }: Credentials): void {
   const refuse = (message: string, ...path: (string | number)[]) => {
     throw new InvalidOptionsError("createServer", [{ path, message }]);
   };
   if ([token, tokens, authorize].filter((given) => given !== undefined).length > 1)
-    refuse("give a token, tokens or authorize, and only one of them", "token");
+    refuse("give only one of token, tokens and authorize", "token");
   if (token !== undefined && !isVisible(token)) refuse("must be visible ASCII without spaces, and not empty", "token");
-  if (tokens?.length === 0) refuse("is empty: nobody could call", "tokens");
+  if (tokens?.length === 0) refuse("must not be empty: every request would be refused", "tokens");
   for (const [place, given] of (tokens ?? []).entries()) {
     if (!/^[\w.@:-]{1,100}$/.test(given.name))
       refuse("must be 1 to 100 letters, digits and . _ @ : -", "tokens", place, "name");
@@ -84,7 +83,12 @@ export function checkCredentials({ token, tokens, authorize }: Credentials): voi
       (scope) => !/^(read|enqueue|enqueue:[a-z0-9][a-z0-9_.:-]{0,62}|admin)$/.test(scope),
     );
     if (wrong !== undefined || given.scopes.length === 0)
-      refuse(`must be of read, enqueue, enqueue:<queue>, admin, not ${String(wrong)}`, "tokens", place, "scopes");
+      refuse(
+        `must be one or more of read, enqueue, enqueue:<queue>, admin, not ${String(wrong)}`,
+        "tokens",
+        place,
+        "scopes",
+      );
     if (given.expiresAt !== undefined && Number.isNaN(given.expiresAt.getTime()))
       refuse("must be a valid Date", "tokens", place, "expiresAt");
   }
@@ -93,8 +97,8 @@ export function checkCredentials({ token, tokens, authorize }: Credentials): voi
 const isVisible = (token: string) => /^[\x21-\x7e]+$/.test(token);
 
 /**
- * Lets in callers that prove to be allowed, and says what they may do. Without a credential:
- * callers on this machine.
+ * Refuses requests without a valid credential, and sets the caller's access. Without credentials,
+ * it allows this machine only.
  */
 export function authorizeBy(credentials: Credentials): MiddlewareHandler<Env> {
   const { authorize } = credentials;
@@ -124,7 +128,7 @@ function headOf({ req: { raw } }: Context): RequestHead {
 }
 
 /**
- * The address at the other end of the socket, where there is one to see: not what a header says.
+ * Returns the address at the other end of the socket, if it is known. Never takes it from a header.
  */
 function peerOf(c: Context): string | undefined {
   const { incoming } = (c.env ?? {}) as { incoming?: IncomingMessage };
@@ -132,14 +136,17 @@ function peerOf(c: Context): string | undefined {
 }
 
 /**
- * Anyone on this machine. Where no socket is to be seen, the host's name has been checked, and that
- * must do.
+ * Allows every caller on this machine. If the socket is unknown, the check of the Host header must
+ * be enough.
  */
 function openAccess(peer: string | undefined): Access | undefined {
   return peer === undefined || isLoopback(peer) ? new Access("open", ["admin"]) : undefined;
 }
 
-/** Nothing merely truthy: JavaScript callers may answer a user, or an error. */
+/**
+ * Accepts only true or a list. Other truthy values are refused, because JavaScript code may return
+ * a user or an error.
+ */
 function accessOf(answer: unknown): Access | undefined {
   if (answer === true) return new Access("authorize", ["admin"]);
   return Array.isArray(answer) && answer.length > 0 ? new Access("authorize", answer as Scope[]) : undefined;
@@ -167,9 +174,9 @@ function knownTokens({ token, tokens = [] }: Credentials): KnownToken[] {
 }
 
 /**
- * Returns whose token was sent. Hashes have one length and hide by how much a guess is wrong; it is
- * compared with every known one, whatever was sent and whichever fits, so that the time tells
- * nothing (SEC-12).
+ * Returns the access of the token that was sent. The comparison takes the same time for every guess
+ * (SEC-12): hashes all have one length, and the sent one is compared with every known one, even
+ * after a match.
  */
 function holderOf(header: string | undefined, known: readonly KnownToken[]): Access | undefined {
   const [, sent] = /^bearer +([\x21-\x7e]+)$/i.exec(header ?? "") ?? [];

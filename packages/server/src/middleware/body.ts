@@ -5,13 +5,13 @@ import { RequestRefusedError } from "../errors.ts";
 
 /** Most properties in one body, over all its objects (SEC-19). */
 const maxKeys = 10_000;
-/** Names that turn into prototypes where objects are merged carelessly (SEC-19). */
+/** Names that would change prototypes if code merges objects without care (SEC-19). */
 const forbiddenNames = new Set(["__proto__", "constructor", "prototype"]);
 
 /**
  * Reads a request's body as JSON that `schema` accepts.
- * @throws RequestRefusedError for another media type, too many bytes, text that is no JSON, and
- * everything `schema` refuses
+ * @throws RequestRefusedError for another media type, too many bytes, invalid JSON, and everything
+ * that `schema` refuses
  */
 export async function readBody<Schema extends z.ZodType>(
   request: Request,
@@ -26,8 +26,8 @@ export async function readBody<Schema extends z.ZodType>(
 }
 
 /**
- * Reads a request's query as `schema` makes it. A parameter that is unknown or given twice is
- * refused, since it would pass unnoticed otherwise.
+ * Reads a request's query with `schema`. Refuses a parameter that is unknown or given twice, since
+ * it would otherwise be ignored without notice.
  * @throws RequestRefusedError
  */
 export function readQuery<Schema extends z.ZodType>(c: Context, schema: Schema): z.output<Schema> {
@@ -38,7 +38,7 @@ export function readQuery<Schema extends z.ZodType>(c: Context, schema: Schema):
   return check(schema, Object.fromEntries(given), "INVALID_QUERY", "The query");
 }
 
-/** Returns `value` as `schema` makes it; refuses it with everything that is wrong. */
+/** Returns `value` as `schema` parses it, or throws an error that lists every issue. */
 function check<Schema extends z.ZodType>(
   schema: Schema,
   value: unknown,
@@ -67,7 +67,7 @@ function checkMediaType(headers: Headers): void {
   if (encoding.toLowerCase() !== "identity") refuseType("Send the body without compression.");
 }
 
-/** Counts what really comes: Content-Length may be absent or wrong. */
+/** Counts the bytes as they arrive, because Content-Length may be missing or wrong. */
 async function readBytes(request: Request, maxBytes: number): Promise<Buffer> {
   // The rest of the body stays unread, so the connection cannot serve another request.
   const refuseSize = () => {
@@ -93,13 +93,13 @@ function parseJson(bytes: Buffer): unknown {
     return JSON.parse(utf8.decode(bytes));
   } catch {
     // The parser's message would quote the body.
-    throw new RequestRefusedError("MALFORMED_JSON", "The body is no JSON in UTF-8. Nothing was written.");
+    throw new RequestRefusedError("MALFORMED_JSON", "The body is not JSON in UTF-8. Nothing was written.");
   }
 }
 
 /**
- * What no body may have, whatever its schema. Walks level by level, since recursion would run out
- * of stack first.
+ * Returns the issues that every body is checked for. Walks level by level, because recursion could
+ * overflow the stack.
  */
 function shapeIssues(body: unknown): Issue[] {
   let level = [body];
@@ -114,7 +114,8 @@ function shapeIssues(body: unknown): Issue[] {
         keys += names.length;
         if (keys > maxKeys) return [{ path: [], message: `has more than ${maxKeys} properties` }];
         const forbidden = names.find((name) => forbiddenNames.has(name));
-        if (forbidden !== undefined) return [{ path: [forbidden], message: `${forbidden} may not name a property` }];
+        if (forbidden !== undefined)
+          return [{ path: [forbidden], message: `a property may not be named ${forbidden}` }];
       }
       for (const item of Object.values(value)) next.push(item);
     }

@@ -2,8 +2,8 @@ import type { MiddlewareHandler } from "hono";
 import { RequestRefusedError } from "../errors.ts";
 
 /**
- * Refuses changes that a browser sends for another site's page (SEC-14). Programs send neither
- * header; browsers too old for Sec-Fetch-Site send Origin.
+ * Refuses changes that a browser sends for a page of another site (SEC-14). Programs send neither
+ * header. Browsers too old for Sec-Fetch-Site send Origin.
  */
 export function refuseCrossSite(): MiddlewareHandler {
   return async (c, next) => {
@@ -17,7 +17,7 @@ export function refuseCrossSite(): MiddlewareHandler {
     if (isSame) return next();
     throw new RequestRefusedError(
       "CROSS_SITE",
-      "A page of another site may not change anything here. Nothing was written.",
+      "A page of another site may not change anything on this server. Nothing was written.",
     );
   };
 }

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { loggable, type Logger, storableText } from "@hark/core";
 import { type Failure, failureOf } from "../failures.ts";
 
-/** The body of every answer that is not a success. */
+/** Returns the body of a response that is not a success. */
 export function failureBody({ code, message, issues }: Omit<Failure, "status">, id?: string) {
   return {
     success: false as const,
@@ -11,8 +11,8 @@ export function failureBody({ code, message, issues }: Omit<Failure, "status">, 
 }
 
 /**
- * Makes any thrown value a JSON response; what is our fault is logged under an id that the caller
- * gets too.
+ * Returns a JSON response for any thrown value. Logs the server's own faults under an id that the
+ * caller also gets.
  */
 export function answerFailure(error: unknown, request: { method: string; path: string }, logger: Logger): Response {
   const failure = failureOf(error);

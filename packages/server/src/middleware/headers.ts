@@ -9,8 +9,8 @@ const headers = {
 };
 
 /**
- * On every answer, also on failures. There is no CORS header anywhere: other origins read nothing
- * (SEC-16).
+ * Sets security headers on every response, also on failures. No response has a CORS header, so
+ * other origins can read none (SEC-16).
  */
 export function secureHeaders(): MiddlewareHandler {
   return async (c, next) => {

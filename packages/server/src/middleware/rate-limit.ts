@@ -3,23 +3,23 @@ import { RequestRefusedError } from "../errors.ts";
 import type { Env } from "./access.ts";
 
 export interface RateLimit {
-  /** Requests a second that go on for ever. */
+  /** Requests a second over a long time. */
   perSecond: number;
-  /** Requests that may come at once after a rest; twice `perSecond` if not given. */
+  /** Requests that may come at once after a pause. Default: twice `perSecond`. */
   burst?: number;
 }
 
 /**
- * Callers that are remembered at most: above, those that have been quiet longest are taken to be
- * new.
+ * Most callers that are remembered. Beyond it, the caller whose last request is oldest is
+ * forgotten.
  */
 const mostCallers = 10_000;
 
-/** Token buckets by caller: each fills by `perSecond`, up to `burst`. */
+/** Token buckets by caller. Each refills at `perSecond`, up to `burst`. */
 export class RateLimiter {
   readonly #perSecond: number;
   readonly #burst: number;
-  /** In the order of the last request, oldest first. */
+  /** Ordered by the last request, oldest first. */
   readonly #buckets = new Map<string, { left: number; at: number }>();
 
   constructor({ perSecond, burst = 2 * perSecond }: RateLimit) {
@@ -27,7 +27,7 @@ export class RateLimiter {
     this.#burst = burst;
   }
 
-  /** Takes one of the caller's; answers 0, or in how many ms there will be one again. */
+  /** Takes one token of the caller. Returns 0, or if there is none, the ms until the next one. */
   take(caller: string, now: number = performance.now()): number {
     const { left, at } = this.#buckets.get(caller) ?? { left: this.#burst, at: now };
     const filled = Math.min(left + ((now - at) / 1_000) * this.#perSecond, this.#burst);
@@ -39,8 +39,8 @@ export class RateLimiter {
 }
 
 /**
- * Bounds what each caller asks for (SEC-22). Stands behind the credential: a stranger uses up
- * nobody's share.
+ * Limits the requests of each caller (SEC-22). Runs after the credential check, so a stranger
+ * cannot use up a caller's share.
  */
 export function limitRate(limiter: RateLimiter): MiddlewareHandler<Env> {
   return async (c, next) => {

@@ -9,20 +9,19 @@ interface Readiness {
 }
 
 /**
- * How long an answer serves later callers, in ms: anyone may call, and each call must not cost a
- * query.
+ * How long a result is reused, in ms. Anyone may ask, so a request must not always cost a query.
  */
 const freshMs = 1_000;
 
 /**
- * /livez: this process answers. /readyz: it can do its work. Open to all, so they tell only yes or
- * no and reason codes.
+ * Adds /livez and /readyz. They need no credential, so they return only yes or no, and reason
+ * codes.
  */
 export function healthRoutes(database: Database): Hono {
   const routes = new Hono();
   let latest: { at: number; readiness: Promise<Readiness> } | undefined;
 
-  // Whether this process answers.
+  // Whether this process responds.
   routes.get("/livez", (c) => c.json({ isAlive: true, reasons: [] }));
   // Whether it can do its work: 503 with reason codes while it cannot reach the database, or the
   // schema does not fit.

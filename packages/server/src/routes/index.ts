@@ -1,4 +1,4 @@
-/** The subpath `@hark/server/routes`: what a package needs to write routes for the server. */
+/** The subpath `@hark/server/routes`, for packages that add routes to the server. */
 export { changeDeadlineMs, readDeadlineMs, within } from "../deadline.ts";
 export { type Failure, failureOf } from "../failures.ts";
 export { type Access, type Env, needs } from "../middleware/access.ts";

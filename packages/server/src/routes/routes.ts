@@ -2,7 +2,7 @@ import type { Database, Logger } from "@hark/core";
 import type { Hono } from "hono";
 import type { Env } from "../middleware/access.ts";
 
-/** What the server gives to the routes that it mounts. */
+/** What the server passes to the routes that it mounts. */
 export interface RouteParts {
   readonly database: Database;
   readonly logger: Logger;
@@ -11,8 +11,8 @@ export interface RouteParts {
 }
 
 /**
- * Routes of another package, mounted below `path`. They stand behind the credential and the rate
- * limit. Each route declares the scope that it needs with needs().
+ * Routes of another package, mounted below `path`. The server checks the credential and the rate
+ * limit first. Each route declares its scope with needs().
  */
 export interface Routes {
   readonly path: string;
