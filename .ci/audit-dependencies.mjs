@@ -1,7 +1,8 @@
 /**
- * What the lock file and the installed packages must be like, as far as it shows without a network (SEC-30): every direct
- * dependency from the catalog, every package from the registry with its hash, install scripts only where somebody decided, licences
- * that may be passed on, and for each dependency of a published package a reason in DEPENDENCIES.md.
+ * Audits the lock file and the installed packages, without a network (SEC-30). Every direct
+ * dependency comes from the catalog, and every package from the registry, with its hash. Install
+ * scripts run only for packages that allowBuilds names. Licences must allow redistribution. Each
+ * dependency of a published package has a reason in DEPENDENCIES.md.
  *
  *   node .ci/audit-dependencies.mjs [folder]
  *
@@ -10,7 +11,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** SPDX ids. MPL-2.0 asks to publish changes of its own files only, and we change none. */
+/** SPDX ids. MPL-2.0 only asks to publish changes of its own files, and Hark changes none. */
 const licences = new Set([
   "MIT",
   "Apache-2.0",
@@ -46,7 +47,7 @@ function section(lock, name) {
 function auditLock(lock) {
   const found = [];
   if (!/^lockfileVersion: '9\.0'$/m.test(lock))
-    found.push("pnpm-lock.yaml: not of version 9.0, which is all that this can read");
+    found.push("pnpm-lock.yaml: not of version 9.0, the only one that this script reads");
 
   let importer = "";
   let dependency = "";
@@ -55,7 +56,7 @@ function auditLock(lock) {
     if (indent.length === 2) importer = text.replace(/:.*$/, "");
     if (indent.length === 6) dependency = text.replace(/:$/, "").replaceAll("'", "");
     const [, specifier] = /^specifier: '?([^']*)'?$/.exec(text) ?? [];
-    // The queues that bench/ measures against have versions of their own, as exact.
+    // The queues that bench/ measures against have exact versions of their own.
     const isPeer = importer === "bench" && exact.test(specifier);
     if (specifier !== undefined && specifier !== "catalog:" && !specifier.startsWith("workspace:") && !isPeer)
       found.push(`${importer}: ${dependency} is ${specifier}, and not from the catalog`);
@@ -73,7 +74,7 @@ function auditLock(lock) {
       isResolved = false;
       packages += 1;
       if (!/^(@[\w.-]+\/)?[\w.-]+@\d[\w.+-]*$/.test(name))
-        found.push(`pnpm-lock.yaml: ${name} is no version of the registry`);
+        found.push(`pnpm-lock.yaml: ${name} is not a version from the registry`);
     }
     const [, resolution] = /^ {4}resolution: (.*)$/.exec(line) ?? [];
     if (resolution === undefined) continue;
@@ -84,7 +85,7 @@ function auditLock(lock) {
       found.push(`pnpm-lock.yaml: ${name} is not from the registry: ${resolution}`);
   }
   if (!isResolved) found.push(unresolved(name));
-  if (packages === 0) found.push("pnpm-lock.yaml: no package was found in it");
+  if (packages === 0) found.push("pnpm-lock.yaml: it contains no package");
   return found;
 }
 
@@ -104,7 +105,7 @@ function auditManifests() {
     for (const [name, version] of Object.entries(names)) if (!version.startsWith("workspace:")) used.add(name);
     for (const script of ["preinstall", "install", "postinstall", "prepare"])
       if (manifest.scripts?.[script])
-        found.push(`packages/${published}: has a ${script} script, which users would have to trust`);
+        found.push(`packages/${published}: has a ${script} script, which users would have to run`);
   }
   const reasons = new Set([...read("DEPENDENCIES.md").matchAll(/^\| `([^`]+)`/gm)].map(([, name]) => name));
   for (const name of used) if (!reasons.has(name)) found.push(`DEPENDENCIES.md: ${name} has no entry`);
@@ -138,7 +139,7 @@ function auditInstalled() {
   return found;
 }
 
-/** Each package once: the folder that bears its name inside of its own folder of the store. */
+/** Yields each package once: the folder with its name inside its own folder of the store. */
 function* manifestsIn(store) {
   for (const entry of readdirSync(store)) {
     const name = /^(@[^+]+\+)?[^@]+/.exec(entry)?.[0].replace("+", "/");

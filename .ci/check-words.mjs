@@ -1,9 +1,12 @@
-// Refuses words and phrases that make the text hard to read, each with what to write instead. Spelling is
-// cspell's. To add a word, add a row.
+// Refuses words and phrases that make the text hard to read, each with what to write instead.
+// Spelling is cspell's. To add a word, add a row.
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 
-/** What is refused, and what to write instead. Words are matched whole, in any case unless the flags say otherwise. */
+/**
+ * What is refused, and what to write instead. Words are matched whole, in any case unless the flags
+ * say otherwise.
+ */
 const refused = [
   [/\bAnswers\b(?! (?:come|came|arrive|that|to|are|may)\b)/, "Returns"],
   [/\banswers (?:the|a|an|how|whether|each|what|which|true|false|undefined|null)\b/i, "returns"],
@@ -26,6 +29,7 @@ const refused = [
     /\b(?:reliability|performance|storage|design|features|ecosystem|style|workflows|house|faults)\.md\b/,
     "cite a document of the repository",
   ],
+  [/\bburn(?:s|ed|ing)? (?:the|its|an|no) attempt\b/i, "use up an attempt"],
   [/\bnot good manners\b/i, "say what enforces it"],
   [/\bas wrong as may be\b/i, "skewed clocks"],
   [/\bwants (?:the|a|an|nothing|no)\b/i, "expects, needs"],

@@ -1,11 +1,13 @@
 /**
- * Packs the published packages for a release (SEC-31): from a clean copy of the sources, so that nothing of a former build, no test and
- * no secret that lies about comes along, and so that the same sources always make the same bytes, wherever they lie.
+ * Packs the published packages for a release (SEC-31). It works on a clean copy of the sources, so
+ * that no old build, test or secret is packed, and the same sources always give the same bytes, in
+ * any folder.
  *
  *   node .ci/pack.mjs <folder>
  *
- * Writes to the folder, which has to be new or empty: a tarball of each package; `sbom.json`, a CycloneDX list of all that they bring
- * along; and `SHA256SUMS` of the tarballs. It wants `pnpm install` to have been run, and no network.
+ * Writes to the folder, which must be new or empty: a tarball of each package; `sbom.json`, a
+ * CycloneDX list of all their dependencies; and `SHA256SUMS` of the tarballs. It needs a finished
+ * `pnpm install`, but no network.
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -24,15 +26,15 @@ import {
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
-/** How long one command may take, in ms. The build is the longest: 3 s on two cores. */
+/** How long one command may take, in ms. The build takes longest: 3 s on two cores. */
 const commandMs = 120_000;
 
 const root = join(import.meta.dirname, "..");
 const [given] = process.argv.slice(2);
-if (given === undefined) throw new Error("Say where the tarballs shall go: node .ci/pack.mjs <folder>");
+if (given === undefined) throw new Error("Name the folder for the tarballs: node .ci/pack.mjs <folder>");
 const destination = resolve(given);
 mkdirSync(destination, { recursive: true });
-if (readdirSync(destination).length > 0) throw new Error(`${destination} is not empty: take another folder`);
+if (readdirSync(destination).length > 0) throw new Error(`${destination} is not empty: use another folder`);
 
 const copy = mkdtempSync(join(realpathSync(tmpdir()), "hark-pack-"));
 try {
@@ -47,7 +49,8 @@ try {
     "--declarationMap",
     "false",
   );
-  // In the repository core finds the migrations at its root; installed, beside its own dist (core/src/migrations.ts).
+  // Core finds the migrations at the root of the repository, and once installed beside its own dist
+  // (core/src/migrations.ts).
   cpSync(join(copy, "drizzle"), join(copy, "packages/core/drizzle"), { recursive: true });
   for (const name of readdirSync(join(copy, "packages")))
     pnpm(join(copy, "packages", name), "pack", "--pack-destination", destination);
@@ -72,7 +75,10 @@ const sums = tarballs.map((file) => `${sha256(readFileSync(join(destination, fil
 writeFileSync(join(destination, "SHA256SUMS"), sums);
 process.stdout.write(sums);
 
-/** What git knows, and new files that it does not ignore: never what was built, installed or configured here. */
+/**
+ * Copies the files that git tracks, and new files that it does not ignore. Nothing built, installed
+ * or configured here is copied.
+ */
 function copySources() {
   const parts = [
     "packages",
@@ -94,7 +100,7 @@ function pnpm(folder, ...words) {
   return run(folder, "npx", "-y", "pnpm@12", ...words);
 }
 
-/** Answers what the command wrote. Throws with all that it said if it fails. */
+/** Returns the command's output. If the command fails, throws with everything it printed. */
 function run(cwd, command, ...words) {
   const { status, stdout, stderr, error } = spawnSync(command, words, { cwd, encoding: "utf8", timeout: commandMs });
   if (status !== 0) throw new Error(`${command} ${words.join(" ")} failed:\n${stdout}${stderr}`, { cause: error });

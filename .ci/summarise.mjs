@@ -1,5 +1,5 @@
 /**
- * Says once more what failed, since often only the end of a log is kept; then the line
+ * Repeats what failed, since often only the end of a log is kept. Then prints the line
  * "N passed, N failed".
  *
  *   node .ci/summarise.mjs <checks that passed> [check that failed ...]

@@ -1,8 +1,8 @@
 -- Four roles without a login, for least privilege: hark_producer, hark_worker, hark_reader,
--- hark_admin. None inherits another (SEC-01). Optional: "hark migrate --roles" runs it after the
--- migrations, "hark migrate --roles --sql" prints it. To be run again after every migration; it may
--- be run any number of times. It needs the schema's owner, with CREATEROLE while a role is missing.
--- Then: create role shop login password '...' in role hark_producer;
+-- hark_admin. None inherits another (SEC-01). They are optional. "hark migrate --roles" runs this
+-- file after the migrations, "hark migrate --roles --sql" prints it. Run it again after every
+-- migration: it may be run any number of times. Run it as the schema's owner, with CREATEROLE while
+-- a role is missing. Then: create role shop login password '...' in role hark_producer;
 
 DO $$
 DECLARE
@@ -13,22 +13,22 @@ BEGIN
     BEGIN
       EXECUTE format('CREATE ROLE %I NOLOGIN', role);
     EXCEPTION
-      WHEN duplicate_object OR unique_violation THEN NULL; -- roles belong to the whole server: another database was quicker
+      WHEN duplicate_object OR unique_violation THEN NULL; -- roles belong to the whole server: another database created it first
     END;
   END LOOP;
 END $$;
 
--- Whose a job is: the login that enqueued it through one of our functions. Kept for 30 days, in a
--- table that no role may read.
+-- The owner of each job: the login that enqueued it through one of Hark's functions. Rows are kept
+-- for 30 days, in a table that no role may read.
 CREATE TABLE IF NOT EXISTS hark.job_owners (
   job_id bigint PRIMARY KEY,
   owner name NOT NULL,
   created_at timestamptz NOT NULL
 );
 
--- What enqueue_many checks before it writes and insert_jobs leaves to its caller, who may be anyone
--- with hark_producer; and whose the new jobs are. The limit is the one of a payload that was
--- encrypted: half again as long as the 256 KiB it was.
+-- Checks what enqueue_many checks before it writes and insert_jobs leaves to its caller, which may
+-- be any login with hark_producer. Also records the owner of the new jobs. The limit is that of an
+-- encrypted payload: one and a half times the plain 256 KiB.
 CREATE OR REPLACE FUNCTION hark.receive_jobs() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = hark, pg_temp AS $$
 DECLARE
@@ -52,8 +52,8 @@ BEGIN
   SELECT id, session_user, created_at FROM fresh WHERE attempt = 0 AND crash_count = 0 ON CONFLICT DO NOTHING;
   GET DIAGNOSTICS received = ROW_COUNT;
 
-  -- One insert in fifty takes the oldest away, a hundred for each job it brought: twice as many as
-  -- come.
+  -- One insert in fifty deletes the oldest rows, a hundred for each job it inserted: twice as many
+  -- as arrive.
   IF random() < 0.02 THEN
     DELETE FROM job_owners WHERE created_at < clock_timestamp() - interval '30 days' AND job_id = ANY (ARRAY(
       SELECT job_id FROM job_owners ORDER BY job_id LIMIT least(100 * received, 10000) FOR UPDATE SKIP LOCKED));
@@ -61,14 +61,15 @@ BEGIN
   RETURN NULL;
 END $$;
 
--- Only for inserts of somebody else than the schema's owner, which come through our functions:
--- workers put jobs back themselves, and the owner pays nothing.
+-- Fires only for inserts by a login other than the schema's owner, which come through Hark's
+-- functions. Workers put jobs back without it, and the owner pays nothing.
 CREATE OR REPLACE TRIGGER jobs_receive AFTER INSERT ON hark.jobs
   REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT
   WHEN (session_user <> current_user) EXECUTE FUNCTION hark.receive_jobs();
 
--- What became of a job that the caller's login enqueued; no row for anybody else's, or for one that
--- is long gone. `state` is 'waiting' or 'running' until it is 'completed', 'cancelled' or 'dead'.
+-- Returns the state and outcome of a job that the caller's login enqueued. Returns no row for other
+-- jobs, or for one that ended long ago. `state` is 'waiting' or 'running' until it is 'completed',
+-- 'cancelled' or 'dead'.
 CREATE OR REPLACE FUNCTION hark.job_result(job_id bigint)
 RETURNS TABLE (state text, result jsonb, error text, finished_at timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = hark, pg_temp AS $$
@@ -83,27 +84,27 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = hark, pg_temp AS $$
   SELECT 'dead', NULL, error, finished_at FROM hark.dead_jobs WHERE id = (SELECT id FROM own)
 $$;
 
--- Start from nothing, so that what a former version granted goes.
+-- Starts from no grants, so that grants of an earlier version are removed.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA hark FROM PUBLIC, hark_producer, hark_worker, hark_reader, hark_admin;
 REVOKE ALL ON ALL TABLES IN SCHEMA hark FROM PUBLIC, hark_producer, hark_worker, hark_reader, hark_admin;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA hark FROM PUBLIC, hark_producer, hark_worker, hark_reader, hark_admin;
 REVOKE ALL ON SCHEMA hark FROM PUBLIC, hark_producer, hark_worker, hark_reader, hark_admin;
 GRANT USAGE ON SCHEMA hark TO hark_producer, hark_worker, hark_reader, hark_admin;
 
--- Enqueues, asks how full a queue is, and reads what became of its own jobs. It sees no table.
+-- Enqueues, asks how full a queue is, and reads the results of its own jobs. It can read no table.
 GRANT EXECUTE ON FUNCTION hark.enqueue, hark.enqueue_many, hark.insert_jobs, hark.queue_depth, hark.job_result TO hark_producer;
 
--- Runs jobs: the moves of core's statements, locks and upkeep.
+-- Runs jobs: the statements of core that move jobs, locks and upkeep.
 GRANT SELECT ON hark.migrations TO hark_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON hark.jobs, hark.running_jobs, hark.workers, hark.locks, hark.stats TO hark_worker;
 GRANT SELECT, INSERT ON hark.finished_jobs, hark.attempts TO hark_worker;
 GRANT INSERT ON hark.dead_jobs TO hark_worker;
-GRANT SELECT, INSERT, UPDATE ON hark.schedules TO hark_worker; -- fired through a function, which keeps its own ticks
+GRANT SELECT, INSERT, UPDATE ON hark.schedules TO hark_worker; -- fired by a function, which records the ticks
 GRANT USAGE ON SEQUENCE hark.fence_numbers TO hark_worker;
 GRANT EXECUTE ON FUNCTION hark.create_partitions, hark.drop_partitions, hark.next_fence, hark.fire_schedule
   TO hark_worker;
--- Vacuums what moved jobs leave behind, where PostgreSQL can grant that (17); before, autovacuum
--- alone does.
+-- Vacuums the tables that jobs move through, where PostgreSQL can grant that (from 17 on). Before,
+-- only autovacuum does.
 DO $$
 BEGIN
   IF current_setting('server_version_num')::integer >= 170000 THEN
@@ -111,8 +112,8 @@ BEGIN
   END IF;
 END $$;
 
--- Looks at everything but payloads, results and what proves ownership: tokens. Errors are shown:
--- they are what one looks for.
+-- Reads everything except payloads, results and tokens, which prove ownership. Errors are included,
+-- since readers look for them.
 GRANT SELECT ON hark.migrations, hark.stats TO hark_reader;
 GRANT SELECT (id, queue, type, priority, attempt, max_attempts, crash_count, key, unique_key, run_at, created_at, state)
   ON hark.jobs TO hark_reader;
@@ -129,8 +130,8 @@ GRANT SELECT (name, cron, zone, every_ms, missed, queue, type, priority, max_att
   ON hark.schedules TO hark_reader;
 GRANT SELECT ON hark.schedule_ticks TO hark_reader;
 
--- Asks everything and acts: enqueue, cancel, requeue, remove schedules. It cannot pass for a
--- worker: no registration, no claim, no lock.
+-- Reads everything and acts: enqueues, cancels, requeues and removes schedules. It cannot act as a
+-- worker: it can register none, claim no job and take no lock.
 GRANT SELECT ON ALL TABLES IN SCHEMA hark TO hark_admin;
 REVOKE ALL ON hark.job_owners FROM hark_admin;
 GRANT INSERT, UPDATE, DELETE ON hark.jobs, hark.dead_jobs TO hark_admin;

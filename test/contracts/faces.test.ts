@@ -16,7 +16,7 @@ import { type Face, faces, product, type Run } from "../support/faces.ts";
 import { makeDue } from "../support/pass-time.ts";
 
 /*
- * What a job may rely on in each of the two ways to run it: the same behaviours on a worker's
+ * The behaviour that a job may rely on in both ways to run it: the same tests run on a worker's
  * handlers and on callers of a PostgresQueue.
  */
 
@@ -54,14 +54,14 @@ const test = base
   });
 
 describe.for(Object.entries(faces))("%s", ([, face]) => {
-  test("a job that ends well is completed, with its result", async ({ add, open, untilState }) => {
+  test("a job that succeeds is completed, with its result", async ({ add, open, untilState }) => {
     const id = await add("/1");
     await open(face, async ({ target_url }) => ({ read: target_url }));
 
     expect(await untilState(id, "completed")).toMatchObject({ attempt: 1, result: { read: `${shop}/1` } });
   });
 
-  test("an error makes a retry after the backoff, and a dead letter when it was the last attempt", async ({
+  test("an error leads to a retry after the backoff, and after the last attempt to a dead letter", async ({
     add,
     db,
     open,
@@ -92,7 +92,11 @@ describe.for(Object.entries(faces))("%s", ([, face]) => {
     expect(attempts).toEqual([1, 2, 3]);
   });
 
-  test("RetryAfterError, SnoozeError and UnrecoverableError say what comes next", async ({ add, open, untilState }) => {
+  test("RetryAfterError, SnoozeError and UnrecoverableError decide what happens next", async ({
+    add,
+    open,
+    untilState,
+  }) => {
     const errors: Record<string, Error> = {
       "/later": new RetryAfterError(60_000, "busy"),
       "/snooze": new SnoozeError(60_000),
@@ -108,7 +112,7 @@ describe.for(Object.entries(faces))("%s", ([, face]) => {
     expect(await untilState(gone, "dead")).toMatchObject({ reason: "unrecoverable", attempt: 1 });
   });
 
-  test("a job that is cancelled is told so by its signal, and stays cancelled whatever it returns", async ({
+  test("the signal of a cancelled job is aborted, and the job stays cancelled whatever it returns", async ({
     add,
     db,
     open,
@@ -156,7 +160,7 @@ describe.for(Object.entries(faces))("%s", ([, face]) => {
     expect(reasons).toMatchObject([{ code: "LEASE_LOST" }]);
   });
 
-  test("two jobs of one URL never run at the same time, and another URL does not wait for them", async ({
+  test("two jobs of one URL never run at the same time, and a job of another URL does not wait for them", async ({
     add,
     open,
     untilState,
@@ -191,7 +195,7 @@ describe.for(Object.entries(faces))("%s", ([, face]) => {
     expect(order).toEqual(["1", "3", "0", "2"]);
   });
 
-  test("a payload that does not fit is a dead letter that nobody runs, and the next job runs", async ({
+  test("an invalid payload makes a dead letter without a run, and the next job runs", async ({
     add,
     db,
     open,
@@ -209,7 +213,7 @@ describe.for(Object.entries(faces))("%s", ([, face]) => {
     expect(runs).toEqual([String(next)]);
   });
 
-  test("closing hands back what runs, without burning the attempt", async ({ add, db, open }) => {
+  test("closing hands back running jobs, without using up an attempt", async ({ add, db, open }) => {
     const id = await add("/1");
     const isRunning = Promise.withResolvers<void>();
     const close = await open(face, async ({ signal }) => {

@@ -148,7 +148,7 @@ test("a caller that waits for a job gets it when it is enqueued, and null when t
   const [queue, other] = [open({ pollInterval: 60_000 }), open()];
   expect(await queue.dequeue({ wait: 50 })).toBeNull();
 
-  const waiting = queue.dequeue({ wait: 30_000 }); // shorter than the poll: once it listens, only a notification finds the job
+  const waiting = queue.dequeue({ wait: 30_000 }); // shorter than the poll, so only a notification can find the job
   await eventually(async () => (await db.pool.query(listening)).rowCount, within);
   const { id } = await other.enqueue({ type: "product", target_url: url });
 

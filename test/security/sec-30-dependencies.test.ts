@@ -76,7 +76,7 @@ const cases: [what: string, file: string, change: (text: string) => string, comp
     "a package of git",
     "pnpm-lock.yaml",
     one(/^ {2}pg@[\d.]+:$/m, "  pg@git+https://evil.example/pg.git:"),
-    /no version of the registry/,
+    /not a version from the registry/,
   ],
   [
     "a package without a resolution",

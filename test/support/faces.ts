@@ -2,7 +2,7 @@ import { JobCancelledError, LeaseLostError, silentLogger } from "@hark/core";
 import { defineUrlJob, type DequeuedJob, PostgresQueue } from "@hark/job-manager";
 import { createWorker, implement } from "@hark/worker";
 
-/** A job as both faces show it to the code that runs it. */
+/** A job as both ways of running show it to the code that runs it. */
 export interface FaceJob {
   readonly id: string;
   readonly attempts: number;
@@ -15,21 +15,21 @@ export type Run = (job: FaceJob) => Promise<unknown>;
 
 export interface FaceOptions {
   connectionString: string;
-  /** Jobs at once. */
+  /** The number of jobs that run at once. */
   slots: number;
   leaseMs: number;
   run: Run;
 }
 
 /**
- * Starts running `product` jobs of the queue "default". Returns what stops it and hands back what
- * runs.
+ * Starts running `product` jobs of the queue "default". Returns a function that stops this and
+ * hands back running jobs.
  */
 export type Face = (options: FaceOptions) => Promise<() => Promise<void>>;
 
 export const product = defineUrlJob("product");
 
-/** Longer than a test waits: a lost wake-up fails it. */
+/** Longer than any test waits, so a lost wake-up fails the test. */
 const pollMs = 60_000;
 
 /** A worker runs a handler for each job. */
@@ -50,7 +50,7 @@ const workerFace: Face = async ({ connectionString, slots, leaseMs, run }) => {
 };
 
 /**
- * A caller takes jobs from a PostgresQueue in loops, one for each slot, and says how they ended.
+ * A caller takes jobs from a PostgresQueue in loops, one for each slot, and reports how they ended.
  */
 const queueFace: Face = async ({ connectionString, slots, leaseMs, run }) => {
   const queue = new PostgresQueue({ connectionString, lockTTL: leaseMs, pollInterval: pollMs, logger: silentLogger });
@@ -73,7 +73,7 @@ const queueFace: Face = async ({ connectionString, slots, leaseMs, run }) => {
     }
   };
   const loops = Array.from({ length: slots }, takeJobs);
-  for (const loop of loops) loop.catch(() => {}); // a loop whose job never ends meets a closed queue
+  for (const loop of loops) loop.catch(() => {}); // a loop whose job never ends gets an error from the closed queue
   return () => queue.close();
 };
 

@@ -10,10 +10,10 @@ import { hosts } from "./schema.ts";
 const punctualMs = 5;
 
 /**
- * Waits for this page's turn at its host. Returns how long that took, in ms. Turns are `delayMs` apart by the database's clock, in
- * whichever process: one upsert books the next turn, so that two workers never get the same. A
- * missed turn is booked again, because a process that was suspended would otherwise send all its
- * requests at once.
+ * Waits for this page's turn at its host. Returns how long that took, in ms. Turns are `delayMs`
+ * apart by the database's clock, in whichever process: one upsert books the next turn, so that two
+ * workers never get the same. A missed turn is booked again, because a process that was suspended
+ * would otherwise send all its requests at once.
  */
 export async function waitForTurn(
   db: NodePgDatabase,

@@ -17,9 +17,12 @@ export interface Summary {
   jobsPerSecond: number;
   /** From ready to started, in ms, of the attempts that found a free slot. */
   startLatency: Spread | undefined;
-  /** The same of those that found all slots busy. */
+  /** The same for attempts that found all slots busy. */
   slotWait: Spread | undefined;
-  /** How long requests waited for their turn at the host, in ms. Meanwhile their jobs keep their slots. */
+  /**
+   * How long requests waited for their turn at the host, in ms. Their jobs keep their slots in that
+   * time.
+   */
   turnWait: Spread | undefined;
   deadLetters: { url: string; reason: string; attempts: number; error: string }[];
 }
@@ -77,8 +80,9 @@ export async function summarise(
 }
 
 /**
- * Every attempt that was started: those of the ledger, and the first successes that it leaves out. What
- * was claimed and handed back before its start, `interrupted` in the ledger, is none.
+ * Reads every attempt that was started: those in the table of attempts, and first successes, which
+ * are not recorded there. An attempt that was claimed and handed back before its start
+ * (`interrupted`) does not count.
  */
 async function readAttempts(orm: NodePgDatabase): Promise<Attempt[]> {
   const { rows } = await orm.execute<{ ready: number; started: number; finished: number }>(sql`

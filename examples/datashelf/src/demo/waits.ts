@@ -1,28 +1,31 @@
 /** An attempt of a job, by the database's clock, in ms. */
 export interface Attempt {
-  /** When it could start: when its job was enqueued, or the wait before this attempt was over. */
+  /**
+   * When it could start: when its job was enqueued, or when the wait before this attempt was over.
+   */
   readyAt: number;
   startedAt: number;
   finishedAt: number;
 }
 
-/** Room for running jobs that a worker process gave, in ms by the database's clock. */
+/** The slots of a worker process over time, in ms by the database's clock. */
 export interface Room {
   slots: number;
   fromAt: number;
-  /** When its worker was declared dead; infinite for one that lives. */
+  /** When its worker was declared dead; infinite if it is alive. */
   untilAt: number;
 }
 
-/** From ready to started, in ms, of the attempts that found a free slot, and of those that did not. */
+/** From ready to started, in ms: attempts for which a slot was free, and the others. */
 export interface Waits {
   withFreeSlot: number[];
   withoutFreeSlot: number[];
 }
 
 /**
- * Parts the attempts by whether a slot was free for them when they became ready. One was free if fewer
- * attempts than slots were ready before it and unfinished, whether they ran or waited.
+ * Separates the attempts for which a slot was free when they became ready from the others. A slot
+ * was free if fewer attempts than slots had become ready before and were unfinished, running or
+ * waiting.
  */
 export function waitsOf(attempts: readonly Attempt[], rooms: readonly Room[]): Waits {
   const waits: Waits = { withFreeSlot: [], withoutFreeSlot: [] };
@@ -41,7 +44,7 @@ function slotsAt(rooms: readonly Room[], at: number): number {
   return rooms.reduce((sum, { slots, fromAt, untilAt }) => sum + (fromAt <= at && at < untilAt ? slots : 0), 0);
 }
 
-/** How many there are, and what half of them and 99 of 100 stay below; undefined where there are none. */
+/** The number of times, and the values that half of them and 99 of 100 do not exceed. */
 export interface Spread {
   count: number;
   p50: number;
