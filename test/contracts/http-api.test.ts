@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { getJob, statements } from "@hark/core";
+import { getJob } from "@hark/core";
+import { statements } from "@hark/core/internal";
 import { defineUrlJob, urlJobs } from "@hark/job-manager";
 import { describe, expect } from "vitest";
 import { callTo, makeDeadLetter, test } from "../support/url-jobs-api.ts";

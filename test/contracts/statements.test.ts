@@ -1,4 +1,5 @@
-import { openDatabase, statements } from "@hark/core";
+import { openDatabase } from "@hark/core";
+import { statements } from "@hark/core/internal";
 import { expect } from "vitest";
 import { test as base } from "../support/fixtures.ts";
 import { countJobs, insertJobs, registerWorker } from "../support/jobs.ts";

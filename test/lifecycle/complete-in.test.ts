@@ -1,4 +1,5 @@
-import { cancelJob, defineJob, getJob, LeaseLostError, statements } from "@hark/core";
+import { cancelJob, defineJob, getJob, LeaseLostError } from "@hark/core";
+import { statements } from "@hark/core/internal";
 import { implement } from "@hark/worker";
 import { sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/node-postgres";

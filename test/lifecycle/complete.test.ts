@@ -1,4 +1,5 @@
-import { defineJob, getJob, statements } from "@hark/core";
+import { defineJob, getJob } from "@hark/core";
+import { statements } from "@hark/core/internal";
 import { implement } from "@hark/worker";
 import * as v from "valibot";
 import { expect } from "vitest";

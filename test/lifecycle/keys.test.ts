@@ -1,4 +1,5 @@
-import { cancelJob, defineJob, getJob, type JobDetails, statements } from "@hark/core";
+import { cancelJob, defineJob, getJob, type JobDetails } from "@hark/core";
+import { statements } from "@hark/core/internal";
 import { implement } from "@hark/worker";
 import { expect } from "vitest";
 import { eventually } from "../support/eventually.ts";

@@ -6,9 +6,9 @@ import {
   RetryAfterError,
   silentLogger,
   SnoozeError,
-  statements,
   UnrecoverableError,
 } from "@hark/core";
+import { statements } from "@hark/core/internal";
 import { PostgresQueue, type PostgresQueueOptions } from "pg-hark";
 import { expect, inject } from "vitest";
 import { test as base } from "../setup/fixtures.ts";

@@ -1,4 +1,5 @@
-import { createPayloadCipher, defineJob, statements } from "@hark/core";
+import { createPayloadCipher, defineJob } from "@hark/core";
+import { statements } from "@hark/core/internal";
 import { implement, type JobContext, schedule } from "@hark/worker";
 import * as v from "valibot";
 import { expect } from "vitest";

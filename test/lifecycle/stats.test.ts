@@ -1,4 +1,5 @@
-import { cancelJob, defineJob, getStats, requeueDeadJob, statements } from "@hark/core";
+import { cancelJob, defineJob, getStats, requeueDeadJob } from "@hark/core";
+import { statements } from "@hark/core/internal";
 import { implement } from "@hark/worker";
 import { expect } from "vitest";
 import { test } from "../support/fixtures.ts";

@@ -1,4 +1,5 @@
-import { defineJob, NotATransactionError, statements } from "@hark/core";
+import { defineJob, NotATransactionError } from "@hark/core";
+import { statements } from "@hark/core/internal";
 import { implement } from "@hark/worker";
 import { sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/node-postgres";

@@ -1,4 +1,5 @@
-import { cancelJob, defineJob, statements } from "@hark/core";
+import { cancelJob, defineJob } from "@hark/core";
+import { statements } from "@hark/core/internal";
 import { createProducer } from "@hark/producer";
 import { implement } from "@hark/worker";
 import { expect } from "vitest";

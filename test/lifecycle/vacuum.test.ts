@@ -1,4 +1,4 @@
-import { statements } from "@hark/core";
+import { statements } from "@hark/core/internal";
 import { expect } from "vitest";
 import { test } from "../support/logins.ts";
 import { untilVacuumed } from "../support/vacuums.ts";

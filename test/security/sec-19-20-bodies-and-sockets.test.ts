@@ -2,7 +2,7 @@
 // @module-tag SEC-20
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
-import { orLate } from "@hark/core";
+import { orLate } from "@hark/core/internal";
 import { expect } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { call } from "../support/http.ts";

@@ -95,9 +95,9 @@ test("no test, source map, build state or configuration is published, and no pat
 test("core brings the migrations along, and finds them where it was installed", async () => {
   const core = join(scratch, "unpacked/@hark/core");
   await symlink(`${root}packages/core/node_modules`, join(core, "node_modules"));
-  const { readMigrations, readRolesScript } = (await import(
-    pathToFileURL(join(core, "dist/index.js")).href
-  )) as typeof import("@hark/core");
+  const installed = (file: string): Promise<unknown> => import(pathToFileURL(join(core, "dist", file)).href);
+  const { readRolesScript } = (await installed("index.js")) as typeof import("@hark/core");
+  const { readMigrations } = (await installed("internal.js")) as typeof import("@hark/core/internal");
   const inRepository = (await readdir(`${root}drizzle`)).filter((file) => /^\d+_.*\.sql$/.test(file)).toSorted();
   expect((await readMigrations()).map(({ name }) => `${name}.sql`)).toEqual(inRepository);
   expect(await readRolesScript()).toBe(await readFile(`${root}drizzle/roles.sql`, "utf8"));

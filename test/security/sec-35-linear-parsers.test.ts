@@ -1,5 +1,5 @@
 // @module-tag SEC-35
-import { checkName, errorText, loggable, maskPasswords, parseDuration, storableText } from "@hark/core";
+import { checkName, errorText, loggable, maskPasswords, parseDuration, storableText } from "@hark/core/internal";
 import { expect, test } from "vitest";
 import { hideValues } from "../../packages/core/dist/redact.js";
 import { shownError } from "../../packages/job-manager/dist/routes/dead-letters.js";

@@ -1,6 +1,7 @@
 // @module-tag SEC-38
 import { randomBytes } from "node:crypto";
-import { cancelJob, channels, createLocks, defineJob, openDatabase, roleNames } from "@hark/core";
+import { cancelJob, createLocks, defineJob, openDatabase, roleNames } from "@hark/core";
+import { channels } from "@hark/core/internal";
 import { defineUrlJob } from "@hark/job-manager";
 import { createProducer } from "@hark/producer";
 import pg from "pg";

@@ -1,6 +1,7 @@
 // @module-tag SEC-39
 import { randomUUID } from "node:crypto";
-import { borrowPool, openDatabase, statements } from "@hark/core";
+import { borrowPool, openDatabase } from "@hark/core";
+import { statements } from "@hark/core/internal";
 import { expect } from "vitest";
 import { claim, insertJob, registerWorker } from "../support/jobs.ts";
 import { type Login, test as base } from "../support/logins.ts";

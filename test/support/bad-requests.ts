@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { connect } from "node:net";
-import { borrowPool, type Database, silentLogger, statements } from "@hark/core";
+import { borrowPool, type Database, silentLogger } from "@hark/core";
+import { statements } from "@hark/core/internal";
 import { urlJobs, startServer } from "@hark/job-manager";
 import { createProducer } from "@hark/producer";
 import { expect } from "vitest";

@@ -6,7 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
-import { type Database, openDatabase, statements } from "@hark/core";
+import { type Database, openDatabase } from "@hark/core";
+import { statements } from "@hark/core/internal";
 import pg from "pg";
 import { test as base } from "../setup/fixtures.ts";
 

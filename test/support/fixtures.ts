@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { openDatabase, orLate, silentLogger } from "@hark/core";
+import { openDatabase, silentLogger } from "@hark/core";
+import { orLate } from "@hark/core/internal";
 import { createProducer } from "@hark/producer";
 import { createWorker, type Handler, type Worker, type WorkerOptions } from "@hark/worker";
 import { vi } from "vitest";

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { type Database, type Queryable, getJob, type JobDetails, statements } from "@hark/core";
+import { type Database, type Queryable, getJob, type JobDetails } from "@hark/core";
+import { statements } from "@hark/core/internal";
 import { eventually } from "./eventually.ts";
 
 /**

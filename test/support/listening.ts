@@ -1,4 +1,5 @@
-import { channels, silentLogger } from "@hark/core";
+import { silentLogger } from "@hark/core";
+import { channels } from "@hark/core/internal";
 import { Listener, type ListenerOptions } from "@hark/worker/internal";
 
 export interface Listening extends AsyncDisposable {

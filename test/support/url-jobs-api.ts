@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { type Database, statements } from "@hark/core";
+import type { Database } from "@hark/core";
+import { statements } from "@hark/core/internal";
 import { expect } from "vitest";
 import { registerWorker } from "./jobs.ts";
 import { type StartServer, test as base } from "./servers.ts";

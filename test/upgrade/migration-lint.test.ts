@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { readMigrations } from "@hark/core";
+import { readMigrations } from "@hark/core/internal";
 import { expect, test } from "vitest";
 import { lintMigration } from "./migration-lint.ts";
 

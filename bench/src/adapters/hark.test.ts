@@ -1,4 +1,4 @@
-import { statements } from "@hark/core";
+import { statements } from "@hark/core/internal";
 import { expect, test } from "vitest";
 import { hark } from "./hark.ts";
 

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { defineJob, migrate, openDatabase, silentLogger, statements } from "@hark/core";
+import { defineJob, migrate, openDatabase, silentLogger } from "@hark/core";
+import { statements } from "@hark/core/internal";
 import { createProducer } from "@hark/producer";
 import { createWorker, implement } from "@hark/worker";
 import type { Adapter, Payload } from "../adapter.ts";

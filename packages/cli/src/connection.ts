@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
-import { checkSchema, type Database, describeUrl, isPermissionDenied, openDatabase } from "@hark/core";
+import { checkSchema, type Database, openDatabase } from "@hark/core";
+import { describeUrl, isPermissionDenied } from "@hark/core/internal";
 import { rootOf } from "./exit-codes.ts";
 import { UsageError } from "./usage-error.ts";
 

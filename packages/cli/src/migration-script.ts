@@ -1,4 +1,4 @@
-import { ledgerStatements, type Migration } from "@hark/core";
+import { ledgerStatements, type Migration } from "@hark/core/internal";
 
 const breakpoint = "\n--> statement-breakpoint\n";
 

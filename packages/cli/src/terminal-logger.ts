@@ -1,5 +1,6 @@
 import { styleText } from "node:util";
-import { createLogger, errorText, type Logger } from "@hark/core";
+import { createLogger, type Logger } from "@hark/core";
+import { errorText } from "@hark/core/internal";
 import { firstLine, jsonText } from "@hark/core/text";
 import { printable, showsColours } from "./output.ts";
 

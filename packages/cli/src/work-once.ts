@@ -1,5 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { type Database, type Outcome, statements } from "@hark/core";
+import type { Database, Outcome } from "@hark/core";
+import { statements } from "@hark/core/internal";
 import type { Worker } from "@hark/worker";
 
 /** How the attempts of a run ended. */

@@ -1,12 +1,12 @@
 import {
   type Database,
   type DeadJob,
-  deadJobIdAt,
   type DeadReason,
   InvalidOptionsError,
   listDeadJobs,
   requeueDeadJob,
 } from "@hark/core";
+import { deadJobIdAt } from "@hark/core/internal";
 import { isJobId, shown } from "./check.ts";
 import { DeadLetterNotFoundError, UniqueKeyTakenError } from "./errors.ts";
 

@@ -1,4 +1,5 @@
-import { defineJob, type JobDefinition, type JobOptions, limits } from "@hark/core";
+import { defineJob, type JobDefinition, type JobOptions } from "@hark/core";
+import { limits } from "@hark/core/internal";
 import { z } from "zod";
 
 /**

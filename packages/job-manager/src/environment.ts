@@ -1,4 +1,5 @@
-import { InvalidOptionsError, maskUrl } from "@hark/core";
+import { InvalidOptionsError } from "@hark/core";
+import { maskUrl } from "@hark/core/internal";
 import { z } from "zod";
 import { shown } from "./check.ts";
 import type { JobManagerOptions } from "./job-manager-options.ts";

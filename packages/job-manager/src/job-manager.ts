@@ -1,17 +1,14 @@
 import {
-  checkConnection,
   checkSchema,
   createLogger,
-  redactingLogger,
   type Database,
-  describeUrl,
   getStats,
   type Logger,
   migrate,
   openDatabase,
-  orLate,
   type Stats,
 } from "@hark/core";
+import { checkConnection, redactingLogger, describeUrl, orLate } from "@hark/core/internal";
 import { createProducer, type Producer } from "@hark/producer";
 import { createWorker, type Worker } from "@hark/worker";
 import type { z } from "zod";

@@ -1,4 +1,5 @@
-import { errorText, UnrecoverableError } from "@hark/core";
+import { UnrecoverableError } from "@hark/core";
+import { errorText } from "@hark/core/internal";
 import { type Handler, implement } from "@hark/worker";
 import { shown } from "./check.ts";
 import type { UrlJob } from "./define-url-job.ts";

@@ -1,4 +1,5 @@
-import { EnqueueTimeoutError, type Queryable, type statements } from "@hark/core";
+import { EnqueueTimeoutError, type Queryable } from "@hark/core";
+import type { statements } from "@hark/core/internal";
 import { afterEach, expect, test, vi } from "vitest";
 import { Coalescer } from "./coalescer.ts";
 

@@ -1,4 +1,5 @@
-import { EnqueueTimeoutError, type Queryable, isRejection, orLate, statements } from "@hark/core";
+import { EnqueueTimeoutError, type Queryable } from "@hark/core";
+import { isRejection, orLate, statements } from "@hark/core/internal";
 
 /**
  * Most jobs in one insert, and most bytes of payload. A longer statement is not faster, and needs

@@ -1,4 +1,5 @@
-import { EnqueueFromError, InvalidOptionsError, type statements } from "@hark/core";
+import { EnqueueFromError, InvalidOptionsError } from "@hark/core";
+import type { statements } from "@hark/core/internal";
 
 export interface EnqueueFromOptions {
   /**

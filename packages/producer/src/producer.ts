@@ -3,25 +3,27 @@ import {
   type Database,
   type Duration,
   type Queryable,
-  queryableOf,
   type InputOf,
   InvalidOptionsError,
   type Issue,
   type JobDefinition,
   type JobSettings,
-  longestDelayMs,
-  newJob,
   openDatabase,
-  orLate,
-  parseDuration,
-  parsePayload,
   type PayloadCipher,
-  payloadJson,
   ProducerClosedError,
-  type statements,
   type Transaction,
   UnknownJobTypeError,
 } from "@hark/core";
+import {
+  queryableOf,
+  longestDelayMs,
+  newJob,
+  orLate,
+  parseDuration,
+  parsePayload,
+  payloadJson,
+  type statements,
+} from "@hark/core/internal";
 import { Coalescer, insert } from "./coalescer.ts";
 import { DepthLimit, type MaxDepth } from "./depth-limit.ts";
 import { type EnqueuedFrom, enqueueFrom, type EnqueueFromOptions } from "./enqueue-from.ts";

@@ -1,13 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import {
-  borrowPool,
-  createLogger,
-  type Database,
-  InvalidOptionsError,
-  type Logger,
-  openDatabase,
-  redactingLogger,
-} from "@hark/core";
+import { borrowPool, createLogger, type Database, InvalidOptionsError, type Logger, openDatabase } from "@hark/core";
+import { redactingLogger } from "@hark/core/internal";
 import { getRequestListener } from "@hono/node-server";
 import { buildApp } from "./app.ts";
 import { RequestRefusedError } from "./errors.ts";

@@ -1,4 +1,4 @@
-import { orLate } from "@hark/core";
+import { orLate } from "@hark/core/internal";
 import { DatabaseTimeoutError } from "./errors.ts";
 
 /** Longest wait for a read, in ms. It is short because monitors ask often and give up early. */

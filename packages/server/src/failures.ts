@@ -1,15 +1,13 @@
+import { HarkError, type Issue, QueueFullError } from "@hark/core";
 import {
-  HarkError,
   isCancelled,
   isDatabaseMissing,
   isPermissionDenied,
   isReadOnly,
   isSchemaMissing,
-  type Issue,
   isUnreachable,
-  QueueFullError,
   storableText,
-} from "@hark/core";
+} from "@hark/core/internal";
 import { RequestRefusedError } from "./errors.ts";
 
 /**

@@ -1,4 +1,5 @@
-import { createLocks, type Database, type DatabaseOptions, type Locks, statements } from "@hark/core";
+import { createLocks, type Database, type DatabaseOptions, type Locks } from "@hark/core";
+import { statements } from "@hark/core/internal";
 import { ClaimConfirmer } from "./claim/claim-confirmer.ts";
 import { Claimer } from "./claim/claimer.ts";
 import { Claimers } from "./claim/claimers.ts";

@@ -1,15 +1,13 @@
 import { hostname } from "node:os";
 import {
-  checkName,
   createLogger,
   type Duration,
   InvalidOptionsError,
   type Issue,
   type Logger,
-  parseDuration,
   type PayloadCipher,
-  redactingLogger,
 } from "@hark/core";
+import { checkName, parseDuration, redactingLogger } from "@hark/core/internal";
 import type { Schedule } from "./cron/schedule.ts";
 import type { Handler } from "./run/implement.ts";
 

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { cancelJob, openDatabase, statements } from "@hark/core";
+import { cancelJob, openDatabase } from "@hark/core";
+import { statements } from "@hark/core/internal";
 import { expect, vi } from "vitest";
 import { test } from "../../support/fixtures.ts";
 import { insertJobs, registerWorker } from "../../support/jobs.ts";

@@ -1,4 +1,5 @@
-import { silentLogger, statements } from "@hark/core";
+import { silentLogger } from "@hark/core";
+import { statements } from "@hark/core/internal";
 import { NotifyGate } from "@hark/worker/internal";
 import { expect } from "vitest";
 import { eventually } from "../../support/eventually.ts";

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { type Database, defineJob, statements } from "@hark/core";
+import { type Database, defineJob } from "@hark/core";
+import { statements } from "@hark/core/internal";
 import { implement } from "@hark/worker";
 import { expect } from "vitest";
 import { eventually } from "../../support/eventually.ts";

@@ -1,5 +1,5 @@
 import { setImmediate as turn, setTimeout as sleep } from "node:timers/promises";
-import { channels } from "@hark/core";
+import { channels } from "@hark/core/internal";
 import { expect, vi } from "vitest";
 import { eventually } from "../../support/eventually.ts";
 import { test } from "../../support/fixtures.ts";

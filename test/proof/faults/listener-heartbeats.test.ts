@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { channels } from "@hark/core";
+import { channels } from "@hark/core/internal";
 import pg from "pg";
 import { expect, vi } from "vitest";
 import { test as base } from "../../setup/fixtures.ts";

@@ -1,4 +1,5 @@
-import { channels, type Logger, silentLogger } from "@hark/core";
+import { type Logger, silentLogger } from "@hark/core";
+import { channels } from "@hark/core/internal";
 import { Listener } from "@hark/worker/internal";
 import pg from "pg";
 import { expect } from "vitest";

@@ -1,4 +1,5 @@
-import { channels, silentLogger } from "@hark/core";
+import { silentLogger } from "@hark/core";
+import { channels } from "@hark/core/internal";
 import { Listener } from "@hark/worker/internal";
 import { expect } from "vitest";
 import { test } from "../../setup/fixtures.ts";

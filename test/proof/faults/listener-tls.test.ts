@@ -1,4 +1,4 @@
-import { channels } from "@hark/core";
+import { channels } from "@hark/core/internal";
 import { expect } from "vitest";
 import { test } from "../../setup/fixtures.ts";
 import { eventually } from "../../support/eventually.ts";

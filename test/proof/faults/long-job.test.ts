@@ -1,4 +1,4 @@
-import { statements } from "@hark/core";
+import { statements } from "@hark/core/internal";
 import { expect } from "vitest";
 import { test } from "../../support/fixtures.ts";
 import { countJobs, insertJobs } from "../../support/jobs.ts";

@@ -1,7 +1,8 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { checkSchema, migrate, readMigrations, SchemaVersionError, schemaVersion } from "@hark/core";
+import { checkSchema, migrate, SchemaVersionError, schemaVersion } from "@hark/core";
+import { readMigrations } from "@hark/core/internal";
 import pg from "pg";
 import { expect, vi } from "vitest";
 import { eventually } from "../../support/eventually.ts";

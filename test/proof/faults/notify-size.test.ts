@@ -1,4 +1,5 @@
-import { defineJob, limits } from "@hark/core";
+import { defineJob } from "@hark/core";
+import { limits } from "@hark/core/internal";
 import { implement } from "@hark/worker";
 import { expect } from "vitest";
 import { test } from "../../support/fixtures.ts";

@@ -1,4 +1,5 @@
-import { type Database, defineJob, statements } from "@hark/core";
+import { type Database, defineJob } from "@hark/core";
+import { statements } from "@hark/core/internal";
 import { implement } from "@hark/worker";
 import { expect } from "vitest";
 import { eventually } from "../../support/eventually.ts";

@@ -1,5 +1,6 @@
 // @module-tag FM-16
-import { type Database, type Queryable, getJob, silentLogger, statements } from "@hark/core";
+import { type Database, type Queryable, getJob, silentLogger } from "@hark/core";
+import { statements } from "@hark/core/internal";
 import { implement } from "@hark/worker";
 import { DueJobs, ForgottenClaims, Orphans } from "@hark/worker/internal";
 import { expect } from "vitest";

@@ -1,4 +1,5 @@
-import { type Queryable, statements } from "@hark/core";
+import type { Queryable } from "@hark/core";
+import { statements } from "@hark/core/internal";
 import { expect } from "vitest";
 import { claim, insertJob, registerWorker } from "../../support/jobs.ts";
 import { placesOf } from "../../support/places.ts";
@@ -100,10 +101,14 @@ test.for(scenarios)(
   },
 );
 
-test("a sleeper that does not wait for who may not have seen its mark is found", { tags: ["AWAKE-2"] }, async ({ explore }) => {
-  const seams = [lacking("open-notify-gate", "gate.opened is not null", "gate.opened is null")];
-  expect((await explore(readCommitted, { seams })).broken).toContain("will not know");
-});
+test(
+  "a sleeper that does not wait for who may not have seen its mark is found",
+  { tags: ["AWAKE-2"] },
+  async ({ explore }) => {
+    const seams = [lacking("open-notify-gate", "gate.opened is not null", "gate.opened is null")];
+    expect((await explore(readCommitted, { seams })).broken).toContain("will not know");
+  },
+);
 
 test("a sleeper that looks only before it has waited is found", { tags: ["AWAKE-2"] }, async ({ explore }) => {
   const hasty = { ...readCommitted, sessions: { ...readCommitted.sessions, sleeper: sleeper.slice(0, -1) } };
@@ -115,17 +120,21 @@ test("a sleeper that looks for the last time before it marks is found", { tags: 
   expect((await explore(early)).broken).toContain("will not know");
 });
 
-test("a look that does not see what a claim holds, which may be undone, is found", { tags: ["AWAKE-2", "FM-40"] }, async ({ explore }) => {
-  const seams = [
-    lacking(
-      "probe-jobs",
-      "select exists (select from hark.jobs where queue = $1 and state = 'ready' and type = any ($2::text[]))",
-      `with free as materialized (select from hark.jobs where queue = $1 and state = 'ready' and type = any ($2::text[])
+test(
+  "a look that does not see what a claim holds, which may be undone, is found",
+  { tags: ["AWAKE-2", "FM-40"] },
+  async ({ explore }) => {
+    const seams = [
+      lacking(
+        "probe-jobs",
+        "select exists (select from hark.jobs where queue = $1 and state = 'ready' and type = any ($2::text[]))",
+        `with free as materialized (select from hark.jobs where queue = $1 and state = 'ready' and type = any ($2::text[])
                   for update skip locked) select exists (select from free)`,
-    ),
-  ];
-  expect((await explore(readCommitted, { seams })).broken).toContain("will not know");
-});
+      ),
+    ];
+    expect((await explore(readCommitted, { seams })).broken).toContain("will not know");
+  },
+);
 
 test("a trigger that finds the mark and announces nothing is found", { tags: ["AWAKE-2"] }, async ({ explore }) => {
   const twin = await explore(oldSnapshot, {

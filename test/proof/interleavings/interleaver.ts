@@ -1,4 +1,5 @@
-import { type Queryable, pgTypes } from "@hark/core";
+import type { Queryable } from "@hark/core";
+import { pgTypes } from "@hark/core/internal";
 import pg from "pg";
 import { clearJobs } from "../../support/places.ts";
 import { randomFrom } from "../../support/random.ts";

@@ -1,4 +1,4 @@
-import { statements } from "@hark/core";
+import { statements } from "@hark/core/internal";
 import { expect } from "vitest";
 import { claim, completed, insertJob, registerWorker } from "../../support/jobs.ts";
 import { type Place, placesOf } from "../../support/places.ts";

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import { migrate, openDatabase, readMigrations, schemaVersionOn } from "@hark/core";
+import { migrate, openDatabase } from "@hark/core";
+import { readMigrations, schemaVersionOn } from "@hark/core/internal";
 import pg from "pg";
 import { afterAll, expect } from "vitest";
 import { test as base } from "../../support/fixtures.ts";

@@ -1,4 +1,5 @@
-import { type Queryable, statements } from "@hark/core";
+import type { Queryable } from "@hark/core";
+import { statements } from "@hark/core/internal";
 import { expect } from "vitest";
 import { claim, completed, insertJob, registerWorker } from "../../support/jobs.ts";
 import { placesOf } from "../../support/places.ts";

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { type Backoff, type Database, decideOutcome, type Ending, type Queryable, statements } from "@hark/core";
+import type { Backoff, Database, Queryable } from "@hark/core";
+import { decideOutcome, type Ending, statements } from "@hark/core/internal";
 import fc from "fast-check";
 import { expect } from "vitest";
 import { registerWorker } from "../../support/jobs.ts";

@@ -1,4 +1,5 @@
-import { createLocks, type Queryable, type Lock, openDatabase, statements } from "@hark/core";
+import { createLocks, type Queryable, type Lock, openDatabase } from "@hark/core";
+import { statements } from "@hark/core/internal";
 import type pg from "pg";
 import { expect } from "vitest";
 import { eventually } from "../../support/eventually.ts";

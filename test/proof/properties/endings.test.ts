@@ -1,4 +1,5 @@
-import { type Backoff, crashBudget, decideOutcome, type Ending, statements } from "@hark/core";
+import type { Backoff } from "@hark/core";
+import { crashBudget, decideOutcome, type Ending, statements } from "@hark/core/internal";
 import { expect } from "vitest";
 import { test } from "../../support/fixtures.ts";
 import { claim, registerWorker } from "../../support/jobs.ts";

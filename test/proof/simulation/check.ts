@@ -1,4 +1,4 @@
-import { schemaVersionOn } from "@hark/core";
+import { schemaVersionOn } from "@hark/core/internal";
 import type * as Product from "@hark/worker/internal";
 import fc from "fast-check";
 import type { Client } from "./network.ts";

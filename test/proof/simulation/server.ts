@@ -1,4 +1,5 @@
-import { pgTypes, type Queryable } from "@hark/core";
+import type { Queryable } from "@hark/core";
+import { pgTypes } from "@hark/core/internal";
 import pg from "pg";
 import { type Change, type EndedClaim, Rows } from "./rows.ts";
 import { inSimulatedTime, installSimulatedSchema, sessionOptions, startOfTime } from "./simulated-schema.ts";

@@ -1,4 +1,4 @@
-import { statements } from "@hark/core";
+import { statements } from "@hark/core/internal";
 import type * as Product from "@hark/worker/internal";
 import fc, { type Scheduler } from "fast-check";
 import { type Client, Network, noFaults, type Rates } from "./network.ts";

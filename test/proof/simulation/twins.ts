@@ -1,4 +1,4 @@
-import { isRejection } from "@hark/core";
+import { isRejection } from "@hark/core/internal";
 import { lacking, type TextSeam, without, withSeams } from "../../support/seams.ts";
 import { fileOf } from "../campaigns/sabotage/exports.ts";
 import { type Client, noFaults } from "./network.ts";

@@ -1,4 +1,5 @@
-import { firstLine, listDeadJobs } from "@hark/core";
+import { listDeadJobs } from "@hark/core";
+import { firstLine } from "@hark/core/internal";
 import { command } from "../command.ts";
 import { findConnection, withDatabase } from "../connection.ts";
 import { exitCodes } from "../exit-codes.ts";

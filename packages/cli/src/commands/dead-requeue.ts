@@ -1,4 +1,5 @@
-import { type Database, deadJobIdsAfter, getJob, statements } from "@hark/core";
+import { type Database, getJob } from "@hark/core";
+import { deadJobIdsAfter, statements } from "@hark/core/internal";
 import { command } from "../command.ts";
 import { findConnection, withDatabase } from "../connection.ts";
 import { exitCodes } from "../exit-codes.ts";

@@ -1,5 +1,6 @@
 import { text } from "node:stream/consumers";
-import { defineJob, type Duration, type JobDefinition, parsePayload, payloadJson } from "@hark/core";
+import { defineJob, type Duration, type JobDefinition } from "@hark/core";
+import { parsePayload, payloadJson } from "@hark/core/internal";
 import { createProducer, type EnqueuedJob, type EnqueueOptions } from "@hark/producer";
 import { command, type Values } from "../command.ts";
 import { findConnection, withDatabase } from "../connection.ts";

@@ -1,4 +1,5 @@
-import { createRoles, migrate, readMigrations, readRolesScript, roleNames, schemaVersion } from "@hark/core";
+import { createRoles, migrate, readRolesScript, roleNames, schemaVersion } from "@hark/core";
+import { readMigrations } from "@hark/core/internal";
 import { command } from "../command.ts";
 import { findConnection } from "../connection.ts";
 import { type ExitCode, exitCodes } from "../exit-codes.ts";

@@ -1,4 +1,5 @@
-import { describeUrl, doctor, openDatabase } from "@hark/core";
+import { doctor, openDatabase } from "@hark/core";
+import { describeUrl } from "@hark/core/internal";
 import { verdictOn } from "../exit-codes.ts";
 import { type Check, fail, ok } from "./check.ts";
 

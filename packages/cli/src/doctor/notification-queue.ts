@@ -1,4 +1,4 @@
-import { statements } from "@hark/core";
+import { statements } from "@hark/core/internal";
 import { type Check, fail, ok, warn } from "./check.ts";
 
 /**

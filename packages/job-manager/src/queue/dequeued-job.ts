@@ -1,4 +1,5 @@
-import { InvalidOptionsError, type statements } from "@hark/core";
+import { InvalidOptionsError } from "@hark/core";
+import type { statements } from "@hark/core/internal";
 import { z } from "zod";
 import { isJobId, shown } from "../check.ts";
 import type { UrlJobView } from "../url-job.ts";

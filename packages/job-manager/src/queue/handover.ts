@@ -1,4 +1,5 @@
-import { LeaseLostError, type Outcome, type statements } from "@hark/core";
+import { LeaseLostError, type Outcome } from "@hark/core";
+import type { statements } from "@hark/core/internal";
 import type { JobContext } from "@hark/worker";
 import { AttemptEnd, interrupted, type Slots, type WorkerParts } from "@hark/worker/internal";
 import type { UrlPayload } from "../define-url-job.ts";

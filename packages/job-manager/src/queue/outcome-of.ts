@@ -1,15 +1,12 @@
 import {
   type DeadReason,
-  type Ending,
   InvalidOptionsError,
   JobCancelledError,
   type JobDetails,
-  jsonIssues,
   LeaseLostError,
-  limits,
   type Outcome,
-  type statements,
 } from "@hark/core";
+import { type Ending, jsonIssues, limits, type statements } from "@hark/core/internal";
 import { endingOf } from "@hark/worker/internal";
 import type { ClaimReference } from "./dequeued-job.ts";
 

@@ -4,17 +4,19 @@ import {
   createLocks,
   createLogger,
   type Database,
-  decideOutcome,
-  defaultBackoff,
   getJob,
   LockTimeoutError,
   openDatabase,
-  orLate,
   type Outcome,
+} from "@hark/core";
+import {
+  decideOutcome,
+  defaultBackoff,
+  orLate,
   redactingLogger,
   RetryBudget,
   type statements,
-} from "@hark/core";
+} from "@hark/core/internal";
 import { createProducer, type Producer } from "@hark/producer";
 import { AttemptEnd } from "@hark/worker/internal";
 import { Calls } from "../calls.ts";

@@ -1,14 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import {
-  type Database,
-  DatabaseUnreachableError,
-  describeUrl,
-  type Logger,
-  type Outcome,
-  type PayloadCipher,
-  type statements,
-  withDeadline,
-} from "@hark/core";
+import { type Database, DatabaseUnreachableError, type Logger, type Outcome, type PayloadCipher } from "@hark/core";
+import { describeUrl, type statements, withDeadline } from "@hark/core/internal";
 import {
   type AttemptEnd,
   buildWorker,

@@ -1,4 +1,4 @@
-import { escapeControls, firstLine } from "@hark/core";
+import { escapeControls, firstLine } from "@hark/core/internal";
 import type { DeadLetterJob } from "../dead-letters.ts";
 
 /**

@@ -1,4 +1,5 @@
-import { countLiveWorkers, type Database, getStats, loggable, type Logger, type StateCounts } from "@hark/core";
+import { countLiveWorkers, type Database, getStats, type Logger, type StateCounts } from "@hark/core";
+import { loggable } from "@hark/core/internal";
 import { type Failure, failureOf, readDeadlineMs, within } from "@hark/server/routes";
 import type { Runtime, RuntimeHealth } from "./runtime.ts";
 

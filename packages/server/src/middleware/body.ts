@@ -1,4 +1,5 @@
-import { type Issue, limits } from "@hark/core";
+import type { Issue } from "@hark/core";
+import { limits } from "@hark/core/internal";
 import type { Context } from "hono";
 import type { z } from "zod";
 import { RequestRefusedError } from "../errors.ts";

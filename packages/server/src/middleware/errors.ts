@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { loggable, type Logger, storableText } from "@hark/core";
+import type { Logger } from "@hark/core";
+import { loggable, storableText } from "@hark/core/internal";
 import { type Failure, failureOf } from "../failures.ts";
 
 /** Returns the body of a response that is not a success. */

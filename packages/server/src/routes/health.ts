@@ -1,4 +1,5 @@
-import { type Database, SchemaVersionError, schemaVersionOn } from "@hark/core";
+import { type Database, SchemaVersionError } from "@hark/core";
+import { schemaVersionOn } from "@hark/core/internal";
 import { Hono } from "hono";
 import { readDeadlineMs, within } from "../deadline.ts";
 import { failureOf } from "../failures.ts";

@@ -1,4 +1,5 @@
-import { type Database, silentLogger, type statements } from "@hark/core";
+import { type Database, silentLogger } from "@hark/core";
+import type { statements } from "@hark/core/internal";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { ClaimConfirmer } from "./claim-confirmer.ts";
 

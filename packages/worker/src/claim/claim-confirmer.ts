@@ -1,4 +1,5 @@
-import { type Database, errorText, type Logger, statements } from "@hark/core";
+import type { Database, Logger } from "@hark/core";
+import { errorText, statements } from "@hark/core/internal";
 import type { LeaseKeeper } from "../lease/lease-keeper.ts";
 import type { Attempts } from "../run/attempts.ts";
 import type { Cancellations } from "../run/cancellations.ts";

@@ -1,4 +1,4 @@
-import type { statements } from "@hark/core";
+import type { statements } from "@hark/core/internal";
 import { expect, test } from "vitest";
 import { ClaimCursor, fullScanEveryMs } from "./claim-cursor.ts";
 

@@ -1,4 +1,4 @@
-import type { statements } from "@hark/core";
+import type { statements } from "@hark/core/internal";
 
 /**
  * A full scan that took this long, in ms, had to step over rows that are dead but cannot be

@@ -1,4 +1,5 @@
-import { backoffMs, type Database, type Logger, statements, WakeUpLimiter } from "@hark/core";
+import type { Database, Logger } from "@hark/core";
+import { backoffMs, statements, WakeUpLimiter } from "@hark/core/internal";
 import { TypedEvent } from "../runtime/event.ts";
 import { Loop, type Next } from "../runtime/loop.ts";
 import type { Part } from "../runtime/part.ts";

@@ -1,4 +1,5 @@
-import { channels, type JobReady, type Logger, readJobReady, type SchemaVersionError } from "@hark/core";
+import type { Logger, SchemaVersionError } from "@hark/core";
+import { channels, type JobReady, readJobReady } from "@hark/core/internal";
 import type { LeaseKeeper } from "../lease/lease-keeper.ts";
 import type { Slots } from "../run/slots.ts";
 import type { TypedEvent } from "../runtime/event.ts";

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { type Database, isRejection, statements } from "@hark/core";
+import type { Database } from "@hark/core";
+import { isRejection, statements } from "@hark/core/internal";
 import type { LeaseKeeper } from "../lease/lease-keeper.ts";
 import type { Executor } from "../run/executor.ts";
 import type { Slots } from "../run/slots.ts";

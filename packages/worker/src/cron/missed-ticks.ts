@@ -1,4 +1,4 @@
-import type { statements } from "@hark/core";
+import type { statements } from "@hark/core/internal";
 import { newestTicks, type Ticks } from "./rule.ts";
 
 /**

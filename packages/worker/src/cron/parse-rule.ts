@@ -1,4 +1,5 @@
-import { HarkError, InvalidOptionsError, type Issue, parseDuration } from "@hark/core";
+import { HarkError, InvalidOptionsError, type Issue } from "@hark/core";
+import { parseDuration } from "@hark/core/internal";
 import { type ScheduleRule, ticksOf } from "./rule.ts";
 
 /** Least interval, in ms. A firing is a commit, of which a schedule makes one a tick. */

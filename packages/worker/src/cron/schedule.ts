@@ -1,17 +1,13 @@
 import {
-  checkName,
   type Duration,
   InvalidOptionsError,
   type InputOf,
   type Issue,
   type JobDefinition,
   type JobSettings,
-  newJob,
-  parsePayload,
-  payloadJson,
-  type statements,
   UnknownJobTypeError,
 } from "@hark/core";
+import { checkName, newJob, parsePayload, payloadJson, type statements } from "@hark/core/internal";
 import { parseRule } from "./parse-rule.ts";
 import type { ScheduleRule } from "./rule.ts";
 

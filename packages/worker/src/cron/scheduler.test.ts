@@ -1,4 +1,5 @@
-import { channels, defineJob, type Queryable, type Notifications, silentLogger } from "@hark/core";
+import { defineJob, type Queryable, type Notifications, silentLogger } from "@hark/core";
+import { channels } from "@hark/core/internal";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { schedule } from "./schedule.ts";
 import { Scheduler } from "./scheduler.ts";

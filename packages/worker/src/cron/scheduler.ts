@@ -1,12 +1,5 @@
-import {
-  channels,
-  type Queryable,
-  jitter,
-  type Logger,
-  type Notifications,
-  type PayloadCipher,
-  statements,
-} from "@hark/core";
+import type { Queryable, Logger, Notifications, PayloadCipher } from "@hark/core";
+import { channels, jitter, statements } from "@hark/core/internal";
 import { Loop, type Next } from "../runtime/loop.ts";
 import type { Part } from "../runtime/part.ts";
 import { Announcements } from "../wake/announcements.ts";

@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
-import { type Database, DatabaseUnreachableError, type Logger, orLate, statements } from "@hark/core";
+import { type Database, DatabaseUnreachableError, type Logger } from "@hark/core";
+import { orLate, statements } from "@hark/core/internal";
 import { type LeaseThread, type Ports, realPorts } from "../ports.ts";
 import { TypedEvent } from "../runtime/event.ts";
 import type { Part } from "../runtime/part.ts";

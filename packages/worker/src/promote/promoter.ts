@@ -1,12 +1,5 @@
-import {
-  channels,
-  type Database,
-  jitter,
-  type Logger,
-  longestPromoteMs,
-  type Notifications,
-  type statements,
-} from "@hark/core";
+import type { Database, Logger, Notifications } from "@hark/core";
+import { channels, jitter, longestPromoteMs, type statements } from "@hark/core/internal";
 import { Loop, type Next } from "../runtime/loop.ts";
 import type { Part } from "../runtime/part.ts";
 import { Announcements } from "../wake/announcements.ts";

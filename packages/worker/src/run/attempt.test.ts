@@ -1,4 +1,5 @@
-import { defineJob, JobTimeoutError, LeaseLostError, RetryBudget, silentLogger } from "@hark/core";
+import { defineJob, JobTimeoutError, LeaseLostError, silentLogger } from "@hark/core";
+import { RetryBudget } from "@hark/core/internal";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Attempt } from "./attempt.ts";
 import { WorkerEvents } from "./events.ts";

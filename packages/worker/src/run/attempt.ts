@@ -1,21 +1,23 @@
 import {
-  decideOutcome,
-  type Ending,
   type JobCancelledError,
   JobTimeoutError,
   LeaseLostError,
   type Logger,
-  longestTimerMs,
-  openPayload,
   type Outcome,
-  parsePayload,
   type PayloadCipher,
-  queryableOf,
-  type RetryBudget,
-  statements,
   type Transaction,
   type WorkerStoppingError,
 } from "@hark/core";
+import {
+  decideOutcome,
+  type Ending,
+  longestTimerMs,
+  openPayload,
+  parsePayload,
+  queryableOf,
+  type RetryBudget,
+  statements,
+} from "@hark/core/internal";
 import type { LeaseKeeper } from "../lease/lease-keeper.ts";
 import { sleep } from "../runtime/sleep.ts";
 import type { Settler } from "../settle/settler.ts";

@@ -1,4 +1,5 @@
-import { JobCancelledError, LeaseLostError, type statements, WorkerStoppingError } from "@hark/core";
+import { JobCancelledError, LeaseLostError, WorkerStoppingError } from "@hark/core";
+import type { statements } from "@hark/core/internal";
 import type { Attempt } from "./attempt.ts";
 
 /**

@@ -1,4 +1,5 @@
-import { channels, type Database, type Logger, type Notifications, statements, WakeUpLimiter } from "@hark/core";
+import type { Database, Logger, Notifications } from "@hark/core";
+import { channels, statements, WakeUpLimiter } from "@hark/core/internal";
 import { Loop, type Next } from "../runtime/loop.ts";
 import type { Part } from "../runtime/part.ts";
 import type { Attempts } from "./attempts.ts";

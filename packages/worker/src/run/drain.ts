@@ -1,4 +1,5 @@
-import { type Logger, orLate } from "@hark/core";
+import type { Logger } from "@hark/core";
+import { orLate } from "@hark/core/internal";
 import type { Part } from "../runtime/part.ts";
 import type { Settler } from "../settle/settler.ts";
 import type { Attempts } from "./attempts.ts";

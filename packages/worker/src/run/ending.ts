@@ -1,5 +1,4 @@
 import {
-  type Ending,
   InvalidPayloadError,
   JobCancelledError,
   JobTimeoutError,
@@ -10,6 +9,7 @@ import {
   UnrecoverableError,
   WorkerStoppingError,
 } from "@hark/core";
+import type { Ending } from "@hark/core/internal";
 
 /**
  * Of an attempt whose claim holds no more, or that never began: the job goes back, attempt and all.

@@ -1,5 +1,6 @@
 import { EventEmitter } from "node:events";
-import type { Logger, Outcome, statements } from "@hark/core";
+import type { Logger, Outcome } from "@hark/core";
+import type { statements } from "@hark/core/internal";
 
 /** What a worker tells about its own jobs. Listeners run in the flow: keep them short. */
 export interface WorkerEventMap {

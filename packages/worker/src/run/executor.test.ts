@@ -1,4 +1,5 @@
-import { defineJob, JobCancelledError, LeaseLostError, type Outcome, silentLogger, type statements } from "@hark/core";
+import { defineJob, JobCancelledError, LeaseLostError, type Outcome, silentLogger } from "@hark/core";
+import type { statements } from "@hark/core/internal";
 import { expect, test } from "vitest";
 import { TypedEvent } from "../runtime/event.ts";
 import type { Settler } from "../settle/settler.ts";

@@ -1,4 +1,5 @@
-import { type Logger, type PayloadCipher, RetryBudget, type statements } from "@hark/core";
+import type { Logger, PayloadCipher } from "@hark/core";
+import { RetryBudget, type statements } from "@hark/core/internal";
 import type { LeaseKeeper } from "../lease/lease-keeper.ts";
 import type { Part } from "../runtime/part.ts";
 import type { Settler } from "../settle/settler.ts";

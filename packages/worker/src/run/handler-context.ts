@@ -1,11 +1,5 @@
-import {
-  type Logger,
-  parseDuration,
-  RetryAfterError,
-  SnoozeError,
-  type statements,
-  type Transaction,
-} from "@hark/core";
+import { type Logger, RetryAfterError, SnoozeError, type Transaction } from "@hark/core";
+import { parseDuration, type statements } from "@hark/core/internal";
 import type { JobContext } from "./implement.ts";
 
 /** What a context needs of its attempt. */

@@ -1,4 +1,5 @@
-import { firstLine, type Logger, type Outcome, type statements } from "@hark/core";
+import type { Logger, Outcome } from "@hark/core";
+import { firstLine, type statements } from "@hark/core/internal";
 
 /**
  * Logs what became of an attempt: a success for debugging, a retry as a warning, a dead letter as

@@ -1,4 +1,4 @@
-import { orLate, type statements } from "@hark/core";
+import { orLate, type statements } from "@hark/core/internal";
 import { TypedEvent } from "../runtime/event.ts";
 
 /**

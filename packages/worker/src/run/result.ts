@@ -1,4 +1,5 @@
-import { type Ending, type JobDefinition, jsonIssues, limits, UnrecoverableError } from "@hark/core";
+import { type JobDefinition, UnrecoverableError } from "@hark/core";
+import { type Ending, jsonIssues, limits } from "@hark/core/internal";
 
 type Checked = Extract<Ending, { kind: "completed" | "fatal" }>;
 

@@ -1,4 +1,4 @@
-import { mayBeOneRow } from "@hark/core";
+import { mayBeOneRow } from "@hark/core/internal";
 
 export interface Bisection<Row> {
   /** Moves these rows in one statement, or throws. */

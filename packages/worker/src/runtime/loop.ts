@@ -1,4 +1,5 @@
-import { backoffMs, jitter, type Logger, orLate } from "@hark/core";
+import type { Logger } from "@hark/core";
+import { backoffMs, jitter, orLate } from "@hark/core/internal";
 import type { Part } from "./part.ts";
 import { sleep } from "./sleep.ts";
 import { WakeUp } from "./wake-up.ts";

@@ -1,4 +1,4 @@
-import { longestTimerMs } from "@hark/core";
+import { longestTimerMs } from "@hark/core/internal";
 
 /** Resolves after `ms`, or as soon as `until` resolves or `signal` aborts. Never rejects. */
 export function sleep(

@@ -1,4 +1,4 @@
-import { orLate } from "@hark/core";
+import { orLate } from "@hark/core/internal";
 import type { Stage } from "./part.ts";
 
 /**

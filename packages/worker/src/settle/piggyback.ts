@@ -1,4 +1,4 @@
-import { isRejection, type statements } from "@hark/core";
+import { isRejection, type statements } from "@hark/core/internal";
 import type { Settler } from "./settler.ts";
 import { completionsOf } from "./unsettled.ts";
 

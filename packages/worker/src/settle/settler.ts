@@ -1,4 +1,5 @@
-import { backoffMs, type Database, errorText, isRejection, type Logger, type Outcome, orLate } from "@hark/core";
+import type { Database, Logger, Outcome } from "@hark/core";
+import { backoffMs, errorText, isRejection, orLate } from "@hark/core/internal";
 import { bisect } from "../runtime/bisect.ts";
 import { TypedEvent } from "../runtime/event.ts";
 import type { Part } from "../runtime/part.ts";

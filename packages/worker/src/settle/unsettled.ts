@@ -1,4 +1,5 @@
-import { type Outcome, type Queryable, statements } from "@hark/core";
+import type { Outcome, Queryable } from "@hark/core";
+import { statements } from "@hark/core/internal";
 
 /** "settled": written. "refused": the claim no longer holds, so nothing was touched. */
 export type Settlement = "settled" | "refused";

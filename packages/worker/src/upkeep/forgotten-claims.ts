@@ -1,4 +1,5 @@
-import { type Database, type Logger, statements } from "@hark/core";
+import type { Database, Logger } from "@hark/core";
+import { statements } from "@hark/core/internal";
 import { bisect } from "../runtime/bisect.ts";
 import { RefusedRows } from "../runtime/refused-rows.ts";
 

@@ -1,4 +1,5 @@
-import { type Database, type Logger, statements } from "@hark/core";
+import type { Database, Logger } from "@hark/core";
+import { statements } from "@hark/core/internal";
 import { Loop } from "../runtime/loop.ts";
 
 /** How often to look, in ms: with the age below, a frozen listener is gone within 45 s (FM-10). */

@@ -1,4 +1,5 @@
-import { type Database, type Logger, statements } from "@hark/core";
+import type { Database, Logger } from "@hark/core";
+import { statements } from "@hark/core/internal";
 import { Loop } from "../runtime/loop.ts";
 
 /** How often to look for job types that nobody here runs, in ms. */

@@ -1,12 +1,5 @@
-import {
-  type Database,
-  errorText,
-  type Queryable,
-  isRejection,
-  type Logger,
-  mayBeOneRow,
-  statements,
-} from "@hark/core";
+import type { Database, Queryable, Logger } from "@hark/core";
+import { errorText, isRejection, mayBeOneRow, statements } from "@hark/core/internal";
 import { bisect } from "../runtime/bisect.ts";
 import { RefusedRows } from "../runtime/refused-rows.ts";
 

@@ -1,4 +1,5 @@
-import { type Database, type Logger, statements } from "@hark/core";
+import type { Database, Logger } from "@hark/core";
+import { statements } from "@hark/core/internal";
 import type { PendingClaims } from "../claim/pending-claims.ts";
 import type { LeaseKeeper } from "../lease/lease-keeper.ts";
 import type { Attempts } from "../run/attempts.ts";

@@ -1,4 +1,5 @@
-import { type Database, type Logger, schemaVersionOn, SchemaVersionError } from "@hark/core";
+import { type Database, type Logger, SchemaVersionError } from "@hark/core";
+import { schemaVersionOn } from "@hark/core/internal";
 import { Loop } from "../runtime/loop.ts";
 
 /**

@@ -1,4 +1,4 @@
-import { WakeUpLimiter } from "@hark/core";
+import { WakeUpLimiter } from "@hark/core/internal";
 import type { Loop } from "../runtime/loop.ts";
 
 /**

@@ -1,4 +1,4 @@
-import { jitter, orLate } from "@hark/core";
+import { jitter, orLate } from "@hark/core/internal";
 import { sleep } from "../runtime/sleep.ts";
 import type { NotifyGate, Writers } from "./notify-gate.ts";
 

@@ -1,4 +1,5 @@
-import { type Backoff, backoffMs } from "@hark/core";
+import type { Backoff } from "@hark/core";
+import { backoffMs } from "@hark/core/internal";
 import type { Answer, IdleAction, IdleEvent, IdleState, Mode, Transition } from "./idle-state.ts";
 
 /**

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { HarkError, orLate, withDeadline } from "@hark/core";
+import { HarkError } from "@hark/core";
+import { orLate, withDeadline } from "@hark/core/internal";
 import { ListenSocket } from "./listen-socket.ts";
 import { SecondSession } from "./second-session.ts";
 

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
-import { channels, type Logger, silentLogger } from "@hark/core";
+import { type Logger, silentLogger } from "@hark/core";
+import { channels } from "@hark/core/internal";
 import { expect, test, vi } from "vitest";
 import { Listener } from "./listener.ts";
 import { restAfter } from "./reconnect.ts";

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { type Channel, channels, HarkError, type Logger, type Notifications, statements } from "@hark/core";
+import { type Channel, HarkError, type Logger, type Notifications } from "@hark/core";
+import { channels, statements } from "@hark/core/internal";
 import { type Ports, realPorts } from "../ports.ts";
 import { RateLimitedLog } from "./rate-limited-log.ts";
 import { defaultDeadlines, type ListenerDeadlines, Reconnect } from "./reconnect.ts";

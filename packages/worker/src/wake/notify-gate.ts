@@ -1,4 +1,5 @@
-import { type Database, DatabaseUnreachableError, type Logger, orLate, statements } from "@hark/core";
+import { type Database, DatabaseUnreachableError, type Logger } from "@hark/core";
+import { orLate, statements } from "@hark/core/internal";
 import type { PoolClient } from "pg";
 import { type Ports, realPorts } from "../ports.ts";
 

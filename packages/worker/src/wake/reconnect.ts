@@ -1,4 +1,4 @@
-import { jitter } from "@hark/core";
+import { jitter } from "@hark/core/internal";
 import type { Ports } from "../ports.ts";
 import { sleep } from "../runtime/sleep.ts";
 import { SessionEndedError } from "./listen-session.ts";

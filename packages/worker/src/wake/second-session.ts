@@ -1,5 +1,6 @@
 import { Socket } from "node:net";
-import { HarkError, withDeadline } from "@hark/core";
+import { HarkError } from "@hark/core";
+import { withDeadline } from "@hark/core/internal";
 import { Client } from "pg";
 
 /**

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { orLate } from "@hark/core";
+import { orLate } from "@hark/core/internal";
 import { clockEnvironment } from "../ledger/clock.ts";
 import type { Entry } from "../ledger/entries.ts";
 import type { LedgerFile } from "../ledger/ledger.ts";

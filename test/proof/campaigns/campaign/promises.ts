@@ -1,4 +1,4 @@
-import { crashBudget, longestStretchMs } from "@hark/core";
+import { crashBudget, longestStretchMs } from "@hark/core/internal";
 import type { Disturbance, Promises } from "../checker/study.ts";
 import { attempts, backoff } from "../processes/jobs.ts";
 

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { createServer, Socket } from "node:net";
-import { orLate } from "@hark/core";
+import { orLate } from "@hark/core/internal";
 import pg from "pg";
 import { expect } from "vitest";
 import { test as base } from "../../../setup/fixtures.ts";

@@ -1,4 +1,5 @@
-import { type BackoffOptions, defineJob, parseBackoff } from "@hark/core";
+import { type BackoffOptions, defineJob } from "@hark/core";
+import { parseBackoff } from "@hark/core/internal";
 import { defineUrlJob } from "@hark/job-manager";
 import * as v from "valibot";
 import type { Does } from "../ledger/entries.ts";

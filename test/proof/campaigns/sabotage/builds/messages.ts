@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Database, statements } from "@hark/core";
+import type { Database } from "@hark/core";
+import type { statements } from "@hark/core/internal";
 import type { Listener } from "@hark/worker/internal";
 import { type Build, exported, method, statement } from "../build.ts";
 

@@ -1,4 +1,4 @@
-import type { decideOutcome, statements } from "@hark/core";
+import type { decideOutcome, statements } from "@hark/core/internal";
 import { type Build, exported, statement } from "../build.ts";
 
 /** Builds that move or count a job wrongly. */

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import type { Lock, statements } from "@hark/core";
+import type { Lock } from "@hark/core";
+import type { statements } from "@hark/core/internal";
 import { type Build, exported, method, statement } from "../build.ts";
 import { sinceMainThreadMs } from "./main-thread.ts";
 

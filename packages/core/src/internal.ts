@@ -1,0 +1,34 @@
+/**
+ * The subpath `@hark/core/internal`: what the other packages of Hark and tests need besides the
+ * public names. Any release may change it.
+ */
+export { backoffMs, defaultBackoff, parseBackoff } from "./backoff.ts";
+export { jitter, longestDelayMs, longestTimerMs, orLate, parseDuration, withDeadline } from "./clock.ts";
+export { checkConnection, describeUrl, pgTypes } from "./database.ts";
+export { WakeUpLimiter } from "./wake-up-limiter.ts";
+export { queryableOf } from "./transaction.ts";
+export { checkMaxAttempts, checkPriority, parsePayload, payloadJson } from "./job-definition.ts";
+export { errorText, jsonIssues, limits, storableText } from "./json.ts";
+export { redactingLogger } from "./log.ts";
+export { type Migration, readMigrations } from "./migrations.ts";
+export { checkName } from "./names.ts";
+export { newJob } from "./new-job.ts";
+export { channels, type JobReady, longestPromoteMs, readJobReady } from "./notifications.ts";
+export { crashBudget, decideOutcome, type Ending, type Tried } from "./outcome.ts";
+export { deadJobIdAt, deadJobIdsAfter } from "./admin/index.ts";
+export { isSealed, openPayload } from "./payload-cipher.ts";
+export { hidden, loggable, withoutRowText } from "./redact.ts";
+export { longestStretchMs, RetryBudget } from "./retry-budget.ts";
+export { ledgerStatements, schemaVersionOn } from "./schema-version.ts";
+export * as statements from "./statements/index.ts";
+export {
+  isCancelled,
+  isDatabaseMissing,
+  isPermissionDenied,
+  isReadOnly,
+  isRejection,
+  isSchemaMissing,
+  isUnreachable,
+  mayBeOneRow,
+} from "./sqlstate.ts";
+export { escapeControls, firstLine, maskPasswords, maskUrl } from "./text.ts";
