@@ -66,7 +66,7 @@ test("the next times of a pattern need no database, and show changes of daylight
   expect(lines[0]).toMatch(/^in America\/New_York +UTC$/);
   for (const line of lines.slice(1)) expect(line).toMatch(/12:00:00 GMT-0(4:00|4|5:00|5) +20\S+T1[67]:00:00\.000Z$/);
   for (const [words, message] of [
-    ["'* * *'", /no cron pattern/],
+    ["'* * *'", /not a cron pattern/],
     ["'0 0 30 2 *'", /never due/],
     ["'0 9 * * 1' --tz Mars/Base", /no time zone/],
     ["weekly --tz UTC", /--tz needs a pattern/],

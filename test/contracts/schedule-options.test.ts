@@ -27,15 +27,15 @@ test("a schedule is named for its job type, and uses the settings of the type an
 
 describe("is rejected at once, with the reason:", () => {
   test.for<[string, unknown, object, RegExp]>([
-    ["a pattern of too few fields", "0 9 * *", {}, /cron: "0 9 \* \*" is no cron pattern/],
+    ["a pattern of too few fields", "0 9 * *", {}, /cron: "0 9 \* \*" is not a cron pattern/],
     ["an impossible minute", "61 * * * *", {}, /cron: .*61/],
     ["a date", "2026-01-01T00:00:00", {}, /cron: .* it is a date/],
     ["an impossible day", "0 0 30 2 *", {}, /cron: 0 0 30 2 \* is never due/],
     ["a very long pattern", `${"1,".repeat(9_000)}1 * * * *`, {}, /longer than 500 characters/],
-    ["an unknown zone", "0 9 * * *", { tz: "Europe/Atlantis" }, /tz: Europe\/Atlantis is no time zone/],
+    ["an unknown zone", "0 9 * * *", { tz: "Europe/Atlantis" }, /tz: Europe\/Atlantis is not a time zone/],
     ["a zone for an interval", { every: "1h" }, { tz: "UTC" }, /tz: is for cron patterns/],
     ["an interval under a second", { every: 999 }, {}, /every: must be .* at least 1000, not 999/],
-    ["an invalid interval", { every: "soon" }, {}, /every: soon is no duration/],
+    ["an invalid interval", { every: "soon" }, {}, /every: soon is not a duration/],
     ["no rule", undefined, {}, /when: must be a cron pattern or/],
     [
       "an unknown rule for missed ticks",
@@ -43,7 +43,7 @@ describe("is rejected at once, with the reason:", () => {
       { missed: "some" },
       /missed: must be none, once or all, not some/,
     ],
-    ["an unknown option", "0 9 * * *", { delay: 5 }, /delay: is no option of schedule/],
+    ["an unknown option", "0 9 * * *", { delay: 5 }, /delay: is not an option of schedule/],
     ["several faults at once", "x", { missed: "x", tz: "UTC" }, /missed: .*; cron: /],
   ])("%s", ([, when, options, message]) => {
     expect(() => schedule(plain, when as string, options)).toThrow(message);

@@ -64,8 +64,8 @@ test(
     const wrong = await producer.enqueue(strict, {});
 
     const reasons: [bigint, RegExp][] = [
-      [bigint!.id, /the result of test\.loose is no JSON at id: a bigint/],
-      [nul!.id, /is no JSON at text: has a NUL/],
+      [bigint!.id, /the result of test\.loose is not JSON at id: a bigint/],
+      [nul!.id, /is not JSON at text: has a NUL/],
       [large!.id, /is over 65536 bytes/],
       [wrong.id, /the result of test\.strict fails its schema/],
     ];

@@ -38,7 +38,7 @@ test("a worker is healthy while it claims, holds its lease and listens, and othe
     await proxy.set("refuse");
     await eventually(() => !worker.health().isHealthy, { withinMs: 30_000, what: "the doubt" });
     expect(worker.health().reasons).toEqual([
-      expect.stringMatching(/^no wake-ups \(.+\): jobs start by the poll, every 300 ms$/),
+      expect.stringMatching(/^no notifications \(.+\): jobs start only by the poll, every 300 ms$/),
     ]);
     const { id } = await producer.enqueue(job, {}); // still works, but less well
     await untilState(db, id, "running");

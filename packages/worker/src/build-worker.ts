@@ -33,8 +33,8 @@ import { Listener } from "./wake/listener.ts";
 import { NotifyGate } from "./wake/notify-gate.ts";
 
 /**
- * How long a stop waits for loops to end their step, in ms: above a query's own deadline, and below
- * the patience of a supervisor.
+ * How long a stop waits for loops to end their step, in ms: longer than a query's own deadline, and
+ * shorter than a supervisor waits.
  */
 const loopDeadlineMs = 11_000;
 
@@ -49,9 +49,7 @@ const maxConnections = 3;
  */
 const vacuumDeadlineMs = 5_000;
 
-/**
- * The parts of a worker that its owner talks to, and all of them in the order in which they start.
- */
+/** The parts of a worker that other code uses, and all parts in the order in which they start. */
 export interface WorkerParts {
   readonly events: WorkerEvents;
   readonly locks: Locks;
@@ -65,15 +63,15 @@ export interface WorkerParts {
   /** By queue. */
   readonly claimers: ReadonlyMap<string, Claimer>;
   readonly claiming: Claimers;
-  /** Only with schedules to declare: a worker without any asks for none. */
+  /** Set only if there are schedules to declare. */
   readonly scheduler: Scheduler | undefined;
   /** Sink first, source last. Starting walks them forwards, and stopping backwards. */
   readonly stages: readonly Stage[];
 }
 
 /**
- * Builds the parts of a worker from top to bottom. A part gets only parts that stand above it here,
- * or subscribes to their events: nothing points downwards.
+ * Builds the parts of a worker from top to bottom. A part uses only parts that are built above it
+ * here, or subscribes to their events. No part refers to one below it.
  */
 export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts {
   const { connectionString, listenUrl, handlers, concurrency, name, cipher, leaseMs, pollMs, logger } = settings;
@@ -193,7 +191,8 @@ export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts
       { parts: [{ start: () => ports.checkSchema(connectionString) }] },
       { parts: Object.values(databases).map(closing), stopWithinMs: flushDeadlineMs },
       { parts: [gate] },
-      // Kept until the last job is settled: letting it go first would hand running jobs to others.
+      // Stops after the last job is settled. Ending the lease before would hand running jobs to
+      // others.
       { parts: [lease] },
       // After the lease: a worker that listens is taken to be ready.
       { parts: [{ start: () => listener.start(), stop: () => listener.close() }] },

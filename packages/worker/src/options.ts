@@ -15,65 +15,69 @@ export interface WorkerOptions {
   /** The URL of the database. */
   connectionString: string;
   /**
-   * For LISTEN, a URL straight to PostgreSQL where connectionString leads through a transaction
-   * pooler (HARK_LISTEN_URL).
+   * A direct URL to PostgreSQL for LISTEN (HARK_LISTEN_URL), needed if connectionString goes
+   * through a transaction pooler.
    */
   listenUrl?: string | undefined;
   /**
-   * connectionString leads through a transaction pooler. Taken to be so where listenUrl differs
-   * from it, and found out anyway.
+   * True if connectionString goes through a transaction pooler. Assumed if listenUrl differs from
+   * it, and detected otherwise.
    */
   isPooled?: boolean;
-  /** One for each job type it runs: see implement(). */
+  /** One handler for each job type that the worker runs. See implement(). */
   handlers: readonly Handler[];
   /**
-   * Jobs that may run at once: a number for every queue of the handlers' job types, or numbers by
-   * queue. Then only the queues named are worked, unless "*" stands for the others. 10 for every
-   * queue if not given.
+   * Jobs that may run at the same time: one number for every queue of the handlers' job types, or
+   * numbers by queue. With numbers by queue, only the named queues are served, and "*" stands for
+   * all others. Default: 10 for every queue.
    */
   queues?: number | Record<string, number>;
   /**
-   * Recurring jobs, made by schedule(). Declared when the worker starts, which changes those of the
-   * same name; fired, once for all workers, as long as one that declares them runs.
+   * Recurring jobs, made by schedule(). The worker declares them when it starts, and replaces those
+   * of the same name. Each tick is fired once for all workers, as long as a worker that declares
+   * the schedule runs.
    */
   schedules?: readonly Schedule[];
-  /** A label for people; host and process id if not given. */
+  /** A label for people. Default: host and process id. */
   name?: string;
-  /** Where log lines go; JSON lines on stderr, by pino, if not given. */
+  /** Receives log lines. Default: JSON lines on stderr, by pino. */
   logger?: Logger;
-  /** How long the process may be out of touch before others take its jobs: 10 s if not given. */
+  /**
+   * How long the process may lose contact with the database before others take over its jobs.
+   * Default: 10 s.
+   */
   lease?: Duration;
-  /** What a lost notification costs a ready job at most: 5 s if not given. */
+  /** Longest delay of a ready job if a notification is lost. Default: 5 s. */
   pollInterval?: Duration;
-  /** What a lost notification costs a scheduled job at most: 5 s if not given, and not more. */
+  /**
+   * Longest delay of a scheduled job if a notification is lost. Default: 5 s, which is also the
+   * most.
+   */
   promoteInterval?: Duration;
   /**
-   * How long stop() waits for running jobs before it aborts them: 25 s, under Kubernetes' 30, if
-   * not given.
+   * How long stop() waits for running jobs before it aborts them. Default: 25 s, below Kubernetes'
+   * 30 s.
    */
   drainTimeout?: Duration;
-  /**
-   * How long aborted handlers have to end before their jobs are handed back without them: 5 s if
-   * not given.
-   */
+  /** How long stop() waits for aborted handlers before it hands back their jobs. Default: 5 s. */
   abortTimeout?: Duration;
   /**
-   * Days that finished jobs are kept, at most 1,000,000: 7 if not given. Dead letters stay until
-   * they are requeued.
+   * Days that finished jobs are kept, at most 1,000,000. Default: 7. Dead letters stay until they
+   * are requeued.
    */
   keepDays?: number;
   /**
-   * Opens payloads that a producer has sealed. A payload that it cannot open makes a dead letter of
-   * its job.
+   * Decrypts payloads that a producer has encrypted. A job whose payload cannot be decrypted
+   * becomes a dead letter.
    */
   cipher?: PayloadCipher;
 }
 
-/** Everything a worker needs, checked, in the units it counts in. */
+/** All settings of a worker, checked, with every time in ms. */
 export interface WorkerSettings {
   readonly connectionString: string;
   readonly listenUrl: string;
-  /** No session state on connectionString: it leads through a pooler. */
+  /** True if connectionString goes through a pooler, so that no session state may be used. */
   readonly isPooled: boolean;
   readonly handlers: ReadonlyMap<string, Handler>;
   readonly concurrency: ReadonlyMap<string, number>;
@@ -91,18 +95,18 @@ export interface WorkerSettings {
   readonly cipher: PayloadCipher | undefined;
 }
 
-/** Least lease, in ms: below it, a pause of the garbage collector or the disk costs jobs. */
+/**
+ * Least lease, in ms. With a shorter one, a pause of the garbage collector or the disk loses jobs.
+ */
 const leastLeaseMs = 1_000;
 
 /**
- * What hark.drop_partitions takes at most, in days: for ever. PostgreSQL has dates for the last 2.4
- * million.
+ * The most days that hark.drop_partitions accepts. It means for ever. PostgreSQL has dates for the
+ * last 2.4 million days.
  */
 const mostKeepDays = 1_000_000;
 
-/**
- * Checks all options together; throws {@link InvalidOptionsError} with everything that is wrong.
- */
+/** Checks all options together; throws {@link InvalidOptionsError} with every issue. */
 export function parseOptions(options: WorkerOptions): WorkerSettings {
   const issues: Issue[] = [];
   const attempt = <Value>(parse: () => Value, otherwise: Value): Value => {
@@ -123,7 +127,7 @@ export function parseOptions(options: WorkerOptions): WorkerSettings {
   const handlers = new Map<string, Handler>();
   for (const handler of options.handlers) {
     const { type } = handler.job;
-    if (handlers.has(type)) issues.push({ path: ["handlers"], message: `two handlers for ${type}` });
+    if (handlers.has(type)) issues.push({ path: ["handlers"], message: `there are two handlers for ${type}` });
     handlers.set(type, handler);
   }
   if (handlers.size === 0)
@@ -131,7 +135,7 @@ export function parseOptions(options: WorkerOptions): WorkerSettings {
   const { schedules = [] } = options;
   const names = schedules.map(({ name }) => name);
   for (const name of new Set(names.filter((each, place) => names.indexOf(each) !== place)))
-    issues.push({ path: ["schedules"], message: `two schedules named ${name}: give them names` });
+    issues.push({ path: ["schedules"], message: `there are two schedules named ${name}: give each its own name` });
   if (!options.connectionString) issues.push({ path: ["connectionString"], message: "is missing" });
   const { keepDays = 7 } = options;
   if (!Number.isInteger(keepDays) || keepDays < 1 || keepDays > mostKeepDays)
@@ -159,7 +163,7 @@ export function parseOptions(options: WorkerOptions): WorkerSettings {
   return settings;
 }
 
-/** The queues to work, each with how many of its jobs may run at once. */
+/** Returns the queues to serve, each with how many of its jobs may run at the same time. */
 function concurrencyByQueue(
   handlers: ReadonlyMap<string, Handler>,
   queues: number | Record<string, number>,

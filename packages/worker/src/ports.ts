@@ -15,8 +15,8 @@ export interface LeaseThread {
 }
 
 /**
- * All that a worker reaches beyond its own thread. The simulation in test/proof/simulation replaces
- * it with its own world.
+ * Everything that a worker reaches beyond its own thread. The simulation in test/proof/simulation
+ * replaces it.
  */
 export interface Ports {
   /** Throws SchemaVersionError or DatabaseUnreachableError. */
@@ -33,7 +33,7 @@ export const realPorts: Ports = {
   openDatabase,
   newListenSession: (options) => new ListenSession(options),
   startLeaseThread(data) {
-    // Tests run the source, everybody else what was built.
+    // Tests run the source, and all other code runs the build.
     const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
     const file = new URL(`./lease/lease-thread.${extension}`, import.meta.url);
     return new Thread(file, { workerData: data, name: "hark lease" });

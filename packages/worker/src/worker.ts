@@ -13,7 +13,7 @@ export interface WorkerHealth {
   readonly state: WorkerState;
   /** It claims jobs, its lease holds, notifications arrive, and its schedules are fired in time. */
   readonly isHealthy: boolean;
-  /** What keeps it from being healthy, in words; empty if nothing does. */
+  /** Every problem in words. Empty if it is healthy. */
   readonly reasons: readonly string[];
   readonly activeJobs: number;
   /** Whether wake-ups arrive; "polling" means that only the poll finds jobs. */
@@ -38,7 +38,7 @@ export class Worker implements Stoppable, AsyncDisposable {
     return this.#parts.events;
   }
 
-  /** Locks by key for application code; waiters wake by this worker's listener. */
+  /** Locks by key for application code. This worker's listener wakes their waiters. */
   get locks(): Locks {
     return this.#parts.locks;
   }
@@ -55,9 +55,9 @@ export class Worker implements Stoppable, AsyncDisposable {
   }
 
   /**
-   * Stops claiming, lets running jobs end within the drain time, aborts the others, hands back what
-   * is left without burning an attempt, and leaves. `"now"` skips the drain, also for a stop that
-   * is under way. Resolves when nothing runs any more.
+   * Stops claiming, and waits up to the drain time for running jobs. Aborts the others, and hands
+   * back the rest without counting the attempt. `"now"` skips the drain, also that of a running
+   * stop. Resolves when nothing runs any more.
    */
   stop(how: "drain" | "now" = "drain"): Promise<void> {
     if (how === "now") this.#parts.drain.hurry();
@@ -80,7 +80,9 @@ export class Worker implements Stoppable, AsyncDisposable {
     else if (lease.identity === undefined) reasons.push("the worker has no lease, so it claims nothing");
     if (listener.state !== "listening") {
       const { pollMs } = this.#settings;
-      reasons.push(`no wake-ups (${listener.reason ?? listener.state}): jobs start by the poll, every ${pollMs} ms`);
+      reasons.push(
+        `no notifications (${listener.reason ?? listener.state}): jobs start only by the poll, every ${pollMs} ms`,
+      );
     }
     reasons.push(...claiming.troubles);
     if (scheduler?.trouble !== undefined) reasons.push(scheduler.trouble);
@@ -94,8 +96,8 @@ export class Worker implements Stoppable, AsyncDisposable {
   }
 
   /**
-   * Resolves once the lease holds and notifications arrive; without a listener that can connect,
-   * never.
+   * Resolves once the lease holds and notifications arrive. Never resolves if the listener cannot
+   * connect.
    */
   whenListening(signal?: AbortSignal): Promise<void> {
     return this.#parts.listener.whenListening(signal);
@@ -134,8 +136,8 @@ export class Worker implements Stoppable, AsyncDisposable {
 }
 
 /**
- * Builds a worker; it does nothing until start() or run().
- * @throws InvalidOptionsError with everything that is wrong with the options
+ * Builds a worker. It does nothing until start() or run().
+ * @throws InvalidOptionsError with every issue if the options are invalid
  */
 export function createWorker(options: WorkerOptions): Worker {
   return new Worker(options);

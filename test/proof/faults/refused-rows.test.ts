@@ -67,7 +67,7 @@ test(
     expect((await getJob(db, bad))?.state).toBe("running");
     const told = () => logger.lines.filter(({ facts }) => facts["jobId"] === bad);
     await expect.poll(() => told().length, { timeout: 30_000 }).toBeGreaterThan(0);
-    expect(told()[0]!.message).toContain("neither be tried again nor buried");
+    expect(told()[0]!.message).toContain("neither be made ready nor become a dead letter");
     expect(await lostOrDoubled(db, [bad, ...neighbours])).toEqual([]);
 
     await refuseNoMore(db, queue, "jobs", "dead_jobs");

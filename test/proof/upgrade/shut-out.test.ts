@@ -24,7 +24,7 @@ test(
       "insert into hark.migrations (version, name, hash, oldest_code) values ($1, 'from_later', 'x', $1)",
       [theirs],
     );
-    const reason = () => worker.health().reasons.find((text) => text.includes("claims nothing any more"));
+    const reason = () => worker.health().reasons.find((text) => text.includes("no longer claims"));
     await eventually(reason, { withinMs: 60_000, what: "the worker's knowing of the newer schema", everyMs: 50 });
     const waiting = await producer.enqueue(job, {});
     ended.resolve();
@@ -34,7 +34,7 @@ test(
     await worker.stop();
     await untilState(db, waiting.id, "ready");
     expect(logger.lines.filter(({ level }) => level === "error").map(({ message }) => message)).toEqual([
-      "the schema needs newer code: this worker claims nothing any more",
+      "the schema needs newer code: this worker no longer claims",
     ]);
   },
 );

@@ -9,8 +9,8 @@ afterEach(() => void vi.useRealTimers());
 const claim = (id: bigint): statements.Claim => ({ id, token: `token ${id}` });
 
 /**
- * A confirmer whose database answers whether claims stand; claims whose job has ended are not asked
- * for.
+ * A confirmer whose database knows which claims stand. It does not ask for claims whose job has
+ * ended.
  */
 function makeConfirmer(answer: () => { id: bigint; isHeld: boolean }[] | Error) {
   const asked: unknown[] = [];
@@ -41,7 +41,7 @@ function makeConfirmer(answer: () => { id: bigint; isHeld: boolean }[] | Error) 
   return { confirmer, asked, aborted, suspected, ended, lease };
 }
 
-test("claims are asked for in one statement 2 ms later, and those that stand go on", async () => {
+test("claims are checked in one statement 2 ms later, and jobs whose claim stands go on", async () => {
   const { confirmer, asked, aborted, suspected } = makeConfirmer(() => [
     { id: 1n, isHeld: true },
     { id: 2n, isHeld: true },
@@ -54,7 +54,7 @@ test("claims are asked for in one statement 2 ms later, and those that stand go 
   expect([asked.length, aborted, suspected]).toEqual([1, [], []]);
 });
 
-test("a claim whose job has ended meanwhile is not asked for", async () => {
+test("a claim whose job has already ended is not checked", async () => {
   const { confirmer, asked, ended } = makeConfirmer(() => []);
   confirmer.add([claim(1n)]);
   ended.add(1n);
@@ -62,7 +62,7 @@ test("a claim whose job has ended meanwhile is not asked for", async () => {
   expect(asked).toEqual([]);
 });
 
-test("a claim that the database does not know stops its job; one that is in no table may be cancelled", async () => {
+test("a job is aborted if the database does not know its claim, and looked up as cancelled if it is in no table", async () => {
   const { confirmer, aborted, suspected } = makeConfirmer(() => [
     { id: 1n, isHeld: true },
     { id: 2n, isHeld: false },
@@ -72,14 +72,14 @@ test("a claim that the database does not know stops its job; one that is in no t
   expect([aborted, suspected]).toEqual([[2n], [3n]]);
 });
 
-test("a question that fails stops the jobs: the server most likely crashed", async () => {
+test("a check that fails aborts the jobs, because the server most likely crashed", async () => {
   const { confirmer, aborted } = makeConfirmer(() => new Error("Connection terminated unexpectedly"));
   confirmer.add([claim(1n), claim(2n)]);
   await vi.advanceTimersByTimeAsync(2);
   expect(aborted).toEqual([1n, 2n]);
 });
 
-test("without a lease nothing is asked: the jobs were told already", async () => {
+test("without a lease nothing is checked, because the jobs were already aborted", async () => {
   const { confirmer, asked, lease } = makeConfirmer(() => []);
   confirmer.add([claim(1n)]);
   lease.identity = undefined;
@@ -87,7 +87,7 @@ test("without a lease nothing is asked: the jobs were told already", async () =>
   expect(asked).toEqual([]);
 });
 
-test("a claim that comes while a question is under way is asked for after it, and a stop waits for both", async () => {
+test("a claim that comes during a check is checked after it, and a stop waits for both", async () => {
   const { confirmer, asked } = makeConfirmer(() => []);
   confirmer.add([claim(1n)]);
   await vi.advanceTimersToNextTimerAsync();

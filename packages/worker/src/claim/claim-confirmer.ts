@@ -7,7 +7,7 @@ import type { Part } from "../runtime/part.ts";
 import { sleep } from "../runtime/sleep.ts";
 
 /**
- * From a claim to the question whether it stands, in ms. Most jobs have ended by then and are not
+ * Time from a claim to the query that confirms it, in ms. Most jobs have ended by then and are not
  * asked for; for the others, a crash of the server may still undo a claim whose job already runs.
  */
 const patienceMs = 2;
@@ -22,9 +22,10 @@ interface ClaimConfirmerParts {
 
 /**
  * Confirms claims whose jobs began before the server's disk had them (docs/decisions/0024). If the
- * server crashes first, the claim was never there and another worker may take the job, so the job
- * is told to stop here at once. So it is if the question fails, because a connection that breaks in
- * that moment most likely means such a crash; a claim that was there after all is then handed back.
+ * server crashes first, the claim is undone and another worker may take the job, so the job is
+ * aborted here at once. The job is also aborted if the query fails, because a connection that
+ * breaks at that moment most likely means such a crash. If the claim did survive, it is handed
+ * back.
  */
 export class ClaimConfirmer implements Part {
   readonly #parts: ClaimConfirmerParts;
@@ -52,13 +53,13 @@ export class ClaimConfirmer implements Part {
       const claims = this.#parts.attempts.unfinished(this.#waiting.splice(0));
       if (claims.length > 0) await this.#confirm(claims);
     } while (this.#waiting.length > 0);
-    this.#asking = undefined; // in the same turn as the last look, or a claim in between would wait for the next
+    this.#asking = undefined; // in the same turn as the last check, or a claim in between would wait for the next
   }
 
   async #confirm(claims: readonly statements.Claim[]): Promise<void> {
     const { db, attempts, lease, cancellations } = this.#parts;
     const worker = lease.identity;
-    if (worker === undefined) return; // the lease is lost, and all were told
+    if (worker === undefined) return; // the lease is lost, and all jobs were aborted
     const [ids, tokens] = [claims.map(({ id }) => id), claims.map(({ token }) => token)];
     let answers: statements.ConfirmedClaim[];
     try {
@@ -71,13 +72,13 @@ export class ClaimConfirmer implements Part {
     const withAnswer = (answer: boolean | undefined) =>
       claims.filter(({ id, token }) => stands.get(`${id} ${token}`) === answer);
     this.#lose(withAnswer(false), "the database does not know it");
-    // A job that is in no table any more was cancelled, most likely.
+    // A job that is no longer in any table was most likely cancelled.
     for (const { id } of attempts.unfinished(withAnswer(undefined))) cancellations.suspect(id);
   }
 
   #lose(claims: readonly statements.Claim[], why: string): void {
     const { attempts, logger } = this.#parts;
     for (const jobId of attempts.abortLost(claims))
-      logger.warn({ jobId, why }, "a job that was just claimed is told to stop: its claim is in doubt");
+      logger.warn({ jobId, why }, "a job that was just claimed is aborted, because its claim is in doubt");
   }
 }

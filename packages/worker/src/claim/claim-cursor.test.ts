@@ -16,7 +16,7 @@ const claim = (
   endedAt,
 });
 
-test("full scans take a hundredth of the time; a tenth at most, once that would make them rarer than every 2 s", () => {
+test("full scans take a hundredth of the time, and up to a tenth if they would otherwise come less than every 2 s", () => {
   expect([5, 20, 50, 100, 500, 2_000].map(fullScanEveryMs)).toEqual([500, 2_000, 2_000, 2_000, 5_000, 20_000]);
 });
 
@@ -41,7 +41,7 @@ test("a claim that got fewer jobs than it asked for is followed by a full scan",
   expect(cursor.after).toBeUndefined();
 });
 
-test("a full scan of 100 ms is too slow for a second claim beside it, until one is quicker", () => {
+test("after a full scan of 100 ms no parallel claim is sent, until a scan is quicker", () => {
   const cursor = new ClaimCursor();
   cursor.move(claim(jobs(1n, 2n), 0, 99));
   expect(cursor.isScanSlow).toBe(false);

@@ -1,8 +1,8 @@
 import type { statements } from "@hark/core/internal";
 
 /**
- * A full scan that took this long, in ms, had to step over rows that are dead but cannot be
- * vacuumed, as under an old snapshot. The next claims then start behind the last one.
+ * A full scan that took this long, in ms, had to step over dead rows that cannot be vacuumed, for
+ * example because of an old snapshot. The next claims then start behind the last one.
  */
 const slowScanMs = 5;
 
@@ -14,11 +14,11 @@ const aloneFromMs = 100;
 
 /**
  * How often to scan the full queue meanwhile, for jobs with older ids that became ready again, such
- * as retries. A scan gets slower with the dead rows: scans take 0.01 of the time, but come no rarer
- * than every 2 s, up to 0.1 of the time. Such a job starts that much later while more than a batch
- * of others is ready all the time. Measured, last fifth : first fifth of 12 s under an old snapshot
- * (pnpm bench pinned:snapshot, scans of 30 to 70 ms): 0.93 with 0.1 throughout, 0.97 with 2 s, 0.99
- * with 5 s.
+ * as retries. Dead rows make a scan slower, so scans take 0.01 of the time. They come at least
+ * every 2 s, unless that would take more than 0.1 of the time. While more than a batch of other
+ * jobs is always ready, such a job starts that much later. Measured, last fifth : first fifth of 12
+ * s under an old snapshot (pnpm bench pinned:snapshot, scans of 30 to 70 ms): 0.93 with 0.1
+ * throughout, 0.97 with 2 s, 0.99 with 5 s.
  */
 const fullScan = { share: 0.01, everyMs: 2_000, mostShare: 0.1 };
 
@@ -45,7 +45,7 @@ export class ClaimCursor {
     return this.#after;
   }
 
-  /** The last full scan took so long that a second claim beside it would only be in its way. */
+  /** True if the last full scan took so long that a parallel claim would only slow it down. */
   get isScanSlow(): boolean {
     return this.#isScanSlow;
   }

@@ -17,13 +17,13 @@ interface Asked {
   token: string;
 }
 
-/** A claimer on a database whose claims are answered by `answer`, with rows or an error. */
+/** A claimer on a database where `answer` returns the rows or the error of each claim. */
 function makeClaimer(answer: (claim: Asked) => Row[] | Error | Promise<Row[]>) {
   const asked: Asked[] = [];
   const submitted: bigint[] = [];
   const handedBack: bigint[] = [];
   const confirmed: bigint[] = [];
-  /** Keys that are running, of those whose jobs are to be parked. */
+  /** Running keys, among those whose jobs should be parked. */
   const running: string[] = [];
   const parked: string[] = [];
   const query = async ({ name = "", values }: { name?: string; values: unknown[] }) => {
@@ -83,7 +83,7 @@ const row = (id: number, changes: Partial<Row> = {}): Row => ({
   key: null, ...changes,
 }); // prettier-ignore
 
-test("it claims as many jobs as are wanted, starts them, and has plain claims confirmed", async () => {
+test("it claims as many jobs as are wanted, starts them, and has asynchronous claims confirmed", async () => {
   const { claimer, asked, submitted, confirmed, idle, stop } = makeClaimer(() => [row(1)]);
   claimer.start();
   await vi.advanceTimersByTimeAsync(0);
@@ -92,7 +92,7 @@ test("it claims as many jobs as are wanted, starts them, and has plain claims co
   await stop();
 });
 
-test("a full claim is followed by another at once; with no free slot it claims nothing until one is free", async () => {
+test("after a full claim it claims again at once, but not without a free slot", async () => {
   let next = 0;
   const { claimer, asked, slots, idle, stop } = makeClaimer(({ limit }) =>
     Array.from({ length: limit }, () => row((next += 1))),
@@ -108,7 +108,7 @@ test("a full claim is followed by another at once; with no free slot it claims n
   await stop();
 });
 
-test("without a lease it claims nothing, and what it claimed under a lost lease is handed back", async () => {
+test("without a lease it claims nothing, and jobs claimed under a lost lease are handed back", async () => {
   const answers = Promise.withResolvers<Row[]>();
   const { claimer, asked, submitted, handedBack, lease, stop } = makeClaimer(() => answers.promise);
   lease.identity = undefined;
@@ -126,7 +126,7 @@ test("without a lease it claims nothing, and what it claimed under a lost lease 
   await stop();
 });
 
-test("an answer that comes after the stop is handed back, and the stop waits for it", async () => {
+test("jobs of a claim that is answered after the stop are handed back, and the stop waits for that", async () => {
   const answers = Promise.withResolvers<Row[]>();
   const { claimer, submitted, handedBack } = makeClaimer(() => answers.promise);
   claimer.start();
@@ -138,7 +138,7 @@ test("an answer that comes after the stop is handed back, and the stop waits for
   expect([submitted, handedBack]).toEqual([[], [1n, 2n]]);
 });
 
-test("a claim is pending until its jobs are in hand", async () => {
+test("a claim is pending until the executor has its jobs", async () => {
   const answers = Promise.withResolvers<Row[]>();
   const { claimer, asked, pending, stop } = makeClaimer(() => answers.promise);
   claimer.start();
@@ -150,7 +150,7 @@ test("a claim is pending until its jobs are in hand", async () => {
   await stop();
 });
 
-test("a claim that fails without an answer is told to the rescuer, and one that was rejected is not", async () => {
+test("a claim without an answer is reported to the rescuer, and a rejected one is not", async () => {
   const failures = [
     new Error("Connection terminated unexpectedly"),
     Object.assign(new Error("no"), { severity: "ERROR", code: "22000" }),
@@ -166,7 +166,7 @@ test("a claim that fails without an answer is told to the rescuer, and one that 
   await stop();
 });
 
-test("a look that finds nothing is told with the moment at which it began", async () => {
+test("a look that finds nothing is reported with the time at which it began", async () => {
   const { claimer, idle, stop } = makeClaimer(() => []);
   const foundNothing: number[] = [];
   claimer.foundNothing.on((startedAt) => foundNothing.push(startedAt));
@@ -184,7 +184,7 @@ test("a look that finds nothing is told with the moment at which it began", asyn
   await stop();
 });
 
-test("a free slot does not wake it while it sleeps, because nothing is ready", async () => {
+test("a free slot does not wake it while it sleeps, because no job is ready", async () => {
   const { claimer, asked, slots, idle, stop } = makeClaimer(() => []);
   claimer.start();
   await vi.advanceTimersByTimeAsync(0);
@@ -195,7 +195,7 @@ test("a free slot does not wake it while it sleeps, because nothing is ready", a
   await stop();
 });
 
-test("while the queue is deep a claim settles the successes that wait", async () => {
+test("while the queue is deep, a claim settles the waiting successes", async () => {
   let next = 0;
   const { claimer, asked, slots, settler, stop } = makeClaimer(({ limit }) =>
     next < 4 ? Array.from({ length: limit }, () => row((next += 1))) : [],
@@ -217,7 +217,7 @@ test("while the queue is deep a claim settles the successes that wait", async ()
   await stop();
 });
 
-test("jobs of running keys are parked, and it looks again at once, because others may have stood behind them", async () => {
+test("jobs of running keys are parked, and it looks again at once, because they may have hidden others", async () => {
   const answers: Row[][] = [[{ kind: "not plain" }], [{ kind: "blocked", key: "k" }], [row(1, { key: "l" })]];
   const { claimer, asked, parked, running, submitted, stop } = makeClaimer(() => answers.shift() ?? []);
   running.push("k");
@@ -228,7 +228,7 @@ test("jobs of running keys are parked, and it looks again at once, because other
   await stop();
 });
 
-test("jobs whose key is about to come free are not parked, and it looks again after some ms", async () => {
+test("jobs whose key is about to be released are not parked, and it looks again after some ms", async () => {
   const { claimer, asked, stop } = makeClaimer(() =>
     asked.length === 1 ? [{ kind: "blocked", key: "k" }] : [row(1, { key: "k" })],
   );

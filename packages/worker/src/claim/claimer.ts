@@ -8,8 +8,9 @@ import { ParallelClaim } from "./parallel-claim.ts";
 import { QueueClaim, type QueueClaimParts } from "./queue-claim.ts";
 
 /**
- * Before looking again when a key is about to come free, in ms: about a commit at first, then
- * longer, since the transaction that completes its job may be one of the application's.
+ * Pauses before looking again while a key is about to be released, in ms. The first is about as
+ * long as a commit. Later ones are longer, since the transaction that completes the key's job may
+ * be the application's.
  */
 const aboutToComeFree = { baseMs: 5, factor: 2, capMs: 250, jitter: 0.1 };
 
@@ -20,8 +21,8 @@ const aboutToComeFree = { baseMs: 5, factor: 2, capMs: 250, jitter: 0.1 };
 export class Claimer implements Part {
   readonly queue: string;
   /**
-   * A look found no job, or could take none. Tells when that look began, in ms of the process
-   * clock.
+   * A look found no job, or could not take any. The event holds the time when that look began, in
+   * ms of the process clock.
    */
   readonly foundNothing: TypedEvent<number> = new TypedEvent();
   /** A look failed. It is tried again; see {@link Claimer.resume}. */
@@ -84,15 +85,15 @@ export class Claimer implements Part {
     this.look(delayMs);
   }
 
-  /** Looks though nothing was announced; see {@link Claimer.foundNothing}. */
+  /** Looks without a notification. See {@link Claimer.foundNothing}. */
   look(delayMs = 0): void {
     this.#idle.wake(delayMs);
     this.#loop.wakeUp.ring();
   }
 
   /**
-   * What was amiss is over, and something may have been missed: looks at once, also if the last
-   * look failed.
+   * Call it after a recovery. Notifications may have been missed, so it looks at once, also if the
+   * last look failed.
    */
   resume(): void {
     this.wake();
@@ -142,6 +143,6 @@ export class Claimer implements Part {
     const isParked = await statements.parkBlocked(this.#db, { queue: this.queue, keys });
     if (!isParked) return { restMs: backoffMs(aboutToComeFree, (this.#looksForKeys += 1)) };
     this.#looksForKeys = 0;
-    return keys.length > 0 ? "again" : undefined; // what was parked may have stood before others
+    return keys.length > 0 ? "again" : undefined; // the parked jobs may have hidden others
   }
 }

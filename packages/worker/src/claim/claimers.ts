@@ -9,7 +9,7 @@ import type { NotifyGate } from "../wake/notify-gate.ts";
 import { staggerMs } from "../wake/stagger.ts";
 import type { Claimer } from "./claimer.ts";
 
-/** The claimers of a worker, one for each queue, and what wakes them. */
+/** The claimers of a worker, one for each queue, and the events that wake them. */
 export class Claimers implements Part {
   readonly #claimers: ReadonlyMap<string, { claimer: Claimer; slots: Slots }>;
   readonly #lease: LeaseKeeper;
@@ -32,20 +32,20 @@ export class Claimers implements Part {
     for (const event of wokenBy) event.on(() => this.#resume());
     listener.on(channels.jobReady, (payload) => {
       if (payload !== undefined) return this.#announce(readJobReady(payload));
-      void gate.check(); // what cost the listener its session may have cost the gate its own
+      void gate.check(); // the gate's session may be lost for the same reason
       this.#resume();
     });
   }
 
-  /** Why they claim nothing any more, if the schema needs newer code. */
+  /** Why they no longer claim, if the schema needs newer code. */
   get refusal(): SchemaVersionError | undefined {
     return this.#shutOut;
   }
 
-  /** What keeps them from claiming, in words; empty if nothing does. */
+  /** The problems that keep them from claiming, in words. Empty if there are none. */
   get troubles(): string[] {
     const troubles: string[] = [];
-    if (this.#shutOut) troubles.push(`the worker claims nothing any more: ${this.#shutOut.message}`);
+    if (this.#shutOut) troubles.push(`the worker no longer claims: ${this.#shutOut.message}`);
     for (const [queue, { claimer }] of this.#claimers) {
       if (claimer.failures > 0) troubles.push(`claiming from ${queue} failed ${claimer.failures} times in a row`);
     }
@@ -61,12 +61,12 @@ export class Claimers implements Part {
   }
 
   /**
-   * Claims nothing any more, because the schema needs newer code. Jobs that run go on and are
-   * settled, if the schema allows it.
+   * Stops claiming, because the schema needs newer code. Jobs that run go on and are settled, if
+   * the schema allows it.
    */
   shutOut(error: SchemaVersionError): void {
     this.#shutOut = error;
-    this.#logger.error({ error }, "the schema needs newer code: this worker claims nothing any more");
+    this.#logger.error({ error }, "the schema needs newer code: this worker no longer claims");
     void this.stop();
   }
 

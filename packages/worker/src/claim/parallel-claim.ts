@@ -6,15 +6,15 @@ import type { WakeUp } from "../runtime/wake-up.ts";
 import type { QueueClaim } from "./queue-claim.ts";
 
 /**
- * A second claim is sent beside one that is on its way if that many jobs are wanted: about the work
- * that a claim costs by itself. With one at a time the server waited for the worker to read the
+ * A second claim is sent while one is running if at least this many jobs are wanted. Fewer jobs are
+ * less work than a claim itself. With one at a time the server waited for the worker to read the
  * answer, and the worker for the server: of two cores a third was idle in a drain, and two at a
  * time did 53,000 jobs/s instead of 40,000 (2 x AMD EPYC). A worker of one slot claims once at a
  * time, so that it starts its jobs in order.
  */
 const leastDemand = 100;
 
-/** Claims beside the claimer's own loop while the queue is deep, and does nothing else. */
+/** Claims in parallel to the claimer's own loop while the queue is deep. */
 export class ParallelClaim implements Part {
   readonly #claims: QueueClaim;
   readonly #slots: Slots;
@@ -59,7 +59,7 @@ export class ParallelClaim implements Part {
       const claimed = await this.#claims.claim(signal);
       return claimed && this.#claims.isDeep ? "again" : "rest";
     } finally {
-      this.#claimer.ring(); // it may rest for jobs that were expected here and did not come: nothing else would tell it
+      this.#claimer.ring(); // the claimer may wait for this claim's jobs, and nothing else would wake it
     }
   }
 

@@ -15,12 +15,12 @@ const windowMs = 50;
 
 /**
  * Decides how many jobs of one queue to claim: as many as may run at once, and ahead of them what
- * will start within some 40 ms. So short jobs never wait for a round trip, and long ones are not
- * kept from a process that idles.
+ * will start within about 40 ms. So short jobs never wait for a round trip, and long jobs are not
+ * held back from an idle process.
  *
  * It counts how many attempts ended lately rather than how long they took. A mean of those that
- * ended first knows nothing of the long ones beside them, and handlers that share a processor take
- * turns, whatever their number.
+ * ended first does not include the long ones that still run. And handlers that share a processor
+ * take turns, whatever their number.
  */
 export class Prefetch {
   /** Jobs that may run at once. */
@@ -46,7 +46,7 @@ export class Prefetch {
     this.#ended += 1;
   }
 
-  /** Jobs waited too long for a slot: none is held ahead until more attempts have ended. */
+  /** Jobs waited too long for a slot. None is claimed ahead until more attempts have ended. */
   forget(): void {
     this.#windowBegan = this.#now();
     this.#ended = 0;
@@ -78,7 +78,7 @@ export class Prefetch {
     const now = this.#now();
     const lastedMs = now - this.#windowBegan;
     if (lastedMs < windowMs) return;
-    // A window that ended long ago tells nothing of what runs now.
+    // A window that ended long ago says nothing about the present jobs.
     this.#former = lastedMs < 2 * windowMs ? { ended: this.#ended, lastedMs } : { ended: 0, lastedMs: 0 };
     this.#ended = 0;
     this.#windowBegan = now;

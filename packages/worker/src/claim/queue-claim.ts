@@ -59,12 +59,12 @@ export class QueueClaim {
     this.#parts = parts;
   }
 
-  /** The last claim got all it asked for. */
+  /** True if the last claim got as many jobs as it asked for. */
   get isDeep(): boolean {
     return this.#isDeep;
   }
 
-  /** A second claim would only be in the way of the first. */
+  /** True if a second claim would only slow down the first. */
   get isScanSlow(): boolean {
     return this.#cursor.isScanSlow;
   }
@@ -102,8 +102,7 @@ export class QueueClaim {
   #handOver(jobs: readonly statements.ClaimedJob[], worker: string, signal: AbortSignal): void {
     const { executor, lease } = this.#parts;
     for (const job of jobs) {
-      // Stopped meanwhile, or given up on by the watchdog; or the lease it was claimed under is
-      // lost, and everybody was told.
+      // The loop was stopped, its watchdog gave up this step, or the lease of this claim is lost.
       if (signal.aborted || lease.identity !== worker) executor.handBack(job);
       else executor.submit(job);
     }

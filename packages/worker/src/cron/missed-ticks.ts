@@ -1,9 +1,7 @@
 import type { statements } from "@hark/core/internal";
 import { newestTicks, type Ticks } from "./rule.ts";
 
-/**
- * Missed ticks that are made up for under "all", the newest: as many as Kubernetes' CronJob bears.
- */
+/** Most missed ticks that "all" fires, the newest ones. Kubernetes' CronJob has the same limit. */
 const mostMadeUp = 100;
 
 /**
@@ -20,8 +18,8 @@ export interface DueTicks {
 }
 
 /**
- * What is to be fired of a schedule whose tick `dueAtMs` has come, by its rule for ticks that were
- * missed. All in epoch ms.
+ * Returns which ticks of a schedule to fire, now that the tick `dueAtMs` is due, by its rule for
+ * missed ticks. All times are in epoch ms.
  */
 export function dueTicks(
   ticks: Ticks,
@@ -30,7 +28,7 @@ export function dueTicks(
 ): DueTicks {
   const nextAtMs = ticks.next(nowMs);
   const newest = newestTicks(ticks, dueAtMs, nowMs, missed === "all" ? mostMadeUp : 1);
-  const due = newest.length > 0 ? newest : [dueAtMs]; // the scheduler that worked it out had other zone data
+  const due = newest.length > 0 ? newest : [dueAtMs]; // the scheduler that computed it had other zone data
   const isMissed = missed === "none" && nowMs - due.at(-1)! > lateMs;
   return { tickMs: isMissed ? [] : due, nextAtMs };
 }

@@ -2,16 +2,16 @@ import { HarkError, InvalidOptionsError, type Issue } from "@hark/core";
 import { parseDuration } from "@hark/core/internal";
 import { type ScheduleRule, ticksOf } from "./rule.ts";
 
-/** Least interval, in ms. A firing is a commit, of which a schedule makes one a tick. */
+/** Least interval, in ms. Every tick costs a commit. */
 const leastIntervalMs = 1_000;
 
 /** Longest pattern, in characters: a list of all seconds and minutes has 340. */
 const longestPattern = 500;
 
 /**
- * Reads when a schedule is due: a cron pattern in a zone, UTC if not given, or `{ every }` without
- * one.
- * @throws InvalidOptionsError for what is no rule, or one that is never due
+ * Parses the rule of a schedule: a cron pattern in a time zone (default: UTC), or `{ every }`
+ * without a zone.
+ * @throws InvalidOptionsError for an invalid rule, or one that is never due
  */
 export function parseRule(when: unknown, tz?: string): ScheduleRule {
   if (typeof when === "string") return parseCron(when, tz ?? "UTC");
@@ -21,7 +21,7 @@ export function parseRule(when: unknown, tz?: string): ScheduleRule {
 
 function parseInterval(every: unknown, tz: string | undefined): ScheduleRule {
   if (tz !== undefined)
-    return refuse({ path: ["tz"], message: "is for cron patterns: an interval follows elapsed time, in no zone" });
+    return refuse({ path: ["tz"], message: "is for cron patterns only: an interval has no time zone" });
   let everyMs: number;
   try {
     everyMs = parseDuration("every", every as number);
@@ -29,7 +29,7 @@ function parseInterval(every: unknown, tz: string | undefined): ScheduleRule {
     if (!(error instanceof HarkError)) throw error;
     return refuse({
       path: ["every"],
-      message: `${String(every)} is no duration: give milliseconds, or "30s", "5m", "1h"`,
+      message: `${String(every)} is not a duration: give milliseconds, or "30s", "5m", "1h"`,
     });
   }
   if (Number.isInteger(everyMs) && everyMs >= leastIntervalMs) return Object.freeze({ everyMs });
@@ -49,9 +49,9 @@ function parseCron(cron: string, zone: string): ScheduleRule {
     if (cause instanceof RangeError && cause.message.includes("time zone"))
       return refuse({
         path: ["tz"],
-        message: `${zone} is no time zone that this Node knows: use a name such as Europe/Zurich`,
+        message: `${zone} is not a time zone that this Node knows: use a name such as Europe/Zurich`,
       });
-    const message = `${JSON.stringify(cron.slice(0, 80))} is no cron pattern: ${(cause as Error).message}`;
+    const message = `${JSON.stringify(cron.slice(0, 80))} is not a cron pattern: ${(cause as Error).message}`;
     return refuse({ path: ["cron"], message });
   }
   if (next === undefined) return refuse({ path: ["cron"], message: `${cron} is never due: there is no such day` });

@@ -11,7 +11,7 @@ const from = (rule: ScheduleRule, after: string, many: number): string[] => {
   return shown(found);
 };
 
-// FM-35: each of these is answered differently by one library or another.
+// FM-35: for each of these, libraries return different results.
 for (const [what, cron, zone, after, expected] of [
   [
     "a fixed time in a gap is due once, at its end",
@@ -28,42 +28,42 @@ for (const [what, cron, zone, after, expected] of [
     ["2026-03-08T07:00:00", "2026-03-09T06:15:00"],
   ],
   [
-    "one in a gap of half an hour is due at its end",
+    "a fixed time in a gap of half an hour is due at its end",
     "15 2 * * *",
     "Australia/Lord_Howe",
     "2026-10-03T00:00",
     ["2026-10-03T15:30:00", "2026-10-04T15:15:00"],
   ],
   [
-    "midnight in a gap is due at one",
+    "midnight in a gap is due at 01:00",
     "0 0 * * *",
     "America/Havana",
     "2026-03-08T00:00",
     ["2026-03-08T05:00:00", "2026-03-09T04:00:00"],
   ],
   [
-    "a day that never was has its fixed time when the next begins",
+    "a fixed time on a skipped day is due when the next day begins",
     "0 9 * * *",
     "Pacific/Apia",
     "2011-12-30T00:00",
     ["2011-12-30T10:00:00", "2011-12-30T19:00:00"],
   ],
   [
-    "a fixed time in an overlap is due at the first of the two",
+    "a fixed time in an overlap is due at its first occurrence",
     "30 1 * * *",
     "America/New_York",
     "2026-11-01T00:00",
     ["2026-11-01T05:30:00", "2026-11-02T06:30:00"],
   ],
   [
-    "a repeated hour has all times of a pattern with a star",
+    "a pattern with a star is due at all its times in both hours of an overlap",
     "*/30 2 * * *",
     "Europe/Zurich",
     "2026-10-24T22:00",
     ["2026-10-25T00:00:00", "2026-10-25T00:30:00", "2026-10-25T01:00:00", "2026-10-25T01:30:00", "2026-10-26T01:00:00"],
   ],
   [
-    "and a missing hour has none of them",
+    "a pattern with a star is never due in a gap",
     "*/30 2 * * *",
     "Europe/Zurich",
     "2026-03-28T22:00",
@@ -89,7 +89,7 @@ test("an interval follows elapsed time, from the beginning of 1970", { tags: ["F
   );
 });
 
-test("the newest ticks of a span are found, however many there are and however few", () => {
+test("the newest ticks of a time span are found, whether it has many or few", () => {
   const second = ticksOf({ everyMs: 1_000 });
   expect(shown(newestTicks(second, at("1990-01-01T00:00"), at("2026-01-01T00:00"), 2))).toEqual([
     "2025-12-31T23:59:59",

@@ -1,21 +1,21 @@
 import { Cron } from "croner";
 import { ZoneClock } from "./zone-clock.ts";
 
-/** When a schedule is due: at the times of a cron pattern in a zone, or every so many ms. */
+/** When a schedule is due: at the times of a cron pattern in a time zone, or every `everyMs` ms. */
 export type ScheduleRule =
   | { readonly cron: string; readonly zone: string; readonly everyMs?: undefined }
   | { readonly everyMs: number; readonly cron?: undefined };
 
 /** The moments of a rule, in epoch ms. */
 export interface Ticks {
-  /** The first tick after a moment; undefined if there is none any more. */
+  /** The first tick after a moment, or undefined if there are no more. */
   next(afterMs: number): number | undefined;
 }
 
 /**
  * Returns the ticks of a rule. An interval counts from 1970-01-01 UTC, so that all schedulers agree
  * and a restart shifts nothing.
- * @throws Error for a pattern that is none; RangeError for an unknown zone
+ * @throws Error for an invalid pattern, RangeError for an unknown zone
  */
 export function ticksOf(rule: ScheduleRule): Ticks {
   if (rule.everyMs === undefined) return new CronTicks(rule.cron, rule.zone);
@@ -24,11 +24,11 @@ export function ticksOf(rule: ScheduleRule): Ticks {
 }
 
 /**
- * Ticks of a cron pattern by a zone's clock. The library reads the pattern and counts in UTC; what
- * happens when the clock is turned is decided here (FM-35, docs/decisions/0019). A fixed time is
- * due once a day that it is on: in a gap at the first instant after it, in an overlap at the first
- * of the two. A pattern with `*` in its seconds, minutes or hours is due whenever the clock shows a
- * time that matches: not in a gap, and in both hours of an overlap.
+ * Ticks of a cron pattern by a zone's clock. The library parses the pattern and counts in UTC. The
+ * rules for clock changes are decided here (FM-35, docs/decisions/0019). A fixed time is due once
+ * on each of its days: in a gap at the first instant after it, in an overlap at its first
+ * occurrence. A pattern with `*` in its seconds, minutes or hours is due whenever the clock shows a
+ * matching time: never in a gap, and in both hours of an overlap.
  */
 class CronTicks implements Ticks {
   readonly #cron: Cron;
@@ -38,7 +38,7 @@ class CronTicks implements Ticks {
   constructor(pattern: string, zone: string) {
     this.#cron = new Cron(pattern, { paused: true, utcOffset: 0 });
     const fields = this.#cron.getPattern()?.trim().split(/\s+/);
-    if (!fields) throw new Error("it is a date"); // which the library takes too, as a pattern for that one moment
+    if (!fields) throw new Error("it is a date"); // the library accepts a date too, as a pattern for that moment
     this.#isFixed = !fields.slice(0, fields.length - 3).some((field) => /[*?]/.test(field));
     this.#clock = new ZoneClock(zone);
   }

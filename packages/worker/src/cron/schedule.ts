@@ -12,29 +12,27 @@ import { parseRule } from "./parse-rule.ts";
 import type { ScheduleRule } from "./rule.ts";
 
 export type ScheduleOptions<Job extends JobDefinition = JobDefinition> = JobSettings & {
-  /**
-   * What the schedule is known by in the database, one of a kind; the job type's name if not given.
-   */
+  /** Name of the schedule in the database. It must be unique. Default: the job type's name. */
   name?: string;
-  /** The IANA zone whose clock a cron pattern is about; UTC if not given. Not for an interval. */
+  /** The IANA time zone of a cron pattern. Default: UTC. Not for an interval. */
   tz?: string;
   /**
-   * Ticks that nobody fired before the next one came, or within a minute: "none" of them runs,
-   * "once" (if not given) stands the newest for all, or "all" run, of which the newest 100 at most.
+   * What to do with missed ticks, which no worker fired before the next one or within a minute.
+   * "none" skips them, "once" fires the newest, and "all" fires all, at most the newest 100.
+   * Default: "once".
    */
   missed?: statements.MissedTicks;
 } & (unknown extends InputOf<Job>
     ? { payload?: InputOf<Job> }
     : {
         /**
-         * The payload of every job that a tick enqueues. It may be left out where the job type has
-         * no schema.
+         * The payload of every job that a tick enqueues. Optional if the job type has no schema.
          */
         payload: InputOf<Job>;
       });
 
 /**
- * A recurring rule with the job that each tick enqueues: a frozen value, for createWorker({
+ * A recurring rule with the job that each tick enqueues. It is a frozen value for createWorker({
  * schedules }).
  */
 export interface Schedule {
@@ -47,10 +45,10 @@ export interface Schedule {
 const known = new Set(["name", "tz", "payload", "missed", "priority", "queue", "maxAttempts", "key", "uniqueKey"]);
 
 /**
- * Says that a job is to be enqueued again and again: by a cron pattern of five fields, or six that
- * begin with seconds, or `{ every: "5m" }`, from one second on. Writes nothing: a worker that is
- * given it declares it when it starts.
- * @throws InvalidOptionsError with everything that is wrong with the rule and the options
+ * Defines a schedule that enqueues a job again and again. `when` is a cron pattern of five fields,
+ * or of six that begin with seconds, or `{ every: "5m" }`, at least one second. It writes nothing:
+ * a worker declares its schedules when it starts.
+ * @throws InvalidOptionsError with every issue of the rule and the options
  * @throws UnknownJobTypeError, InvalidPayloadError, PayloadTooLargeError, InvalidNameError
  */
 export function schedule<Job extends JobDefinition>(
@@ -64,7 +62,10 @@ export function schedule<Job extends JobDefinition>(
   const name = checkName("schedule", options.name ?? job.type);
   const issues: Issue[] = Object.keys(options)
     .filter((option) => !known.has(option))
-    .map((option) => ({ path: [option], message: `is no option of schedule: known are ${[...known].join(", ")}` }));
+    .map((option) => ({
+      path: [option],
+      message: `is not an option of schedule. The options are ${[...known].join(", ")}`,
+    }));
   const { missed = "once" } = options;
   if (!["none", "once", "all"].includes(missed))
     issues.push({ path: ["missed"], message: `must be none, once or all, not ${missed}` });
@@ -80,8 +81,8 @@ export function schedule<Job extends JobDefinition>(
   const json = payloadJson(job.type, options.payload);
   const parsed: unknown = parsePayload(job, options.payload);
   if (parsed instanceof Promise) {
-    parsed.catch(() => {}); // refused whatever it says
-    const message = `${job.type} has an asynchronous schema, and a schedule's payload is checked at once: give it a synchronous one`;
+    parsed.catch(() => {}); // refused in any case
+    const message = `${job.type} has an asynchronous schema, but a schedule's payload is checked at once: use a synchronous schema`;
     throw new InvalidOptionsError(`schedule ${name}`, [{ path: ["payload"], message }]);
   }
   return Object.freeze({ name, rule, missed, job: Object.freeze(newJob(job, { json, parsed }, options)) });

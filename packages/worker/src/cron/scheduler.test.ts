@@ -9,7 +9,7 @@ afterEach(() => void vi.useRealTimers());
 
 const hourMs = 3_600_000;
 
-test("an idle scheduler looks once a minute, when a tick is due, and when it is told of a change to a schedule of its own", async () => {
+test("an idle scheduler looks once a minute, when a tick is due, and when one of its schedules has changed", async () => {
   const asked: string[] = [];
   let nextAtMs = Date.now() + 10 * hourMs;
   const db: Queryable = {
@@ -44,7 +44,7 @@ test("an idle scheduler looks once a minute, when a tick is due, and when it is 
   expect(new Set(await looks(10 * 60_000))).toEqual(new Set(["waiting-schedules"]));
   expect(asked.length).toBeLessThanOrEqual(12);
 
-  // From right after a look, so that none of a minute's comes in between.
+  // Starts right after a look, so that the look of the next minute does not interfere.
   while ((await looks(100)).length === 0);
   nextAtMs = Date.now() + 2_000;
   tell("another");

@@ -8,18 +8,20 @@ import { type ScheduleRule, type Ticks, ticksOf } from "./rule.ts";
 import type { Schedule } from "./schedule.ts";
 
 /**
- * Longest sleep, in ms: what a lost notification of a changed declaration costs at most, or a clock
- * that was set.
+ * Longest sleep, in ms. It bounds the delay after a lost notification of a changed declaration, or
+ * after a change of the clock.
  */
 const longestRestMs = 60_000;
 
 /**
- * A schedule that is late by more than this is a reason for ill health, in ms: the loop's rests
+ * A schedule that is late by more than this makes the worker unhealthy, in ms. The loop's pauses
  * after failures are shorter.
  */
 const lateMs = 10_000;
 
-/** Rest before it looks when the next are due, in ms, if others fired all that were due. */
+/**
+ * Pause before it looks for the next due ticks, in ms, if other schedulers fired all that were due.
+ */
 const lostRestMs = 5;
 
 export interface SchedulerParts {
@@ -32,10 +34,10 @@ export interface SchedulerParts {
 
 /**
  * Declares a worker's schedules, and fires them: each tick enqueues a job. Sleeps until the
- * earliest is due, and is woken when a declaration changes. Fires by the rules as the database has
- * them, so that the newest declaration holds for all. Any number of schedulers may have the same
- * schedules, even with skewed clocks: the database's clock decides, and one firing of a tick wins
- * (FM-33). Schedules that nobody declares any more rest.
+ * earliest is due, and is woken when a declaration changes. It uses the rules in the database, so
+ * that the newest declaration holds for all. Any number of schedulers may have the same schedules,
+ * even with skewed clocks: the database's clock decides, and one firing of a tick wins (FM-33). A
+ * schedule that no worker declares any more does not fire.
  */
 export class Scheduler implements Part {
   readonly #parts: SchedulerParts;
@@ -44,7 +46,7 @@ export class Scheduler implements Part {
   readonly #announcements = new Announcements();
   readonly #ticks = new Map<string, Ticks>();
   #isDeclared = false;
-  /** The earliest tick that was not fired yet as far as is known, in ms of the process clock. */
+  /** The earliest known tick that was not fired yet, in ms of the process clock. */
   #dueAt: { name: string; at: number } | undefined;
   #stopListening: (() => void) | undefined;
 
@@ -60,7 +62,7 @@ export class Scheduler implements Part {
     return this.#dueAt ? Math.max(0, performance.now() - this.#dueAt.at) : 0;
   }
 
-  /** What keeps schedules from being fired, in words; undefined if nothing does. */
+  /** The problem that keeps schedules from firing, in words. Undefined if there is none. */
   get trouble(): string | undefined {
     const { failures } = this.#loop;
     if (!this.#isDeclared) return failures > 0 ? `declaring schedules failed ${failures} times in a row` : undefined;
@@ -119,8 +121,8 @@ export class Scheduler implements Part {
   }
 
   /**
-   * Returns whether any of them was ours to fire. Throws after the last: one that cannot be fired
-   * holds no other up.
+   * Returns whether this scheduler fired any of them. If one cannot be fired, it fires the others
+   * first, and throws at the end.
    */
   async #fireAll(due: readonly statements.WaitingSchedule[]): Promise<boolean> {
     let isAnyOurs = false;
@@ -148,7 +150,7 @@ export class Scheduler implements Part {
     return true;
   }
 
-  /** Reading a pattern takes longer than asking it. */
+  /** Cached, because parsing a pattern takes longer than asking it for a tick. */
   #ticksOf(rule: ScheduleRule): Ticks {
     const key = JSON.stringify(rule);
     const ticks = this.#ticks.get(key) ?? ticksOf(rule);

@@ -1,15 +1,15 @@
 const hourMs = 3_600_000;
 
 /**
- * Further than any zone's clock is from UTC (12 h behind, 14 h ahead), and than it was ever turned
- * at once (24 h, Apia in 2011).
+ * More than any zone's distance from UTC (12 h behind, 14 h ahead), and more than any clock change
+ * so far (24 h, Apia in 2011).
  */
 const beyondMs = 27 * hourMs;
 
 /**
  * The clock of a time zone, by the zone data of this Node (`process.versions.tz`). A wall time is
- * what the clock shows, as epoch ms of the same figures in UTC. Twice a year it may show some of
- * them twice, in an overlap, and others not at all, in a gap.
+ * the time that the clock shows, as epoch ms of the same figures in UTC. When clocks change, some
+ * wall times occur twice (an overlap), and others never (a gap).
  */
 export class ZoneClock {
   readonly #format: Intl.DateTimeFormat;
@@ -46,8 +46,8 @@ export class ZoneClock {
   }
 
   /**
-   * The instant within the next 26 hours at which the clock is turned back, and what it would have
-   * shown then.
+   * The instant within the next 26 hours at which the clock is set back, and the wall time it would
+   * have shown then.
    */
   turnedBackAfter(instantMs: number): { atMs: number; insteadOfMs: number } | undefined {
     const endMs = instantMs + 26 * hourMs;

@@ -8,7 +8,7 @@ import { SharedDeadline } from "./shared-deadline.ts";
 beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval"] }));
 afterEach(() => void vi.useRealTimers());
 
-/** A lease thread that a test speaks for. */
+/** A lease thread whose messages the test sends. */
 class FakeThread {
   readonly heard = new Map<string, (fact?: unknown) => void>();
   readonly words: string[] = [];
@@ -83,7 +83,7 @@ test("a start without a registration within 15 s throws with the last failure, a
   expect([threads.length, threads[0]!.words, vi.getTimerCount()]).toEqual([1, ["stop"], 0]);
 });
 
-test("a lost lease is told once, and the next registration is told too", async () => {
+test("a lost lease is reported once, and so is the next registration", async () => {
   const { keeper, threads, told } = makeKeeper();
   void keeper.start();
   threads[0]!.register("one", 1);
@@ -94,7 +94,7 @@ test("a lost lease is told once, and the next registration is told too", async (
   expect(told).toEqual(["registered one", "lost", "registered two"]);
 });
 
-test("the lease is not held any more before the news of its loss are heard", async () => {
+test("the lease no longer holds even before the message about its loss arrives", async () => {
   const { keeper, threads } = makeKeeper();
   void keeper.start();
   const now = performance.now();
@@ -108,7 +108,7 @@ test("the lease is not held any more before the news of its loss are heard", asy
   expect(keeper.isHeld(now)).toBe(false);
 });
 
-test("a deadline of the former registration says nothing of the present one", async () => {
+test("the deadline of an earlier registration does not count for the present one", async () => {
   const { keeper, threads } = makeKeeper();
   void keeper.start();
   threads[0]!.register("one", 1, 60_000);

@@ -42,13 +42,13 @@ export class LeaseKeeper implements Part {
   #thread: LeaseThread | undefined;
   #ticker: NodeJS.Timeout | undefined;
   #identity: string | undefined;
-  /** Of the thread that runs now. */
+  /** The deadline of the thread that runs now. */
   #hold = new SharedDeadline();
   /** Which of the thread's registrations is ours, counted from 1. */
   #registration = 0;
   /**
-   * Until then the lease holds for sure, by performance.now(): no look at the shared memory for
-   * each job.
+   * The lease surely holds until this time of performance.now(). It saves a read of the shared
+   * memory for each job.
    */
   #heldUntilMs = 0;
   #peers: Readonly<Record<string, readonly string[]>> = {};
@@ -60,14 +60,14 @@ export class LeaseKeeper implements Part {
     this.#options = options;
   }
 
-  /** Under which jobs are claimed; undefined while there is no lease. */
+  /** The identity under which jobs are claimed. Undefined while there is no lease. */
   get identity(): string | undefined {
     return this.#identity;
   }
 
   /**
-   * Whether the lease holds now, at `nowMs` of performance.now(): the last word on whether a job
-   * may start. In a process that stood still it knows of a loss before the news of it are heard.
+   * Returns whether the lease holds at `nowMs` of performance.now(). It decides whether a job may
+   * start. After the process stood still, it knows of a loss before the message about it arrives.
    */
   isHeld(nowMs: number): boolean {
     if (nowMs < this.#heldUntilMs) return true;
@@ -103,7 +103,7 @@ export class LeaseKeeper implements Part {
     Atomics.store(this.#ticks, 1, 1);
   }
 
-  /** Ends the lease: call it when no job is held any more. */
+  /** Ends the lease. Call it when the worker holds no more jobs. */
   async stop(): Promise<void> {
     this.#isStopping = true;
     clearInterval(this.#ticker);

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
 import type { Queryable } from "@hark/core";
-// Not all of core: a thread that comes up in a tenth of the time is a lease that is renewed again
+// Imports only parts of core: the thread then starts in a tenth of the time, and renews the lease
 // so much sooner.
 import { jitter, orLate } from "@hark/core/clock";
 import { registerWorker, renewLease } from "@hark/core/statements";
@@ -10,7 +10,7 @@ export type LeaseNews =
   /** `registration` counts them from 1. */
   | { readonly kind: "registered"; readonly identity: string; readonly registration: number }
   | { readonly kind: "lost" }
-  /** Who else lives, by queue; told when it differs from what was told before. */
+  /** The other live processes, by queue. Sent only when they change. */
   | { readonly kind: "peers"; readonly peers: Readonly<Record<string, readonly string[]>> }
   | { readonly kind: "failed"; readonly message: string };
 
@@ -22,8 +22,8 @@ export interface LeaseRenewalParts {
   readonly leaseMs: number;
   readonly tell: (news: LeaseNews) => void;
   /**
-   * Told before any news: the lease of a registration holds for so long from now, in ms; 0 once it
-   * is lost.
+   * Called before any message: the lease of a registration holds for this long from now, in ms. 0
+   * once it is lost.
    */
   readonly hold: (registration: number, forMs: number) => void;
   /**
@@ -31,14 +31,14 @@ export interface LeaseRenewalParts {
    * query on it has a deadline.
    */
   readonly connect: () => Promise<Queryable>;
-  /** Throws the connection away: what it was asked last has failed. */
+  /** Throws the connection away, because its last query failed. */
   readonly discard: () => void;
-  /** The main thread has not ticked for so long that it is taken to hang. */
+  /** Whether the main thread has not ticked for so long that it counts as hung. */
   readonly isMainHung: () => boolean;
 }
 
 /**
- * Registers the process and renews its lease, and registers again whenever that is lost. Runs in
+ * Registers the process, renews its lease, and registers again whenever the lease is lost. Runs in
  * the lease thread, for ever.
  */
 export async function renewForEver(parts: LeaseRenewalParts): Promise<never> {
@@ -81,7 +81,7 @@ export async function renewForEver(parts: LeaseRenewalParts): Promise<never> {
     for (;;) {
       await wait(Math.max(Math.min(jitter(pauseMs), heldUntil - performance.now()), 0));
       if (isMainHung()) {
-        // The main thread cannot run its jobs: let others have them.
+        // The main thread cannot run its jobs, so others should get them.
         if (performance.now() >= heldUntil) return;
         continue;
       }
@@ -89,7 +89,7 @@ export async function renewForEver(parts: LeaseRenewalParts): Promise<never> {
       if (askedAt >= heldUntil) return;
       try {
         const answer = await orLate(renew(identity), heldUntil - askedAt);
-        if (answer === "late") return discard(); // waited for any longer, it might come when others have our jobs
+        if (answer === "late") return discard(); // a later answer might come when others already have the jobs
         const [renewed] = answer;
         if (!renewed) return;
         heldUntil = askedAt + leaseMs - marginMs;
@@ -109,7 +109,7 @@ export async function renewForEver(parts: LeaseRenewalParts): Promise<never> {
     return renewLease(await connect(), { id: identity, leaseMs });
   }
 
-  /** Rests before the next try, and no longer than until `at`. */
+  /** Pauses before the next try, but not longer than until `at`. */
   async function startOver(error: unknown, at = Number.POSITIVE_INFINITY): Promise<void> {
     discard();
     tell({ kind: "failed", message: error instanceof Error ? error.message || error.name : String(error) });

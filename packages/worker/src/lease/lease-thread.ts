@@ -11,8 +11,8 @@ export interface LeaseThreadData {
   readonly queues: string;
   readonly leaseMs: number;
   /**
-   * [0] counts the main thread's ticks, two a second; [1] is 1 if a process whose main thread hangs
-   * shall end.
+   * [0] counts the main thread's ticks, two a second; [1] is 1 if the process must end when its
+   * main thread hangs.
    */
   readonly ticks: Int32Array;
   /** The memory of a {@link SharedDeadline}. */
@@ -29,7 +29,7 @@ const { connectionString, ticks, held, ...registration } = workerData as LeaseTh
 const leaseHold = new SharedDeadline(held);
 const port = parentPort!;
 
-/** For a connection, and for each answer, in ms: no longer than from one renewal to the next. */
+/** Deadline for a connection and for each answer, in ms. At most the time between two renewals. */
 const deadlineMs = Math.min(3_000, registration.leaseMs / 3);
 
 let client: Client | undefined;
@@ -57,9 +57,7 @@ await renewForEver({
   isMainHung: () => silentChecks >= mostSilentChecks,
 });
 
-/**
- * The thread's own connection: handlers that hold every client of every pool take nothing from it.
- */
+/** The thread's own connection. Handlers that use up every pool do not affect it. */
 async function connect(): Promise<Client> {
   if (client) return client;
   const fresh = new Client({

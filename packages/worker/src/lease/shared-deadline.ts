@@ -1,7 +1,7 @@
 /**
- * Until when the process's lease holds, in memory that the main thread and the lease thread share.
- * News of a lease are told by messages; but a process that stood still for longer than its lease
- * may read the answer to a claim before the message that the lease is lost.
+ * The time until which the process's lease holds, in memory that the main thread and the lease
+ * thread share. Messages also report a lost lease. But a process that stood still for longer than
+ * its lease may read the answer to a claim before that message.
  */
 export class SharedDeadline {
   readonly memory: SharedArrayBuffer;
@@ -16,9 +16,9 @@ export class SharedDeadline {
     this.#words = new BigInt64Array(memory);
   }
 
-  /** The lease of a registration holds for so long from now, in ms; not any more if that is 0. */
+  /** Sets how long the lease of a registration holds from now, in ms. 0 ends it. */
   set(registration: number, forMs: number): void {
-    Atomics.store(this.#words, 0, 0n); // no word of the former lease's for the new one
+    Atomics.store(this.#words, 0, 0n); // the former lease's deadline must not count for the new one
     Atomics.store(this.#words, 1, BigInt(registration));
     Atomics.store(this.#words, 0, process.hrtime.bigint() + BigInt(Math.trunc(forMs * 1e6)));
   }

@@ -6,9 +6,9 @@ import { RefusedRows } from "../runtime/refused-rows.ts";
 type Look = Pick<statements.PromotionRequest, "limit" | "afterMs">;
 
 /**
- * Makes due jobs ready, all in one statement while the database takes them. If it refuses them for
- * one of them, that one is found, and stays scheduled for a while; the others are not held up
- * (FM-16).
+ * Makes due jobs ready, all in one statement while the database takes them. If the database refuses
+ * them because of one job, that job is found and stays scheduled for a while. It does not hold up
+ * the others (FM-16).
  */
 export class DueJobs {
   readonly #db: Database;
@@ -43,7 +43,7 @@ export class DueJobs {
           await statements.promoteJobs(on, { ...request, ids });
         },
         alone: ({ id }, error) =>
-          this.#refused.leaveAlone(id, error, "a due job cannot be made ready: it stays scheduled"),
+          this.#refused.leaveAlone(id, error, "a due job cannot be made ready and stays scheduled"),
         signal,
       }),
     );

@@ -6,7 +6,7 @@ beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 test(
-  "a promoter that has failed for a while looks as soon as the listener is back, and not when its rest is over",
+  "a promoter that has failed for a while looks as soon as the listener is back, without waiting for its rest to end",
   { tags: ["FM-47"] },
   async () => {
     let isDown = true;
@@ -31,7 +31,7 @@ test(
     const failed = looks.length;
 
     isDown = false;
-    hear("12345"); // somebody schedules a job: no sign that the database is well again
+    hear("12345"); // a job is scheduled, which does not prove that the database works again
     await vi.advanceTimersByTimeAsync(200);
     expect(looks).toHaveLength(failed);
     hear(undefined);

@@ -8,7 +8,7 @@ import { DueJobs } from "./due-jobs.ts";
 /** Due jobs promoted in one statement. */
 const batchSize = 1_000;
 
-/** Least rest when something is due but locked, in ms: another promoter has it in hand. */
+/** Least pause while a due job is locked, in ms. Another promoter is making it ready. */
 const leastRestMs = 5;
 
 /**
@@ -24,9 +24,9 @@ const slowLookMs = 5;
 const wholeLookShare = 0.1;
 
 /**
- * Makes due jobs ready, by updating their run_at. Sleeps until the earliest is due, a few seconds
- * at most, and is woken when an earlier one is scheduled that would be late otherwise. Every worker
- * has one; they skip each other's rows, so any number is right and none is needed to lead.
+ * Makes due jobs ready, by updating their run_at. Sleeps until the earliest is due, at most a few
+ * seconds. Wakes when an earlier job is scheduled that would otherwise be late. Every worker has a
+ * promoter. They skip each other's rows, so any number may run, and they need no leader.
  */
 export class Promoter implements Part {
   readonly #due: DueJobs;
@@ -42,10 +42,7 @@ export class Promoter implements Part {
    * The last look left no job that was due before this moment, in epoch ms by the database's clock.
    */
   #cursorMs = Number.NEGATIVE_INFINITY;
-  /**
-   * When all scheduled jobs are looked at again though there is a cursor, in ms of the process
-   * clock.
-   */
+  /** When to look at all scheduled jobs again despite the cursor, in ms of the process clock. */
   #wholeLookAt = 0;
   readonly #announcements = new Announcements();
   #stopListening: (() => void) | undefined;
@@ -53,13 +50,13 @@ export class Promoter implements Part {
   constructor(parts: { db: Database; notifications: Notifications; pollMs: number; logger: Logger }) {
     this.#due = new DueJobs(parts);
     this.#notifications = parts.notifications;
-    const restMs = (this.#pollMs = Math.min(parts.pollMs, longestPromoteMs)); // what is due later is not announced
+    const restMs = (this.#pollMs = Math.min(parts.pollMs, longestPromoteMs)); // jobs due later are not announced
     this.#loop = new Loop({ name: "promote", restMs, logger: parts.logger, step: (signal) => this.#step(signal) });
   }
 
   start(): void {
     this.#stopListening = this.#notifications.on(channels.jobScheduled, (dueAtMs) => {
-      // Forged or garbled payloads are no number, and wake it once too often at worst.
+      // A forged or invalid payload is not a number, and at worst causes one needless look.
       if (dueAtMs === undefined || !(Number(dueAtMs) >= this.#cursorMs)) this.#wholeLookAt = 0; // committed late, or missed
       if (dueAtMs !== undefined && Number(dueAtMs) >= this.#wakesAtMs) return;
       this.#announcements.heard(dueAtMs, this.#loop);
@@ -85,7 +82,7 @@ export class Promoter implements Part {
       const untilDueMs = nextDueInMs <= 0 && promoted === 0 ? leastRestMs : Math.max(Math.ceil(nextDueInMs), 1);
       restMs = Math.min(restMs, untilDueMs);
     }
-    // What the cursor hides must not wait for the interval.
+    // Jobs behind the cursor must not wait for the interval.
     return { restMs: isWhole ? restMs : Math.min(restMs, Math.max(this.#wholeLookAt - performance.now(), 1)) };
   }
 

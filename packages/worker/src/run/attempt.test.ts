@@ -37,8 +37,8 @@ function attemptOf(run: () => Promise<void>): Attempt {
   });
 }
 
-// The simulation found it: a worker that had stopped kept its process alive for the time of grace.
-test("an attempt that has ended, and is told to stop while its outcome is on the way, sets no timer", async () => {
+// Found by the simulation: a stopped worker kept its process alive for the grace time.
+test("an attempt that has ended, and is aborted while its outcome is being written, sets no timer", async () => {
   const attempt = attemptOf(() => Promise.resolve());
   expect(await attempt.run()).toMatchObject({ kind: "completed" });
 
@@ -47,7 +47,7 @@ test("an attempt that has ended, and is told to stop while its outcome is on the
   expect(vi.getTimerCount()).toBe(0);
 });
 
-test("an attempt whose handler ignores its signal ends without it after the time of grace", async () => {
+test("an attempt whose handler ignores its signal ends without it after the grace time", async () => {
   const attempt = attemptOf(() => new Promise(() => {}));
   const ending = attempt.run();
   await vi.advanceTimersByTimeAsync(0);

@@ -30,7 +30,7 @@ import { logOutcome, logRefusal } from "./outcome-log.ts";
 import { checkResult } from "./result.ts";
 import type { Slots } from "./slots.ts";
 
-/** What all attempts of a queue share. */
+/** The parts that all attempts of a queue share. */
 export interface AttemptParts {
   readonly slots: Pick<Slots, "run" | "offer">;
   readonly lease: Pick<LeaseKeeper, "isHeld">;
@@ -44,7 +44,9 @@ export interface AttemptParts {
    */
   readonly graceMs: number;
   readonly logger: Logger;
-  /** The attempt's outcome was written or refused. Told before anybody else is. */
+  /**
+   * The attempt's outcome was written or refused. Emitted before all other events of the outcome.
+   */
   readonly onSettled: (attempt: Attempt) => void;
 }
 
@@ -54,8 +56,8 @@ const rolledBack = new Error("the transaction given to completeIn() did not comm
 
 /**
  * One try of one job, from its claim to the settled row: see {@link Attempt.live} for its steps.
- * Its signal may be aborted from outside, with the error that says why. What a handler does not ask
- * for is not made.
+ * Its signal may be aborted from outside, with the error that says why. Signal, logger and the like
+ * are made only if the handler asks for them.
  */
 export class Attempt {
   readonly job: statements.ClaimedJob;
@@ -77,7 +79,7 @@ export class Attempt {
   }
 
   /**
-   * The handler completed the job inside its own transaction: if that committed, there is nothing
+   * True if the handler completed the job inside its own transaction. If that committed, nothing is
    * left to settle.
    */
   get isCompletedInTransaction(): boolean {
@@ -85,8 +87,8 @@ export class Attempt {
   }
 
   /**
-   * Its handler has returned or never ran, or was left behind: only the outcome is still on the
-   * way.
+   * True once the handler has returned, was abandoned, or will never run. Only the outcome is still
+   * to be written.
    */
   get hasEnded(): boolean {
     return this.#ended.isOver;
@@ -101,17 +103,14 @@ export class Attempt {
     return (this.#ownLogger ??= this.#parts.logger.child({ jobId: id, queue, type, attempt }));
   }
 
-  /**
-   * Its whole life: waits for a slot, runs, and has its outcome written. Resolves when the slot is
-   * free again.
-   */
+  /** Waits for a slot, runs, and has its outcome written. Resolves when the slot is free again. */
   async live(): Promise<void> {
     const { slots } = this.#parts;
     let ending: Ending;
     try {
       ending = await slots.run(this);
     } catch {
-      ending = interrupted; // dropped before its turn came
+      ending = interrupted; // dropped before it started
     }
     this.settle(ending);
     slots.offer();
@@ -123,9 +122,9 @@ export class Attempt {
    */
   async run(): Promise<Ending> {
     const startedAt = performance.now();
-    if (!this.#parts.lease.isHeld(startedAt)) return interrupted; // others may run it: nothing starts on a lost lease
+    if (!this.#parts.lease.isHeld(startedAt)) return interrupted; // the lease is lost, and others may run the job
     this.#parts.events.tell("started", this.job);
-    if (this.#controller?.signal.aborted) return endingOf(undefined, this.#controller.signal.reason); // before its turn came
+    if (this.#controller?.signal.aborted) return endingOf(undefined, this.#controller.signal.reason); // aborted before it started
     let payload: unknown;
     try {
       const opened = this.#openPayload();
@@ -149,7 +148,7 @@ export class Attempt {
     }
   }
 
-  /** Decides what becomes of the job, and has it written. */
+  /** Decides the outcome of the job, and has it written. */
   settle(ending: Ending): void {
     this.#ended.end();
     const decided = decideOutcome(this.job, ending, this.#handler.job.backoff);
@@ -187,7 +186,7 @@ export class Attempt {
     this.#timeout = setTimeout(timeOut, Math.min(timeoutMs, longestTimerMs));
   }
 
-  /** What the handler's promise comes to, or the reason why the attempt left it behind. */
+  /** Returns the handler's result, or the reason why the attempt abandoned the handler. */
   #resultOf(returned: PromiseLike<unknown>): Promise<unknown> {
     return new Promise((resolve, reject) => {
       this.#leave = reject;
@@ -198,8 +197,8 @@ export class Attempt {
 
   #checkResult(result: unknown): Ending | Promise<Ending> {
     const { job } = this.#handler;
-    // The transaction's commit took the job with it. If it rolled back instead, the job is still
-    // ours and failed.
+    // If the transaction committed, the job is completed. If it rolled back, this worker still has
+    // the job, and the attempt failed.
     if (this.#isCompletedInTransaction) return { kind: "error", error: rolledBack };
     if (result === undefined && !job.result) return { kind: "completed", resultJson: null };
     return checkResult(job, result);
@@ -207,7 +206,7 @@ export class Attempt {
 
   async #leaveAfterGrace(): Promise<void> {
     const { graceMs } = this.#parts;
-    if (this.#ended.isOver) return; // only its outcome is still on the way
+    if (this.#ended.isOver) return; // only the outcome is still to be written
     await sleep(graceMs, { signal: this.#ended.signal });
     if (this.#ended.isOver) return;
     this.log.error({ graceMs }, "handler ignores its aborted signal: the attempt ends without it");
@@ -230,7 +229,7 @@ export class Attempt {
   }
 }
 
-/** A signal for the end, made only if somebody waits for it. */
+/** A signal for the end, made only if it is waited for. */
 class Ended {
   isOver = false;
   #controller: AbortController | undefined;

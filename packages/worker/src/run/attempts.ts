@@ -40,8 +40,8 @@ export class Attempts {
   }
 
   /**
-   * Tells the jobs of these claims that they may not be ours. Returns the ids of those that were
-   * told.
+   * Aborts the jobs of these claims, because the claims may not hold. Returns the ids of the
+   * aborted jobs.
    */
   abortLost(claims: readonly statements.Claim[]): bigint[] {
     const attempts = this.#unfinished(claims);
@@ -49,9 +49,7 @@ export class Attempts {
     return attempts.map(({ job }) => job.id);
   }
 
-  /**
-   * Tells a running job that it was cancelled. One whose own transaction completed it may go on.
-   */
+  /** Aborts a running job that was cancelled. A job whose own transaction completed it goes on. */
   abortClaim({ id, token }: statements.Claim): void {
     for (const attempt of this.#attempts) {
       const { job, isCompletedInTransaction } = attempt;
@@ -59,7 +57,7 @@ export class Attempts {
     }
   }
 
-  /** Tells every job that its worker stops, or lost its lease. */
+  /** Aborts every job, because the worker stops or has lost its lease. */
   abortAll(why: "stopping" | "lease lost"): void {
     for (const attempt of this.#attempts) {
       attempt.abort(why === "stopping" ? new WorkerStoppingError(attempt.job) : new LeaseLostError(attempt.job));

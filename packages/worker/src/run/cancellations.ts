@@ -7,13 +7,13 @@ import type { Attempts } from "./attempts.ts";
 /** Claims looked up in one statement. */
 const batchSize = 500;
 
-/** Without a word of any job there is nothing to look up, in ms. */
+/** Longest pause while no job is named, in ms. */
 const restMs = 60_000;
 
 /**
- * Aborts running jobs that were cancelled. A notification names the job, and anyone may send one
- * (FM-45): only a claim that the table no longer has is aborted. One that was lost is made up for
- * by the rescuer, which sees once a lease what this process holds.
+ * Aborts running jobs that were cancelled. A notification names the job, but anyone may send one
+ * (FM-45), so only a claim that is no longer in the table is aborted. If a notification is lost,
+ * the rescuer finds the cancelled job: once a lease it compares what this process holds.
  */
 export class Cancellations implements Part {
   readonly #db: Database;
@@ -21,7 +21,7 @@ export class Cancellations implements Part {
   readonly #attempts: Attempts;
   readonly #loop: Loop;
   readonly #limiter = new WakeUpLimiter();
-  /** Running jobs that are said to be cancelled: never more than run. */
+  /** Running jobs that notifications name as cancelled. Never more than run. */
   readonly #named = new Set<bigint>();
   #stopListening: (() => void) | undefined;
 
@@ -45,7 +45,7 @@ export class Cancellations implements Part {
     this.#loop.start();
   }
 
-  /** A job that runs here may have been cancelled: looks, and aborts it if so. */
+  /** Call it if a job that runs here may have been cancelled. Looks, and aborts it if so. */
   suspect(id: bigint): void {
     if (this.#attempts.claimsOf(id).length === 0) return;
     this.#named.add(id);

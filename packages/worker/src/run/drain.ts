@@ -6,8 +6,8 @@ import type { Attempts } from "./attempts.ts";
 import type { Executor } from "./executor.ts";
 
 /**
- * Ends what runs when the worker stops: lets jobs end within the drain time, then aborts the others
- * and has them handed back. Resolves once the last outcome was written, or is given up.
+ * Ends the running jobs when the worker stops. Waits for them within the drain time, then aborts
+ * the others and has them handed back. Resolves once the last outcome was written or given up.
  */
 export class Drain implements Part {
   readonly #attempts: Attempts;
@@ -36,7 +36,7 @@ export class Drain implements Part {
     this.#logger = parts.logger;
   }
 
-  /** Skips the drain time, also of a stop that is under way. */
+  /** Skips the drain time, also that of a running stop. */
   hurry(): void {
     this.#hurry.resolve();
   }
@@ -46,8 +46,7 @@ export class Drain implements Part {
     if ((await Promise.race([orLate(drained, this.#drainMs), this.#hurry.promise])) === "drained") return;
     this.#logger.warn({ running: this.#attempts.size }, "running jobs are aborted, to be handed back");
     this.#executor.abortAll("stopping");
-    // An attempt leaves a handler behind that ignores its signal; the settler then has all there is
-    // to write.
+    // An attempt abandons a handler that ignores its signal. Then the settler has every outcome.
     if ((await orLate(drained, this.#abandonMs)) === "late") this.#settler.abandon();
   }
 }

@@ -12,11 +12,12 @@ import {
 import type { Ending } from "@hark/core/internal";
 
 /**
- * Of an attempt whose claim holds no more, or that never began: the job goes back, attempt and all.
+ * The ending of an attempt whose claim no longer holds, or that never began. The job goes back, and
+ * the attempt does not count.
  */
 export const interrupted: Ending = { kind: "interrupted" };
 
-/** What a handler of Hark's own throws to end its attempt in a way that no public error says. */
+/** Thrown by Hark's own handlers to end an attempt in a way that has no public error. */
 export class AttemptEnd extends Error {
   readonly ending: Ending;
 
@@ -27,11 +28,11 @@ export class AttemptEnd extends Error {
 }
 
 /**
- * How an attempt ended whose handler threw `error`; `reason` is why its signal was aborted before,
- * if it was.
+ * Returns the ending of an attempt whose handler threw `error`. `reason` says why its signal was
+ * aborted before, if it was.
  */
 export function endingOf(error: unknown, reason: unknown): Ending {
-  // A handler ends in many ways once its signal is aborted: the reason for that is the truth.
+  // Once the signal is aborted, a handler may throw anything. The reason of the abort decides.
   if (reason instanceof JobCancelledError) return { kind: "cancelled" };
   if (reason instanceof WorkerStoppingError || reason instanceof LeaseLostError) return interrupted;
   if (reason instanceof JobTimeoutError) return { kind: "timeout", error: reason };
@@ -42,7 +43,7 @@ export function endingOf(error: unknown, reason: unknown): Ending {
   return { kind: "error", error };
 }
 
-/** How an attempt ended whose payload could not be opened or parsed. */
+/** Returns the ending of an attempt whose payload could not be decrypted or parsed. */
 export function endingOfPayload(error: unknown): Ending {
   if (error instanceof PayloadUnreadableError) return { kind: "fatal", reason: "payload_unreadable", error };
   if (error instanceof InvalidPayloadError) return { kind: "fatal", reason: "invalid_payload", error };

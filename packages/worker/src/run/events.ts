@@ -2,7 +2,7 @@ import { EventEmitter } from "node:events";
 import type { Logger, Outcome } from "@hark/core";
 import type { statements } from "@hark/core/internal";
 
-/** What a worker tells about its own jobs. Listeners run in the flow: keep them short. */
+/** Events of a worker's own jobs. Listeners run synchronously, so keep them short. */
 export interface WorkerEventMap {
   /** An attempt began. */
   started: [job: statements.ClaimedJob];
@@ -14,7 +14,7 @@ export interface WorkerEventMap {
   leaseLost: [];
 }
 
-/** Emits events so that a listener that throws is logged and harms no job. */
+/** Emits events. A listener that throws is logged, and does not affect the job. */
 export class WorkerEvents extends EventEmitter<WorkerEventMap> {
   readonly #logger: Logger;
 

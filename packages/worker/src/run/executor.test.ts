@@ -13,7 +13,7 @@ import { Slots } from "./slots.ts";
 
 type Settled = { id: bigint; outcome: Outcome; done: (settlement: Settlement) => void };
 
-/** An executor of one queue, with a settler that keeps what it is given. */
+/** An executor of one queue, with a settler that keeps its outcomes. */
 function makeExecutor(run: (context: JobContext) => unknown, { capacity = 2, isLeaseHeld = (): boolean => true } = {}) {
   const outcomes: Settled[] = [];
   const settler = {
@@ -65,7 +65,7 @@ const untilAborted = ({ signal }: JobContext) =>
   new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error)));
 const interrupted = { state: "scheduled", ending: "interrupted", attempt: 0, delayMs: 0 };
 
-test("a job runs, its outcome goes to the settler, and its settlement is told", async () => {
+test("a job runs, its outcome goes to the settler, and an event reports its settlement", async () => {
   const { executor, attempts, outcomes, told } = makeExecutor(() => undefined);
   executor.submit(jobOf(1n));
   await turn();
@@ -77,7 +77,7 @@ test("a job runs, its outcome goes to the settler, and its settlement is told", 
   expect(told).toEqual(["started 1", "settled 1 completed"]);
 });
 
-test("a refused outcome is told as such, and holds its place no longer", async () => {
+test("a refused outcome is reported, and the attempt is forgotten", async () => {
   const { executor, attempts, outcomes, told } = makeExecutor(() => undefined);
   executor.submit(jobOf(1n));
   await turn();
@@ -85,19 +85,19 @@ test("a refused outcome is told as such, and holds its place no longer", async (
   expect([attempts.size, told.at(-1)]).toEqual([0, "refused 1"]);
 });
 
-test("a job of a type without a handler is an error of the caller's", () => {
+test("a job of a type without a handler throws", () => {
   const { executor } = makeExecutor(() => undefined);
   expect(() => executor.submit(jobOf(1n, { type: "test.other" }))).toThrow("which this worker does not run");
 });
 
-test("a job handed back never starts, and its attempt is given back", () => {
+test("a job that is handed back never starts, and its attempt does not count", () => {
   const { executor, outcomes, told } = makeExecutor(() => undefined);
   executor.handBack(jobOf(1n));
   expect(outcomes).toMatchObject([{ id: 1n, outcome: interrupted }]);
   expect(told).toEqual([]);
 });
 
-test("nothing starts on a lease that is lost, though the news were not heard yet", async () => {
+test("no job starts on a lost lease, even before the message about it arrives", async () => {
   const { executor, outcomes, told } = makeExecutor(() => undefined, { isLeaseHeld: () => false });
   executor.submit(jobOf(1n));
   await turn();
@@ -105,7 +105,7 @@ test("nothing starts on a lease that is lost, though the news were not heard yet
   expect(told).toEqual([]);
 });
 
-test("when the lease is lost every running job is told, and jobs that wait for a slot never start", async () => {
+test("when the lease is lost, every running job is aborted, and jobs that wait for a slot never start", async () => {
   const reasons: unknown[] = [];
   const { executor, lease, outcomes, told } = makeExecutor(
     (context) => {
@@ -125,7 +125,7 @@ test("when the lease is lost every running job is told, and jobs that wait for a
   expect(outcomes.map(({ outcome }) => outcome)).toMatchObject([interrupted, interrupted]);
 });
 
-test("an abort by claim reaches the attempt of that token only", async () => {
+test("an abort by claim reaches only the attempt with that token", async () => {
   const reasons = new Map<string, unknown>();
   const { executor, attempts } = makeExecutor((context) => {
     context.signal.addEventListener("abort", () => reasons.set(context.token, context.signal.reason));
@@ -140,7 +140,7 @@ test("an abort by claim reaches the attempt of that token only", async () => {
   expect([...reasons]).toEqual([["present", expect.any(JobCancelledError)]]);
 });
 
-test("a suspect waits until the others have left, and then runs alone", async () => {
+test("a suspect waits until the other jobs have ended, and then runs alone", async () => {
   const ends = new Map<bigint, () => void>();
   const { executor, outcomes, slots } = makeExecutor(({ id }) => new Promise<void>((end) => ends.set(id, end)));
   executor.submit(jobOf(1n));
@@ -163,7 +163,7 @@ test("a suspect waits until the others have left, and then runs alone", async ()
   expect(slots.demand).toBeGreaterThan(0);
 });
 
-test("a stop hands back what waits for a slot, and ends once every outcome was settled", async () => {
+test("a stop hands back the jobs that wait for a slot, and ends once every outcome is settled", async () => {
   let end = () => {};
   const { executor, outcomes } = makeExecutor(() => new Promise<void>((resolve) => (end = resolve)), { capacity: 1 });
   executor.submit(jobOf(1n));

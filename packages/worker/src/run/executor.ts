@@ -71,12 +71,15 @@ export class Executor implements Part {
     else void attempt.live();
   }
 
-  /** Gives a job that was claimed but not started back to the queue, attempt and all. */
+  /** Hands back a job that was claimed but not started. The attempt does not count. */
   handBack(job: statements.ClaimedJob): void {
     this.#take(job)?.settle({ kind: "interrupted" });
   }
 
-  /** Tells every running job that its worker stops, or lost its lease. Other jobs never begin. */
+  /**
+   * Aborts every running job, because the worker stops or has lost its lease. Waiting jobs never
+   * begin.
+   */
   abortAll(why: "stopping" | "lease lost"): void {
     this.#dropWaiting();
     this.#attempts.abortAll(why);
@@ -92,8 +95,8 @@ export class Executor implements Part {
   }
 
   /**
-   * A job that was running whenever a worker died runs alone: if it is the cause, no other job
-   * suffers (FM-24).
+   * A job that was running at several deaths of workers runs alone. If it is the cause, no other
+   * job suffers (FM-24).
    */
   async #runAlone(attempt: Attempt): Promise<void> {
     const { id, queue, type, crashCount } = attempt.job;

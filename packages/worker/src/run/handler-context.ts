@@ -2,7 +2,7 @@ import { type Logger, RetryAfterError, SnoozeError, type Transaction } from "@ha
 import { parseDuration, type statements } from "@hark/core/internal";
 import type { JobContext } from "./implement.ts";
 
-/** What a context needs of its attempt. */
+/** The parts of an attempt that its context needs. */
 export interface Attempted {
   readonly job: statements.ClaimedJob;
   readonly signal: AbortSignal;
@@ -11,8 +11,8 @@ export interface Attempted {
 }
 
 /**
- * What a handler sees of its attempt. Its functions may be taken out of it and called alone; they,
- * the signal and the logger are made only when a handler asks for them.
+ * The context that a handler gets. Its functions work without `this`. They, the signal and the
+ * logger are made only when a handler asks for them.
  */
 export class HandlerContext implements JobContext {
   readonly id: bigint;

@@ -1,6 +1,6 @@
 import type { Duration, JobDefinition, Logger, PayloadOf, ResultOf, Transaction } from "@hark/core";
 
-/** What a handler gets: the job, parsed, and how to talk back. */
+/** The argument of a handler: the job with its parsed payload, and functions to end the attempt. */
 export interface JobContext<Payload = unknown, Result = unknown> {
   /** The id that enqueue() returned. */
   readonly id: bigint;
@@ -8,21 +8,21 @@ export interface JobContext<Payload = unknown, Result = unknown> {
   readonly queue: string;
   /** The name of the job type. */
   readonly type: string;
-  /** What the job type's schema made of the payload. */
+  /** The payload, as the job type's schema parsed it. */
   readonly payload: Payload;
   /** Higher starts first. */
   readonly priority: number;
-  /** From 1, this one included. */
+  /** Number of this attempt, from 1. */
   readonly attempt: number;
-  /** Attempts in all. */
+  /** Most attempts. */
   readonly maxAttempts: number;
-  /** No other job of the queue with this key runs now; undefined for a job without one. */
+  /** No other job of the queue with this key runs now. Undefined for a job without a key. */
   readonly key: string | undefined;
-  /** Proof of this claim. */
+  /** Identifies this claim. */
   readonly token: string;
   /**
-   * Aborted, with the error as its reason, when the job timed out, was cancelled, lost its lease or
-   * its worker stops.
+   * Aborted when the job times out or is cancelled, when the lease is lost, or when the worker
+   * stops. Its reason is the error.
    */
   readonly signal: AbortSignal;
   /** Logs with the job's id, queue, type and attempt as fields. */
@@ -33,14 +33,14 @@ export interface JobContext<Payload = unknown, Result = unknown> {
    */
   snooze(delay: Duration): never;
   /**
-   * Ends the attempt as failed; the next comes after `delay` instead of the backoff, if attempts
-   * are left.
+   * Ends the attempt as failed. If attempts are left, the next one comes after `delay` in place of
+   * the backoff.
    */
   retryAfter(delay: Duration, message?: string): never;
   /**
-   * Completes the job inside your transaction: what you write in it and the completion commit or
-   * vanish together, exactly once. Throws LeaseLostError, so that the transaction rolls back, if
-   * another worker owns the job by now. Return afterwards.
+   * Completes the job inside your transaction. Your writes and the completion commit or roll back
+   * together, exactly once. Throws LeaseLostError if another worker has the job by now, so that the
+   * transaction rolls back. Return from the handler afterwards.
    */
   completeIn(tx: Transaction, result?: Result): Promise<void>;
 }

@@ -2,8 +2,8 @@ import type { Logger, Outcome } from "@hark/core";
 import { firstLine, type statements } from "@hark/core/internal";
 
 /**
- * Logs what became of an attempt: a success for debugging, a retry as a warning, a dead letter as
- * an error.
+ * Logs the outcome of an attempt: a success at level debug, a retry at warn, a dead letter at
+ * error.
  */
 export function logOutcome(
   logger: Logger,

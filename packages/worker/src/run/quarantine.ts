@@ -2,17 +2,18 @@ import { orLate, type statements } from "@hark/core/internal";
 import { TypedEvent } from "../runtime/event.ts";
 
 /**
- * Crashes after which a job is taken for the likely cause. One is too few: every job that ran
- * beside the cause has one too, and all of them would then run one by one (docs/decisions/0007).
+ * Crashes after which a job counts as the likely cause. One is too few: every job that ran at the
+ * same time has one too, and all of them would run one by one (docs/decisions/0007).
  */
 const suspectAfter = 2;
 
 /**
- * How long a suspect waits to be alone, in ms. Then it runs beside the jobs that have not ended.
+ * How long a suspect waits to run alone, in ms. After that it runs even if other jobs have not
+ * ended.
  */
 const patienceMs = 60_000;
 
-/** Whether a job was running at so many deaths of workers that it is to run alone. */
+/** Returns whether a job was running at so many deaths of workers that it must run alone. */
 export const isSuspect = ({ crashCount }: statements.ClaimedJob): boolean => crashCount >= suspectAfter;
 
 /**
@@ -27,13 +28,13 @@ export class Quarantine {
   #isClosed = false;
   #turn = Promise.withResolvers<void>();
 
-  /** A job waits or runs here: nothing else is to be claimed. */
+  /** True while a suspect waits or runs. Then no other job is claimed. */
   get isTaken(): boolean {
     return this.#isTaken;
   }
 
   /**
-   * Whether a claimed job may go on now; if not, it is to be handed back. Takes the place for a
+   * Returns whether a claimed job may go on now. If not, hand it back. Reserves the place for a
    * suspect.
    */
   admits(job: statements.ClaimedJob): boolean {
@@ -43,7 +44,7 @@ export class Quarantine {
     return (this.#isTaken = true);
   }
 
-  /** Resolves once the others have left, with false if the worker stops before. */
+  /** Resolves once the other jobs have ended, with false if the worker stops before. */
   async enter(isAlone: boolean): Promise<boolean> {
     if (!isAlone) await orLate(this.#turn.promise, patienceMs);
     this.#isRunning = !this.#isClosed;

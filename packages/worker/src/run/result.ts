@@ -20,8 +20,9 @@ export async function checkResult({ type, result: schema }: JobDefinition, resul
   }
   if (result === undefined) return { kind: "completed", resultJson: null };
   const [issue] = jsonIssues(result);
-  if (issue) return refuse(`is no JSON at ${issue.path.join(".") || "its top"}: ${issue.message}`);
+  if (issue) return refuse(`is not JSON at ${issue.path.join(".") || "its top"}: ${issue.message}`);
   const resultJson = JSON.stringify(result);
-  if (Buffer.byteLength(resultJson) > limits.resultBytes) return refuse(`is over ${limits.resultBytes} bytes of JSON`);
+  if (Buffer.byteLength(resultJson) > limits.resultBytes)
+    return refuse(`has more than ${limits.resultBytes} bytes of JSON`);
   return { kind: "completed", resultJson };
 }

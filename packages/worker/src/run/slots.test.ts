@@ -22,7 +22,7 @@ function makeSlots({ capacity = 2, isPrefetching = true } = {}) {
   return { slots, settler, quarantine, offers: () => offers };
 }
 
-/** A job that runs until it is told to end, and when it began. */
+/** A job that runs until the test ends it, and the time when it began. */
 function makeJob() {
   const { promise, resolve } = Promise.withResolvers<string>();
   const job = { hasBegun: false, run: () => ((job.hasBegun = true), promise), end: () => resolve("ended") };
@@ -42,7 +42,7 @@ test("no more jobs run at once than there are slots, and the next begins when on
   expect(jobs[2]!.hasBegun).toBe(true);
 });
 
-test("demand is what is neither here nor on its way", async () => {
+test("demand leaves out the jobs that are here or being claimed", async () => {
   const { slots } = makeSlots({ capacity: 5 });
   expect(slots.demand).toBe(5);
   void slots.run(makeJob());
@@ -56,7 +56,7 @@ test("demand is what is neither here nor on its way", async () => {
   expect(slots.demand).toBe(4);
 });
 
-test("nothing is wanted while outcomes pile up, and the claimers are told when they no longer do", () => {
+test("demand is 0 while outcomes pile up, and the claimers are told when it rises again", () => {
   const { slots, settler, offers } = makeSlots();
   settler.isBehind = true;
   expect(slots.demand).toBe(0);
@@ -68,7 +68,7 @@ test("nothing is wanted while outcomes pile up, and the claimers are told when t
   expect(offers()).toBe(1);
 });
 
-test("nothing is wanted while a suspect waits to run alone, and the claimers are told when it has ended", () => {
+test("demand is 0 while a suspect waits to run alone, and the claimers are told when it has ended", () => {
   const { slots, quarantine, offers } = makeSlots();
   quarantine.admits({ crashCount: 2 } as never);
   expect(slots.demand).toBe(0);
@@ -94,14 +94,14 @@ test("slots may be opened and closed while jobs run", async () => {
   expect(slots.demand).toBe(0);
 });
 
-test("without prefetching as many jobs are wanted as slots are free, however short the jobs are", async () => {
+test("without prefetching, demand is the number of free slots, however short the jobs are", async () => {
   const { slots } = makeSlots({ capacity: 2, isPrefetching: false });
   for (let jobs = 0; jobs < 100; jobs += 1) await slots.run({ run: () => Promise.resolve() });
   await vi.advanceTimersByTimeAsync(0);
   expect(slots.demand).toBe(2);
 });
 
-test("jobs that were claimed ahead and wait for 60 to 70 ms are dropped, so that an idle process may have them", async () => {
+test("jobs that were claimed ahead and have waited for 60 to 70 ms are dropped, so that an idle process can take them", async () => {
   const { slots } = makeSlots({ capacity: 1 });
   void slots.run(makeJob());
   const waiting = slots.run(makeJob());

@@ -11,7 +11,7 @@ import type { Quarantine } from "./quarantine.ts";
  */
 const overdue = { looks: 6, everyMs: 10 };
 
-/** What runs in a slot. */
+/** The work that runs in a slot. */
 export interface Runnable<Result> {
   run(): Promise<Result>;
 }
@@ -22,7 +22,7 @@ export interface Runnable<Result> {
  */
 export class Slots {
   readonly queue: string;
-  /** More jobs are wanted than are here or on their way. */
+  /** More jobs are wanted than are here or being claimed. */
   readonly free: TypedEvent = new TypedEvent();
   readonly #limit: LimitFunction;
   readonly #prefetch: Prefetch;
@@ -63,7 +63,7 @@ export class Slots {
   /** Opens or closes slots. Jobs that run in a slot that is closed go on. */
   resize(capacity: number): void {
     this.#capacity = this.#prefetch.capacity = capacity;
-    this.#limit.concurrency = Math.max(capacity, 1); // p-limit allows no 0: nothing is claimed then
+    this.#limit.concurrency = Math.max(capacity, 1); // p-limit does not allow 0, and with capacity 0 nothing is claimed
     this.offer();
   }
 
@@ -73,9 +73,9 @@ export class Slots {
   }
 
   /**
-   * How many more jobs to claim now. 0 while there are enough, with those on their way; while
-   * outcomes pile up, because a database this slow needs no more work; and while a suspect job is
-   * to run alone.
+   * Returns how many more jobs to claim now. It is 0 if the jobs here and those being claimed are
+   * enough. It is 0 while outcomes pile up, because a database that slow needs no more work. And it
+   * is 0 while a suspect job must run alone.
    */
   get demand(): number {
     if (this.#settler.isBehind || this.#quarantine.isTaken) return 0;
@@ -83,8 +83,8 @@ export class Slots {
   }
 
   /**
-   * A claim asks for so many jobs. They count as here until the function it returns is called, any
-   * number of times.
+   * Notes that a claim asks for `jobs` jobs. They count as here until the returned function is
+   * called.
    */
   reserve(jobs: number): () => void {
     let reserved = jobs;

@@ -17,14 +17,14 @@ function table({ bad }: { bad: (row: number) => boolean }) {
 
 const thousand = Array.from({ length: 1_000 }, (_, row) => row);
 
-test("rows that are all good go in one statement", async () => {
+test("rows that are all accepted take one statement", async () => {
   const { moved, alone, moves, count } = table({ bad: () => false });
   await bisect(thousand, moves);
   expect([moved.length, alone, count()]).toEqual([1_000, [], 1]);
 });
 
 test(
-  "of a thousand rows one bad one costs 20 statements more, and ten of them 200 at most; all others are moved, in order",
+  "among a thousand rows, one bad row costs 20 more statements and ten cost at most 200, and all others move in order",
   { tags: ["FM-16"] },
   async () => {
     for (const [each, most] of [
@@ -40,7 +40,7 @@ test(
   },
 );
 
-test("trouble that is no row's fault is thrown, after one statement", async () => {
+test("an error that no row causes is thrown after one statement", async () => {
   for (const trouble of [
     new Error("Connection terminated unexpectedly"),
     Object.assign(new Error("connect"), { code: "ECONNRESET" }),
@@ -58,7 +58,7 @@ test("trouble that is no row's fault is thrown, after one statement", async () =
   }
 });
 
-test("who is told to stop sends nothing more", async () => {
+test("after a stop no further statement is sent", async () => {
   const stop = new AbortController();
   let statements = 0;
   const move = async () => {

@@ -3,7 +3,7 @@ import { mayBeOneRow } from "@hark/core/internal";
 export interface Bisection<Row> {
   /** Moves these rows in one statement, or throws. */
   readonly move: (rows: readonly Row[]) => Promise<void>;
-  /** Is told of each row that is refused by itself. */
+  /** Called for each row that is refused by itself. */
   readonly alone: (row: Row, error: unknown) => Promise<void> | void;
   /** Whether a single row may be the cause of an error; mayBeOneRow() of core if not given. */
   readonly isRowsFault?: (error: unknown) => boolean;
@@ -13,8 +13,8 @@ export interface Bisection<Row> {
 
 /**
  * Moves rows together. If the database refuses them and one of them may be the cause, moves each
- * half by itself, so that a bad row stops nobody (FM-16): one bad row in 1,000 costs 20 more
- * statements. Throws errors that are no row's fault.
+ * half by itself, so that a bad row does not stop the others (FM-16). One bad row in 1,000 costs 20
+ * more statements. Throws errors that no single row can cause.
  */
 export async function bisect<Row>(rows: readonly Row[], bisection: Bisection<Row>): Promise<void> {
   const { move, alone, isRowsFault = mayBeOneRow, signal } = bisection;

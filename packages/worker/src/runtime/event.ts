@@ -1,6 +1,6 @@
 /**
- * Something that happens in a part. Parts that are built after it subscribe, so that it need not
- * know them: see build-worker.ts. Listeners run at once, in the order in which they subscribed, and
+ * An event of a part. Parts that are built later subscribe to it, so that the part does not depend
+ * on them. See build-worker.ts. Listeners run at once, in the order in which they subscribed, and
  * must not throw.
  */
 export class TypedEvent<Fact = void> {

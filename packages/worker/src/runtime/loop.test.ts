@@ -7,9 +7,9 @@ afterEach(() => void vi.useRealTimers());
 
 const never = () => new Promise<Next>(() => {});
 
-// FM-08: whatever a step waits for, it may never come.
+// FM-08: a step may wait for something that never comes.
 test(
-  "a step that never ends is given up after 30 s and counted; its signal is aborted, and the loop goes on",
+  "a step that never ends is given up after 30 s and counted, its signal is aborted, and the loop goes on",
   { tags: ["FM-08"] },
   async () => {
     const signals: AbortSignal[] = [];
@@ -99,7 +99,7 @@ test("failures in a row lengthen the rest up to seconds, and one success starts 
   await loop.stop();
 });
 
-test("a ring during a step is heard, and a hundred are one", async () => {
+test("a ring during a step causes another step, and a hundred rings cause only one", async () => {
   let steps = 0;
   const step = Promise.withResolvers<Next>();
   const loop = new Loop({
@@ -139,7 +139,7 @@ test("a ring ends a rest, but not one that is uninterruptible", { tags: ["FM-13"
   await loop.stop();
 });
 
-test("a loop told that what failed it is mended rests briefly if it fails once more: the outage before does not count", async () => {
+test("after retry() a loop that fails once more rests briefly, because the outage before does not count", async () => {
   const startedAt: number[] = [];
   const loop = new Loop({
     name: "mended",

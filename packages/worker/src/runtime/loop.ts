@@ -5,9 +5,9 @@ import { sleep } from "./sleep.ts";
 import { WakeUp } from "./wake-up.ts";
 
 /**
- * What a step says about the next: "again" at once, "rest" for the usual interval, or a rest of its
- * own, in ms. A ring ends a rest, but not one that is uninterruptible: that is for short rests,
- * when rings come so often that one step would follow the other.
+ * When the next step comes: "again" at once, "rest" after the usual interval, or after `restMs`. A
+ * ring ends a rest, unless the rest is uninterruptible. That is for short rests while rings come so
+ * often that the steps would follow each other without a pause.
  */
 export type Next = "again" | "rest" | { readonly restMs: number; readonly isUninterruptible?: true };
 
@@ -45,7 +45,7 @@ export class Loop implements Part {
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
   #failures = 0;
-  /** Of these, those since the last call of retry(): the rest after a failure counts them alone. */
+  /** Failures since the last call of retry(). Only they lengthen the rest after a failure. */
   #failuresSinceRetry = 0;
   #restarts = 0;
 

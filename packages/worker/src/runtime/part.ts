@@ -1,6 +1,6 @@
 /**
- * A piece of the runtime that starts and stops; either may be left out. A part uses only parts that
- * were built before it: see build-worker.ts.
+ * A piece of the runtime that can be started and stopped. Both functions are optional. A part uses
+ * only parts that were built before it: see build-worker.ts.
  */
 export interface Part {
   start?(): void | Promise<void>;
@@ -12,8 +12,7 @@ export interface Part {
 export interface Stage {
   readonly parts: readonly Part[];
   /**
-   * How long stop() waits for them before it goes on without them, in ms; until they have stopped
-   * if not given.
+   * How long stop() waits for them before it continues, in ms. Default: until they have stopped.
    */
   readonly stopWithinMs?: number;
 }

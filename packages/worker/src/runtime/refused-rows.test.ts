@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { RefusedRows } from "./refused-rows.ts";
 
 test(
-  "a row that is refused again and again is left alone for longer each time, ten minutes at most",
+  "a row that is refused repeatedly is left alone for longer each time, at most ten minutes",
   { tags: ["FM-16"] },
   () => {
     const refused = new RefusedRows(silentLogger);

@@ -21,7 +21,7 @@ export class RefusedRows {
     this.#logger = logger;
   }
 
-  /** Those to leave out now, by `now` in ms of the process clock. */
+  /** Returns the rows to leave out at `now`, in ms of the process clock. */
   ids(now: number = performance.now()): bigint[] {
     const ids: bigint[] = [];
     for (const [id, { againAt }] of this.#rows) {
@@ -32,7 +32,7 @@ export class RefusedRows {
   }
 
   /**
-   * Leaves a job alone from now on for a while, and logs why: `message` says what becomes of it.
+   * Leaves a job alone for a while from now on, and logs why. `message` says what happens to it.
    */
   leaveAlone(id: bigint, error: unknown, message: string): void {
     this.#logger.error({ jobId: id, error, againInMs: this.add(id) }, message);

@@ -1,7 +1,7 @@
 import type { Logger } from "@hark/core";
 
 export interface Stoppable {
-  /** Drains; `"now"` goes straight to aborting. May be called again, to hurry. */
+  /** Drains, and `"now"` aborts at once. May be called again to hurry. */
   stop(how?: "drain" | "now"): Promise<void>;
 }
 
@@ -9,8 +9,8 @@ const exitCodes = { SIGINT: 130, SIGTERM: 143 } as const;
 
 /**
  * Resolves once a signal has stopped `stoppable`: the first SIGTERM or SIGINT drains, a second
- * aborts what runs, a third ends the process at once. A signal may come while it starts: give its
- * start, so that one that fails ends the wait and is thrown.
+ * aborts what runs, a third ends the process at once. A signal may come while it starts. Pass the
+ * promise of its start, so that a failed start ends the wait and is thrown.
  */
 export async function runUntilSignalled(
   stoppable: Stoppable,

@@ -1,7 +1,7 @@
 /**
- * A flag that many may raise and one waits for. Notifications, freed slots and reconnects all ring
- * it, and a hundred rings while nobody waits are one. Arm it before you look, or a ring during the
- * look is lost.
+ * A flag that many parts raise and one loop waits for. Notifications, freed slots and reconnects
+ * ring it. Many rings while the loop does not wait count as one. Arm it before you look, or a ring
+ * during the look is lost.
  */
 export class WakeUp {
   #rung = Promise.withResolvers<void>();

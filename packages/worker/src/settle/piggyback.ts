@@ -10,13 +10,13 @@ export interface Piggyback {
   readonly completions: statements.Completions;
   /** The claim committed, and moved all but these ids. */
   written(refused: ReadonlySet<bigint>): void;
-  /** The claim failed: they are written without one. */
+  /** The claim failed. The next flush writes them. */
   failed(error: unknown): void;
 }
 
 /**
- * Takes the successes that wait out of the settler's next flush, for a claim to settle in its own
- * commit. Returns undefined if there are none.
+ * Takes the waiting successes out of the settler's next flush, so that a claim settles them in its
+ * own commit. Returns undefined if there are none.
  */
 export function piggyback(settler: Settler): Piggyback | undefined {
   const entries = settler.take(({ outcome, isLeftBehind }) => outcome.state === "completed" && !isLeftBehind);

@@ -47,7 +47,7 @@ test("a success is written at once, and those of a stream every 5 ms", { tags: [
 });
 
 test(
-  "what others wait for is not gathered: the success of a job with a key, a failure, a batch that is full",
+  "the success of a job with a key, a failure and a full batch are written at once",
   { tags: ["FM-41"] },
   async () => {
     type Settle = ReturnType<typeof settlerOnClock>["settle"];

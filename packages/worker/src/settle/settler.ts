@@ -19,32 +19,33 @@ const mostBacklog = 2_000;
 /**
  * From one flush to the next while outcomes keep coming, in ms. Each flush is a durable commit, and
  * producers' commits share the disk with it (docs/decisions/0027). An outcome that others wait for
- * does not wait for it.
+ * skips this interval.
  */
 const flushIntervalMs = 5;
 
 /**
- * Longest wait of a flush for a claim that settles outcomes: the claim after it may settle these.
- * In ms.
+ * Longest wait of a flush for a running claim that settles outcomes, in ms. The next claim may
+ * settle the waiting ones.
  */
 const claimPatienceMs = 20;
 
 /** Between tries while the database does not answer: 0.1 s doubling to 5 s, half of it random. */
 const afterFailure = { baseMs: 100, factor: 2, capMs: 5_000, jitter: 0.5 };
 
-/** How long a stop waits for what is still to be written, in ms. */
+/** How long a stop waits for unwritten outcomes, in ms. */
 export const flushDeadlineMs = 5_000;
 
 /**
  * Writes outcomes, fenced by their tokens, one flush at a time. When idle it flushes at once, and
  * when busy after some ms, so that batches grow by themselves under load; a claim of a deep queue
  * may carry successes (see piggyback.ts). An outcome is kept until the database took or refused it.
- * A batch that the database rejects is bisected, so that one bad row stops nobody (FM-16).
+ * A batch that the database rejects is bisected, so that one bad row does not stop the others
+ * (FM-16).
  */
 export class Settler implements Part {
-  /** So many jobs moved on in one statement. */
+  /** The number of jobs that one statement settled. */
   readonly moved: TypedEvent<number> = new TypedEvent();
-  /** It was behind when it was last asked, and is no more. */
+  /** The settler was behind when last asked, and no longer is. */
   readonly caughtUp: TypedEvent = new TypedEvent();
   readonly #db: Database;
   readonly #logger: Logger;
@@ -64,10 +65,7 @@ export class Settler implements Part {
     this.#logger = logger;
   }
 
-  /**
-   * Whether so many outcomes wait to be written that claiming more jobs would only lengthen the
-   * list.
-   */
+  /** True if so many outcomes wait that claiming more jobs would not help. */
   get isBehind(): boolean {
     return (this.#wasBehind = this.#waiting.length + this.#inFlight > mostBacklog);
   }
@@ -75,15 +73,18 @@ export class Settler implements Part {
   /** Writes what waits, and gives up after some seconds without an answer. */
   async stop(): Promise<void> {
     await orLate(this.#flushed(), flushDeadlineMs);
-    this.abandon(); // or what is still unwritten would be tried again for ever, and keep the process alive
+    this.abandon(); // or unwritten outcomes would be retried for ever, and keep the process alive
   }
 
-  /** Gives up what is not written: it is rescued when the lease runs out. */
+  /** Gives up the unwritten outcomes. Their jobs are rescued when the lease runs out. */
   abandon(): void {
     this.#giveUp.abort();
   }
 
-  /** Writes an outcome as soon as may be, and calls `done` when the database took or refused it. */
+  /**
+   * Writes an outcome as soon as possible, and calls `done` when the database has accepted or
+   * refused it.
+   */
   settle(claim: KeyedClaim, outcome: Outcome, done: (settlement: Settlement) => void): void {
     const entry = { claim, outcome, done, isDoubtful: false, isLeftBehind: false };
     this.#waiting.push(entry);
@@ -92,8 +93,8 @@ export class Settler implements Part {
   }
 
   /**
-   * Takes waiting outcomes, the oldest that are fit, no two of one job: the late outcome of a lost
-   * claim goes by itself. End with tell(), or with putBack() if they were not written.
+   * Takes the oldest fitting outcomes, at most one for each job. The late outcome of a lost claim
+   * is written by itself. End with tell(), or with putBack() if they were not written.
    */
   take(isFit: (entry: Unsettled) => boolean): Unsettled[] {
     const taken = new Map<bigint, Unsettled>();
@@ -125,8 +126,8 @@ export class Settler implements Part {
   }
 
   /**
-   * A claim that settles outcomes is on its way: a flush waits for it for a moment, until the
-   * returned function is called.
+   * Notes that a claim that settles outcomes is running. A flush waits for it for a moment, until
+   * the returned function is called.
    */
   holdFlush(): () => void {
     this.#carriers += 1;
@@ -143,7 +144,7 @@ export class Settler implements Part {
   }
 
   async #flush(): Promise<void> {
-    await endOfTurn(); // jobs that end in the same turn of the event loop come along, and a claim due in it takes them first
+    await endOfTurn(); // waits for jobs that end in the same turn of the event loop, and for a claim in it that takes outcomes
     while (this.#waiting.length > 0 && !this.#giveUp.signal.aborted) {
       if (this.#carriers > 0) {
         await orLate(this.#noCarriers.promise, claimPatienceMs);
@@ -160,13 +161,10 @@ export class Settler implements Part {
       this.#refuse(batch.filter(({ outcome }) => outcome.state === "cancelled"));
     }
     for (const { done } of this.#waiting.splice(0)) done("refused"); // only after abandon()
-    this.#flushing = undefined; // in the same turn as the last look, or an outcome in between would wait for the next
+    this.#flushing = undefined; // in the same turn as the last check, or an outcome in between would wait for the next
   }
 
-  /**
-   * Waits until the last flush is {@link flushIntervalMs} ago, or there is something that cannot
-   * wait.
-   */
+  /** Waits until {@link flushIntervalMs} after the last flush, or until an urgent outcome comes. */
   async #untilDue(): Promise<void> {
     const hurry = this.#hurry.arm();
     const restMs = this.#flushedAt + flushIntervalMs - performance.now();
@@ -202,14 +200,14 @@ export class Settler implements Part {
     this.#refuse(entries);
   }
 
-  /** The database rejected an outcome by itself: the job becomes a dead letter that says so. */
+  /** The database rejected a single outcome. The job becomes a dead letter with that error. */
   async #replace(entry: Unsettled, rejection: unknown): Promise<void> {
     const { claim, outcome } = entry;
     this.#logger.error(
       { jobId: claim.id, error: rejection, outcome: outcome.state },
       "the database rejected an outcome",
     );
-    if (outcome.state === "dead") return this.#refuse([entry]); // even plain text was rejected: upkeep hands the job back
+    if (outcome.state === "dead") return this.#refuse([entry]); // even this plain text was rejected, so upkeep hands the job back later
     const error = `the outcome "${outcome.state}" could not be stored: ${errorText(rejection)}`;
     entry.outcome = { state: "dead", ending: "fatal", reason: "unrecoverable", error };
     await this.#write([entry]);

@@ -14,13 +14,13 @@ export interface Unsettled {
   readonly done: (settlement: Settlement) => void;
   /** An earlier try ended without an answer, so it may have been written then. */
   isDoubtful: boolean;
-  /** A claim that was to settle it failed: it is written without one. */
+  /** True if a claim that carried it failed. Then a flush writes it. */
   isLeftBehind: boolean;
 }
 
 /**
- * Whether an outcome is not to wait for others. The next job of its key may be parked until it is
- * written; and an attempt that did not succeed is rare, and people may wait to hear of it.
+ * Returns whether an outcome must be written at once. The next job of its key may be parked until
+ * then. And failures are rare, and people may be waiting for them.
  */
 export const isUrgent = ({ claim, outcome }: Unsettled): boolean =>
   claim.key !== undefined || outcome.state !== "completed";

@@ -4,10 +4,10 @@ import { bisect } from "../runtime/bisect.ts";
 import { RefusedRows } from "../runtime/refused-rows.ts";
 
 /**
- * Hands back claims that the database books to this process but nothing here holds: their answer
- * was lost on the way. A claim whose answer may still come is left alone, however long that takes,
- * or its jobs would begin here and elsewhere. Any other has to look so twice in a row, since it may
- * have been settled while the survey was under way.
+ * Hands back claims that the database assigns to this process but that nothing here holds, because
+ * the claim's answer was lost. A claim whose answer may still come is left alone, however long that
+ * takes, or its jobs would run here and elsewhere. Any other claim must be missing in two surveys
+ * in a row, since it may have been settled during the survey.
  */
 export class ForgottenClaims {
   readonly #db: Database;

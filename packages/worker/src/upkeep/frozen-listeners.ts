@@ -26,9 +26,9 @@ export interface FrozenListenerParts {
 }
 
 /**
- * Ends listeners of ours whose process stands still: their session would pin the notification queue
- * of the whole server, and dead rows with it (FM-10). Every worker looks, because a chosen one may
- * be the one that stands still.
+ * Ends listeners of Hark whose process stands still. Their session would keep the notification
+ * queue of the whole server from shrinking, and dead rows too (FM-10). Every worker looks, because
+ * a single chosen one might stand still itself.
  */
 export function frozenListenerWatch(parts: FrozenListenerParts): Loop {
   const look = frozenListenerLook(parts);
@@ -54,13 +54,13 @@ export function frozenListenerLook({ db, logger, frozenMs = defaultFrozenMs }: F
     const [{ usage } = { usage: 0 }] = await statements.notificationQueueUsage(db, {});
     if (usage === 0) return;
     for (const { pid, heldMs } of await statements.endFrozenListeners(db, { olderThanMs: frozenMs })) {
-      logger.warn({ pid, heldMs: Math.round(heldMs) }, "ended the session of a listener that did not read any more");
+      logger.warn({ pid, heldMs: Math.round(heldMs) }, "ended the session of a listener that no longer read");
     }
     if (usage < muchUsage || now < warnAt) return;
     warnAt = now + silenceMs;
     logger.warn(
       { usage },
-      "the server's notification queue fills up, and when it is full enqueueing fails: end the session that listens and does not read",
+      "the server's notification queue fills up, and enqueueing fails when it is full: end the session that listens but does not read",
     );
   };
 }

@@ -2,12 +2,12 @@ import type { Database, Logger } from "@hark/core";
 import { statements } from "@hark/core/internal";
 import { Loop } from "../runtime/loop.ts";
 
-/** How often to look for job types that nobody here runs, in ms. */
+/** How often to look for job types without a handler here, in ms. */
 const intervalMs = 30_000;
 
 /**
- * Says so when ready jobs wait in this worker's queues for a handler it does not have; they stay
- * ready, and are not failed.
+ * Warns if ready jobs in this worker's queues wait for a handler that it does not have. They stay
+ * ready, and do not fail.
  */
 export function missingHandlerWatch(parts: {
   db: Database;

@@ -6,8 +6,8 @@ import { Loop } from "../runtime/loop.ts";
 const intervalMs = 30_000;
 
 /**
- * Age from which a holder is worth a warning, in ms: autovacuum comes once a minute, and could have
- * cleared away by then.
+ * Age from which a holder gives a warning, in ms. Autovacuum runs once a minute, and could have
+ * removed dead rows by then.
  */
 const defaultOldMs = 60_000;
 
@@ -33,7 +33,7 @@ export interface OldSnapshotParts {
 /**
  * Warns of what holds vacuum back: a forgotten transaction, a prepared one, a replication slot, a
  * standby's long query. Dead rows then pile up in Hark's tables, and everything slows down (FM-42).
- * Of many workers the eldest looks; should two do so for a moment, there are two warnings.
+ * Only the oldest worker looks. If two look for a moment, there are two warnings.
  */
 export function oldSnapshotWatch(parts: OldSnapshotParts): Loop {
   const look = oldSnapshotLook(parts);
@@ -84,6 +84,6 @@ function warn(
   const { kind, id, application, role, state, command, remedy, deadRows } = holder;
   logger.warn(
     { kind, id, application, role, state, command, heldMs: Math.round(heldMs), deadRows, remedy },
-    "dead rows cannot be cleared away, and claims slow down with them: end what holds an old snapshot, there or by the remedy",
+    "an old snapshot keeps dead rows from being removed, and claims slow down: end its holder there, or by the remedy",
   );
 }

@@ -7,9 +7,9 @@ import { RefusedRows } from "../runtime/refused-rows.ts";
 const batchSize = 1_000;
 
 /**
- * Takes the jobs of dead workers back, all in one statement while the database takes them. If it
- * refuses them for one of them, that one is found and buried, or where no table takes it left alone
- * for a while; the others are not held up (FM-16).
+ * Takes the jobs of dead workers back, all in one statement if the database accepts them. If it
+ * refuses them because of one job, that job is found and becomes a dead letter. If the database
+ * refuses that too, the job is left alone for a while. It does not hold up the others (FM-16).
  */
 export class Orphans {
   readonly #db: Database;
@@ -22,14 +22,14 @@ export class Orphans {
     this.#refused = new RefusedRows(logger);
   }
 
-  /** Those that are left alone at the moment: not worth a rescue. */
+  /** The jobs that are left alone for now. */
   get refused(): bigint[] {
     return this.#refused.ids();
   }
 
   /**
-   * Takes some of them back, and returns how many; 0 if others have them in hand, or no table takes
-   * them.
+   * Takes some of them back, and returns how many. 0 if other transactions have locked them, or the
+   * database refuses them.
    */
   async rescue(signal?: AbortSignal): Promise<number> {
     const except = this.refused;
@@ -81,7 +81,7 @@ export class Orphans {
     }
     this.#logger.error(
       { jobId: claim.id, error: rejection },
-      "buried a dead worker's job that cannot be made ready again",
+      "a dead worker's job cannot be made ready again and becomes a dead letter",
     );
     return true;
   }
@@ -90,7 +90,7 @@ export class Orphans {
     this.#refused.leaveAlone(
       id,
       error,
-      "a dead worker's job can neither be tried again nor buried: it stays where it is until what refuses it is mended",
+      "a dead worker's job can neither be made ready nor become a dead letter: correct what refuses it in the database",
     );
   }
 }

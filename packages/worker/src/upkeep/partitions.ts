@@ -2,7 +2,7 @@ import type { Database, Logger } from "@hark/core";
 import { statements } from "@hark/core/internal";
 import { Loop } from "../runtime/loop.ts";
 
-/** Days for which partitions stand ready: a week without any worker costs nothing. */
+/** Days ahead for which partitions exist. A week without any worker does no harm. */
 const daysAhead = 7;
 
 const hourMs = 3_600_000;
@@ -14,7 +14,7 @@ export function partitions({ db, keepDays, logger }: { db: Database; keepDays: n
     restMs: hourMs,
     logger,
     async step() {
-      // A day a time: making one locks the default partition for as long as the statement takes.
+      // One day at a time: making a partition locks the default partition during the statement.
       for (let days = 0; days <= daysAhead; days += 1) await statements.createPartitions(db, { daysAhead: days });
       const [{ dropped, deleted, waiting } = { dropped: 0, deleted: 0, waiting: 0 }] = await statements.dropPartitions(
         db,
@@ -24,7 +24,7 @@ export function partitions({ db, keepDays, logger }: { db: Database; keepDays: n
         logger.info({ dropped, deleted, keepDays }, "dropped old history");
         return "again";
       }
-      if (waiting > 0) logger.warn({ waiting, keepDays }, "old history is in use: it will be dropped another time");
+      if (waiting > 0) logger.warn({ waiting, keepDays }, "old history is in use and will be dropped later");
       return "rest";
     },
   });

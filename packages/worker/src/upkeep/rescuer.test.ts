@@ -47,7 +47,7 @@ test(
   },
 );
 
-test("a lease that has run out is certified at once, and looked at again soon while its row is in other hands", async () => {
+test("a lease that has run out is handled at once, and checked again soon while another transaction locks its row", async () => {
   const { loop, askedAt } = rescuerBeside([-5, -10, null]);
   loop.start();
   await vi.advanceTimersByTimeAsync(41);
@@ -62,7 +62,7 @@ test("a lease that has run out is certified at once, and looked at again soon wh
   ]);
 });
 
-test("after a claim that was not answered a rescuer looks at once and twice more, and then once a lease again", async () => {
+test("after a claim without an answer, a rescuer looks at once, twice more, and then once a lease again", async () => {
   const { loop, pending, askedAt } = rescuerBeside([]);
   loop.start();
   await vi.advanceTimersByTimeAsync(1_000);

@@ -8,22 +8,22 @@ import { Loop, type Next } from "../runtime/loop.ts";
 import { ForgottenClaims } from "./forgotten-claims.ts";
 import { Orphans } from "./orphans.ts";
 
-/** After a lease should have run out, in ms, so that the clock has passed it for sure. */
+/** Extra wait after the end of a lease, in ms, so that the clock has surely passed it. */
 const afterExpiryMs = 20;
 
 /**
- * Before looking again at orphans that another transaction has locked, in ms: another rescuer, or a
- * late completeIn().
+ * Pause before looking again at orphans that another transaction has locked, in ms. It is another
+ * rescuer, or a late completeIn().
  */
 const lockedRestMs = 250;
 
 /**
- * After a claim that was not answered: so many looks so long apart, in ms. Two find what it left,
- * see {@link ForgottenClaims}; the first may have been under way already.
+ * After a claim without an answer: the number of looks, and the ms between them. Two looks find
+ * what the claim left, see {@link ForgottenClaims}. A first one may have been running already.
  */
 const unanswered = { looks: 3, restMs: 250 };
 
-/** Owns nothing. Without a lease of our own there are still the jobs of others to look after. */
+/** An identity that owns nothing. Without a lease, the worker still rescues the jobs of others. */
 const nilIdentity = "00000000-0000-0000-0000-000000000000";
 
 export interface RescuerParts {
@@ -31,12 +31,13 @@ export interface RescuerParts {
   readonly lease: Pick<LeaseKeeper, "identity">;
   readonly attempts: Pick<Attempts, "heldClaims">;
   /**
-   * Claims that may still be answered, and the event that one was not: its jobs may be in no hands.
+   * Claims that may still be answered, and the event that one failed without an answer: no worker
+   * may hold its jobs.
    */
   readonly pending: Pick<PendingClaims, "has" | "unanswered">;
   /**
-   * Is told of a job that runs here and that the database does not book to this process: it was
-   * just settled, or cancelled without our hearing it.
+   * Told of a job that runs here but that the database does not assign to this process. It was just
+   * settled, or its cancellation was not heard.
    */
   readonly cancellations: Pick<Cancellations, "suspect">;
   readonly leaseMs: number;
@@ -45,9 +46,9 @@ export interface RescuerParts {
 
 /**
  * Takes jobs back from workers that died, and from claims of this worker whose answer was lost on
- * the way. Sleeps until the earliest lease of another would run out, so it asks the database once a
- * lease while all is well and every claim is answered. Every worker has one: row locks decide, not
- * a leader.
+ * the way. Sleeps until the earliest lease of another worker would run out. So while all is well,
+ * it asks the database once a lease. Every worker has a rescuer. Row locks decide between them, and
+ * they need no leader.
  */
 export function rescuer(parts: RescuerParts): Loop {
   const { db, lease, attempts, pending, cancellations, leaseMs, logger } = parts;
@@ -58,7 +59,7 @@ export function rescuer(parts: RescuerParts): Loop {
     isAwaited: (token) => pending.has(token),
     logger,
   });
-  /** Looks that are to come in short order. */
+  /** The number of looks that follow soon. */
   let looksSoon = 0;
 
   const loop = new Loop({
@@ -66,13 +67,13 @@ export function rescuer(parts: RescuerParts): Loop {
     restMs: leaseMs,
     logger,
     async step(signal) {
-      const held = attempts.heldClaims(); // before the survey: what is claimed during it is not missing
+      const held = attempts.heldClaims(); // before the survey, so that a job claimed during it does not count as missing
       const asked = { worker: lease.identity ?? nilIdentity, except: orphans.refused };
       const survey = (await statements.surveyLeases(db, asked))[0]!;
       const mine = new Set(survey.mine.map(({ token, id }) => `${id} ${token}`));
       for (const { id, token } of held) if (!mine.has(`${id} ${token}`)) cancellations.suspect(id);
       await forgotten.release(survey.mine);
-      if (looksSoon > 0) looksSoon -= 1; // a look that failed was none
+      if (looksSoon > 0) looksSoon -= 1; // a failed look does not count
 
       const { nextExpiryMs = leaseMs } = survey;
       if ((nextExpiryMs <= 0 && (await certifyDeaths())) || survey.hasOrphans) return rescue(signal);

@@ -3,15 +3,14 @@ import { schemaVersionOn } from "@hark/core/internal";
 import { Loop } from "../runtime/loop.ts";
 
 /**
- * How often to look, in ms: two statements on one small table, that an idle worker should hardly
- * feel.
+ * How often to look, in ms. It costs two statements on one small table, little for an idle worker.
  */
 const intervalMs = 30_000;
 
 /**
- * Looks whether the schema still lets this code in, and tells once when it does not: a newer Hark
- * may have taken away what this one needs, and its claims would fail one after the other (FM-44).
- * There is no way back, since a schema never goes back.
+ * Checks whether the schema still supports this code, and reports once if it does not. A newer Hark
+ * may have removed what this one needs, and its claims would all fail (FM-44). This is final, since
+ * a schema never goes back.
  */
 export function schemaWatch(parts: {
   db: Database;

@@ -2,7 +2,7 @@ import type { Database, Logger } from "@hark/core";
 import { statements } from "@hark/core/internal";
 import { Loop } from "../runtime/loop.ts";
 
-/** Often enough that few deltas pile up, seldom enough to be no load, in ms. */
+/** How often to fold, in ms. Few deltas pile up in that time, and the load is small. */
 const intervalMs = 60_000;
 
 /** Deltas folded in one statement. A worker that settles single jobs leaves more in a minute. */

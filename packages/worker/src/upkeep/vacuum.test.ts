@@ -6,7 +6,7 @@ import { vacuum } from "./vacuum.ts";
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-/** A vacuum part on a database where each vacuum takes so long, in ms, or fails after it. */
+/** A vacuum part on a database where each vacuum takes this long, in ms, or fails after it. */
 async function vacuumTaking(...takes: { ms: number; fails?: true }[]) {
   const startedAt = performance.now();
   const at: number[] = [];
@@ -26,7 +26,7 @@ async function vacuumTaking(...takes: { ms: number; fails?: true }[]) {
   return { moved, at, stop };
 }
 
-test("a vacuum starts with every 250,000th job that moves, however few move at once", async () => {
+test("a vacuum starts after every 250,000 moved jobs, however few move at once", async () => {
   const { moved, at, stop } = await vacuumTaking({ ms: 0 }, { ms: 0 });
   for (let jobs = 0; jobs < 249_000; jobs += 1_000) moved.emit(1_000);
   await vi.advanceTimersByTimeAsync(7_200_000);
@@ -41,7 +41,7 @@ test("a vacuum starts with every 250,000th job that moves, however few move at o
   await stop();
 });
 
-test("vacuums take a twenty-first of the time at most, and jobs that moved meanwhile are not forgotten", async () => {
+test("vacuums take at most 1/21 of the time, and jobs that move meanwhile still count", async () => {
   const { moved, at, stop } = await vacuumTaking({ ms: 2_000 }, { ms: 100 }, { ms: 0 });
   moved.emit(250_000);
   await vi.advanceTimersByTimeAsync(1_000);
@@ -55,7 +55,7 @@ test("vacuums take a twenty-first of the time at most, and jobs that moved meanw
   await stop();
 });
 
-test("a vacuum that is cut short by its deadline is not begun again at once", async () => {
+test("a vacuum that its deadline ended does not start again at once", async () => {
   const { moved, at, stop } = await vacuumTaking({ ms: 4_500, fails: true }, { ms: 0 });
   moved.emit(250_000);
   await vi.advanceTimersByTimeAsync(4_500);

@@ -11,12 +11,12 @@ import { Loop } from "../runtime/loop.ts";
 const everyJobs = 250_000;
 
 /**
- * After a vacuum, its time is waited out so many times: what it clears gets more expensive with a
- * deep queue, and under an old snapshot it clears nothing.
+ * After a vacuum, the pause is this many times its duration. Vacuums cost more with a deep queue,
+ * and remove nothing while an old snapshot lasts.
  */
 const restsPerVacuum = 20;
 
-/** Nothing to do unless it is rung, in ms. */
+/** Longest pause without a ring, in ms. */
 const idleMs = 3_600_000;
 
 /**

@@ -6,8 +6,8 @@
 const busyGapMs = 4;
 
 /**
- * Weight of the newest gap in the mean, and the longest gap that counts, in ms: it takes some ten
- * jobs in a row to tell that a queue is busy.
+ * Weight of the newest gap in the mean, and the longest gap that counts, in ms: about ten jobs in a
+ * row make a queue count as busy.
  */
 const newestShare = 0.2;
 const longestGapMs = 25;
@@ -24,7 +24,7 @@ export class ArrivalRate {
     this.#foundAt = now;
   }
 
-  /** Jobs come so fast that announcing them would hold up their producers. */
+  /** True if jobs come so fast that announcing them would slow down their producers. */
   isBusy(now: number): boolean {
     return Math.max(this.#meanGapMs, now - this.#foundAt) < busyGapMs;
   }

@@ -79,7 +79,7 @@ async function quiesce(
   return true;
 }
 
-/** What `work` returns, or "late" if that takes more than a moment from a wake-up on. */
+/** Returns the result of `work`, or "late" if it takes longer than a moment after a wake-up. */
 function lateOnceRung<Answer>(work: Promise<Answer>, rung: Promise<void>): Promise<Answer | "late"> {
   return Promise.race([work, rung.then(() => orLate(work, gateMs))]);
 }

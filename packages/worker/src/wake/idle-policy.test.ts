@@ -3,7 +3,7 @@ import { expect, onTestFinished, test, vi } from "vitest";
 import { IdlePolicy } from "./idle-policy.ts";
 import type { NotifyGate, Writers } from "./notify-gate.ts";
 
-/** A gate without a database: `writers` stay open, for as long as they stand here. */
+/** A gate without a database. Its `writers` are the open transactions. */
 class StubGate {
   writers: Writers = [];
   isOpened = false;
@@ -30,16 +30,13 @@ function sleeperAt(gate: StubGate, isAnyReady: () => Promise<boolean> = nothing)
   });
 }
 
-/**
- * From here on in this test the sleeper's clock goes on only as it is told, whatever the machine is
- * at.
- */
+/** From here on, the idle policy's clock advances only when the test says so. */
 function takeOverTheClock(): void {
   vi.useFakeTimers({ toFake: ["performance"] });
   onTestFinished(() => void vi.useRealTimers());
 }
 
-test("a question that fails after a new mark is no reason to believe that all writers have ended", async () => {
+test("a failed query after the gate was opened again does not count as the end of all writers", async () => {
   const gate = new StubGate();
   let ask: () => Promise<boolean> = nothing;
   const sleeper = sleeperAt(gate, () => ask());
@@ -63,7 +60,7 @@ test("a question that fails after a new mark is no reason to believe that all wr
   expect(sleeper.isAsleep).toBe(true);
 });
 
-test("while jobs come fast it looks every ms, and no ring is to end such a rest", { tags: ["FM-13"] }, async () => {
+test("while jobs come fast it looks every ms, and no ring ends that rest", { tags: ["FM-13"] }, async () => {
   takeOverTheClock();
   const sleeper = sleeperAt(new StubGate());
   let next: unknown;
@@ -74,7 +71,7 @@ test("while jobs come fast it looks every ms, and no ring is to end such a rest"
   expect(next).toEqual({ restMs: 1, isUninterruptible: true });
 });
 
-test("while something is ready that no claim gets it rests, longer each time, and never sleeps", async () => {
+test("while ready jobs are locked it rests longer each time, and never sleeps", async () => {
   let isReady = true;
   const sleeper = sleeperAt(new StubGate(), async () => isReady);
   const rests: number[] = [];
@@ -100,7 +97,7 @@ test("while something is ready that no claim gets it rests, longer each time, an
   expect((await sleeper.rest(0, until)) as { restMs: number }).toHaveProperty("restMs");
 });
 
-test("the poll of a sleeper asks before it claims; a wake-up claims at once", async () => {
+test("while asleep, the poll asks before it claims, and a wake-up claims at once", async () => {
   let isReady = false;
   let questions = 0;
   const gate = new StubGate();
@@ -111,7 +108,7 @@ test("the poll of a sleeper asks before it claims; a wake-up claims at once", as
 
   expect(await sleeper.sleepOn(until)).toBe("rest");
   expect(await sleeper.sleepOn(until)).toBe("rest");
-  expect([questions, gate.openings]).toEqual([3, 1]); // its mark stands
+  expect([questions, gate.openings]).toEqual([3, 1]); // the gate is still open
 
   isReady = true;
   expect(await sleeper.sleepOn(until)).toBeUndefined();
@@ -125,14 +122,14 @@ test("the poll of a sleeper asks before it claims; a wake-up claims at once", as
   expect(questions).toBe(0);
 });
 
-test("a wake-up that comes while it asks is not slept through", async () => {
+test("a wake-up during a query is not missed", async () => {
   let sleeper!: IdlePolicy;
   sleeper = sleeperAt(new StubGate(), async () => (sleeper.wake(), false));
   expect(await sleeper.rest(0, until)).toBe("again");
   expect(sleeper.isAsleep).toBe(false);
 });
 
-test("a worker that lets others go first sleeps on until its turn, and claims only if something is left by then", async () => {
+test("a worker that lets others go first sleeps until its turn, and claims only if jobs are left by then", async () => {
   let isReady = false;
   let questions = 0;
   const sleeper = sleeperAt(new StubGate(), async () => ((questions += 1), isReady));
@@ -161,7 +158,7 @@ test("a worker that lets others go first sleeps on until its turn, and claims on
   expect(await sleeper.sleepOn(until)).toBeUndefined();
 });
 
-test("a turn that comes while it asks is not slept through", async () => {
+test("a turn that comes during a query is not missed", async () => {
   let sleeper!: IdlePolicy;
   let isFirst = true;
   takeOverTheClock();
@@ -177,7 +174,7 @@ test("a turn that comes while it asks is not slept through", async () => {
   expect(await sleeper.sleepOn(until)).toEqual({ restMs: 10 });
 });
 
-test("after spurious wake-ups a worker asks before it claims, and not often", { tags: ["FM-13"] }, async () => {
+test("after spurious wake-ups a worker asks before it claims, and asks rarely", { tags: ["FM-13"] }, async () => {
   let questions = 0;
   const sleeper = sleeperAt(new StubGate(), async () => ((questions += 1), false));
   await sleeper.rest(0, until);
@@ -196,7 +193,7 @@ test("after spurious wake-ups a worker asks before it claims, and not often", { 
   expect(questions).toBeGreaterThan(3);
   expect(questions).toBeLessThanOrEqual(43);
 
-  await new Promise((resolve) => setTimeout(resolve, 60)); // peace
+  await new Promise((resolve) => setTimeout(resolve, 60)); // no wake-ups meanwhile
   sleeper.wake();
   expect(await sleeper.sleepOn(until)).toBeUndefined();
 });
@@ -210,16 +207,16 @@ test("a worker that is woken again during a look that finds nothing asks before 
     const next = (await sleeper.sleepOn(until)) ?? ((claims += 1), await sleeper.rest(0, until));
     if (typeof next === "object") await new Promise((resolve) => setTimeout(resolve, next.restMs));
   }
-  expect(claims).toBeLessThanOrEqual(6); // three would do; a busy machine may be past the memory of vain wake-ups
+  expect(claims).toBeLessThanOrEqual(6); // three are enough, but a busy machine may be slower than the 50 ms that a spurious wake-up counts
 
-  isReady = true; // and is not slept through
+  isReady = true; // and is not missed
   await new Promise((resolve) => setTimeout(resolve, 6));
   expect(await sleeper.sleepOn(until)).toBeUndefined();
 });
 
-test("a worker that is woken while the gate is silent looks, and does not wait for its answer", async () => {
+test("a worker that is woken while the gate does not answer looks, and does not wait for the answer", async () => {
   const gate = new StubGate();
-  gate.open = () => new Promise<never>(() => {}); // as in a black hole
+  gate.open = () => new Promise<never>(() => {}); // no answer ever comes
   const sleeper = sleeperAt(gate);
   const rung = Promise.withResolvers<void>();
   const next = sleeper.rest(0, { ...until, rung: rung.promise });
@@ -231,7 +228,7 @@ test("a worker that is woken while the gate is silent looks, and does not wait f
   expect(sleeper.isAsleep).toBe(false);
 });
 
-test("a gate that took long to fail is no reason to rest on top of that", async () => {
+test("the time that opening the gate took before it failed counts towards the rest", async () => {
   const gate = new StubGate();
   const silent = Promise.withResolvers<never>();
   gate.open = () => silent.promise;

@@ -7,8 +7,8 @@ import { transition } from "./idle-table.ts";
 import type { NotifyGate } from "./notify-gate.ts";
 
 /**
- * Falling asleep may have to wait for a long transaction. It begins again after this, in ms, within
- * the deadline of a step.
+ * Falling asleep may have to wait for a long transaction. After this long it starts again, in ms,
+ * within the deadline of a step.
  */
 const patienceMs = 10_000;
 
@@ -19,9 +19,10 @@ export interface Interruptions {
 }
 
 /**
- * Decides for one queue when to look for jobs: whether to sleep until jobs are announced, or to go
- * on looking, because jobs come so fast that announcing each would hold up their producers
- * (docs/decisions/0006). What to do in which state stands in idle-table.ts; this performs it.
+ * Decides for one queue when to look for jobs. It sleeps until jobs are announced, or keeps looking
+ * while jobs come so fast that announcing each would slow down their producers
+ * (docs/decisions/0006). The table in idle-table.ts says what to do in which state. This class does
+ * it.
  */
 export class IdlePolicy {
   readonly #queue: string;
@@ -42,8 +43,8 @@ export class IdlePolicy {
     /** Must see jobs that others hold locked too: isAnyReady() in core does. */
     isAnyReady: () => Promise<boolean>;
     /**
-     * The poll of the loop, in ms. No wait for a transaction lasts longer without a question
-     * whether anything is ready.
+     * The poll of the loop, in ms. A wait for a transaction asks at least this often whether
+     * anything is ready.
      */
     pollMs: number;
     logger: Logger;
@@ -57,22 +58,24 @@ export class IdlePolicy {
   }
 
   /**
-   * Nothing is there, and whatever comes will be announced: only a wake-up or the poll is a reason
-   * to look.
+   * True if no job is ready and every new one will be announced. Then only a wake-up or the poll is
+   * a reason to look.
    */
   get isAsleep(): boolean {
     return this.#state.mode === "asleep" || this.#state.mode === "waiting";
   }
 
   /**
-   * Notes that there may be something to find. A sleeper lets others go first for `delayMs`, and
-   * then asks before it claims. So does one whose last wake-up was spurious.
+   * Notes that jobs may be ready. If it sleeps, other workers go first for `delayMs`, and then it
+   * asks before it claims. It also asks first if its last wake-up was spurious.
    */
   wake(delayMs = 0): void {
     this.#on({ on: "woken", now: performance.now(), delayMs });
   }
 
-  /** Notes that it looks without being told, or can take nothing: producers need not notify. */
+  /**
+   * Notes that it looks without notifications, or can take no job. Producers then need not notify.
+   */
   stayAwake(): void {
     this.#on({ on: "nothing wanted" });
   }
@@ -90,7 +93,7 @@ export class IdlePolicy {
   }
 
   /**
-   * Call it after a look that left nothing free behind and found so many jobs. Returns when to look
+   * Call it after a look that left no free job. Pass how many jobs it found. Returns when to look
    * again.
    */
   async rest(found: number, interruptions: Interruptions): Promise<Next> {
@@ -118,8 +121,7 @@ export class IdlePolicy {
   }
 
   async #settleDown({ rung, signal }: Interruptions): Promise<Answer> {
-    // While the gate is open, a look may have stepped over a job whose claim is then undone: asked
-    // each time.
+    // Asks each time, because a look may have skipped a locked job whose claim is then undone.
     if (this.#isQuiesced && this.#gate.isOpen(this.#queue)) return (await this.#isAnyReady()) ? "ready" : "quiet";
     this.#isQuiesced = false; // true of a gate that was lost, it would be taken for true of the next if this throws
     let failure: unknown;

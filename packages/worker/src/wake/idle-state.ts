@@ -1,6 +1,6 @@
 import type { Next } from "../runtime/loop.ts";
 
-/** All that decides when to look for jobs. Times are by performance.now(). */
+/** The whole state that decides when to look for jobs. Times are by performance.now(). */
 export interface IdleState {
   readonly mode: Mode;
   /** In the mode "waiting": when to ask. */
@@ -35,13 +35,13 @@ export type Mode = "looking" | "settling" | "held up" | "asleep" | "waiting";
 export type Answer = "quiet" | "ready" | "no gate";
 
 export type IdleEvent =
-  /** There may be something to find. Others go first for `delayMs`. */
+  /** Jobs may be ready. Other workers go first for `delayMs`. */
   | { readonly on: "woken"; readonly now: number; readonly delayMs: number }
   /** The loop's next step begins. */
   | { readonly on: "step"; readonly now: number; readonly isListening: boolean }
   /** The step asked whether anything is ready. */
   | { readonly on: "asked"; readonly now: number; readonly answer: Answer }
-  /** A claim found so many jobs, and left nothing behind that was free. */
+  /** A claim found `found` jobs, and left no free job. */
   | {
       readonly on: "claimed";
       readonly now: number;
@@ -57,7 +57,7 @@ export type IdleEvent =
       readonly claimedAt: number;
       readonly answer: Answer;
     }
-  /** It can take nothing at the moment, or stops. */
+  /** It can take no job now, or it stops. */
   | { readonly on: "nothing wanted" };
 
 /**
@@ -66,7 +66,7 @@ export type IdleEvent =
  */
 export interface IdleAction {
   readonly next: "claim" | "ask" | "settle" | "go on" | Next;
-  /** It looks without being told, so producers need not notify. */
+  /** It looks without notifications, so producers need not notify. */
   readonly closesGate?: true;
 }
 

@@ -5,7 +5,7 @@ import { transition } from "./idle-table.ts";
 const now = 1_000;
 const modes: readonly Mode[] = ["looking", "settling", "held up", "asleep", "waiting"];
 
-/** In a mode: nothing special but what is given. A waiting state waits for 20 ms more. */
+/** A state in a mode, with defaults for all that is not given. A waiting state waits 20 ms more. */
 const state = (mode: Mode, facts: Partial<IdleState> = {}): IdleState => ({
   ...firstState,
   mode,
@@ -160,7 +160,7 @@ const rows: readonly [why: string, from: IdleState, event: IdleEvent, ...expecte
   ["a step that the loop gave up", state("looking"), settled("quiet"), "looking", "again"],
   ["a step that the loop gave up", state("asleep"), settled("ready"), "asleep", "again"],
 
-  // It can take nothing, or stops.
+  // It can take no job, or it stops.
   ["no slot is free", state("held up", { heldUpRests: 3 }), nothingWanted, "looking", "go on", { heldUpRests: 0 }],
   ["no slot is free", state("waiting"), nothingWanted, "looking", "go on", { waitsUntil: Infinity }],
 ];
@@ -173,7 +173,7 @@ for (const [why, from, event, mode, next, facts = {}] of rows) {
   });
 }
 
-test("while something is ready that no claim gets, rests grow from 4 to 250 ms, half of each by chance", () => {
+test("while ready jobs are locked, rests grow from 4 to 250 ms, half of each at random", () => {
   let from = state("settling");
   for (const mostMs of [4, 8, 16, 32, 64, 128, 250, 250]) {
     const after = transition(from, settled("ready"));
@@ -185,7 +185,7 @@ test("while something is ready that no claim gets, rests grow from 4 to 250 ms, 
   }
 });
 
-test("the gate is closed when it looks without being told, and only then", () => {
+test("the gate is closed exactly when it looks without notifications", () => {
   const closing: IdleEvent[] = [nothingWanted, claimed(5, { isBusy: true }), claimed(0, { isListening: false })];
   const others: IdleEvent[] = [woken(), woken(30), step(), step(false), asked("quiet"), asked("ready"), claimed(0)];
   for (const mode of modes) {
@@ -195,7 +195,7 @@ test("the gate is closed when it looks without being told, and only then", () =>
   }
 });
 
-test("every event is met in every mode", () => {
+test("the table has a row for every event in every mode", () => {
   const answers = ["quiet", "ready", "no gate"] as const;
   const events: IdleEvent[] = [
     ...[woken(), woken(30), step(), step(false), claimed(0), claimed(1), nothingWanted],

@@ -5,8 +5,9 @@ import type { Answer, IdleAction, IdleEvent, IdleState, Mode, Transition } from 
 /**
  * From one look to the next while jobs come fast, in ms. With 2 the median job of 500 a second
  * started after 4.7 to 7.6 ms, with 1 after 4.0 to 4.3, and neither a drain beside a bulk producer
- * nor one beside 16 callers became slower. No ring ends this rest: each job that ends rings for its
- * slot, and claims without a rest found little more, and took the processor from the producers.
+ * nor one beside 16 callers became slower. No ring ends this rest, because every job that ends
+ * rings for its slot. Claims without a rest found few more jobs, and took CPU time from the
+ * producers.
  */
 const busyRestMs = 1;
 
@@ -16,8 +17,9 @@ const busyRestMs = 1;
 const noGateRestMs = 1_000;
 
 /**
- * Rests while jobs are ready but locked, mostly by another worker's claim that commits in a moment,
- * so one or two rests are enough. If that worker dies instead, its jobs are found this late. In ms.
+ * Rests while jobs are ready but locked by another worker's uncommitted claim, in ms. It mostly
+ * commits in a moment, so one or two rests are enough. If that worker dies, its jobs are found this
+ * much later.
  */
 const heldUpRests: Backoff = { baseMs: 4, factor: 2, capMs: 250, jitter: 0.5 };
 
@@ -31,9 +33,7 @@ const spurious = { memoryMs: 50, restMs: 5 };
 type Kind = IdleEvent["on"];
 type On<K extends Kind> = Extract<IdleEvent, { on: K }>;
 
-/**
- * In one of these modes, and if this holds, the state becomes that, and the loop does this next.
- */
+/** A row of the table: modes, condition, new state, and what the loop does next. */
 type Row<K extends Kind> = readonly [
   modes: readonly Mode[],
   holds: (state: IdleState, event: On<K>) => boolean,
@@ -45,7 +45,7 @@ type Row<K extends Kind> = readonly [
 const to = {
   same: (state: IdleState): IdleState => state,
   looking: (state: IdleState): IdleState => ({ ...state, mode: "looking", waitsUntil: Number.POSITIVE_INFINITY }),
-  /** It looks without being told. */
+  /** It looks without notifications. */
   awake: (state: IdleState): IdleState => ({ ...to.looking(state), heldUpRests: 0 }),
   settling: (state: IdleState): IdleState => ({
     ...state,
@@ -98,7 +98,7 @@ const act = {
     next: { restMs: Math.max(state.waitsUntil - now, 0) },
   }),
   restHeldUp: (state: IdleState): IdleAction => ({ next: { restMs: backoffMs(heldUpRests, state.heldUpRests) } }),
-  /** A gate that took long to fail is no reason to rest on top of that. */
+  /** The time that a failed opening took counts towards the rest. */
   restWithoutGate: (_: IdleState, { now, claimedAt }: On<"settled">): IdleAction => ({
     next: { restMs: Math.max(noGateRestMs - (now - claimedAt), 0) },
   }),
@@ -151,19 +151,19 @@ const table: { readonly [K in Kind]: readonly Row<K>[] } = {
     [any, always, to.settling, act.settle],
   ],
   settled: [
-    // Or notifications that come faster than claims would cause one claim after the other.
+    // Otherwise notifications that come faster than claims would cause claims without a pause.
     [["settling"], isWokenSpuriously, to.probing, act.restUntilTurn],
     [["settling"], isWoken, to.looking, act.again],
     [["settling"], isQuiet, to.asleep, act.rest],
     [["settling"], hasNoGate, to.looking, act.restWithoutGate],
     [["settling"], hasFound, to.looking, act.again],
     [["settling"], always, to.heldUp, act.restHeldUp],
-    [any, always, to.same, act.again], // of a step that hung, and that the loop gave up
+    [any, always, to.same, act.again], // from a step that hung and that the loop gave up
   ],
   "nothing wanted": [[any, always, to.awake, act.closeGate]],
 };
 
-/** What an event says in any mode. */
+/** The state changes of an event in any mode. */
 function note(state: IdleState, event: IdleEvent): IdleState {
   if (event.on === "woken" && event.delayMs <= 0) return { ...state, isUnproven: true };
   if (event.on === "claimed" && event.found > 0) return { ...state, isUnproven: false, heldUpRests: 0 };

@@ -51,17 +51,15 @@ const heartbeatChannel = "hark_heartbeat";
 const silence = { least: 2, spread: 0.5 };
 
 /**
- * One attempt to listen: it connects, listens, checks that it is alive, and is over at the first
- * doubt. Its promises may stay pending for ever once the socket is destroyed, so it awaits nothing
- * without a deadline and the attempt's own end.
+ * One attempt to listen: it connects, listens, checks that it is alive, and ends at the first
+ * doubt. pg's promises may stay pending for ever after the socket is destroyed, so every wait has a
+ * deadline and ends with the attempt.
  */
 export class ListenSession {
   readonly #options: SessionOptions;
   readonly #socket: ListenSocket;
   readonly #over = new AbortController();
-  /**
-   * The one echo that is awaited. It resolves with the process number of the backend that sent it.
-   */
+  /** The echo that is awaited. Resolves with the process number of the backend that sent it. */
   #awaited: { payload: string; arrive: (sender: number) => void } | undefined;
   /** When the server answered, and when a notification arrived, by performance.now(). */
   #answeredAt = Number.NEGATIVE_INFINITY;
@@ -143,12 +141,12 @@ export class ListenSession {
   }
 
   /**
-   * Has a second session notify this one while it is idle. Behind a transaction pooler a session
-   * hears its own pings, since they arrive while it holds its backend, and nothing else (measured
-   * with PgBouncer 1.18): by pings alone it would pass for healthy (FM-04). With `endOlder` it then
-   * ends the sessions that predecessors left, and returns how many. Throws
-   * {@link SessionEndedError} if this session hears nothing, and any other error if no second one
-   * was to be had in time.
+   * Has a second session notify this one while it is idle. Behind a transaction pooler, a session
+   * hears only its own pings, because they arrive while it holds its backend (measured with
+   * PgBouncer 1.18). So pings alone would make it look healthy (FM-04). With `endOlder`, the second
+   * session then ends older sessions of this listener, and returns how many. Throws {@link
+   * SessionEndedError} if this session hears nothing, and any other error if it could not open a
+   * second one in time.
    */
   async probe({ endOlder }: { endOlder: boolean }): Promise<number> {
     const { answerMs } = this.#options;
@@ -168,7 +166,10 @@ export class ListenSession {
     }
   }
 
-  /** Ends the attempt. A server that still answers is told goodbye, and waited for up to `ms`. */
+  /**
+   * Ends the attempt. If the server still answers, closes the session properly, and waits for that
+   * up to `ms`.
+   */
   async close(ms: number): Promise<void> {
     if (!this.#isConnected) return this.#end("closed", "the listener was closed");
     if (this.over.aborted) return;
@@ -207,7 +208,7 @@ export class ListenSession {
 
   async #expectEcho(work: (payload: string, echo: Promise<number>) => Promise<void>): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<number>();
-    const payload = `${this.#options.ownChannel} ${randomUUID()}`; // nobody can send it before it was heard
+    const payload = `${this.#options.ownChannel} ${randomUUID()}`; // random, so no one can forge it
     this.#awaited = { payload, arrive: resolve };
     await work(payload, promise);
   }
@@ -224,7 +225,7 @@ export class ListenSession {
   }
 
   /**
-   * A pooler keeps our LISTEN on a backend where nobody hears it: takes it back, as far as the same
+   * A pooler keeps this session's LISTEN on a backend of its own. This undoes it, if the same
    * backend answers.
    */
   async #endSilent(what: string): Promise<void> {
@@ -242,8 +243,8 @@ export class ListenSession {
 }
 
 /**
- * An error in a few words: an error for several addresses that were tried has no message of its
- * own, only a code.
+ * Returns an error in a few words. An error for several addresses has no message of its own, only a
+ * code.
  */
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);

@@ -21,10 +21,10 @@ export interface ListenSocketOptions {
 }
 
 /**
- * pg-listen on a socket of ours. pg-listen reconnects by itself and hides its socket and its client
- * (FM-01, FM-02, FM-14), so each connection gets a subscriber of its own that never reconnects.
- * Destroying the socket ends everything, TLS included. Nothing here has a deadline: promises of pg
- * may stay pending for ever after the socket is destroyed.
+ * Runs pg-listen on a socket that Hark controls. pg-listen reconnects by itself and hides its
+ * socket and its client (FM-01, FM-02, FM-14), so each connection gets a subscriber of its own that
+ * never reconnects. Destroying the socket ends everything, TLS included. No wait here has a
+ * deadline, and promises of pg may stay pending for ever after the socket is destroyed.
  */
 export class ListenSocket {
   readonly #options: ListenSocketOptions;
@@ -70,7 +70,7 @@ export class ListenSocket {
     return promise;
   }
 
-  /** Tells pg-listen never to reconnect, and the server goodbye. */
+  /** Stops pg-listen from reconnecting, and closes the session properly. */
   leave(): void {
     try {
       this.#subscriber?.close().catch(() => {});
@@ -115,7 +115,7 @@ export class ListenSocket {
   #plug(): Socket {
     if (this.#socket) throw new Error("one socket per session");
     const socket = (this.#socket = new Socket());
-    // Ahead of pg's own handlers, so that pg-listen is closed before it thinks of reconnecting.
+    // Runs before pg's own handlers, so that pg-listen is closed before it tries to reconnect.
     socket.on("error", this.#options.onError);
     socket.on("close", () => {
       this.#options.onClose();

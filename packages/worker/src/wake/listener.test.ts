@@ -6,7 +6,7 @@ import { expect, test, vi } from "vitest";
 import { Listener } from "./listener.ts";
 import { restAfter } from "./reconnect.ts";
 
-test("rests are short in the first minute, then grow by chance up to 5 s", { tags: ["FM-01"] }, () => {
+test("rests are short in the first minute, then grow at random up to 5 s", { tags: ["FM-01"] }, () => {
   expect([0, 0.5, 1].map((chance) => restAfter(59_999, 5_000, () => chance))).toEqual([50, 250, 450]);
 
   expect(restAfter(60_000, 60, () => 1)).toBe(450); // a short rest does not make the next one shorter
@@ -14,7 +14,7 @@ test("rests are short in the first minute, then grow by chance up to 5 s", { tag
   expect(restAfter(600_000, 4_000, () => 1)).toBe(5_000);
 });
 
-test("a server that is not there is tried on and on, and said why", async () => {
+test("the listener keeps trying to reach an absent server, and says why it is not listening", async () => {
   const listener = new Listener({ connectionString: await nobodyThere(), logger: silentLogger });
 
   listener.start();
@@ -27,7 +27,7 @@ test("a server that is not there is tried on and on, and said why", async () => 
   expect(listener.state).toBe("closed");
 });
 
-test("an unreadable url is a reason like any other", async () => {
+test("an invalid URL is reported like any other reason", async () => {
   const listener = new Listener({ connectionString: "postgres://%zz:[", logger: silentLogger });
   listener.start();
 
@@ -36,7 +36,7 @@ test("an unreadable url is a reason like any other", async () => {
   await listener.close();
 });
 
-test("an outage fills no log, and a logger that throws stops nothing", { tags: ["FM-09"] }, async () => {
+test("an outage does not fill the log, and a logger that throws does no harm", { tags: ["FM-09"] }, async () => {
   const lines: string[] = [];
   const logger: Logger = {
     ...silentLogger,
@@ -54,7 +54,7 @@ test("an outage fills no log, and a logger that throws stops nothing", { tags: [
   await listener.close();
 });
 
-test("waiting for the listener ends by a signal, or when it is closed", async () => {
+test("waiting for the listener ends with a signal, or when it is closed", async () => {
   const listener = new Listener({ connectionString: await nobodyThere(), logger: silentLogger });
   const stop = new AbortController();
   const waiting = listener.whenListening(stop.signal);

@@ -7,38 +7,41 @@ import { defaultDeadlines, type ListenerDeadlines, Reconnect } from "./reconnect
 
 export interface ListenerOptions {
   /**
-   * Straight to PostgreSQL, or through a pooler in session mode: behind a transaction pooler LISTEN
-   * is silent.
+   * A direct URL to PostgreSQL, or one through a pooler in session mode. LISTEN does not work
+   * through a transaction pooler.
    */
   readonly connectionString: string;
   readonly applicationName?: string;
   readonly logger: Logger;
   /**
-   * Longest time without a sign of life before the server is asked for one, in ms; 1 s if not
-   * given. A listener that has heard nothing for twice that sends a heartbeat, for all listeners of
-   * the database. Idle listeners send no other statement.
+   * Longest time without a sign of life before the server is asked for one, in ms. Default: 1 s. A
+   * listener that has heard nothing for twice that sends a heartbeat, for all listeners of the
+   * database. Idle listeners send no other statement.
    */
   readonly heartbeatMs?: number;
   readonly deadlines?: Partial<ListenerDeadlines>;
   /**
-   * Notifications are proven to arrive, after a connect: from now on one may sleep until they do.
-   * Must not throw.
+   * Called after a connect, once notifications are proven to arrive. From then on a worker may
+   * sleep until one comes. Must not throw.
    */
   readonly onListening?: () => void;
   readonly newSession?: Ports["newListenSession"];
 }
 
 /**
- * "polling": the database answers, but LISTEN is silent, so jobs start by the poll; it keeps
- * trying.
+ * "polling": the database answers, but no notifications arrive, so only the poll finds jobs. The
+ * listener keeps trying.
  */
 export type ListenerState = "connecting" | "listening" | "polling" | "closed";
 
-/** Since the listener was made. */
+/** Counts since the listener was made. */
 export interface ListenerCounts {
-  /** Sessions that came to listen, each announced as "you may have missed something". */
+  /**
+   * Sessions that listened. After each, subscribers were told that they may have missed
+   * notifications.
+   */
   readonly connects: number;
-  /** Sessions lost, and attempts that came to nothing. */
+  /** Lost sessions and failed attempts. */
   readonly failures: number;
   /** Notifications passed on. */
   readonly heard: number;
@@ -46,7 +49,7 @@ export interface ListenerCounts {
   readonly ignored: number;
   /** Callbacks that threw. */
   readonly thrown: number;
-  /** Sessions of our own that the server still kept after we had lost them, and that were ended. */
+  /** Lost sessions of this listener that the server still kept, and that were ended. */
   readonly leftovers: number;
 }
 
@@ -63,10 +66,10 @@ const payloadShapes: Record<Channel, RegExp> = {
 };
 
 /**
- * Hears the database's notifications and passes each to the subscribers of its channel.
- * {@link Reconnect} keeps a session open; after each connect all subscribers are told that they may
- * have missed something. Notifications are hints: while the listener hears nothing the polls find
- * every job, so no error ever leaves it.
+ * Hears the database's notifications and passes each to the subscribers of its channel. {@link
+ * Reconnect} keeps a session open; after each connect all subscribers are told that they may have
+ * missed something. Notifications are only hints. Without them the polls find every job, so the
+ * listener never throws.
  */
 export class Listener implements Notifications, AsyncDisposable {
   readonly #onListening: (() => void) | undefined;
@@ -108,7 +111,7 @@ export class Listener implements Notifications, AsyncDisposable {
     return this.#state;
   }
 
-  /** Why it is not listening, for people; undefined while it is. */
+  /** Why it is not listening, for people. Undefined while it listens. */
   get reason(): string | undefined {
     return this.#reason;
   }
@@ -118,7 +121,7 @@ export class Listener implements Notifications, AsyncDisposable {
     return { ...this.#counts, failures, leftovers };
   }
 
-  /** Attempts to connect since it last listened; 0 while it does. */
+  /** Attempts to connect since it last listened. 0 while it listens. */
   get attempts(): number {
     return this.#reconnect.attempts;
   }
@@ -156,8 +159,8 @@ export class Listener implements Notifications, AsyncDisposable {
   }
 
   /**
-   * Ends what is under way, at any moment. Leaves no session, timer or socket; waits no longer than
-   * closeMs for the server.
+   * Ends the listener in any state. Leaves no session, timer or socket. Waits at most closeMs for
+   * the server.
    */
   close(): Promise<void> {
     return (this.#closed ??= this.#close());
@@ -206,12 +209,12 @@ export class Listener implements Notifications, AsyncDisposable {
   }
 
   #tell(subscriptions: Set<{ heard: (payload: string | undefined) => void }>, payload: string | undefined): void {
-    const now = [...subscriptions]; // a callback may subscribe, and would hear this one too
+    const now = [...subscriptions]; // a callback may add a subscription, which must not get this notification
     for (const { heard } of now) {
       try {
         heard(payload);
       } catch (error) {
-        // Thrown on, it would reach pg's socket handler and end the process.
+        // If rethrown, it would reach pg's socket handler and end the process.
         this.#counts.thrown += 1;
         this.#log.write("error", "thrown", { error }, "a callback for notifications threw");
       }

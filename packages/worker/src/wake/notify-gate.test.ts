@@ -40,10 +40,10 @@ function gateOn(...clients: StubClient[]) {
   return { gate, losses: () => losses };
 }
 
-/** All promises that can go on have gone on. */
+/** Resolves once all promises that can continue have done so. */
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
-test("a queue is open from the answer to the opening until it is closed", async () => {
+test("a queue is open from the answer to open() until it is closed", async () => {
   const client = new StubClient();
   const { gate } = gateOn(client);
   const answers = Promise.withResolvers<void>();
@@ -67,7 +67,7 @@ test("a queue is open from the answer to the opening until it is closed", async 
   await gate.stop();
 });
 
-test("a queue that is open already is not locked again, and its writers are listed again", async () => {
+test("an open queue is not locked again, but its writers are listed again", async () => {
   const client = new StubClient();
   const { gate } = gateOn(client);
   await gate.open("mail");
@@ -79,7 +79,7 @@ test("a queue that is open already is not locked again, and its writers are list
   await gate.stop();
 });
 
-test("a queue that was closed before its opening was answered is not open when the answer comes", async () => {
+test("a queue that was closed before open() got its answer is not open afterwards", async () => {
   const client = new StubClient();
   const { gate } = gateOn(client);
   await gate.open("other");
@@ -127,7 +127,7 @@ test.each([
   await gate.stop();
 });
 
-test("a statement that waited for its turn when the session was lost fails, and is not sent to the next session", async () => {
+test("a statement that was waiting when the session was lost fails, and is not sent to the next session", async () => {
   const [first, second] = [new StubClient(), new StubClient()];
   const { gate } = gateOn(first, second);
   await gate.open("a");
@@ -139,7 +139,7 @@ test("a statement that waited for its turn when the session was lost fails, and 
   await gate.stop();
 });
 
-test("a stopped gate has no open queue, loses nothing more, and does not open again", async () => {
+test("a stopped gate has no open queue, reports no loss, and does not open again", async () => {
   const client = new StubClient();
   const { gate, losses } = gateOn(client, new StubClient());
   await gate.open("mail");

@@ -5,7 +5,8 @@ import { type Ports, realPorts } from "../ports.ts";
 
 export interface NotifyGateOptions {
   /**
-   * Straight to PostgreSQL, or through a pooler in session mode: the locks belong to one session.
+   * A direct URL to PostgreSQL, or one through a pooler in session mode, because the locks belong
+   * to one session.
    */
   readonly connectionString: string;
   readonly logger: Logger;
@@ -17,8 +18,8 @@ export interface NotifyGateOptions {
   /** From one check of a session with open queues to the next, in ms. */
   readonly checkMs?: number;
   /**
-   * For each answer, and to be connected, in ms. A worker that is about to sleep looks for no jobs
-   * meanwhile.
+   * Deadline for each answer and for connecting, in ms. A worker that is falling asleep does not
+   * look for jobs meanwhile.
    */
   readonly answerMs?: number;
   readonly openDatabase?: Ports["openDatabase"];
@@ -31,7 +32,7 @@ export interface NotifyGateOptions {
 export type Writers = readonly string[];
 
 /**
- * Tells producers for which queues they are to notify. A queue is open while this process sleeps on
+ * Tells producers for which queues they must notify. A queue is open while this process sleeps on
  * it. While no process has it open, a producer's commit costs no more than without a trigger
  * (docs/decisions/0006).
  *
@@ -46,8 +47,8 @@ export class NotifyGate implements AsyncDisposable {
   readonly #checkMs: number;
   readonly #db: Database;
   /**
-   * By queue. Each belongs to one call of open(), so that an answer which comes late counts for no
-   * later call.
+   * By queue. Each belongs to one call of open(), so that a late answer does not count for a later
+   * call.
    */
   readonly #queues = new Map<string, { openedAt: number | undefined }>();
   /** Resolves when the last statement has its answer. */
@@ -77,7 +78,7 @@ export class NotifyGate implements AsyncDisposable {
     });
   }
 
-  /** Whether producers are to notify for the queue, as far as is known here. */
+  /** Returns whether producers notify for the queue, as far as is known here. */
   isOpen(queue: string): boolean {
     return this.#queues.get(queue)?.openedAt !== undefined;
   }
@@ -92,9 +93,9 @@ export class NotifyGate implements AsyncDisposable {
   }
 
   /**
-   * Opens the queue, and returns the transactions that were writing once it was open. Whatever they
-   * and all earlier ones committed must be looked for; later ones notify. Throws if the database
-   * gives no answer in time: then no queue is open.
+   * Opens the queue, and returns the transactions that were writing once it was open. Jobs of these
+   * and of all earlier transactions must be looked for. Later transactions notify. Throws if the
+   * database gives no answer in time: then no queue is open.
    */
   async open(queue: string): Promise<Writers> {
     const client = this.#client ?? (await this.#connected()); // in order with a close() right after this call

@@ -5,7 +5,7 @@ const quietMs = 1_000;
 
 /**
  * Writes at most one line a second of each kind, so that an outage fills no log. A logger that
- * throws stops nothing.
+ * throws does no harm.
  */
 export class RateLimitedLog {
   readonly #logger: Logger;

@@ -15,11 +15,11 @@ export interface ListenerDeadlines {
   connectMs: number;
   /** For each answer, and for each notification to come back. */
   answerMs: number;
-  /** For the server to take our goodbye, when the listener is closed. */
+  /** For the server to close the session, when the listener is closed. */
   closeMs: number;
   /**
-   * Between two tries while LISTEN is silent, about. Silence comes from how the pooler is set up,
-   * so it lasts.
+   * About the time between two tries while LISTEN is silent. The cause is the pooler's
+   * configuration, so it lasts.
    */
   silentMs: number;
 }
@@ -35,7 +35,9 @@ export const defaultDeadlines: ListenerDeadlines = {
 /** After an outage of this length attempts become rare, in ms. */
 const blipMs = 60_000;
 
-/** When no second session could be had to prove that LISTEN works, in ms until the next try. */
+/**
+ * Time until the next try, in ms, if no second session could be opened to prove that LISTEN works.
+ */
 const proveAgainMs = 10_000;
 
 export interface ReconnectParts {
@@ -83,12 +85,12 @@ export class Reconnect {
     return this.#attempts;
   }
 
-  /** Sessions lost, and attempts that came to nothing. */
+  /** Lost sessions and failed attempts. */
   get failures(): number {
     return this.#failures;
   }
 
-  /** Older sessions of our own that the server still kept, and that were ended. */
+  /** Older sessions of this listener that the server still kept, and that were ended. */
   get leftovers(): number {
     return this.#leftovers;
   }
@@ -142,7 +144,7 @@ export class Reconnect {
   }
 
   /**
-   * Makes sure, once and whenever an older session may be left, that notifications arrive. Returns
+   * Proves that notifications arrive: at first, and whenever an older session may be left. Returns
    * false if in doubt.
    */
   async #prove(session: Session): Promise<boolean> {
@@ -153,8 +155,8 @@ export class Reconnect {
       return true;
     } catch (error) {
       if (error instanceof SessionEndedError) throw error;
-      // No second session to be had, as when the server is full. The first one may well be fine, so
-      // go on without a proof.
+      // No second session could be opened, for example because the server is full. The first
+      // session may still work, so this goes on without a proof.
       this.#proveAt = performance.now() + proveAgainMs;
       this.#parts.log.write("warn", "unproven", { error }, "could not prove that notifications arrive, will try again");
       return false;
@@ -171,9 +173,9 @@ export class Reconnect {
   }
 
   /**
-   * Tells that a session ended. Returns "polling" if LISTEN is silent, so that there is no hurry.
-   * That takes two silent sessions in a row, because a black hole that opens between an answer and
-   * its echo looks silent, once.
+   * Reports that a session ended. Returns "polling" if LISTEN is silent, so that the next try can
+   * wait. That takes two silent sessions in a row, because a connection that breaks between an
+   * answer and its echo looks silent once.
    */
   #lose(why: Error): "connecting" | "polling" {
     const { log, onLost } = this.#parts;
@@ -194,7 +196,7 @@ export class Reconnect {
 }
 
 const silenceAdvice =
-  "LISTEN is silent, so jobs start by the poll: set HARK_LISTEN_URL to a direct connection to PostgreSQL, past the transaction pooler";
+  "no notifications arrive, so only the poll finds jobs: set HARK_LISTEN_URL to a direct connection to PostgreSQL, past the transaction pooler";
 
 /**
  * How long to rest before the next attempt, in ms: 50 to 450 in an outage's first minute, then up

@@ -5,9 +5,9 @@ import { Client } from "pg";
 
 /**
  * Ends the sessions of one own channel that are older than the session with the process number $1:
- * predecessors whose connection broke unnoticed by the server. The random channel in their last
- * query shows that they are ours, so a reused process number does no harm. (This SQL
- * stands here because no other part of Hark deals with these sessions.)
+ * earlier sessions whose broken connection the server has not noticed. The random channel in their
+ * last query shows that they are ours, so a reused process number does no harm. (This SQL stands
+ * here because no other part of Hark deals with these sessions.)
  */
 const endOlderSessions = `
   with ours as materialized (
@@ -26,8 +26,8 @@ export interface SecondSessionOptions {
 }
 
 /**
- * A short session beside the one that listens, which proves that notifications of others arrive.
- * Its methods throw if an answer is late, and the reason of `over` once that is aborted.
+ * A short second session, which proves that notifications of other sessions arrive. Its methods
+ * throw if an answer is late, and the reason of `over` once that is aborted.
  */
 export class SecondSession {
   readonly #options: SecondSessionOptions;
@@ -44,7 +44,7 @@ export class SecondSession {
       application_name: applicationName,
       stream: () => this.#socket,
     });
-    this.#client.on("error", () => {}); // without it a server that goes away ends the process (FM-06)
+    this.#client.on("error", () => {}); // without a listener, a lost server would end the process (FM-06)
   }
 
   async connect(): Promise<void> {
@@ -66,7 +66,7 @@ export class SecondSession {
   }
 
   close(): void {
-    this.#client.end().catch(() => {}); // says goodbye if it can; the socket goes in any case
+    this.#client.end().catch(() => {}); // closes the session properly if it can, and the socket in any case
     this.#socket.destroy();
   }
 

@@ -7,7 +7,7 @@ const delaysFor = (salt: string, wanted = 1, peers = workers) =>
   workers.map((me) => staggerMs({ me, peers, salt, wanted }));
 const firsts = (delays: readonly number[]) => delays.filter((delay) => delay === 0).length;
 
-test("for each notification as many workers as it takes come first, and the others in an order of their own", () => {
+test("for each notification as many workers as the jobs need come first, and the others follow in their own order", () => {
   for (let salt = 738_000; salt < 738_200; salt += 1) {
     const delays = delaysFor(`${salt}`);
     expect(firsts(delays)).toBe(1);
@@ -19,7 +19,7 @@ test("for each notification as many workers as it takes come first, and the othe
   expect(firsts(delaysFor("738000", 1_000))).toBe(50);
 });
 
-test("the first is another each time, so that no worker does all the work", () => {
+test("each notification has a different first worker, so that no worker does all the work", () => {
   const wins = new Map<string, number>();
   for (let salt = 738_000; salt < 743_000; salt += 1) {
     const first = workers[delaysFor(`${salt}`).indexOf(0)]!;
@@ -30,7 +30,7 @@ test("the first is another each time, so that no worker does all the work", () =
   for (const count of wins.values()) expect(count).toBeLessThan(150);
 });
 
-test("who knows no others comes first; who is unknown to the others keeps its rank", () => {
+test("a worker that knows no others comes first, and one that the others do not know keeps its rank", () => {
   const me = randomUUID();
   expect(staggerMs({ me, peers: [], salt: "1", wanted: 1 })).toBe(0);
   expect(staggerMs({ me, peers: [me], salt: "1", wanted: 1 })).toBe(0);

@@ -1,34 +1,31 @@
 /**
- * How much later the first worker that waits looks, in ms: about a wake-up, a claim and its commit,
- * so that it finds the work of those that claim at once done. The last of 50 workers waits seven
- * times that, and the last of 256 nine times.
+ * How much later the first waiting worker looks, in ms. It is about the time of a wake-up, a claim
+ * and its commit, so that the workers that claim at once are done by then. The last of 50 workers
+ * waits seven times that, and the last of 256 nine times.
  */
 const unitMs = 3;
 
 /**
- * The workers that one notification wakes. No clock plays a part: a worker that knows no others
+ * The workers that one notification wakes. No clock is involved. A worker that knows no others
  * comes first.
  */
 export interface Herd {
   /** The worker's identity. */
   readonly me: string;
-  /**
-   * Identities of the workers that may have been woken too; whether `me` is among them makes no
-   * difference.
-   */
+  /** Identities of the workers that may also have been woken, with or without `me`. */
   readonly peers: readonly string[];
-  /** The same for all workers that hear one notification, and another in the next. */
+  /** The same for all workers that hear one notification, and different for the next one. */
   readonly salt: string;
-  /** How many workers it takes for the jobs: so many come first. */
+  /** How many workers the jobs need. That many come first. */
   readonly wanted: number;
 }
 
 /**
  * How long a sleeping worker lets others go first when jobs are announced to all, in ms; 0 if it is
  * to claim at once. Without that, 50 idle workers claim for one job (FM-13). Each ranks itself
- * among all by a hash of identity and salt (rendezvous hashing), so that they agree without a word,
- * and each notification has another winner. Later ranks follow in waves that double, since it is
- * the less likely that nobody took the jobs the more have had their turn.
+ * among all by a hash of identity and salt (rendezvous hashing), so that all agree without
+ * messages, and each notification has a different winner. Later ranks follow in waves that double,
+ * because the more workers have had their turn, the less likely it is that jobs are left.
  */
 export function staggerMs({ me, peers, salt, wanted }: Herd): number {
   const mine = scoreOf(me, salt);
