@@ -6,15 +6,15 @@ import { test } from "../../demo/demo-process.ts";
 const slowCrawl = { args: ["--books", "300"], env: { SCRAPER_REQUEST_DELAY: "100" } };
 const deadline = { timeout: 120_000 };
 
-/** Also what a terminal tells of a process that a Ctrl-C ended before it could listen to any. */
+/** The exit of a process that was interrupted, also of one that could not handle signals yet. */
 const cutShort = [130, "SIGINT"];
 
-/* In the middle of the crawl: test/demo/interrupted.test.ts. */
+/* test/demo/interrupted.test.ts interrupts the middle of the crawl. */
 
 describe("Ctrl-C leaves nothing behind", () => {
   test.for([100, 500])("after %i ms", deadline, async (ms, { startDemo }) => {
     const demo = await startDemo(slowCrawl);
-    await sleep(ms); // no fact to wait for: whatever it does by then is to be cut short
+    await sleep(ms); // no fact to wait for: any moment must work
 
     demo.signalGroup("SIGINT");
 
@@ -40,7 +40,7 @@ describe("Ctrl-C leaves nothing behind", () => {
     await demo.leavesNothing();
   });
 
-  test("also when it is pressed again and again", deadline, async ({ startDemo }) => {
+  test("even when it is pressed again and again", deadline, async ({ startDemo }) => {
     const demo = await startDemo(slowCrawl);
     await demo.says(/ books [1-9]/);
 
@@ -48,12 +48,12 @@ describe("Ctrl-C leaves nothing behind", () => {
     do demo.signalGroup("SIGINT");
     while (!(await Promise.race([over, sleep(50, false)])));
 
-    expect(cutShort).toContain(await demo.exited); // the last one may meet a process that has nothing left to do
+    expect(cutShort).toContain(await demo.exited); // the last one may come when the process has already finished
     await demo.leavesNothing();
   });
 });
 
-test("SIGTERM to the demo alone ends it and all that it started", deadline, async ({ startDemo }) => {
+test("SIGTERM to the demo alone ends it and everything that it started", deadline, async ({ startDemo }) => {
   const demo = await startDemo(slowCrawl);
   await demo.says(/ books [1-9]/);
 
@@ -65,7 +65,7 @@ test("SIGTERM to the demo alone ends it and all that it started", deadline, asyn
 });
 
 test(
-  "a demo killed by SIGKILL while its workers start takes them and its database with it",
+  "the workers and the database of a demo end when it is killed by SIGKILL while its workers start",
   deadline,
   async ({ startDemo }) => {
     const demo = await startDemo(slowCrawl);

@@ -7,13 +7,13 @@ import { readSummary } from "../../demo/summary.ts";
 import { eventually } from "../../support/eventually.ts";
 
 /**
- * From the kill of a worker to the new start of the jobs that it was running, in ms, with the
- * default lease of 10 s.
+ * From the kill of a worker to the restart of its running jobs, in ms, with the default lease of 10
+ * s.
  */
 const restartMs = 15_000;
 
 test(
-  "a worker killed in the middle of a crawl costs no page: others restart its jobs",
+  "no page is lost when a worker is killed in the middle of a crawl, since others restart its jobs",
   { tags: ["FM-15"], timeout: 180_000 },
   async ({ server, startDemo, onTestFinished }) => {
     const [seed, books] = [3, 150];
@@ -21,8 +21,8 @@ test(
     const demo = await startDemo({
       args: ["--database", url, "--seed", `${seed}`, "--books", `${books}`],
       env: {
-        SCRAPER_REQUEST_DELAY: "40", // so that every slot is busy, most of them waiting for their turn
-        SCRAPER_RETRY_ATTEMPTS: "4", // a page that refuses twice may lose one more to the kill
+        SCRAPER_REQUEST_DELAY: "40", // so that every slot is busy; most wait for the request delay
+        SCRAPER_RETRY_ATTEMPTS: "4", // a page that fails twice may lose one more attempt to the kill
       },
     });
     const [, origin = ""] = await demo.says(/^A shop of 150 books opened at (\S+)\/$/m);
@@ -49,8 +49,7 @@ test(
     expect(demo.output).toContain("worker 1 was killed by SIGKILL; its jobs go to the others when its lease runs out");
     expect(demo.output).toContain("The tables stay in the given database");
 
-    // Every start that a table tells of: of the last attempt of a job, and of each attempt in the
-    // ledger.
+    // Every start in the tables: of the last attempt of a job, and of each attempt in the ledger.
     const crashed = await rows<{ id: string; ms_later: number | null }>(
       `select job_id as id, (select min(extract(epoch from started_at - $1::timestamptz)::float8 * 1000)
                from (select id, started_at from hark.finished_jobs union all select id, started_at from hark.dead_jobs
@@ -59,7 +58,7 @@ test(
        from hark.attempts where ending = 'crashed'`,
       [killedAt],
     );
-    expect(crashed.length).toBeGreaterThanOrEqual(3); // of four and more, some may have ended in the moment of the kill
+    expect(crashed.length).toBeGreaterThanOrEqual(3); // there were at least four; some may have ended at the moment of the kill
     expect(inHand).toEqual(expect.arrayContaining(crashed.map(({ id }) => id)));
     for (const { id, ms_later: msLater } of crashed) expect(msLater ?? Infinity, `job ${id}`).toBeLessThan(restartMs);
 

@@ -13,13 +13,19 @@ import { pick, type Random, randomFrom, seedOfRun } from "../../support/random.t
 const jobs = repeats({ few: 10_000, full: 1_000_000 });
 /** 20 ms a job is many times what one takes. */
 vi.setConfig({ testTimeout: 240_000 + jobs * 20 });
-/** Few, since a later job's notification finds a lost one too: only the last of a round can show the loss. */
+/**
+ * Few, since a later job's notification also finds a lost job. Only the last job of a round can
+ * show the loss.
+ */
 const jobsOfRound = 20;
 const producers = 6;
-/** Most at a time. The gate is closed only while all of them are awake, so it is one in most rounds. */
+/**
+ * How many workers run at most. The gate is closed only while all of them are awake, so most rounds
+ * have one.
+ */
 const mostWorkers = 3;
 
-/** What a producer does in its next transaction. Answers the ids that came to be committed. */
+/** Runs a producer's next transaction. Returns the ids of the committed jobs. */
 async function transact(client: pg.Client, queue: string, random: Random): Promise<bigint[]> {
   const isolation = pick(random, ["read committed", "read committed", "repeatable read", "serializable"]);
   await client.query(`begin isolation level ${isolation}`);
@@ -45,7 +51,7 @@ async function transact(client: pg.Client, queue: string, random: Random): Promi
   return ids;
 }
 
-/** The gate's session of a twin: told of no writers when it opens a queue, it waits for none. */
+/** A gate that reports no writers when it opens a queue, so that the worker waits for none. */
 function hastyPorts(): Ports {
   return {
     ...realPorts,
@@ -68,7 +74,10 @@ function hastyPorts(): Ports {
   };
 }
 
-/** Rounds of random transactions. After each all falls quiet, and what has not started then is lost: no poll is near. */
+/**
+ * Runs rounds of random transactions. After each round everything is idle. A job that has not
+ * started then is lost, since no poll is near.
+ */
 async function soak(
   { db, databaseUrl, queue }: { db: Database; databaseUrl: string; queue: string },
   { wanted, isHasty = false, standstillMs }: { wanted: number; isHasty?: boolean; standstillMs: number },
@@ -77,7 +86,7 @@ async function soak(
   const random = randomFrom(seed);
   await using cleanUp = new AsyncDisposableStack();
   const started = new Set<bigint>();
-  // What it found keeps a worker awake for a while.
+  // A job keeps its worker awake for a while.
   const handler = implement(defineJob("test.plain", { queue }), async ({ id }) => {
     started.add(id);
     if (random() < 0.1) await pause(random() * 10);
@@ -110,14 +119,16 @@ async function soak(
     const producing = clients.map(async (client) => {
       while (tally.committed < target) {
         const ids = await transact(client, queue, random);
-        tally.committed += ids.length; // read after the wait: others count too
-        // Now and then a producer is quiet, so that workers fall asleep in the middle of others' transactions.
+        tally.committed += ids.length; // read after the wait, since others count too
+        // Now and then a producer is quiet, so that workers fall asleep in the middle of others'
+        // transactions.
         if (random() < 0.3) await pause(random() * 15);
       }
     });
     const trouble = isHasty ? 1 : random();
     if (trouble < 0.2) {
-      // Its mark vanishes on the server before its owner hears of it. A producer that tries the gate asks for another lock.
+      // The server closes the gate before its worker learns of it. A producer that checks the gate
+      // asks for another lock mode.
       await db.pool.query(
         `select pg_terminate_backend(pid) from (select pid ${gateLocks} and mode = 'ShareLock' order by random() limit 1) one`,
       );
@@ -136,7 +147,7 @@ async function soak(
 }
 
 test(
-  `no wake-up is lost in ${jobs} jobs of random transactions, though nobody polls, and workers come, go and lose their marks`,
+  `no wake-up is lost in ${jobs} jobs of random transactions without polls, while workers come, go and lose their gate`,
   { tags: ["AWAKE-2", "FM-03"] },
   async ({ db, databaseUrl, queue }) => {
     await soak({ db, databaseUrl, queue }, { wanted: jobs, standstillMs: 30_000 });
@@ -147,7 +158,7 @@ test(
 );
 
 test(
-  "workers that do not wait for the writers hang in the same soak on a job that is ready",
+  "workers that do not wait for the writers miss a ready job in the same soak",
   { tags: ["AWAKE-2"] },
   async ({ db, databaseUrl, queue }) => {
     const run = soak({ db, databaseUrl, queue }, { wanted: 20_000, isHasty: true, standstillMs: 5_000 });

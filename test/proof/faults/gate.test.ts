@@ -3,11 +3,11 @@ import { statements } from "@hark/core/internal";
 import { NotifyGate } from "@hark/worker/internal";
 import { expect } from "vitest";
 import { eventually } from "../../support/eventually.ts";
-import { endGateSessions, flush, gateLocks, heardOf, test, withinMs } from "../../support/gate.ts";
+import { endGateSessions, flush, heardOf, gateLocks, test, withinMs } from "../../support/gate.ts";
 import { claim, completed, insertJob, insertJobs, registerWorker } from "../../support/jobs.ts";
 
 test(
-  "who enqueues notifies while somebody sleeps on the queue, and only then",
+  "an enqueue notifies while a worker sleeps on the queue, and only then",
   { tags: ["FM-11"] },
   async ({ databaseUrl, queue, ears, connect }) => {
     const producer = await connect();
@@ -24,22 +24,22 @@ test(
     expect(heardOf(ears.heard, queue)).toHaveLength(1);
     expect(heardOf(ears.heard, `${queue}.other`)).toHaveLength(0);
 
-    await gate.open(queue); // again: it is one mark
+    await gate.open(queue); // opening it again takes no second lock
     gate.close(queue);
     expect(gate.isOpen(queue)).toBe(false);
-    await gate.stillWriting(["1/1"]); // answered after the disarming
+    await gate.stillWriting(["1/1"]); // answered after the gate has closed
     await insertJob(producer, { queue });
     await flush(producer, ears.heard);
     expect(heardOf(ears.heard, queue)).toHaveLength(1);
     const { rows } = await producer.query(
       "select from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()",
     );
-    expect(rows).toHaveLength(0); // nothing of the trigger's look is left
+    expect(rows).toHaveLength(0); // the trigger's check leaves no lock behind
   },
 );
 
 test(
-  "a statement of several jobs notifies once for each queue that somebody sleeps on, and tells how many are ready",
+  "a statement of several jobs sends one notification per queue with a sleeping worker, with the number of ready jobs",
   { tags: ["FM-11"] },
   async ({ databaseUrl, queue, ears, connect }) => {
     const producer = await connect();
@@ -76,7 +76,7 @@ test(
   },
 );
 
-test("a promoted job, and one whose key was handed over, are announced through an open gate", async ({
+test("a promoted job, and one whose key was handed on, are announced through an open gate", async ({
   db,
   databaseUrl,
   queue,
@@ -129,7 +129,7 @@ test("a role that may only enqueue announces through an open gate", async ({
   }
 });
 
-test("arming answers the transactions that write, and no others, until they have ended", async ({
+test("open() returns only the transactions that write, until they have ended", async ({
   databaseUrl,
   queue,
   connect,
@@ -154,7 +154,7 @@ test("arming answers the transactions that write, and no others, until they have
   for (const client of [undone, reader, later]) await client.query("rollback");
 });
 
-test("the writers are listed after the mark is set, however long that takes", async ({
+test("the writers are listed after the gate is open, however long that takes", async ({
   db,
   databaseUrl,
   queue,
@@ -163,7 +163,7 @@ test("the writers are listed after the mark is set, however long that takes", as
   const [holder, writer] = [await connect(), await connect()];
   await using gate = new NotifyGate({ connectionString: databaseUrl, logger: silentLogger, answerMs: withinMs });
   await holder.query("select pg_advisory_lock(1751216747, hashtext($1))", [queue]);
-  const armed = gate.open(queue);
+  const opened = gate.open(queue);
   const isWaiting = `select ${gateLocks} and not granted`;
   await eventually(async () => (await db.pool.query(isWaiting)).rowCount, { withinMs, what: "a waiting gate" });
 
@@ -171,11 +171,11 @@ test("the writers are listed after the mark is set, however long that takes", as
   await insertJob(writer, { queue });
   await holder.query("select pg_advisory_unlock(1751216747, hashtext($1))", [queue]);
 
-  expect(await armed).toHaveLength(1);
+  expect(await opened).toHaveLength(1);
   await writer.query("rollback");
 });
 
-test("a queue armed, disarmed and armed again counts as armed only once the last mark is set", async ({
+test("a queue that was opened, closed and opened again counts as open only once the last lock is held", async ({
   databaseUrl,
   queue,
   connect,
@@ -184,14 +184,14 @@ test("a queue armed, disarmed and armed again counts as armed only once the last
   await using gate = new NotifyGate({ connectionString: databaseUrl, logger: silentLogger, answerMs: withinMs });
   await gate.open(queue);
   gate.close(queue);
-  await gate.stillWriting(["1/1"]); // answered after the disarming
-  await holder.query("select pg_advisory_lock(1751216747, hashtext($1))", [queue]); // no mark is to be had
+  await gate.stillWriting(["1/1"]); // answered after the gate has closed
+  await holder.query("select pg_advisory_lock(1751216747, hashtext($1))", [queue]); // so the gate cannot open
   const taken = gate.open(queue);
   gate.close(queue);
   const kept = gate.open(queue);
   const released = holder.query("select pg_advisory_unlock(1751216747, hashtext($1))", [queue]);
   await taken;
-  expect(gate.isOpen(queue)).toBe(false); // one mark is taken away, the other not yet there
+  expect(gate.isOpen(queue)).toBe(false); // the first lock is released, the second not held yet
 
   await Promise.all([kept, released]);
   expect(gate.isOpen(queue)).toBe(true);
@@ -199,7 +199,7 @@ test("a queue armed, disarmed and armed again counts as armed only once the last
   expect((await holder.query(`select ${gateLocks} ${ofQueue}`, [queue])).rowCount).toBe(1);
 });
 
-test("the gate asks one question at a time, whatever is asked of it at once", async ({ databaseUrl, queue }) => {
+test("the gate sends one statement at a time, however many are asked at once", async ({ databaseUrl, queue }) => {
   const warnings: string[] = [];
   const hear = (warning: Error) => void warnings.push(`${warning.name}: ${warning.message}`);
   process.on("warning", hear);
@@ -209,14 +209,14 @@ test("the gate asks one question at a time, whatever is asked of it at once", as
     await Promise.all([...queues.map((each) => gate.open(each)), gate.check()]);
     for (const each of queues) gate.close(each);
     await Promise.all([...queues.map((each) => gate.open(each)), gate.stillWriting(["1/1"]), gate.check()]);
-    await new Promise((resolve) => setImmediate(resolve)); // warnings come a turn later
+    await new Promise((resolve) => setImmediate(resolve)); // warnings are emitted one turn later
   } finally {
     process.off("warning", hear);
   }
   expect(warnings).toEqual([]);
 });
 
-test("a lost session takes its marks along and says so; the next arm makes a new one", async ({
+test("a lost session closes all its queues and reports it, and the next open() makes a new session", async ({
   db,
   databaseUrl,
   queue,

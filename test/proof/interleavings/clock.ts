@@ -1,14 +1,15 @@
 import type { Queryable } from "@hark/core";
 
 /**
- * A clock that the scenarios move: sessions with this search path find it before PostgreSQL's own. How far it is ahead stands in a
- * sequence, which is neither locked nor part of a transaction, so that time passes for all at once, as it does. Moving a lease's
- * end into the past instead would wait for whoever holds the row, and the races at that moment would never be met. Functions of
- * the schema pin their search path, and keep the true clock.
+ * A clock that the scenarios move. Sessions with this search path find it before PostgreSQL's own.
+ * A sequence holds how far it is ahead. A sequence is neither locked nor part of a transaction, so
+ * time passes for all sessions at once. Moving a lease's end into the past instead would wait for
+ * the lock on its row, and the races at that moment would never occur. Functions of the schema pin
+ * their search path, and keep the true clock.
  */
 export const searchPath = "ahead,pg_catalog";
 
-/** Makes the clock in a database. */
+/** Creates the clock in a database. */
 export async function createClock(db: Queryable): Promise<void> {
   for (const text of [
     "create schema ahead",

@@ -7,26 +7,32 @@ import { createClock } from "./clock.ts";
 import { explore as exploreIn, type Findings } from "./interleaver.ts";
 import type { Scenario } from "./scenario.ts";
 
-/** Most orders of a scenario. INTERLEAVE_ORDERS=20000 is the long mode: all there are of every scenario here. */
+/**
+ * How many orders of a scenario to run. INTERLEAVE_ORDERS=20000 is the long mode: all orders of
+ * every scenario here.
+ */
 export const mostOrders = Number(process.env["INTERLEAVE_ORDERS"] ?? 300);
-/** For twins, which stop at the first broken order. */
+/** The same for twins, which stop at the first broken order. */
 const mostOfTwin = Math.max(mostOrders, 5_000);
 
 /** An order takes some 30 ms on two busy cores. */
 vi.setConfig({ testTimeout: 240_000 + mostOrders * 200 });
 
-/** A twin of the product with one guard left out, in statements or in a database of its own. */
+/** A twin of Hark without one guard, in its statements or in its own database. */
 export interface Twin {
   readonly seams?: readonly TextSeam[];
-  /** Takes the guard out of the twin's database. */
+  /** Removes the guard from the twin's database. */
   readonly wreck?: (db: Queryable) => Promise<void>;
-  /** What it has to show. A guard that is missing may show in several ways, and chance decides which is met first. */
+  /**
+   * The failure that it must show. A missing guard may cause several, and chance decides which
+   * comes first.
+   */
   readonly shows?: string;
 }
 
 export type Explore = <World>(scenario: Scenario<World>, twin?: Twin) => Promise<Findings>;
 
-/** A test that runs scenarios; with a twin until it finds what is wrong. */
+/** A test that runs scenarios. With a twin it stops at the first broken order. */
 export const test = base
   .extend("connectionString", { scope: "file" }, async ({ databaseUrl, db }) => {
     await createClock(db);

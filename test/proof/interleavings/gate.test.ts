@@ -12,7 +12,7 @@ const types = ["test.plain"];
 
 interface World {
   worker: string;
-  /** Open transactions that may not have seen the mark. */
+  /** Open transactions that may not have seen the open gate. */
   writers: string[];
   isAwake: boolean;
 }
@@ -24,8 +24,11 @@ const look: Step<World> = {
   },
 };
 
-/** Goes to sleep as fall-asleep.ts does: open the gate, look, wait for the writers, look. A later announcement wakes it. */
-const sleeper: Step<World>[] = [
+/**
+ * Falls asleep as fall-asleep.ts does: open the gate, look, wait for the writers, look. A later
+ * notification wakes it.
+ */
+const fallAsleep: Step<World>[] = [
   {
     name: "open the gate",
     async run(on, world) {
@@ -44,26 +47,32 @@ const sleeper: Step<World>[] = [
 
 const insert = begin<World>("insert", (on) => insertJob(on, { queue }));
 
-/** A sleeper, a transaction that commits a job, one that undoes it, and a claim that comes to nothing. */
+/**
+ * A worker that falls asleep, a transaction that commits a job, one that rolls back, and a claim
+ * that is rolled back.
+ */
 const readCommitted: Scenario<World> = {
   sessions: {
-    sleeper,
+    worker: fallAsleep,
     producer: [insert, commit],
     doubter: [insert, rollback],
     claimer: [begin("claim", (on, { worker }) => claim(on, { queue, worker })), rollback],
   },
   async prepare(db, on) {
-    await on("sleeper").query({ text: "select pg_advisory_unlock_all()", values: [] }); // the mark of the run before
+    await on("worker").query({ text: "select pg_advisory_unlock_all()", values: [] }); // closes the gate of the previous run
     return { worker: await registerWorker(db), writers: [], isAwake: false };
   },
   judge,
 };
 
-/** A producer whose snapshot is older than what it does, in two statements of which the first is half undone. */
+/**
+ * A producer with an old snapshot inserts in two statements, of which the second is rolled back to
+ * a savepoint.
+ */
 const oldSnapshot: Scenario<World> = {
   ...readCommitted,
   sessions: {
-    sleeper,
+    worker: fallAsleep,
     producer: [
       begin("look", (on) => on.query({ text: "select from hark.jobs", values: [] }), "repeatable read"),
       { name: "insert", run: (on) => insertJob(on, { queue }) },
@@ -81,20 +90,23 @@ const oldSnapshot: Scenario<World> = {
   },
 };
 
-/** A job that is ready when nobody looked again, and nothing announced, is lost until somebody polls. */
+/**
+ * A job is lost until the next poll if it is ready, the worker did not see it, and no notification
+ * was sent.
+ */
 async function judge(db: Queryable, { isAwake }: World, { heard }: { heard: readonly string[] }): Promise<string[]> {
   const isAnnounced = heard.some((payload) => payload.split(" ")[0] === queue);
   const isReady = (await placesOf(db)).some(({ state }) => state === "ready");
-  return isReady && !isAwake && !isAnnounced ? ["a job is ready, and the sleeper will not know"] : [];
+  return isReady && !isAwake && !isAnnounced ? ["a job is ready, but the worker sleeps"] : [];
 }
 
 const scenarios: [name: string, scenario: Scenario<World>][] = [
-  ["a commit, a rollback and a claim that is undone", readCommitted],
-  ["a producer with an old snapshot and another", oldSnapshot],
+  ["a commit, a rollback and a claim that is rolled back", readCommitted],
+  ["a producer with an old snapshot and another producer", oldSnapshot],
 ];
 
 test.for(scenarios)(
-  "whatever the order of a sleeper's steps and those of %s, no ready job is left to a sleeper that does not know",
+  "in any order of the steps of a worker that falls asleep and of %s, it does not sleep past a ready job",
   { tags: ["AWAKE-2", "FM-03"] },
   async ([, scenario], { explore }) => {
     expect((await explore(scenario)).broken).toBeUndefined();
@@ -102,26 +114,26 @@ test.for(scenarios)(
 );
 
 test(
-  "a sleeper that does not wait for who may not have seen its mark is found",
+  "a worker that does not wait for transactions that may not have seen its open gate is found",
   { tags: ["AWAKE-2"] },
   async ({ explore }) => {
     const seams = [lacking("open-notify-gate", "gate.opened is not null", "gate.opened is null")];
-    expect((await explore(readCommitted, { seams })).broken).toContain("will not know");
+    expect((await explore(readCommitted, { seams })).broken).toContain("but the worker sleeps");
   },
 );
 
-test("a sleeper that looks only before it has waited is found", { tags: ["AWAKE-2"] }, async ({ explore }) => {
-  const hasty = { ...readCommitted, sessions: { ...readCommitted.sessions, sleeper: sleeper.slice(0, -1) } };
-  expect((await explore(hasty)).broken).toContain("will not know");
+test("a worker that does not look again after the wait is found", { tags: ["AWAKE-2"] }, async ({ explore }) => {
+  const hasty = { ...readCommitted, sessions: { ...readCommitted.sessions, worker: fallAsleep.slice(0, -1) } };
+  expect((await explore(hasty)).broken).toContain("but the worker sleeps");
 });
 
-test("a sleeper that looks for the last time before it marks is found", { tags: ["AWAKE-2"] }, async ({ explore }) => {
-  const early = { ...readCommitted, sessions: { ...readCommitted.sessions, sleeper: [look, sleeper[0]!] } };
-  expect((await explore(early)).broken).toContain("will not know");
+test("a worker that opens its gate after the last look is found", { tags: ["AWAKE-2"] }, async ({ explore }) => {
+  const early = { ...readCommitted, sessions: { ...readCommitted.sessions, worker: [look, fallAsleep[0]!] } };
+  expect((await explore(early)).broken).toContain("but the worker sleeps");
 });
 
 test(
-  "a look that does not see what a claim holds, which may be undone, is found",
+  "a look that skips jobs of a claim that may be rolled back is found",
   { tags: ["AWAKE-2", "FM-40"] },
   async ({ explore }) => {
     const seams = [
@@ -132,16 +144,20 @@ test(
                   for update skip locked) select exists (select from free)`,
       ),
     ];
-    expect((await explore(readCommitted, { seams })).broken).toContain("will not know");
+    expect((await explore(readCommitted, { seams })).broken).toContain("but the worker sleeps");
   },
 );
 
-test("a trigger that finds the mark and announces nothing is found", { tags: ["AWAKE-2"] }, async ({ explore }) => {
-  const twin = await explore(oldSnapshot, {
-    wreck: async (db) => {
-      for (const trigger of ["jobs_announce_insert", "jobs_announce_update"])
-        await db.query({ text: `alter table hark.jobs disable trigger ${trigger}`, values: [] });
-    },
-  });
-  expect(twin.broken).toContain("will not know");
-});
+test(
+  "a trigger that sends no notification through an open gate is found",
+  { tags: ["AWAKE-2"] },
+  async ({ explore }) => {
+    const twin = await explore(oldSnapshot, {
+      wreck: async (db) => {
+        for (const trigger of ["jobs_announce_insert", "jobs_announce_update"])
+          await db.query({ text: `alter table hark.jobs disable trigger ${trigger}`, values: [] });
+      },
+    });
+    expect(twin.broken).toContain("but the worker sleeps");
+  },
+);

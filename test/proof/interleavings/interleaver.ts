@@ -8,34 +8,35 @@ import { searchPath } from "./clock.ts";
 import { chooseOrders, countOrders, type Order } from "./orders.ts";
 import type { Run, Scenario, Step } from "./scenario.ts";
 
-/** How long one order may take until every step has its answer, in ms; they take some milliseconds. */
+/** How long one order may take until every step has its answer, in ms. Most take a few ms. */
 const runMs = 30_000;
 
 export interface Findings {
-  /** Orders that were run, up to the first broken one. */
+  /** How many orders were run, up to the first broken one. */
   readonly orders: number;
-  /** Orders that there are. */
+  /** How many orders there are. */
   readonly possible: number;
-  /** Steps that had to wait for another session's lock. */
+  /** How many steps had to wait for another session's lock. */
   readonly waits: number;
   readonly broken: string | undefined;
 }
 
 export interface ExploreOptions {
   readonly connectionString: string;
-  /** Most orders to run. */
+  /** How many orders to run at most. */
   readonly most: number;
   readonly seed: number;
-  /** What the sessions leave out. */
+  /** Changes to the statements of the sessions. */
   readonly seams?: readonly TextSeam[];
-  /** What a broken order has to say to count as one; any does if not given. */
+  /** The failure that a broken order must show to count. Default: any. */
   readonly shows?: string;
 }
 
 /**
- * Runs a scenario's steps in every order, or in as many as are wanted, each on emptied tables, and stops at the first after which
- * something is wrong. Nothing is waited for by time: a step that has no answer yet is left behind once pg_blocking_pids says that
- * it stands behind a session which waits for its own next step. The turn of a session that still waits is put off.
+ * Runs a scenario's steps in every order, or in `most` of them, each on emptied tables. Stops at
+ * the first order after which something is wrong. It never waits for a fixed time. It leaves a step
+ * without an answer once pg_blocking_pids says that a session which waits for its own next step
+ * blocks it. The next step of a session that still waits is put off.
  */
 export async function explore<World>(scenario: Scenario<World>, options: ExploreOptions): Promise<Findings> {
   const names = Object.keys(scenario.sessions);
@@ -49,7 +50,7 @@ export async function explore<World>(scenario: Scenario<World>, options: Explore
     await sessions.control.query("select pg_catalog.setval('ahead.ms', 0)");
     const on = (session: string) => sessions.byName.get(session)!;
     const world = await scenario.prepare(withSeams(sessions.control, options.seams ?? []), on);
-    await sessions.listenAnew();
+    await sessions.listenAgain();
     const run = await new Running(scenario, world, sessions, options.seams ?? []).run(order);
     orders += 1;
     waits += run.events.filter((event) => event.endsWith("...")).length;
@@ -63,7 +64,7 @@ export async function explore<World>(scenario: Scenario<World>, options: Explore
   return { orders, possible: countOrders(steps), waits, broken };
 }
 
-/** The sessions of a scenario, which all its runs use, and one more to look on. */
+/** The sessions of a scenario, which all its runs use, and one more that observes. */
 class Sessions implements AsyncDisposable {
   readonly control: pg.Client;
   readonly byName: ReadonlyMap<string, pg.Client>;
@@ -103,12 +104,15 @@ class Sessions implements AsyncDisposable {
   }
 
   /** Forgets what was heard before. */
-  async listenAnew(): Promise<void> {
+  async listenAgain(): Promise<void> {
     await this.#flush();
     this.#heard = [];
   }
 
-  /** What was announced since, to the last: a session hears its own notification after all that were committed before it. */
+  /**
+   * Returns all notifications since then. A session hears its own notification after all that were
+   * committed before it.
+   */
   async heard(): Promise<readonly string[]> {
     await this.#flush();
     return this.#heard;
@@ -125,7 +129,7 @@ class Sessions implements AsyncDisposable {
   }
 }
 
-/** One order under way. */
+/** The run of one order. */
 class Running<World> {
   readonly #scenario: Scenario<World>;
   readonly #world: World;
@@ -133,7 +137,7 @@ class Running<World> {
   readonly #on: ReadonlyMap<string, Queryable>;
   readonly #endsAt = performance.now() + runMs;
   readonly #done = new Map<string, number>();
-  /** Sessions whose step has no answer yet; true once it was seen to wait. */
+  /** Sessions whose step has no answer yet. True once the step was seen to wait. */
   readonly #pending = new Map<string, boolean>();
   readonly #events: string[] = [];
   readonly #answers: Record<string, unknown> = {};
@@ -151,7 +155,7 @@ class Running<World> {
     while (left.length > 0 || this.#pending.size > 0) {
       const place = await this.#firstThatMay(left);
       if (place !== undefined) this.#start(left.splice(place, 1)[0]!);
-      else if (this.#pending.size === 0) throw new Error(`nobody may move: ${this.#events.join(" ")}`);
+      else if (this.#pending.size === 0) throw new Error(`no session can move: ${this.#events.join(" ")}`);
       await this.#untilStill(place === undefined);
     }
     const heard = await this.#sessions.heard();
@@ -187,7 +191,10 @@ class Running<World> {
     step.run(this.#on.get(session)!, this.#world).then(end(this.#answers), end(this.#errors));
   }
 
-  /** Until every step that is under way has its answer or stands behind an idle session; with `isAnswerDue` until one more has. */
+  /**
+   * Waits until every step has its answer or is blocked by an idle session. With `isAnswerDue`
+   * waits until one more is answered.
+   */
   async #untilStill(isAnswerDue: boolean): Promise<void> {
     const before = this.#events.filter((event) => event.endsWith("=")).length;
     while (this.#pending.size > 0) {
@@ -205,7 +212,10 @@ class Running<World> {
     }
   }
 
-  /** Sessions under way that wait, straight or through others, for one that is not: those that wait in a ring do not stay so. */
+  /**
+   * Returns running sessions that wait, directly or through others, for an idle one. A ring of
+   * waits is a deadlock, and ends by itself.
+   */
   async #waiting(): Promise<ReadonlySet<string>> {
     const pids = new Map([...this.#sessions.pids.keys()].map((session) => [this.#pidOf(session), session]));
     const asked = [...pids].flatMap(([pid, session]) => (this.#pending.has(session) && pid !== undefined ? [pid] : []));

@@ -23,7 +23,7 @@ const claimOne = begin<World>("claim", (on, { worker }) => claim(on, { queue, wo
 const cancel = (place: number) =>
   begin<World>("cancel", (on, { waiting }) => statements.cancelJob(on, { id: waiting[place]! }));
 
-/** A job that runs, and two behind it that are ready, or parked. */
+/** A running job and two jobs behind it that are ready or parked. */
 const prepare = (state: "ready" | "parked"): Scenario<World>["prepare"] => {
   return async (db) => {
     const worker = await registerWorker(db);
@@ -35,7 +35,10 @@ const prepare = (state: "ready" | "parked"): Scenario<World>["prepare"] => {
   };
 };
 
-/** No two run at once, each job has one place, and whoever is parked has somebody before it whose end will hand the key on. */
+/**
+ * No two jobs run at once, each job has one place, and a parked job has another before it that will
+ * hand the key on.
+ */
 const judge: Scenario<World>["judge"] = async (db) => {
   const wrong: string[] = [];
   const places = await placesOf(db);
@@ -46,7 +49,7 @@ const judge: Scenario<World>["judge"] = async (db) => {
   return wrong;
 };
 
-/** The key's job settles while others are parked behind it, inserted and claimed. */
+/** The key's job settles while others are parked, inserted and claimed. */
 const handOff: Scenario<World> = {
   sessions: {
     settler: [settle, commit],
@@ -58,7 +61,10 @@ const handOff: Scenario<World> = {
   judge,
 };
 
-/** The key's job settles while the first in line is cancelled, and a cancel of the second is undone. */
+/**
+ * The key's job settles while the first in line is cancelled, and a cancel of the second is rolled
+ * back.
+ */
 const cancelled: Scenario<World> = {
   sessions: {
     settler: [settle, commit],
@@ -75,7 +81,10 @@ const cancelled: Scenario<World> = {
   },
 };
 
-/** The first in line is cancelled, whether ready, parked or just handed the key, while others are parked behind it. */
+/**
+ * The first in line is cancelled, whether ready, parked or just handed the key, while others are
+ * parked behind it.
+ */
 const cancelledWhileParking: Scenario<World> = {
   sessions: {
     settler: [settle, commit],
@@ -90,7 +99,7 @@ const cancelledWhileParking: Scenario<World> = {
   judge,
 };
 
-/** Two claims meet the key while it comes free. */
+/** Two claims ask for the key while it is freed. */
 const twoClaims: Scenario<World> = {
   sessions: {
     settler: [settle, commit],
@@ -110,7 +119,7 @@ const scenarios: [name: string, scenario: Scenario<World>][] = [
 ];
 
 test.for(scenarios)(
-  "whatever the order of %s, no two of a key run at once and nobody is parked for ever",
+  "in any order of %s, no two jobs of a key run at once and none is parked for ever",
   { tags: ["FM-40"] },
   async ([, scenario], { explore }) => {
     const { broken, waits } = await explore(scenario);
@@ -119,12 +128,12 @@ test.for(scenarios)(
   },
 );
 
-test("parking without a hold on the running job is found", async ({ explore }) => {
+test("parking without a lock on the running job is found", async ({ explore }) => {
   const seams = [lacking("park-jobs", "for share skip locked")];
   expect((await explore(handOff, { seams })).broken).toContain("parked for ever");
 });
 
-test("a hand-off that steps over a job which is being cancelled is found", async ({ explore }) => {
+test("a hand-off that skips a job which is being cancelled is found", async ({ explore }) => {
   const cancelledBoth: Scenario<World> = { ...cancelled, sessions: { ...cancelled.sessions, producer: [] } };
   expect((await explore(cancelledBoth)).broken).toBeUndefined();
   const twin = await explore(cancelledBoth, {
@@ -138,7 +147,7 @@ test("a cancel that keeps the key of a ready job is found", async ({ explore }) 
   expect((await explore(cancelledWhileParking, { seams })).broken).toContain("parked for ever");
 });
 
-test("a cancel that hands the key on by its own, older snapshot is found", async ({ explore }) => {
+test("a cancel that hands the key on under its own older snapshot is found", async ({ explore }) => {
   const instead = `(update hark.jobs set state = 'ready' from waiting where jobs.id = (
     select id from hark.jobs where queue = waiting.queue and key = waiting.key and state = 'parked'
      order by priority desc, id limit 1 for update) and waiting.state = 'ready' returning jobs.id)`;
@@ -147,7 +156,7 @@ test("a cancel that hands the key on by its own, older snapshot is found", async
   expect(broken).toContain("parked for ever");
 });
 
-test("two claims without the index that keeps a key's running job alone are found", async ({ explore }) => {
+test("two claims without the unique index on a key's running job are found", async ({ explore }) => {
   const { broken } = await explore(twoClaims, {
     seams: [lacking("claim-jobs", "on conflict (queue, key) where key is not null do nothing")],
     wreck: async (db) => void (await db.query({ text: "drop index hark.running_jobs_key", values: [] })),

@@ -17,13 +17,18 @@ interface Leases {
   ready: bigint;
 }
 
-/** The statement of a claim, by whether it is of plain jobs alone, which need not wait for the disk. */
+/**
+ * The statement of a claim, by whether it claims only plain jobs, which need not wait for the disk.
+ */
 const claims = [
   ["claim-jobs", { mayDefer: false }],
   ["claim-plain-jobs", { mayDefer: true }],
 ] as const;
 
-/** A worker that holds one job, claims another, renews and settles, while its lease runs out and another takes it for dead. */
+/**
+ * A worker holds one job, claims another, renews and settles, while its lease runs out and another
+ * worker declares it dead.
+ */
 const leases = (how: { mayDefer: boolean }): Scenario<Leases> => ({
   sessions: {
     claimer: [begin("claim", (on, { worker }) => claim(on, { queue, worker, ...how })), commit],
@@ -55,7 +60,7 @@ const leases = (how: { mayDefer: boolean }): Scenario<Leases> => ({
     const isInTime = (step: string) => beganBefore(run, step, "rescuer.hour passes");
 
     if (count("keeper.renew") !== Number(isInTime("keeper.renew")))
-      wrong.push("renewed after its end, or not before it");
+      wrong.push("renewed after the lease's end, or not before it");
     if (isDead === count("keeper.renew")) wrong.push("both renewed and certified dead, or neither");
     if (isDead && !isInTime("claimer.claim") && count("claimer.claim") > 0) wrong.push("claimed after the lease's end");
 
@@ -63,8 +68,8 @@ const leases = (how: { mayDefer: boolean }): Scenario<Leases> => ({
       const found = places.filter((place) => place.id === id);
       if (found.length !== 1) wrong.push(`job ${id} stands in ${found.length} places`);
       for (const { state, attempt, crashCount, lines } of found) {
-        if (state === "running" && isDead) wrong.push(`job ${id} is left with the dead`);
-        if (crashCount > 0 && !isDead) wrong.push(`job ${id} was taken from the living`);
+        if (state === "running" && isDead) wrong.push(`job ${id} is left with the dead worker`);
+        if (crashCount > 0 && !isDead) wrong.push(`job ${id} was taken from a live worker`);
         if (crashCount !== lines || crashCount > attempt)
           wrong.push(`job ${id}: ${crashCount} crashes, ${lines} lines`);
         if (id === ready && attempt !== count("claimer.claim")) wrong.push(`job ${id} was tried ${attempt} times`);
@@ -77,7 +82,7 @@ const leases = (how: { mayDefer: boolean }): Scenario<Leases> => ({
 });
 
 test.for(claims)(
-  "whatever the order of %s, renewal, end of the lease, certificate, rescue and settle, the dead hold nothing and the living keep theirs",
+  "in any order of %s, renewal, end of the lease, certificate, rescue and settle, a dead worker holds no job and a live one keeps its jobs",
   { tags: ["FM-21", "OWNED-3"] },
   async ([, how], { explore }) => {
     const { broken, waits } = await explore(leases(how));
@@ -88,7 +93,7 @@ test.for(claims)(
 
 test.for(claims)("%s that does not lock its worker's row is found", async ([statement, how], { explore }) => {
   const seams = [lacking(statement, "for key share")];
-  expect((await explore(leases(how), { seams })).broken).toContain("left with the dead");
+  expect((await explore(leases(how), { seams })).broken).toContain("left with the dead worker");
 });
 
 test.for(claims)("%s after the lease's end is found", async ([statement, how], { explore }) => {
@@ -98,20 +103,24 @@ test.for(claims)("%s after the lease's end is found", async ([statement, how], {
 
 const twins: [name: string, seam: TextSeam, found: string | RegExp][] = [
   [
-    "a renewal of what has run out",
+    "a renewal of a lease that has run out",
     lacking("renew-lease", "and dead_at is null and expires_at > clock_timestamp()"),
-    "renewed after its end",
+    "renewed after the lease's end",
   ],
   [
     "a certificate that does not lock first",
     lacking("certify-deaths", "order by id for update"),
-    /both renewed and certified dead|left with the dead/, // whichever of the orders comes first
+    /both renewed and certified dead|left with the dead worker/, // depends on which order comes first
   ],
-  ["a rescue that takes the certified for living", lacking("rescue-jobs", "and dead_at is null"), "left with the dead"],
   [
-    "a rescue that takes the living for dead",
+    "a rescue that takes a dead worker for alive",
+    lacking("rescue-jobs", "and dead_at is null"),
+    "left with the dead worker",
+  ],
+  [
+    "a rescue that takes a live worker for dead",
     lacking("rescue-jobs", "workers.id = job.worker and dead_at is null", "false"),
-    "taken from the living",
+    "taken from a live worker",
   ],
 ];
 
@@ -122,11 +131,14 @@ test.for(twins)("%s is found", async ([, seam, found], { explore }) => {
 interface Stale {
   held: statements.ClaimedJob;
   other: string;
-  /** Of the claim that comes after the rescue. */
+  /** The jobs of the claim after the rescue. */
   again: statements.ClaimedJob[];
 }
 
-/** A job of a dead worker is rescued and claimed anew, while its former owner settles it after all and somebody cancels it. */
+/**
+ * A job of a dead worker is rescued and claimed again, while its former owner settles it late and a
+ * user cancels it.
+ */
 const staleOwner = (how: { mayDefer: boolean }): Scenario<Stale> => ({
   sessions: {
     rescuer: [begin("rescue", (on) => statements.rescueJobs(on, { limit: 10 })), commit],
@@ -153,7 +165,7 @@ const staleOwner = (how: { mayDefer: boolean }): Scenario<Stale> => ({
     const wrong: string[] = [];
     const places = await placesOf(db);
     const [place] = places;
-    if (places.length !== 1 || !place) return [`the job stands in ${places.length} places`];
+    if (places.length !== 1 || !place) return [`the job is in ${places.length} places`];
 
     const count = (step: string) => (run.answers[step] as unknown[] | undefined)?.length ?? 0;
     const [{ rescued }] = run.answers["rescuer.rescue"] as [{ rescued: number }];
@@ -161,10 +173,10 @@ const staleOwner = (how: { mayDefer: boolean }): Scenario<Stale> => ({
     const isFinal = place.state === "completed" || place.state === "cancelled";
     if (ends > 1) wrong.push(`${ends} ends`);
     if (isFinal !== (ends === 1)) wrong.push(`${place.state} after ${ends} ends`);
-    if (count("stale.settle") > 0 && rescued > 0) wrong.push("the former owner's outcome was taken");
-    if (again.length > rescued) wrong.push("claimed without having been rescued");
+    if (count("stale.settle") > 0 && rescued > 0) wrong.push("the former owner's outcome was written");
+    if (again.length > rescued) wrong.push("claimed without a rescue");
     if (!isFinal && again.length > 0) wrong.push("its new owner lost it");
-    if (place.state === "running" && again.length === 0 && place.token !== held.token) wrong.push("a token of nobody");
+    if (place.state === "running" && again.length === 0 && place.token !== held.token) wrong.push("an unknown token");
     if (place.worker === other && place.state === "running") wrong.push("settled, but runs");
     if (place.crashCount !== rescued) wrong.push(`${place.crashCount} crashes of ${rescued} rescues`);
     if ((place.keyHolder === null) !== isFinal) wrong.push(`${place.state}, unique key of ${place.keyHolder}`);
@@ -178,7 +190,7 @@ const staleOwner = (how: { mayDefer: boolean }): Scenario<Stale> => ({
 });
 
 test.for(claims)(
-  "whatever the order of rescue, %s, cancel and the former owner's settle, a job has one end and one place",
+  "in any order of rescue, %s, cancel and the former owner's settle, a job has one end and one place",
   async ([, how], { explore }) => {
     const { broken, waits } = await explore(staleOwner(how));
     expect(broken).toBeUndefined();
@@ -186,7 +198,7 @@ test.for(claims)(
   },
 );
 
-test("a settle that names no token is found", async ({ explore }) => {
+test("a settle that does not check the token is found", async ({ explore }) => {
   const seam = lacking("complete-jobs", "token = ($2::uuid[])[", "null is distinct from ($2::uuid[])[");
   const whole = staleOwner({ mayDefer: true });
   const uncancelled = { ...whole, sessions: { ...whole.sessions, canceller: [] } };
@@ -196,7 +208,10 @@ test("a settle that names no token is found", async ({ explore }) => {
 /** The guard that retry and burial share. */
 const tokenByOutcome = "and token = ($2::jsonb -> id::text ->> 'token')::uuid";
 
-/** What a former owner may still send for its job besides a plain settle, each answering the jobs it moved. */
+/**
+ * Other statements that a former owner may still send for its job. Each returns the jobs that it
+ * moved.
+ */
 const lateMoves: Record<
   string,
   { send: (on: Queryable, held: statements.ClaimedJob) => Promise<unknown[]>; to: string; seam: TextSeam }
@@ -225,7 +240,7 @@ const lateMoves: Record<
     to: "dead",
     seam: lacking("bury-jobs", tokenByOutcome),
   },
-  "settle along with a claim": {
+  "claim with a piggybacked completion": {
     send: async (on, held) => {
       const request = { queue, worker: randomUUID(), token: randomUUID(), limit: 1, types: ["test.plain"] };
       const { refused } = await statements.claimJobs(on, request, completed(held));
@@ -236,7 +251,10 @@ const lateMoves: Record<
   },
 };
 
-/** A job of a dead worker is rescued, claimed anew and settled, while its former owner sends its move after all. */
+/**
+ * A job of a dead worker is rescued, claimed again and settled, while its former owner sends its
+ * move late.
+ */
 function lateMove({ send, to }: (typeof lateMoves)[string]): Scenario<Stale> {
   const whole = staleOwner({ mayDefer: false });
   return {
@@ -250,11 +268,11 @@ function lateMove({ send, to }: (typeof lateMoves)[string]): Scenario<Stale> {
       const wrong: string[] = [];
       const places = await placesOf(db);
       const [place] = places;
-      if (places.length !== 1 || !place) return [`the job stands in ${places.length} places`];
+      if (places.length !== 1 || !place) return [`the job is in ${places.length} places`];
       const moved = (run.answers["stale.move"] as unknown[]).length;
       const [{ rescued }] = run.answers["rescuer.rescue"] as [{ rescued: number }];
       const settled = (run.answers["other.settle"] as unknown[]).length;
-      if (moved + rescued !== 1) wrong.push(`the former owner's word counted ${moved} times beside ${rescued} rescues`);
+      if (moved + rescued !== 1) wrong.push(`the former owner's move counted ${moved} times beside ${rescued} rescues`);
       if (settled !== again.length) wrong.push("its new owner lost it");
       const due = moved > 0 ? to : again.length > 0 ? "completed" : "ready";
       if (place.state !== due) wrong.push(`${place.state} instead of ${due}`);
@@ -266,7 +284,7 @@ function lateMove({ send, to }: (typeof lateMoves)[string]): Scenario<Stale> {
 }
 
 test.for(Object.entries(lateMoves))(
-  "whatever the order of rescue, new claim and a former owner's %s, only one of them has the job",
+  "in any order of rescue, new claim and a former owner's %s, only one of them has the job",
   { tags: ["FM-20", "OWNED-1"] },
   async ([, move], { explore }) => {
     expect((await explore(lateMove(move))).broken).toBeUndefined();
@@ -274,10 +292,10 @@ test.for(Object.entries(lateMoves))(
 );
 
 test.for(Object.entries(lateMoves))(
-  "a %s that names no token is found",
+  "a %s that does not check the token is found",
   { tags: ["FM-20"] },
   async ([, move], { explore }) => {
     const { broken } = await explore(lateMove(move), { seams: [move.seam] });
-    expect(broken).toContain("the former owner's word counted 1 times beside 1 rescues");
+    expect(broken).toContain("the former owner's move counted 1 times beside 1 rescues");
   },
 );

@@ -10,13 +10,16 @@ import { mostOrders } from "./fixtures.ts";
 import { explore } from "./interleaver.ts";
 import type { Scenario, Step } from "./scenario.ts";
 
-/** What a twin leaves out. */
+/** What a changed migration leaves out. */
 type Omission = "lock" | "second look" | undefined;
 
-/** Statements before which a migrating process stands still until it is its turn again: the looks, the lock and the commit apart. */
-const gates = ["begin", "create schema if not exists hark", "commit"];
+/**
+ * Statements before which a migrating process waits for its next step. They separate the looks, the
+ * lock and the commit.
+ */
+const pauses = ["begin", "create schema if not exists hark", "commit"];
 
-/** Tells of a query whose migration it belongs to. */
+/** The migration that a query belongs to. */
 const asker = new AsyncLocalStorage<Process>();
 const query = Reflect.get(pg.Client.prototype, "query") as (this: pg.Client, ...asked: unknown[]) => Promise<unknown>;
 pg.Client.prototype.query = function (this: pg.Client, ...asked: unknown[]) {
@@ -25,7 +28,7 @@ pg.Client.prototype.query = function (this: pg.Client, ...asked: unknown[]) {
 } as never;
 afterAll(() => void (pg.Client.prototype.query = query as never));
 
-/** One call of migrate(), in steps. */
+/** One call of migrate() in steps. */
 class Process {
   pid: number | undefined;
   #looks = 0;
@@ -41,7 +44,7 @@ class Process {
     this.#without = without;
   }
 
-  /** To the next gate, or to the end with its answer; nothing once that was told. */
+  /** Goes on to the next pause, or to the end. Returns the result of migrate() once, at its end. */
   async advance(): Promise<string[] | undefined> {
     if (this.#isOver) return undefined;
     this.#arrived = Promise.withResolvers();
@@ -58,7 +61,7 @@ class Process {
     this.pid = (client as unknown as { processID: number }).processID;
     const [first] = asked as [string | { text: string }];
     const text = typeof first === "string" ? first : first.text;
-    if (gates.includes(text)) {
+    if (pauses.includes(text)) {
       const turn = Promise.withResolvers<void>();
       this.#goOn = turn.resolve;
       this.#arrived.resolve(undefined);
@@ -75,7 +78,7 @@ class Process {
 
 type World = Record<"one" | "two" | "three", Process>;
 
-/** Processes that find an empty database at once. */
+/** Three processes that migrate an empty database at once. */
 function migrations(connectionString: string, without?: Omission): Scenario<World> {
   const steps = (name: keyof World): Step<World>[] =>
     ["look", "lock", "apply", "commit"].map((step) => ({ name: step, run: (_, world) => world[name].advance() }));
@@ -110,13 +113,13 @@ const test = base.extend("exploreMigrations", ({ server }) => async (without?: O
   } finally {
     await db.close();
   }
-  // A migration takes ten times what a run of the other scenarios does.
+  // A migration takes ten times as long as a run of the other scenarios.
   const most = Math.ceil(mostOrders / 10);
   return explore(migrations(connectionString, without), { connectionString, most, seed: seedOfRun() });
 });
 
 test(
-  "whatever the order in which three processes look, lock, apply and commit, one migrates and none fails",
+  "in any order in which three processes look, lock, apply and commit, one migrates and none fails",
   { tags: ["FM-43"] },
   async ({ exploreMigrations }) => {
     const { broken, waits } = await exploreMigrations();

@@ -1,23 +1,32 @@
 import type { Queryable } from "@hark/core";
 import type { Order } from "./orders.ts";
 
-/** One move of a session. A statement that shall stay open for others to meet is a step, and its commit the next. */
+/**
+ * One step of a session. A statement whose transaction must stay open is one step, and its commit
+ * is the next.
+ */
 export interface Step<World> {
   readonly name: string;
   run(on: Queryable, world: World): Promise<unknown>;
-  /** What the step waits for besides the database's locks; asked on the session itself before it is its turn. */
+  /**
+   * What the step waits for besides the database's locks. It is checked on the session itself
+   * before the step.
+   */
   when?(on: Queryable, world: World): Promise<boolean>;
 }
 
-/** Sessions that meet, what they find, and what must be true whatever the order of their steps. */
+/** Sessions, the state that they start from, and what must be true in any order of their steps. */
 export interface Scenario<World> {
   /** Steps by session. */
   readonly sessions: Readonly<Record<string, readonly Step<World>[]>>;
-  /** Takes away what the run before left; empties the tables if not given. */
+  /** Removes what the previous run left. Default: empties the tables. */
   clear?(db: Queryable): Promise<void>;
-  /** Makes the small state that a run starts from, after that. What the sessions themselves kept is its to take away. */
+  /**
+   * Then makes the small state that a run starts from. It also resets what the sessions themselves
+   * have kept.
+   */
   prepare(db: Queryable, on: (session: string) => Queryable): Promise<World>;
-  /** Says what is wrong after a run in which no step failed, if anything is. */
+  /** Returns what is wrong after a run in which no step failed. */
   judge(db: Queryable, world: World, run: Run): Promise<readonly string[]>;
   /** Process id of a session's backend, for sessions that open their own. */
   pidOf?(session: string, world: World): number | undefined;
@@ -26,13 +35,16 @@ export interface Scenario<World> {
 /** How one order went. */
 export interface Run {
   readonly order: Order;
-  /** "session.step", then "!" when it began, "..." when it had to wait, "=" when it had its answer. */
+  /**
+   * "session.step", followed by "!" when it began, "..." when it had to wait, "=" when it was
+   * answered.
+   */
   readonly events: readonly string[];
   /** By "session.step". */
   readonly answers: Readonly<Record<string, unknown>>;
   /** By "session.step", for steps that threw. */
   readonly errors: Readonly<Record<string, unknown>>;
-  /** Payloads on job_ready, which one more session listened to all the time. */
+  /** Payloads on job_ready that one more session heard during the run. */
   readonly heard: readonly string[];
 }
 
@@ -59,7 +71,7 @@ export function begin<World>(
 export const commit: Step<unknown> = { name: "commit", run: (on) => on.query({ text: "commit", values: [] }) };
 export const rollback: Step<unknown> = { name: "rollback", run: (on) => on.query({ text: "rollback", values: [] }) };
 
-/** An hour goes by for every session at once, without a lock; see clock.ts. */
+/** An hour passes for every session at once, without a lock: see clock.ts. */
 export const hourPasses: Step<unknown> = {
   name: "hour passes",
   run: (on) =>

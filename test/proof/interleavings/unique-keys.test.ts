@@ -25,7 +25,10 @@ const insert = begin<World>("insert", (on) =>
   }),
 );
 
-/** The key's job is tried again, claimed anew and settled, while others ask for the key: two inserts, and a dead letter. */
+/**
+ * The key's job is retried, claimed again and settled, while an insert and the requeue of a dead
+ * letter ask for the key.
+ */
 const uniqueKeys: Scenario<World> = {
   sessions: {
     owner: [
@@ -67,11 +70,11 @@ const uniqueKeys: Scenario<World> = {
     if (unfinished.length > 1) wrong.push(`${unfinished.length} unfinished jobs of one unique key`);
     const { rows } = await db.query({ text: "select job_id from hark.unique_keys", values: [] });
     if (String(rows[0]?.job_id) !== String(unfinished[0]?.id) || rows.length > 1)
-      wrong.push(`the key is held by ${String(rows[0]?.job_id)}, unfinished is ${unfinished[0]?.id}`);
+      wrong.push(`the key is held by ${String(rows[0]?.job_id)}, but ${unfinished[0]?.id} is unfinished`);
 
     const [answer] = run.answers["producer.insert"] as statements.InsertedJob[];
     const answered = places.find(({ id }) => id === answer!.id);
-    if (!answered) wrong.push(`the producer was told of job ${answer!.id}, which there is not`);
+    if (!answered) wrong.push(`the producer got job ${answer!.id}, which does not exist`);
     if ((answer!.status === "inserted") !== (answer!.id !== dead && answer!.id !== held.id))
       wrong.push(`job ${answer!.id} is ${answer!.status}`);
     const [requeued] = run.answers["operator.requeue"] as statements.RequeuedJob[];
@@ -81,7 +84,7 @@ const uniqueKeys: Scenario<World> = {
   },
 };
 
-test("whatever the order of retry, claim, settle, insert and requeue, a unique key has one unfinished job, which holds it", async ({
+test("in any order of retry, claim, settle, insert and requeue, a unique key has one unfinished job, which holds it", async ({
   explore,
 }) => {
   const { broken, waits } = await explore(uniqueKeys);
@@ -97,7 +100,7 @@ test("a requeue that does not ask for the key is found", async ({ explore }) => 
 
 const wrecks: [name: string, wreck: (db: Queryable) => Promise<void>, found: RegExp][] = [
   [
-    "an insert that does not mind whether it got the key",
+    "an insert that ignores whether it got the key",
     async (db) =>
       void (await db.query({
         text: "alter table hark.unique_keys drop constraint unique_keys_queue_unique_key_pk",
@@ -106,7 +109,7 @@ const wrecks: [name: string, wreck: (db: Queryable) => Promise<void>, found: Reg
     /unfinished jobs of one unique key|the key is held by/,
   ],
   [
-    "an insert of what it found to be there",
+    "an insert of a duplicate that it has found",
     (db) => changeFunction(db, "hark.insert_jobs", without("WHERE NOT ordinality = ANY (duplicates)", "WHERE true")),
     /a job in two places|duplicate key/,
   ],

@@ -6,10 +6,10 @@ import { test } from "../../support/fixtures.ts";
 import { task } from "../../support/task.ts";
 import { installRelease } from "./releases.ts";
 
-/* One that is never let through: test/upgrade/giving-way.test.ts. */
+/* test/upgrade/giving-way.test.ts shows a migration that never gets the lock. */
 
 test(
-  "a migration that waits for a table holds nobody up, and goes on when it is free",
+  "a migration that waits for a table blocks no statement, and goes on when the table is free",
   { tags: ["FM-44"] },
   async ({ server, queue }) => {
     const connectionString = await server.createDatabase();
@@ -19,7 +19,7 @@ test(
     const db = openDatabase({ connectionString });
     try {
       const producer = createProducer({ database: db });
-      await producer.enqueue(task, {}, { queue }); // its connection is open
+      await producer.enqueue(task, {}, { queue }); // opens its connection
       let waits = 0;
       let isWaiting = false;
       const tookMs: number[] = [];
@@ -27,7 +27,7 @@ test(
       const migrated = await db.transaction(async (reader) => {
         await reader.query("select from hark.jobs");
         const migrating = next.hark(["migrate"], connectionString);
-        // Until it has waited for the table and given way, twice.
+        // Until the migration has waited for the table and given way twice.
         await eventually(
           async () => {
             const { rowCount } = await db.pool.query(
@@ -38,7 +38,7 @@ test(
             const askedAt = performance.now();
             await producer.enqueue(task, {}, { queue });
             tookMs.push(performance.now() - askedAt);
-            await reader.query("select 1"); // a session that says nothing for 10 s is ended
+            await reader.query("select 1"); // a session that is silent for 10 s is ended
             return waits >= 2;
           },
           { withinMs: 60_000, what: "two waits of the migration" },

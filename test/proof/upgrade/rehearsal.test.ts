@@ -11,7 +11,7 @@ import { startWorkerProcess, type WorkerProcess } from "../../support/worker-pro
 import { lintMigration } from "../../upgrade/migration-lint.ts";
 import { commitOfThisSchema, installRelease, type LaterMigration, type Release } from "./releases.ts";
 
-/** Jobs a second, one insert each (the figure of FM-44). */
+/** Jobs a second, one insert each (the figure in FM-44). */
 const jobsPerSecond = 200;
 
 /** Jobs that end in each phase of the rehearsal. */
@@ -49,7 +49,7 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS jobs_tenant ON hark.jobs (tenant);
   },
 ];
 
-/** Takes away what only code before version 9 needed. */
+/** Removes what only code before version 9 needs. */
 const contracting: LaterMigration = {
   name: "0009_contract",
   text: `-- Oldest code: version 9
@@ -60,8 +60,8 @@ DROP TRIGGER IF EXISTS jobs_tenant ON hark.jobs;
 const test = base
   .extend("upgradeUrl", async ({ server, pool }) => {
     const url = await server.createDatabase();
-    // PostgreSQL's own: a migration gives way before that (core/migration-session.ts), and not
-    // before the 20 ms of the tests' servers.
+    // PostgreSQL's default. A migration gives way before that (core/migration-session.ts), but not
+    // within the 20 ms of the tests' servers.
     await pool.query(`alter database ${new URL(url).pathname.slice(1)} set deadlock_timeout = '1s'`);
     return url;
   })
@@ -86,7 +86,7 @@ const test = base
     return Object.assign(load, { db });
   });
 
-/** Single enqueues at a steady rate, each of which has to be acknowledged. */
+/** Single enqueues at a steady rate. Each must be acknowledged. */
 class Load {
   /** When each job was acknowledged, by monotonicUs(). */
   readonly acknowledged = new Map<string, number>();
@@ -160,7 +160,7 @@ test(
     load.start();
     await phase(old);
 
-    // Expand: the schema first, while only old workers run.
+    // Expand: first the schema, while only old workers run.
     expect(await next.hark(["migrate", "--check"], upgradeUrl)).toMatchObject({ code: 1 });
     expect(await next.hark(["migrate"], upgradeUrl)).toMatchObject({
       code: 0,
@@ -179,7 +179,7 @@ test(
     expect(await Promise.all(old.map(({ exited }) => exited))).toEqual([0, 0]);
     await phase(fresh);
 
-    // And back: old code starts on the newer schema.
+    // Downgrade: old code starts on the newer schema.
     const back = [await startRelease(former, "back-1"), await startRelease(former, "back-2")];
     for (const worker of fresh) worker.kill("SIGTERM");
     expect(await Promise.all(fresh.map(({ exited }) => exited))).toEqual([0, 0]);
@@ -188,7 +188,7 @@ test(
     await load.stop();
     await expectNothingLost({ load, ledger, queue, workers: [...old, ...fresh, ...back] });
 
-    // Contract: only now is old code shut out, and says so.
+    // Contract: only now is old code shut out, and reports it.
     await using last = await installRelease({ later: [...expanding, contracting] });
     expect(await last.hark(["migrate"], upgradeUrl)).toMatchObject({ code: 0, output: "applied 0009_contract\n" });
     await expect(startRelease(former, "too-old")).rejects.toThrow("lets in code from version 9 on");
@@ -197,7 +197,10 @@ test(
   },
 );
 
-/** Each acknowledged job was completed, by one start; no step of any worker failed. */
+/**
+ * Expects that each acknowledged job completed after one start, and that no step of a worker
+ * failed.
+ */
 async function expectNothingLost(run: {
   load: Load & { db: ReturnType<typeof openDatabase> };
   ledger: { of(event: "started" | "ended"): { id: string; at: number; attempt: number }[]; until: Until };
@@ -229,11 +232,11 @@ async function workersSettled(db: ReturnType<typeof openDatabase>, queue: string
 }
 
 test(
-  "workers of the first commit with this schema go on through the upgrade, beside new ones",
+  "workers of the first commit with this schema run through the upgrade, beside new ones",
   { tags: ["FM-44"] },
   async ({ upgradeUrl, queue, ledger, startRelease, load }) => {
-    // Until there is a tag, it is the oldest code that wrote these tables. Without history today's
-    // code stands in for it.
+    // Until there is a tag, this is the oldest code that wrote these tables. Without history the
+    // current code stands in for it.
     const commit = await commitOfThisSchema();
     await using former = await installRelease({ commit });
     await using next = await installRelease({ later: expanding });
@@ -251,6 +254,6 @@ test(
 
     await load.stop();
     await expectNothingLost({ load, ledger, queue, workers: [...old, ...fresh] });
-    tell(`the old code was ${commit ?? "today's: this clone has no history"}`);
+    tell(`the old code was ${commit ?? "the current code: this clone has no history"}`);
   },
 );

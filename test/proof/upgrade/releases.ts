@@ -9,32 +9,32 @@ import { promisify } from "node:util";
 const root = fileURLToPath(new URL("../../../", import.meta.url));
 const execute = promisify(execFile);
 
-/** What a release is made of. */
+/** The files and folders of a release. */
 const parts = ["packages", "drizzle", "test", "tsconfig.base.json", "package.json"];
 
 /** How long a compilation may take, in ms. */
 const compileMs = 180_000;
 
-/** How long a command line may take, in ms: above the minute for which a migration tries. */
+/** How long a command line may take, in ms. A migration tries for a minute. */
 const commandMs = 90_000;
 
-/** A migration of a release to come. */
+/** A migration of a later release. */
 export interface LaterMigration {
   readonly name: string;
   readonly text: string;
 }
 
-/** An installation of Hark in a folder of its own; `await using` removes it. */
+/** An installation of Hark in its own folder. `await using` removes it. */
 export interface Release extends AsyncDisposable {
   /** The entry of its worker process. */
   readonly workerMain: string;
-  /** Runs its command line, and answers the exit code and what it printed. */
+  /** Runs its command line. Returns the exit code and the output. */
   hark(args: readonly string[], databaseUrl: string): Promise<{ code: number; output: string }>;
 }
 
 /**
- * The oldest commit of the present migrations, as far back as code of another time with the same schema goes; undefined where there is
- * no history to tell it, as in a shallow clone.
+ * Returns the oldest commit with the current migrations: the oldest code with the same schema.
+ * undefined without history, as in a shallow clone.
  */
 export async function commitOfThisSchema(): Promise<string | undefined> {
   const git = (...args: string[]) => execute("git", args, { cwd: root }).then(({ stdout }) => stdout.trim());
@@ -46,7 +46,7 @@ export async function commitOfThisSchema(): Promise<string | undefined> {
   }
 }
 
-/** Installs the code of a commit, or today's, with later migrations behind its own. */
+/** Installs the code of a commit, or the current code, with later migrations after its own. */
 export async function installRelease(
   options: { commit?: string | undefined; later?: readonly LaterMigration[] } = {},
 ): Promise<Release> {
@@ -81,7 +81,7 @@ export async function installRelease(
 }
 
 async function copyWorkingTree(folder: string): Promise<void> {
-  // Links as they are: those to our own packages are relative, and lead to the copies.
+  // Keeps links: those to our own packages are relative, and lead to the copies.
   for (const part of parts) await cp(join(root, part), join(folder, part), { recursive: true, verbatimSymlinks: true });
 }
 
@@ -92,7 +92,7 @@ async function extract(folder: string, commit: string): Promise<void> {
   const packages = (await readdir(join(folder, "packages"))).map((name) => `packages/${name}`);
   for (const part of [...packages, "test"]) {
     const links = `${part}/node_modules`;
-    // A package that is no more gets the links of one that has them all.
+    // A package that no longer exists gets the links of one that has them all.
     const source = existsSync(join(root, links)) ? links : "packages/job-manager/node_modules";
     await cp(join(root, source), join(folder, links), { recursive: true, verbatimSymlinks: true });
   }

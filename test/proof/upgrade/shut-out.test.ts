@@ -6,10 +6,10 @@ import { test } from "../../support/fixtures.ts";
 import { untilState } from "../../support/jobs.ts";
 import { recordingLogger } from "../../support/recording-logger.ts";
 
-/* Code that a newer schema does not let start: test/upgrade/newer-schema.test.ts. */
+/* test/upgrade/newer-schema.test.ts shows code that a newer schema does not let start. */
 
 test(
-  "a worker that a newer schema shuts out while it runs claims nothing more, says so once, and ends what it runs",
+  "a running worker that a newer schema shuts out claims no more jobs, reports it once, and finishes its jobs",
   { tags: ["FM-44"] },
   async ({ db, producer, queue, startWorker, databaseUrl }) => {
     const job = defineJob("test.plain", { queue });
@@ -25,7 +25,7 @@ test(
       [theirs],
     );
     const reason = () => worker.health().reasons.find((text) => text.includes("no longer claims"));
-    await eventually(reason, { withinMs: 60_000, what: "the worker's knowing of the newer schema", everyMs: 50 });
+    await eventually(reason, { withinMs: 60_000, what: "the worker's report of the newer schema", everyMs: 50 });
     const waiting = await producer.enqueue(job, {});
     ended.resolve();
 
