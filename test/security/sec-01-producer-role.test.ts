@@ -7,8 +7,8 @@ import { untilState } from "../support/jobs.ts";
 import { type Login, test as base } from "../support/logins.ts";
 
 /*
- * SEC-01 and issue 4, "Shown by" 7: hark_producer may enqueue and read its own results, and nothing else. Two shops enqueue, each
- * under a login of its own, beside a job of the owner's with a secret in it.
+ * SEC-01: hark_producer may enqueue and read its own results, and nothing else. Two shops enqueue,
+ * each under its own login, beside a job of the schema's owner that holds a secret.
  */
 
 const marker = "4111-1111-1111-1111";
@@ -24,10 +24,13 @@ const test = base
     return rows[0]!.id;
   });
 
-/** The SQLSTATE of a refusal. Any other error would mean that the statement was wrong, and proves nothing. */
+/**
+ * The SQLSTATE of a refusal. Any other error would mean that the statement is wrong, and would
+ * prove nothing.
+ */
 const insufficientPrivilege = "42501";
 
-/** The SQLSTATE that a statement is refused with, or what it did. */
+/** Returns the SQLSTATE of a refused statement, or its result. */
 async function attempt({ client }: Login, statement: string): Promise<string> {
   await client.query("begin");
   try {
@@ -102,7 +105,7 @@ const forbidden: [kind: string, statements: string[]][] = [
     ],
   ],
   [
-    "running functions of others",
+    "running other roles' functions",
     [
       "select hark.next_fence('page')",
       "select hark.create_partitions(1)",
@@ -167,16 +170,16 @@ const forbidden: [kind: string, statements: string[]][] = [
 describe("as hark_producer", () => {
   const statements = forbidden.flatMap(([kind, texts]) => texts.map((text) => [kind, text] as const));
 
-  test("the list is longer than the thirty that were asked for", () => {
+  test("the list has at least thirty statements", () => {
     expect(statements.length).toBeGreaterThanOrEqual(30);
   });
 
   test.for(statements)("%s is refused: %s", { tags: ["CLOSED-1"] }, async ([, statement], { shop, secretId }) => {
-    expect(secretId).toMatch(/^\d+$/); // there is something to be had
+    expect(secretId).toMatch(/^\d+$/); // there is a secret to read
     expect(await attempt(shop, statement)).toBe(insufficientPrivilege);
   });
 
-  test("an error of an enqueue names no row of anybody else", async ({ shop, secretId }) => {
+  test("an error of an enqueue shows no row of another login", async ({ shop, secretId }) => {
     const said: string[] = [];
     for (const call of [
       `hark.enqueue('bank.transfer', '{}', unique_key => 'transfer')`,
@@ -195,7 +198,7 @@ describe("as hark_producer", () => {
     expect(said.filter((text) => text.includes(marker))).toEqual([]);
   });
 
-  test("it reads what became of its own jobs, and of nobody else's", async ({
+  test("it reads the results of its own jobs and of no others", async ({
     shop,
     rival,
     secretId,
@@ -237,7 +240,7 @@ describe("as hark_producer", () => {
         expect(await answerTo(rival, foreign)).toEqual([]);
       expect(await answerTo(shop, secretId)).toEqual([]);
 
-      // Neither a duplicate nor a job's return to the queue makes it somebody else's.
+      // Neither a duplicate nor a requeue changes the owner of a job.
       await rival.client.query(`select hark.enqueue('rival.order', '{}', queue => $1, unique_key => 'u')`, [queue]);
       const { rows } = await shop.client.query<{ id: string }>(
         `select hark.enqueue('shop.order', '{}', queue => $1, unique_key => 'u') as id`,
@@ -251,7 +254,7 @@ describe("as hark_producer", () => {
     }
   });
 
-  test("what insert_jobs leaves to its caller is refused all the same", async ({ shop, pool }) => {
+  test("values that insert_jobs does not check itself are refused too", async ({ shop, pool }) => {
     const long = JSON.stringify("x".repeat(400_000));
     for (const [job, message] of [
       [`{"type": "t", "payload": ${long}}`, /payload over 393216 bytes/],
@@ -267,11 +270,11 @@ describe("as hark_producer", () => {
     expect((await pool.query("select from hark.jobs where type in ('good', 't')")).rowCount).toBe(0);
   });
 
-  test("the owners of long ago are forgotten as new ones come", async ({ shop, pool }) => {
+  test("old owners are deleted as new ones are added", async ({ shop, pool }) => {
     await pool.query(
       `insert into hark.job_owners select -n, 'somebody', now() - interval '31 days' from generate_series(1, 500) n`,
     );
-    // One statement in fifty sweeps: 2,000 of them miss with a chance of 3e-18.
+    // One statement in fifty sweeps. The chance that none of 2,000 does is 3e-18.
     const many = JSON.stringify(Array.from({ length: 5 }, () => ({ type: "swept" })));
     for (let round = 0; round < 2_000; round += 1) {
       await shop.client.query("select from hark.insert_jobs($1)", [many]);

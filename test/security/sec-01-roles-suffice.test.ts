@@ -25,12 +25,15 @@ import { run } from "../docs/terminal.ts";
 import { untilState } from "../support/jobs.ts";
 import { test } from "../support/logins.ts";
 
-/* SEC-01: what a role gets is enough for what it is for, and no role has what another is for. */
+/* SEC-01: each role's rights suffice for its purpose, and no role has the rights of another. */
 
 const order = defineJob("shop.order");
 const broken = defineJob("shop.broken", { retry: { attempts: 2, backoff: { base: 20 } } });
 
-test("making the roles is done at once or twenty times, and tells what it granted", async ({ databaseUrl, logIn }) => {
+test("the roles can be made once or twenty times at once, and the command reports what it granted", async ({
+  databaseUrl,
+  logIn,
+}) => {
   await logIn("hark_producer");
   await Promise.all(Array.from({ length: 20 }, () => createRoles({ connectionString: databaseUrl })));
 
@@ -68,7 +71,7 @@ test("roles are made by a plain role that may create roles, and refused to one t
     await migrate({ connectionString: migrator });
     await createRoles({ connectionString: migrator });
 
-    // Another owner's schema is not his to grant, and a schema that is not there is said to be missing.
+    // A role cannot grant on another owner's schema, and a missing schema is reported.
     const stranger = await urlFor("");
     await expect(createRoles({ connectionString: stranger })).rejects.toMatchObject({ code: "SCHEMA_VERSION" });
     const owner = new URL(stranger);
@@ -87,7 +90,7 @@ test("roles are made by a plain role that may create roles, and refused to one t
   }
 });
 
-test("jobs are enqueued as hark_producer, run as hark_worker, and looked after as hark_admin", async ({
+test("jobs are enqueued as hark_producer, run as hark_worker, and administered as hark_admin", async ({
   logIn,
   startWorker,
   queue,
@@ -127,7 +130,7 @@ test("jobs are enqueued as hark_producer, run as hark_worker, and looked after a
       { connectionString: crew.url, queues: { [queue]: 3 }, lease: 2_000 },
     );
 
-    // Enqueueing in all its ways: at once, keyed, later, many, in a transaction.
+    // All ways to enqueue: at once, keyed, later, many, in a transaction.
     const jobs = [
       await producer.enqueue(order, { number: 1 }, { queue, key: "k" }),
       await producer.enqueue(order, { number: 2 }, { queue, key: "k", uniqueKey: "two" }),
@@ -142,7 +145,8 @@ test("jobs are enqueued as hark_producer, run as hark_worker, and looked after a
     await untilState(bossDb, dead.id, "dead");
     expect(seen.toSorted((one, other) => one - other)).toEqual([1, 2, 3, 4, 5]);
 
-    // The worker's locks, with fences, takeover and hand-over; and its upkeep, which runs at once when it starts.
+    // The worker's locks, with fences, takeover and hand-over, and its upkeep, which runs at its
+    // start.
     const lock = await worker.locks.acquire("page", { ttlMs: 5_000 });
     await lock.renew();
     const waiting = worker.locks.acquire("page", { ttlMs: 5_000, waitMs: 5_000 });
@@ -152,7 +156,7 @@ test("jobs are enqueued as hark_producer, run as hark_worker, and looked after a
     await next.release();
     expect(worker.health()).toMatchObject({ isHealthy: true, reasons: [] });
 
-    // The admin's questions and acts.
+    // The admin's queries and commands.
     expect(await getStats(bossDb)).toMatchObject({ queues: { [queue]: { completed: 5, dead: 1 } } });
     expect(await listDeadJobs(bossDb)).toMatchObject([{ id: dead.id, type: "shop.broken" }]);
     expect(await countLiveWorkers(bossDb)).toBe(1);
@@ -234,7 +238,7 @@ describe("the doctor", () => {
   test.for([
     ["hark_worker", /may work but not enqueue/],
     ["hark_producer", /may enqueue but not work/],
-  ] as const)("finds that %s has what it needs", async ([role, verdict], { logIn }) => {
+  ] as const)("finds that %s has its rights", async ([role, verdict], { logIn }) => {
     const { url } = await logIn(role);
     const { output } = await run("node packages/cli/dist/main.js doctor --json", { DATABASE_URL: url }, 60_000);
     const { checks } = JSON.parse(output) as { checks: { name: string; message: string }[] };
@@ -249,7 +253,7 @@ describe("the doctor", () => {
   });
 });
 
-test("the server runs as hark_admin: every call, and enqueueing too", async ({ logIn, pool }) => {
+test("the server can answer every call, enqueues included, as hark_admin", async ({ logIn, pool }) => {
   const boss = await logIn("hark_admin");
   await using server = await startServer({ connectionString: boss.url, port: 0, token: "t", logger: silentLogger });
   const call = (method: string, path: string, body?: object) =>
@@ -322,7 +326,7 @@ describe("as hark_reader", () => {
   });
 });
 
-describe("no role has what another is for", () => {
+describe("no role has the rights of another", () => {
   const forbidden = {
     hark_worker: [
       "select hark.enqueue('t', '{}')",

@@ -3,9 +3,15 @@ import { randomBytes } from "node:crypto";
 import { expect } from "vitest";
 import { test } from "../support/logins.ts";
 
-/* SEC-02: PostgreSQL opens every new function to PUBLIC; ours are closed in the migration that makes them, and in the roles' script. */
+/*
+ * SEC-02: PostgreSQL lets PUBLIC execute every new function. The migration that creates one of ours
+ * closes it, and so does roles.sql.
+ */
 
-/** Who may execute what, as roles.sql means it. A function that is not here is for nobody but the owner. */
+/**
+ * The roles that may execute each function, by roles.sql. Only the owner may execute a function
+ * that is not here.
+ */
 const expected: Record<string, string[]> = {
   enqueue: ["hark_admin", "hark_producer"],
   enqueue_many: ["hark_admin", "hark_producer"],
@@ -19,11 +25,11 @@ const expected: Record<string, string[]> = {
   fire_schedule: ["hark_worker"],
 };
 
-test("a role without grants can execute none of our functions, and each role those that it is for", async ({
+test("a role without grants can execute none of our functions, and each role those for its purpose", async ({
   logIn,
   pool,
 }) => {
-  await logIn("hark_producer"); // the roles are made
+  await logIn("hark_producer"); // makes the roles
   const stranger = `hark_test_${randomBytes(6).toString("hex")}`;
   await pool.query(`create role ${stranger}`);
   try {

@@ -4,7 +4,10 @@
 import { expect } from "vitest";
 import { test } from "../support/logins.ts";
 
-/* SEC-03: functions that run as their owner pin their search path, so that a caller's objects of our names stay out of it. */
+/*
+ * SEC-03: functions that run as their owner pin their search path, so that a caller's objects with
+ * our names are not used.
+ */
 
 test("every function that runs as its owner pins its search path, and belongs to the schema's owner", async ({
   logIn,
@@ -17,12 +20,15 @@ test("every function that runs as its owner pins its search path, and belongs to
   );
   expect(rows.length).toBeGreaterThanOrEqual(9);
   for (const { name, settings, isOwners } of rows) {
-    expect(settings ?? [], name).toContain("search_path=hark, pg_temp"); // pg_temp last, or it would come first
+    expect(settings ?? [], name).toContain("search_path=hark, pg_temp"); // pg_temp must be named last, otherwise it comes first
     expect(isOwners, name).toBe(true);
   }
 });
 
-test("a producer's own tables, functions, operators and types of our names change nothing", async ({ logIn, pool }) => {
+test("a producer's own tables, functions, operators and types with our names have no effect", async ({
+  logIn,
+  pool,
+}) => {
   const { client, name } = await logIn("hark_producer");
   await client.query(`
     create temp table jobs (like pg_class);
@@ -61,7 +67,7 @@ test("a producer's own tables, functions, operators and types of our names chang
   for (const table of ["jobs", "unique_keys"])
     expect((await client.query(`select from pg_temp.${table}`)).rowCount, table).toBe(0);
 
-  // Nor does a temporary table of owners make a job of somebody else the caller's own.
+  // A temporary table of owners does not give the caller another owner's job.
   const { rows: foreign } = await pool.query<{ id: string }>("select hark.enqueue('bank.transfer', '{}') as id");
   await client.query("insert into pg_temp.job_owners values ($1, session_user, now())", [foreign[0]!.id]);
   expect((await client.query("select * from hark.job_result($1)", [foreign[0]!.id])).rows).toEqual([]);

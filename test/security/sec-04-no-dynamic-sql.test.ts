@@ -2,9 +2,9 @@
 import { expect } from "vitest";
 import { test } from "../support/logins.ts";
 
-/* SEC-04: no function makes SQL out of its arguments or of what a table holds. */
+/* SEC-04: no function builds SQL from its arguments or from data in a table. */
 
-test("only the upkeep of partitions makes statements, out of names that it quotes", async ({ logIn, pool }) => {
+test("only the upkeep of partitions builds statements, from names that it quotes", async ({ logIn, pool }) => {
   await logIn("hark_producer");
   const { rows } = await pool.query<{ name: string; source: string }>(
     "select proname as name, prosrc as source from pg_proc where pronamespace = 'hark'::regnamespace",

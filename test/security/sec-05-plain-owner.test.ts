@@ -7,9 +7,9 @@ import { expect } from "vitest";
 import { test } from "../support/fixtures.ts";
 import { untilState } from "../support/jobs.ts";
 
-/* SEC-05: all of Hark without a superuser and without an extension. */
+/* SEC-05: Hark needs no superuser and no extension. */
 
-test("a plain role that owns its database migrates, enqueues, works and asks; with CREATEROLE it makes the roles", async ({
+test("a plain role that owns its database can migrate, enqueue, work and query, and with CREATEROLE make the roles", async ({
   server,
   pool,
 }) => {

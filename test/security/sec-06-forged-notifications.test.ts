@@ -8,13 +8,17 @@ import { untilState } from "../support/jobs.ts";
 import { recordingLogger } from "../support/recording-logger.ts";
 
 /*
- * SEC-06 and FM-45: anyone who may connect may send notifications. A forged one does no more than wake, and a flood of them no more
- * than wake now and then: no error, no claim storm, no job lost, aborted or late.
+ * SEC-06 and FM-45: anyone who may connect may send notifications. A forged one only wakes a
+ * worker, and a flood only wakes it now and then. It causes no error and no storm of claims, and no
+ * job is lost, aborted or late.
  */
 
 const job = defineJob("test.forged");
 
-/** A session without any grant, that sends. Ten at a time, each in a transaction of its own, about `perSecond`. */
+/**
+ * Sends from a session without any grant: ten at a time, each in its own transaction, about
+ * `perSecond`.
+ */
 const test = base.extend("flood", async ({ databaseUrl, pool }, { onCleanup }) => {
   const name = `hark_test_${process.pid}_${Date.now()}`;
   await pool.query(`create role ${name} login password 'none'`);
@@ -27,7 +31,7 @@ const test = base.extend("flood", async ({ databaseUrl, pool }, { onCleanup }) =
     await client.end();
     await pool.query(`drop role ${name}`);
   });
-  /** Sends `count` notifications; payloads are SQL over `i`. */
+  /** Sends `count` notifications. The payload is SQL over `i`. */
   return async (channel: string, payload: string, count: number) => {
     await client.query(
       `do $$ begin
@@ -41,7 +45,10 @@ const test = base.extend("flood", async ({ databaseUrl, pool }, { onCleanup }) =
   };
 });
 
-/** Statements that this process sends, by name. Lease renewals come from a thread of their own. */
+/**
+ * Counts the statements that this process sends, by name. Lease renewals come from their own
+ * thread.
+ */
 function countStatements() {
   const sent = new Map<string, number>();
   const spy = vi.spyOn(pg.Client.prototype, "query").mockImplementation(function (this: pg.Client, ...args: unknown[]) {
@@ -56,20 +63,20 @@ const original = pg.Client.prototype.query;
 
 const floods: [what: string, channel: string, payload: (queue: string) => string][] = [
   ["jobs in our queue", "job_ready", (queue) => `'${queue}'`],
-  ["jobs in our queue, each payload another", "job_ready", (queue) => `'${queue} 1 ' || i`],
+  ["jobs in our queue, with different payloads", "job_ready", (queue) => `'${queue} 1 ' || i`],
   ["jobs in other queues", "job_ready", () => `'q-' || i`],
   ["huge payloads", "job_ready", () => `repeat('x', 7900) || i`],
   ["control characters", "job_ready", () => `E'\\x1b[2J\\n' || chr(i % 31 + 1) || i`],
   ["nothing", "job_ready", () => `''`],
   ["jobs that are due", "job_scheduled", () => `'0'`],
   ["jobs due at different moments", "job_scheduled", () => `i::text`],
-  ["moments that are none", "job_scheduled", () => `'NaN' || i`],
+  ["invalid moments", "job_scheduled", () => `'NaN' || i`],
   ["cancelled jobs", "job_cancelled", () => `i::text`],
-  ["cancelled jobs with ids that are none", "job_cancelled", () => `repeat('9', 20) || i`],
+  ["cancelled jobs with invalid ids", "job_cancelled", () => `repeat('9', 20) || i`],
   ["changed schedules", "schedule_changed", (queue) => `'${queue}'`],
   ["released locks", "lock_released", () => `i::text`],
   ["heartbeats of listeners", "hark_heartbeat", () => `i::text`],
-  ["a channel of nobody", "hark", () => `i::text`],
+  ["an unknown channel", "hark", () => `i::text`],
 ];
 
 test.for(floods)(
@@ -92,10 +99,10 @@ test.for(floods)(
     end();
 
     const looks = [...sent].reduce((sum, [name, count]) => sum + (name === "unnamed" ? 0 : count), 0);
-    expect(looks, JSON.stringify([...sent])).toBeLessThan(120 + 80 * seconds); // unbounded it is 640 a second
-    expect((user + system) / 1e6 / seconds).toBeLessThan(0.5); // measured 0.03 to 0.09; the machine is shared
+    expect(looks, JSON.stringify([...sent])).toBeLessThan(120 + 80 * seconds); // without a limit it is 640 a second
+    expect((user + system) / 1e6 / seconds).toBeLessThan(0.5); // measured 0.03 to 0.09; the rest is for a busy machine
 
-    // It still wakes for a true one: the next poll is far.
+    // A real notification still wakes it: the next poll is far away.
     expect(worker.health()).toMatchObject({ isHealthy: true });
     const { id } = await producer.enqueue(job, {}, { queue });
     await untilState(db, id, "completed");
@@ -104,7 +111,7 @@ test.for(floods)(
 );
 
 test(
-  "a forged cancellation of a running job aborts nothing, a true one does",
+  "a forged cancellation does not abort a running job, a real one does",
   { tags: ["FM-45"] },
   async ({ queue, startWorker, flood, producer, db }) => {
     const running = Promise.withResolvers<AbortSignal>();
@@ -126,7 +133,7 @@ test(
     const signal = await running.promise;
     const { sent, end } = countStatements();
     await flood("job_cancelled", `'${id}'`, 5_000);
-    // An answer that aborts would be there: what was claimed after all the questions has run and is written down.
+    // An abort would have come by now: a job claimed after all the queries has run and is written.
     const later = await producer.enqueue(job, "later", { queue });
     await untilState(db, later.id, "completed");
     end();
@@ -144,7 +151,7 @@ test(
 );
 
 test(
-  "a flood of forged releases leaves a waiter for a lock waiting, and the true one wakes it",
+  "a flood of forged releases does not give a waiter the lock, and the real release wakes it",
   { tags: ["FM-45"] },
   async ({ startWorker, queue, flood, db, pool }) => {
     const worker = await startWorker([implement(job, () => ({}))], { queues: { [queue]: 1 } });
@@ -156,7 +163,7 @@ test(
     await flood("lock_released", `'${rows[0]!.hash}'`, 10_000);
     const seconds = (performance.now() - startedAt) / 1_000;
     end();
-    expect(sent.get("acquire-lock")).toBeGreaterThan(5); // it does wake
+    expect(sent.get("acquire-lock")).toBeGreaterThan(5); // forged releases do wake it
     expect(sent.get("acquire-lock")).toBeLessThan(120 + 80 * seconds);
 
     await holder.release();

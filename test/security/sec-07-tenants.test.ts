@@ -5,13 +5,13 @@ import { expect, inject } from "vitest";
 import { type Login, test } from "../support/logins.ts";
 
 /*
- * SEC-07: Hark has no row level security (decision 20). Tenants are kept apart by databases; of those that share one, producers see
- * nothing of each other's but whether a unique key is taken.
+ * SEC-07: Hark has no row level security (docs/decisions/0020). Tenants are separated by databases.
+ * Producers that share a database see nothing of each other, except whether a unique key is taken.
  */
 
 const marker = "4111-1111-1111-1111";
 
-/** The SQLSTATE that a statement is refused with, or what it did. */
+/** Returns the SQLSTATE of a refused statement, or its result. */
 async function attempt({ client }: Login, statements: readonly string[]): Promise<string> {
   await client.query("begin");
   try {
@@ -26,7 +26,7 @@ async function attempt({ client }: Login, statements: readonly string[]): Promis
   }
 }
 
-test("producers of one database see nothing of each other's jobs, whichever way they ask", async ({ logIn }) => {
+test("producers of one database see nothing of each other's jobs, whatever they try", async ({ logIn }) => {
   const [shop, rival] = [await logIn("hark_producer"), await logIn("hark_producer")];
   const { rows } = await shop.client.query<{ id: string }>(
     "select hark.enqueue('pay', jsonb_build_object('card', $1::text), unique_key => 'order-1') as id",
@@ -51,19 +51,19 @@ test("producers of one database see nothing of each other's jobs, whichever way 
 
   expect((await rival.client.query("select * from hark.job_result($1)", [id])).rows).toEqual([]);
   expect((await shop.client.query("select state from hark.job_result($1)", [id])).rows).toEqual([{ state: "waiting" }]);
-  // A unique key tells that it is taken, and by which id: SECURITY.md says so.
+  // A unique key shows that it is taken, and by which id, as SECURITY.md says.
   const taken = `select id::text, status from hark.enqueue_many('[{"type": "pay", "unique_key": "order-1"}]')`;
   expect((await rival.client.query(taken)).rows).toEqual([{ id, status: "duplicate" }]);
 });
 
-test("no table has row level security, which would promise more than it keeps", async ({ pool }) => {
+test("no table has row level security", async ({ pool }) => {
   const { rows } = await pool.query(
     `select relname from pg_class where relnamespace = 'hark'::regnamespace and (relrowsecurity or relforcerowsecurity)`,
   );
   expect(rows).toEqual([]);
 });
 
-test("a tenant with a database of its own is out of another's reach, though roles belong to the whole server", async ({
+test("a tenant cannot reach another tenant's database, though roles belong to the whole server", async ({
   logIn,
   databaseUrl,
   pool,
@@ -78,7 +78,7 @@ test("a tenant with a database of its own is out of another's reach, though role
   await pool.query(`grant connect on database ${pg.escapeIdentifier(database(databaseUrl))} to hark_worker`);
   const worker = await logIn("hark_worker", "hark_admin", "hark_producer", "hark_reader");
 
-  // The same login, with every role there is, at the other tenant's database.
+  // The same login, with every role, on the other tenant's database.
   const there = new URL(otherUrl);
   ({ username: there.username, password: there.password } = new URL(worker.url));
   const client = new pg.Client({ connectionString: there.href });

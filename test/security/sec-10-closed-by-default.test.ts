@@ -9,11 +9,14 @@ import { call } from "../support/http.ts";
 import { recordingLogger } from "../support/recording-logger.ts";
 import { test } from "../support/servers.ts";
 
-/* SEC-10: without a credential the API is open to this machine only, and refuses to start anywhere else. */
+/*
+ * SEC-10: without a credential the API is open to this machine only, and refuses to start on any
+ * other address.
+ */
 
 const token = "0123456789abcdef0123456789abcdef";
 const tokens = [{ name: "shop", token, scopes: ["read"] }] as const;
-/** An address of this machine that other machines could call. */
+/** An address of this machine that other machines can reach. */
 const outside = Object.values(networkInterfaces())
   .flat()
   .find((address) => address?.family === "IPv4" && !address.internal)?.address;
@@ -34,10 +37,10 @@ describe("without a credential", () => {
   });
 
   test(
-    "mounted on an address that others reach, it refuses them whatever they call it",
+    "mounted on an address that others can reach, it refuses them whatever host name they send",
     { tags: ["CLOSED-2"] },
     async ({ database, skip }) => {
-      skip(outside === undefined, "this machine has no address but loopback");
+      skip(outside === undefined, "this machine has only a loopback address");
       const hark = createServer({ database, logger: silentLogger });
       const http = createHttpServer(hark.nodeListener).listen(0, "0.0.0.0");
       await new Promise((resolve) => http.once("listening", resolve));
@@ -57,7 +60,7 @@ describe("without a credential", () => {
   );
 });
 
-describe("with a credential it starts anywhere", () => {
+describe("with a credential it starts on any address", () => {
   test.for([
     ["a token", { token }],
     ["tokens", { tokens }],
@@ -67,7 +70,7 @@ describe("with a credential it starts anywhere", () => {
     expect((await call(`${url}/api/queue/stats`)).status).toBe(401);
   });
 
-  test("and a token that is short enough to guess earns a warning", async ({ start }) => {
+  test("a token that is short enough to guess is warned about", async ({ start }) => {
     const logger = recordingLogger();
     await start({ host: "0.0.0.0", token: "secret", logger });
     await start({ host: "0.0.0.0", token, logger });
@@ -77,7 +80,7 @@ describe("with a credential it starts anywhere", () => {
   });
 });
 
-describe("a credential that cannot work is refused at the start", () => {
+describe("an invalid credential is refused at the start", () => {
   const wrong: [string, object][] = [
     ["an empty token", { token: "" }],
     ["a token with a space", { token: "a b" }],
@@ -85,12 +88,12 @@ describe("a credential that cannot work is refused at the start", () => {
     ["both", { token, tokens }],
     ["tokens and authorize", { tokens, authorize: () => true }],
     ["a short token in a list", { tokens: [{ name: "shop", token: "short", scopes: ["read"] }] }],
-    ["a hash that is none", { tokens: [{ name: "shop", sha256: "abc", scopes: ["read"] }] }],
+    ["an invalid hash", { tokens: [{ name: "shop", sha256: "abc", scopes: ["read"] }] }],
     ["no scope", { tokens: [{ name: "shop", token, scopes: [] }] }],
     ["an unknown scope", { tokens: [{ name: "shop", token, scopes: ["write"] }] }],
-    ["a scope of no queue", { tokens: [{ name: "shop", token, scopes: ["enqueue:No Queue"] }] }],
-    ["a name for a log to trip over", { tokens: [{ name: "shop\n", token, scopes: ["read"] }] }],
-    ["an end that is no date", { tokens: [{ name: "shop", token, scopes: ["read"], expiresAt: new Date("never") }] }],
+    ["a scope with an invalid queue", { tokens: [{ name: "shop", token, scopes: ["enqueue:No Queue"] }] }],
+    ["a name with a line break", { tokens: [{ name: "shop\n", token, scopes: ["read"] }] }],
+    ["an invalid end date", { tokens: [{ name: "shop", token, scopes: ["read"], expiresAt: new Date("never") }] }],
   ];
   test.for(wrong)("%s", async ([, credential], { start }) => {
     await expect(start(credential)).rejects.toMatchObject({ code: "INVALID_OPTIONS" });

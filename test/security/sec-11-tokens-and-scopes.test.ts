@@ -5,12 +5,15 @@ import { describe, expect } from "vitest";
 import { call, routes } from "../support/http.ts";
 import { test } from "../support/servers.ts";
 
-/* SEC-11: tokens of several callers, each with its scopes, of which only the SHA-256 need be known here. */
+/*
+ * SEC-11: several callers have tokens with their own scopes. The server needs to know only the
+ * SHA-256 of a token.
+ */
 
 const secret = () => randomBytes(32).toString("hex");
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 
-/** What each scope opens, of what needs a credential. */
+/** The routes with a credential that each scope opens. */
 const opened = {
   read: ["GET /api/queue/stats", "GET /api/queue/dead-letter"],
   enqueue: ["POST /api/queue/jobs"],
@@ -26,7 +29,7 @@ const opened = {
 for (const given of ["tokens", "authorize"] as const) {
   describe(`by ${given}`, () => {
     test.for(Object.keys(opened) as (keyof typeof opened)[])(
-      "the scope %s opens its routes and no other",
+      "the scope %s opens its routes and no others",
       async (scope, { start }) => {
         const token = secret();
         const { url } = await start(
@@ -63,7 +66,9 @@ test("a token for one queue enqueues into no other", async ({ start, pool }) => 
   expect(rows).toEqual([{ queue: "shop" }]);
 });
 
-test("a token may be given by its hash, ends at its moment, and two of one name serve a change", async ({ start }) => {
+test("a token may be given by its hash and expires on time, and two tokens may have one name during a change", async ({
+  start,
+}) => {
   const [old, current, future, hashed] = [secret(), secret(), secret(), secret()];
   const sha256 = createHash("sha256").update(hashed).digest("hex");
   const { url } = await start({
@@ -80,7 +85,7 @@ test("a token may be given by its hash, ends at its moment, and two of one name 
     expect(await status(wrong), wrong).toBe(401);
 });
 
-test("what authorize answers counts only if it is true or a list of scopes", async ({ start }) => {
+test("the result of authorize counts only if it is true or a list of scopes", async ({ start }) => {
   let answer: unknown;
   const { url } = await start({ authorize: () => answer as boolean });
   for (answer of [false, null, undefined, 1, "admin", {}, { scopes: ["admin"] }, [], new Error("no")])

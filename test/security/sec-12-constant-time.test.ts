@@ -4,8 +4,8 @@ import { expect, test } from "vitest";
 import { root } from "../docs/blocks.ts";
 
 /*
- * SEC-12: tokens are compared by timingSafeEqual on hashes of one length, with every known token, whatever was sent. A clock
- * cannot prove that over HTTP; the source can.
+ * SEC-12: tokens are compared by timingSafeEqual on hashes of one length, with every known token,
+ * whatever was sent. Timing over HTTP cannot prove that, but the source can.
  */
 
 const folder = `${root}packages/server/src/`;

@@ -5,11 +5,14 @@ import { root } from "../docs/blocks.ts";
 import { call, routes } from "../support/http.ts";
 import { test } from "../support/servers.ts";
 
-/* SEC-13 is about session cookies and logins. There are none: a token is sent with each request, in one header, and nowhere else. */
+/*
+ * SEC-13 is about session cookies and logins. There are none. A token is sent with each request in
+ * one header, and nowhere else.
+ */
 
 const token = "0123456789abcdef0123456789abcdef";
 
-test("no answer sets a cookie, whoever asks", async ({ start }) => {
+test("no answer sets a cookie", async ({ start }) => {
   const { url } = await start({ token });
   for (const { path, ...request } of routes)
     for (const headers of [{}, { authorization: `Bearer ${token}` }, { cookie: "session=1" }]) {
@@ -18,7 +21,7 @@ test("no answer sets a cookie, whoever asks", async ({ start }) => {
     }
 });
 
-test("a token lets nobody in from a cookie, an address, a body or another header", async ({ start, pool }) => {
+test("a token is not accepted from a cookie, an address, a body or another header", async ({ start, pool }) => {
   const { url } = await start({ token });
   const jobs = async () => (await pool.query("select from hark.jobs")).rowCount;
   const before = await jobs();
@@ -41,7 +44,7 @@ test("a token lets nobody in from a cookie, an address, a body or another header
   expect(await jobs()).toBe(before);
 });
 
-test("nothing in the server knows of cookies: whoever adds a login adds its rules here", () => {
+test("the server does not use cookies or sessions: a login would need its own rules here", () => {
   const folder = `${root}packages/server/src/`;
   const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"));
   expect(files.length).toBeGreaterThan(15);

@@ -3,12 +3,12 @@ import { expect } from "vitest";
 import { call, routes } from "../support/http.ts";
 import { test } from "../support/servers.ts";
 
-/* SEC-14: no page of another site changes anything, and no GET does. */
+/* SEC-14: no page of another site can change anything, and no GET changes anything. */
 
 const token = "0123456789abcdef0123456789abcdef";
 const authorization = `Bearer ${token}`;
 
-test("each changing route refuses what a browser says is another site's, credentials or not", async ({
+test("each changing route refuses requests that a browser marks as from another site, with or without credentials", async ({
   start,
   pool,
 }) => {
@@ -34,7 +34,7 @@ test("each changing route refuses what a browser says is another site's, credent
           "CROSS_SITE",
         ]);
       }
-      // What a form can send: its three media types, never JSON.
+      // The three media types that a form can send. JSON is not one.
       for (const type of ["application/x-www-form-urlencoded", "multipart/form-data", "text/plain"]) {
         const headers = { authorization, "content-type": type };
         expect((await call(url + path, { ...request, headers })).status, type).toBe(415);
@@ -44,7 +44,7 @@ test("each changing route refuses what a browser says is another site's, credent
   }
 });
 
-test("pages of the server's own, programs and addresses typed by hand may change things", async ({ start }) => {
+test("the server's own pages, programs and addresses typed by hand may change things", async ({ start }) => {
   const { url, port } = await start({ token });
   const { path, ...request } = routes.find(({ method }) => method === "POST")!;
   for (const headers of [

@@ -3,11 +3,11 @@ import { expect } from "vitest";
 import { call, routes } from "../support/http.ts";
 import { test } from "../support/servers.ts";
 
-/* SEC-15: a page whose name was re-bound to this address reaches nothing, reading included. */
+/* SEC-15: a page whose name was re-bound to this address can neither read nor change anything. */
 
 const token = "0123456789abcdef0123456789abcdef";
 
-test("each route answers 421 to a host that is not this server's, before anything else", async ({ start }) => {
+test("each route answers 421 to another host name, before anything else", async ({ start }) => {
   for (const credential of [{ token }, {}]) {
     const { url, port } = await start(credential);
     for (const { path, ...request } of [
@@ -41,7 +41,7 @@ test("each route answers 421 to a host that is not this server's, before anythin
   }
 });
 
-test("X-Forwarded-Host and its kin are nobody's word", async ({ start }) => {
+test("X-Forwarded-Host and similar headers are ignored", async ({ start }) => {
   const { url } = await start({ allowedHosts: ["queue.example"] });
   for (const name of ["x-forwarded-host", "forwarded", "x-host", "x-original-host"]) {
     const headers = { host: "evil.example", [name]: name === "forwarded" ? "host=queue.example" : "queue.example" };

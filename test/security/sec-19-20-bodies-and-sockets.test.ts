@@ -9,15 +9,18 @@ import { call } from "../support/http.ts";
 import { test } from "../support/servers.ts";
 
 /*
- * SEC-19: bodies are bounded by what comes, not by what is announced; the table of shapes stands in contracts/http-api-bad-input.
- * SEC-20: sockets that send slowly or nothing hold up nobody.
+ * SEC-19: bodies are limited by the bytes that arrive, not by their announced length.
+ * contracts/http-api-bad-input has the table of shapes. SEC-20: sockets that send slowly or nothing
+ * do not delay others.
  */
 
 const token = "0123456789abcdef0123456789abcdef";
 const head = (port: number, more: string) =>
   `POST /api/queue/jobs HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/json\r\n${more}\r\n\r\n`;
 
-/** Answers the status of what comes back, 0 for a mere cut, and how many of the chunks could be sent. */
+/**
+ * Returns the status of the answer, or 0 for a cut connection, and how many chunks could be sent.
+ */
 async function send(
   port: number,
   first: string,
@@ -42,15 +45,16 @@ async function send(
 }
 
 test(
-  "a body without end is cut off at its limit, however it is announced",
+  "an endless body is cut off at its limit, whatever length is announced",
   { tags: ["FM-37"] },
   async ({ start, pool }) => {
     const { port, url } = await start({ token, maxBodyBytes: 65_536 });
     const kilobytes = `10000\r\n${"x".repeat(65_536)}\r\n`;
     const chunked = await send(port, head(port, "Transfer-Encoding: chunked"), kilobytes, 1_000);
-    // A client that writes on into the cut may lose the answer; one that listens reads it: contracts/http-api-bad-input.
+    // A client that goes on writing may lose the answer. One that listens reads it:
+    // contracts/http-api-bad-input.
     expect([413, 0]).toContain(chunked.status);
-    expect(chunked.sent).toBeLessThan(200); // 64 MB were to come
+    expect(chunked.sent).toBeLessThan(200); // of 64 MB
     const announced = await send(port, head(port, "Content-Length: 99999999"), "x".repeat(65_536), 1_000);
     expect([413, 0]).toContain(announced.status);
     expect(announced.sent).toBeLessThan(200);
@@ -59,7 +63,7 @@ test(
   },
 );
 
-test("five hundred sockets that send a byte a second hold up no health check, and end by their deadline", async ({
+test("five hundred sockets that send a byte a second do not delay health checks, and end by their deadline", async ({
   start,
 }) => {
   const { port, url } = await start({ token });
@@ -69,7 +73,7 @@ test("five hundred sockets that send a byte a second hold up no health check, an
     const socket = connect(port, "127.0.0.1");
     socket.on("error", () => {});
     socket.on("close", () => (state.ended += 1));
-    socket.resume(); // or the end would wait behind the answer that nobody reads
+    socket.resume(); // otherwise the end would wait behind the unread answer
     socket.write("GET /livez HTTP/1.1\r\nHo");
     sockets.push(socket);
   }
@@ -86,7 +90,7 @@ test("five hundred sockets that send a byte a second hold up no health check, an
       return state.ended === 500;
     };
     await eventually(haveEnded, { withinMs: 60_000, what: "the end of five hundred sockets", everyMs: 250 });
-    // headersTimeout is 10 s, so that many calls were answered while the sockets were open.
+    // headersTimeout is 10 s, so more than 10 calls were answered while the sockets were open.
     expect(statuses.length).toBeGreaterThan(10);
     expect(new Set(statuses)).toEqual(new Set([200]));
   } finally {
@@ -101,15 +105,16 @@ function opened(port: number): Promise<Socket> {
   return new Promise((resolve) => socket.once("connect", () => resolve(socket)));
 }
 
-test("beyond a thousand sockets new ones are turned away, and come in again when the others have gone", async ({
+test("beyond a thousand sockets new ones are refused, and accepted again when the others have closed", async ({
   start,
 }) => {
   const { port, url } = await start({ token });
   const sockets: Socket[] = [];
-  // A hundred at a time: where more wait to be accepted than the kernel's queue holds (511), it lets later ones go first.
+  // A hundred at a time. If more wait than the kernel's queue holds (511), later ones may be
+  // accepted first.
   while (sockets.length < 1_000) sockets.push(...(await Promise.all(Array.from({ length: 100 }, () => opened(port)))));
   await expect(call(`${url}/livez`)).rejects.toThrow();
   for (const socket of sockets) socket.destroy();
   const isLetIn = async () => (await call(`${url}/livez`)).status === 200;
-  await eventually(isLetIn, { withinMs: 60_000, what: "a call that is let in", everyMs: 20 });
+  await eventually(isLetIn, { withinMs: 60_000, what: "an accepted call", everyMs: 20 });
 });

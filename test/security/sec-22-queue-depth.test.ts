@@ -9,7 +9,10 @@ import { call } from "../support/http.ts";
 import { countJobs } from "../support/jobs.ts";
 import { test as base } from "../support/logins.ts";
 
-/* SEC-22, the part of queues: a producer that has a limit is refused while so many ready jobs wait, and told when to come again. */
+/*
+ * SEC-22, queues: a producer with a limit is refused while so many ready jobs wait, and told when
+ * to retry.
+ */
 
 const job = defineJob("test.deep");
 
@@ -19,18 +22,14 @@ const test = base.extend("limited", ({ db }) => {
 
 async function refusal(work: Promise<unknown>): Promise<QueueFullError> {
   const error = await work.then(
-    () => new Error("it was let in"),
+    () => new Error("it was accepted"),
     (thrown: unknown) => thrown,
   );
   expect(error).toBeInstanceOf(QueueFullError);
   return error as QueueFullError;
 }
 
-test("the job after the last that has room is refused, and nothing of it is written", async ({
-  limited,
-  queue,
-  db,
-}) => {
+test("the first job over the limit is refused, and nothing of it is written", async ({ limited, queue, db }) => {
   const producer = limited({ [queue]: 10 });
   const enqueue = () => producer.enqueue(job, {}, { queue });
   for (let n = 0; n < 10; n += 1) await enqueue();
@@ -40,12 +39,12 @@ test("the job after the last that has room is refused, and nothing of it is writ
   await refusal(producer.enqueueMany([{ job, payload: {}, options: { queue } }]));
   expect(await countJobs(db, queue)).toEqual({ ready: 10 });
 
-  // Another queue has room, and a job for later takes none yet.
+  // Another queue has room, and a delayed job does not count yet.
   await producer.enqueue(job, {}, { queue: `${queue}-other` });
   await producer.enqueue(job, {}, { queue, delay: "1h" });
 });
 
-test("many are let in whole or not at all", async ({ limited, queue, db }) => {
+test("a batch is accepted whole or not at all", async ({ limited, queue, db }) => {
   const producer = limited(100);
   const many = (count: number) =>
     producer.enqueueMany(Array.from({ length: count }, () => ({ job, payload: {}, options: { queue } })));
@@ -61,7 +60,7 @@ test("many are let in whole or not at all", async ({ limited, queue, db }) => {
   });
 });
 
-test("calls at once do not get in by ones and twos", async ({ limited, queue, db }) => {
+test("concurrent calls do not exceed the limit", async ({ limited, queue, db }) => {
   const producer = limited(50);
   const answers = await Promise.allSettled(Array.from({ length: 500 }, () => producer.enqueue(job, {}, { queue })));
   expect(answers.filter(({ status }) => status === "fulfilled")).toHaveLength(50);
@@ -69,7 +68,7 @@ test("calls at once do not get in by ones and twos", async ({ limited, queue, db
 });
 
 test(
-  "inside a transaction of the only connection it asks on that one",
+  "in a transaction on the only connection the depth is read on that connection",
   { tags: ["FM-49"] },
   async ({ databaseUrl, queue }) => {
     const db = openDatabase({ connectionString: databaseUrl, maxConnections: 1 });
@@ -86,7 +85,7 @@ test(
   },
 );
 
-test("as soon as workers have made room, jobs are let in again", async ({ limited, queue, startWorker }) => {
+test("as soon as workers have made room, jobs are accepted again", async ({ limited, queue, startWorker }) => {
   const producer = limited(5);
   for (let n = 0; n < 5; n += 1) await producer.enqueue(job, {}, { queue });
   const { retryAfterMs } = await refusal(producer.enqueue(job, {}, { queue }));
@@ -98,7 +97,7 @@ test("as soon as workers have made room, jobs are let in again", async ({ limite
   expect(enqueued.status).toBe("inserted");
 });
 
-test("counting costs no more than the limit, however long the queue is, and a producer asks ten times a second at most", async ({
+test("counting reads at most the limit, however long the queue is, at most ten times a second per producer", async ({
   queue,
   pool,
   db,
@@ -131,7 +130,7 @@ test("counting costs no more than the limit, however long the queue is, and a pr
   expect(asked.filter((name) => name === "insert-jobs")).toEqual([]);
 });
 
-test("a limit that is none is refused, and without one nothing is asked", async ({ limited, queue, db }) => {
+test("an invalid limit is refused, and without a limit nothing is counted", async ({ limited, queue, db }) => {
   for (const wrong of [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, { [queue]: 0 }, { "Bad Name": 5 }])
     expect(() => limited(wrong)).toThrow(/must be an integer|cannot name a queue/);
   const asked: string[] = [];
@@ -146,7 +145,7 @@ test("a limit that is none is refused, and without one nothing is asked", async 
 });
 
 describe("over HTTP", () => {
-  test("a full queue is 429 with Retry-After, also for a server whose role sees no table", async ({
+  test("a full queue is 429 with Retry-After, even for a server whose role cannot read tables", async ({
     logIn,
     queue,
     pool,

@@ -4,12 +4,12 @@ import { RateLimiter } from "../../packages/server/dist/middleware/rate-limit.js
 import { call } from "../support/http.ts";
 import { test } from "../support/servers.ts";
 
-/* SEC-22, the part of requests: each caller has a rate of its own. Queue depth stands in sec-22-queue-depth. */
+/* SEC-22, requests: each caller has its own rate. sec-22-queue-depth tests queue depth. */
 
 const tokenOf = (name: string) => `${name}-0123456789abcdef0123456789abcdef`;
 const bearer = (name: string) => ({ authorization: `Bearer ${tokenOf(name)}` });
 
-test("a caller above its rate gets 429 and when to come again; others do not notice", async ({ start }) => {
+test("a caller above its rate gets 429 with Retry-After, and others are not affected", async ({ start }) => {
   const { url } = await start({
     rateLimit: { perSecond: 1, burst: 5 },
     tokens: ["greedy", "modest"].map((name) => ({ name, token: tokenOf(name), scopes: ["read"] as const })),
@@ -29,7 +29,7 @@ test("a caller above its rate gets 429 and when to come again; others do not not
   expect((await call(`${url}/livez`)).status).toBe(200);
 });
 
-test("who tries tokens is slowed down, and locks nobody out", async ({ start }) => {
+test("a caller that guesses tokens is slowed down, and locks no other caller out", async ({ start }) => {
   const { url } = await start({ tokens: [{ name: "shop", token: tokenOf("shop"), scopes: ["read"] }] });
   const statuses: number[] = [];
   for (let n = 0; n < 150; n += 1)
@@ -39,7 +39,7 @@ test("who tries tokens is slowed down, and locks nobody out", async ({ start }) 
   expect((await call(`${url}/api/queue/stats`, { headers: bearer("shop") })).status).toBe(200);
 });
 
-test("a rate that is none is refused", async ({ start }) => {
+test("an invalid rate is refused", async ({ start }) => {
   for (const rateLimit of [
     { perSecond: 0 },
     { perSecond: Number.NaN },
@@ -62,6 +62,6 @@ describe("the bucket", () => {
     const limiter = new RateLimiter({ perSecond: 1, burst: 1 });
     for (let n = 0; n < 20_000; n += 1) limiter.take(`caller-${n}`, 0);
     expect(limiter.take("caller-19999", 0)).toBe(1_000);
-    expect(limiter.take("caller-0", 0)).toBe(0); // forgotten
+    expect(limiter.take("caller-0", 0)).toBe(0); // forgotten, so it has its burst again
   });
 });

@@ -5,13 +5,13 @@ import { expect } from "vitest";
 import { call, routes } from "../support/http.ts";
 import { test } from "../support/logins.ts";
 
-/* SEC-23: a server may keep payloads out of its answers, and then needs no right to read them. */
+/* SEC-23: a server may leave payloads out of its answers, and then needs no right to read them. */
 
 const marker = "4111-1111-1111-1111";
 const token = "0123456789abcdef0123456789abcdef";
 const headers = { authorization: `Bearer ${token}` };
 
-test("a server as hark_reader answers every question without a payload, and 403 to every change", async ({
+test("a server as hark_reader answers every query without a payload, and every change with 403", async ({
   logIn,
   pool,
 }) => {
@@ -35,7 +35,7 @@ test("a server as hark_reader answers every question without a payload, and 403 
     const { body } = await call(`${hidden.url}/api/queue/dead-letter`, { headers });
     expect(body.data).toMatchObject([{ id: "1", target_url: null, metadata: {}, error: "Error: no" }]);
 
-    // Without the option it asks for what its role may not see.
+    // Without the option it reads columns that its role may not read.
     await using shown = await startServer({ database, port: 0, token, logger: silentLogger });
     expect((await call(`${shown.url}/api/queue/dead-letter`, { headers })).status).toBe(403);
   } finally {

@@ -16,7 +16,10 @@ import { eventually } from "../support/eventually.ts";
 import { test } from "../support/fixtures.ts";
 import { untilState } from "../support/jobs.ts";
 
-/* SEC-24: payloads may be sealed with AES-256-GCM under keys that the database never sees, bound to their job's type and queue. */
+/*
+ * SEC-24: payloads may be sealed with AES-256-GCM under keys that the database never sees, bound to
+ * their job's type and queue.
+ */
 
 const marker = "4111-1111-1111-1111";
 const place = { type: "pay.card", queue: "payments" };
@@ -32,7 +35,7 @@ const reasonOf = (work: () => unknown): string => {
 };
 
 describe("the cipher", () => {
-  test("opens what it sealed, whatever JSON that is, and never seals twice alike", () => {
+  test("opens any JSON that it sealed, and never seals twice to the same text", () => {
     const cipher = createPayloadCipher({ keys: { a: key() }, current: "a" });
     for (const payload of [
       null,
@@ -53,7 +56,7 @@ describe("the cipher", () => {
     expect(seals.size).toBe(1_000);
   });
 
-  test("opens vectors: one kept from the first version, and one of another implementation", async () => {
+  test("opens two vectors: one from its first version, and one from another implementation", async () => {
     const vectorKey = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
     const cipher = createPayloadCipher({ keys: { "2026-11": vectorKey }, current: "2026-11" });
     const iv = Buffer.from("0f0e0d0c0b0a090807060504", "hex");
@@ -71,7 +74,7 @@ describe("the cipher", () => {
     expect(cipher.open({ "hark:sealed": vector }, place)).toEqual({ card: marker });
   });
 
-  test("opens nothing that was changed, in any byte", () => {
+  test("does not open a text with any changed byte", () => {
     const cipher = createPayloadCipher({ keys: { a: key() }, current: "a" });
     const { "hark:sealed": sealed } = JSON.parse(cipher.seal(`{"card":"${marker}"}`, place)) as {
       "hark:sealed": string;
@@ -98,7 +101,7 @@ describe("the cipher", () => {
     expect(cipher.open({ "hark:sealed": sealed }, place)).toEqual({ card: marker });
   });
 
-  test("opens for its own type and queue only, and under its own key only", () => {
+  test("opens only for its own type and queue, and only under its own key", () => {
     const keys = { a: key(), b: key() };
     const cipher = createPayloadCipher({ keys, current: "a" });
     const sealed: unknown = JSON.parse(cipher.seal("1", place));
@@ -120,7 +123,7 @@ describe("the cipher", () => {
     );
   });
 
-  test("takes plain payloads, unless it is told not to", () => {
+  test("accepts plain payloads, unless it is configured not to", () => {
     const keys = { a: key() };
     const plain = { card: "5", "hark:sealed": 1 };
     expect(createPayloadCipher({ keys, current: "a" }).open(plain, place)).toBe(plain);
@@ -129,7 +132,7 @@ describe("the cipher", () => {
     );
   });
 
-  test("takes keys as bytes, hex or base64, and refuses everything else without repeating it", () => {
+  test("accepts keys as bytes, hex or base64, and refuses everything else without showing it", () => {
     const bytes = key();
     const sealed: unknown = JSON.parse(createPayloadCipher({ keys: { a: bytes }, current: "a" }).seal("7", place));
     for (const given of [
@@ -159,7 +162,7 @@ describe("the cipher", () => {
   });
 });
 
-/** From the test of the other implementation, kept so that no later version forgets how to open it. */
+/** Sealed by the first version. Later versions must still open it. */
 const vector = "v1.2026-11.Dw4NDAsKCQgHBgUE.3xLSPSmzjZTJ64BuCbe4MFhXMlH-aMBJZ3ifzhB3gmmTsFDiiiMAlZO4kpN1hQ";
 
 describe("a queue with sealed payloads", () => {
@@ -168,7 +171,7 @@ describe("a queue with sealed payloads", () => {
     retry: { attempts: 3, backoff: { base: 10 } },
   });
 
-  test("runs them as if they were plain, and nothing in the database or of what people see tells them", async ({
+  test("runs them like plain ones, and neither the database nor any output shows them", async ({
     db,
     queue,
     startWorker,
@@ -208,12 +211,12 @@ describe("a queue with sealed payloads", () => {
   });
 
   const unreadable: [what: string, worker: "other key" | "no cipher" | "strict", reason: RegExp][] = [
-    ["with another key of that name", "other key", /its key is another one/],
+    ["with a different key of that name", "other key", /its key is another one/],
     ["without a cipher", "no cipher", /has no cipher/],
-    ["that takes no plain ones", "strict", /not sealed/],
+    ["that accepts no plain payloads", "strict", /not sealed/],
   ];
   test.for(unreadable)(
-    "a worker %s makes a dead letter at once, which runs when it is mended and requeued",
+    "a worker %s buries the job at once, and it runs after the worker is fixed and the job requeued",
     async ([, kind, reason], { db, queue, startWorker }) => {
       const keys = { a: key() };
       const cipher = createPayloadCipher({ keys, current: "a" });
@@ -244,7 +247,7 @@ describe("a queue with sealed payloads", () => {
     },
   );
 
-  test("sealed payloads that somebody swaps between types and queues open for neither", async ({
+  test("sealed payloads that were swapped between types or queues do not open", async ({
     db,
     queue,
     startWorker,
@@ -273,7 +276,7 @@ describe("a queue with sealed payloads", () => {
     expect(ran).toEqual([]);
   });
 
-  test("a key is changed while jobs come and go, and none is lost", async ({ db, queue, startWorker }) => {
+  test("no job is lost while a key is changed under load", async ({ db, queue, startWorker }) => {
     const keys = { old: key(), new: key() };
     const ciphers = {
       before: createPayloadCipher({ keys: { old: keys.old }, current: "old" }),
@@ -296,7 +299,7 @@ describe("a queue with sealed payloads", () => {
     const first = await startWorker([handler], { ...options, cipher: ciphers.before });
     await enqueue("before", 0);
     const second = await startWorker([handler], { ...options, cipher: ciphers.both });
-    await first.stop(); // all workers read both before anyone seals with the new one
+    await first.stop(); // all workers can read both keys before a producer seals with the new one
     await Promise.all([enqueue("before", 200), enqueue("both", 400)]);
     await eventually(() => done.size === 600, { withinMs: 30_000, what: "all jobs of both keys" });
     await startWorker([handler], { ...options, cipher: ciphers.after });

@@ -12,8 +12,8 @@ import { insertJob, untilState } from "../support/jobs.ts";
 import { recordingLogger } from "../support/recording-logger.ts";
 
 /*
- * SEC-25: what is in a payload, a result or a connection string is in no log line and in no error, whatever goes wrong. What a
- * handler throws is its own words, and is kept.
+ * SEC-25: no log line and no error holds data of a payload, a result or a connection string,
+ * whatever goes wrong. The text of an error that a handler throws is kept.
  */
 
 const marker = "4111-1111-1111-1111";
@@ -21,7 +21,10 @@ const secret = { card: marker, nested: { list: [marker, { [`note`]: `pay with ${
 
 const test = base.extend("logger", () => recordingLogger());
 
-/** All that can be read of a value, whoever hides it: own properties that are not enumerable, causes, and what stands under symbols. */
+/**
+ * All text that can be read from a value, including properties that are not enumerable, causes, and
+ * symbols.
+ */
 function everythingOf(value: unknown, seen = new Set<unknown>()): string {
   if (typeof value !== "object" || value === null) return typeof value === "string" ? value : String(value);
   if (seen.has(value)) return "";
@@ -56,7 +59,7 @@ describe("errors of enqueueing", () => {
     expect(everythingOf(error)).not.toContain(marker);
   });
 
-  test("a payload that its schema refuses, in the words of libraries that quote", async ({ producer }) => {
+  test("a payload that its schema refuses, with libraries that quote the input", async ({ producer }) => {
     const schemas = [
       v.object({ card: v.number(), nested: v.string() }),
       v.strictObject({ card: v.literal("none") }),
@@ -72,7 +75,7 @@ describe("errors of enqueueing", () => {
       );
       expect((error as { code: string }).code).toBe("INVALID_PAYLOAD");
       expect(everythingOf(error)).not.toContain(marker);
-      expect((error as Error).message).toContain("card"); // where it is wrong is still told
+      expect((error as Error).message).toContain("card"); // the path of the error is still there
     }
   });
 
@@ -117,14 +120,14 @@ describe("errors of PostgreSQL while enqueueing", () => {
       "23505",
     ],
     [
-      "a trigger stumbles over the data",
+      "a trigger fails on the data",
       `create function public.trap() returns trigger language plpgsql as $$ begin perform (new.payload ->> 'card')::integer; return new; end $$;
        create trigger trap before insert on hark.jobs for each row execute function public.trap()`,
       "drop function public.trap cascade",
       "22P02",
     ],
     [
-      "a trigger makes JSON of it",
+      "a trigger parses the data as JSON",
       `create function public.trap() returns trigger language plpgsql as $$ begin perform ('{' || (new.payload ->> 'card'))::json; return new; end $$;
        create trigger trap before insert on hark.jobs for each row execute function public.trap()`,
       "drop function public.trap cascade",
@@ -155,7 +158,7 @@ describe("errors of PostgreSQL while enqueueing", () => {
     }
   });
 
-  test("its row would have been there to see: PostgreSQL does quote it", async ({ pool }) => {
+  test("PostgreSQL itself does quote the row", async ({ pool }) => {
     const insert = `insert into hark.jobs (queue, type, payload, priority, attempt, max_attempts, crash_count, run_at, created_at, state)
        values ('default', 'Bad Name', $1, 0, 0, 3, 0, now(), now(), 'ready')`;
     expect(everythingOf(await thrownBy(() => pool.query(insert, [secret])))).toContain(marker);
@@ -164,7 +167,7 @@ describe("errors of PostgreSQL while enqueueing", () => {
 
 describe("log lines and dead letters of a worker", () => {
   test(
-    "a handler that throws is quoted, cut short in the log, and its payload is not",
+    "the error of a handler is kept, truncated in the log, and its payload is not",
     { tags: ["CLOSED-3"] },
     async ({ producer, queue, startWorker, db, logger }) => {
       const job = defineJob("pay.throws", { retry: { attempts: 2, backoff: { base: 10 } } });
@@ -272,7 +275,7 @@ describe("log lines and dead letters of a worker", () => {
            'unrecoverable', 'Error: no', now(), now() from hark.jobs where id = $1`,
         [String(id)],
       );
-      expect(everythingOf(await thrownBy(() => requeueDeadJob(db, id)))).not.toContain(marker); // its id is taken
+      expect(everythingOf(await thrownBy(() => requeueDeadJob(db, id)))).not.toContain(marker); // its id is in use
     } finally {
       await pool.query(
         "alter table hark.running_jobs drop constraint trap; alter table hark.finished_jobs drop constraint trap",
@@ -297,7 +300,7 @@ describe("connection strings", () => {
   });
 });
 
-test("the logger of createLogger hides by itself what it is given", () => {
+test("the logger of createLogger hides secrets by itself", () => {
   const program = `
     import { createLogger } from "${root}packages/core/dist/index.js";
     const log = createLogger("debug");

@@ -8,13 +8,14 @@ import { test } from "../support/logins.ts";
 import { recordingLogger } from "../support/recording-logger.ts";
 
 /*
- * SEC-27: who changed what. By HTTP it is a line of the server's log; what became of jobs is the ledger of attempts, which no role
- * can rewrite. There is no table of operators' actions.
+ * SEC-27: the audit of changes. A change over HTTP is a line in the server's log. The outcomes of
+ * jobs are in the ledger of attempts, which no role can rewrite. There is no table of operators'
+ * actions.
  */
 
 const tokenOf = (name: string) => `${name}-0123456789abcdef0123456789abcdef`;
 
-test("a requeue by HTTP is logged with the caller's name, the job, before and after; one that is refused is not", async ({
+test("a requeue over HTTP is logged with the caller's name, the job, before and after, and a refused one is not", async ({
   pool,
 }) => {
   await pool.query(
@@ -46,7 +47,10 @@ test("a requeue by HTTP is logged with the caller's name, the job, before and af
   expect(JSON.stringify(logger.lines)).not.toMatch(/4111|0123456789abcdef/);
 });
 
-test("no role changes or removes a line of the ledger or of history, row by row or whole", async ({ logIn, pool }) => {
+test("no role can change or remove rows of the ledger or of history, one by one or all at once", async ({
+  logIn,
+  pool,
+}) => {
   await pool.query(
     "insert into hark.attempts (job_id, queue, type, attempt, ending, finished_at) values (1, 'q', 't', 1, 'cancelled', now())",
   );

@@ -7,14 +7,15 @@ import { call } from "../support/http.ts";
 import { test } from "../support/servers.ts";
 
 /*
- * SEC-28: nothing that Hark offers destroys many jobs at once. The API moves one job a call, the command asks for --all by name and
- * shows before what it would do, and history goes a day a call, never today's.
+ * SEC-28: Hark offers nothing that destroys many jobs at once. The API moves one job a call. The
+ * command requires --all and shows in advance what it would do. History is dropped one day a call,
+ * and never today's.
  */
 
 const token = "0123456789abcdef0123456789abcdef";
 const headers = { authorization: `Bearer ${token}` };
 
-test("no call of the API takes more than one job, or deletes", async ({ start, pool }) => {
+test("no call of the API changes more than one job, or deletes one", async ({ start, pool }) => {
   const { url } = await start({ token });
   await makeDead(pool, 3);
   for (const body of [
@@ -37,7 +38,7 @@ test("no call of the API takes more than one job, or deletes", async ({ start, p
   expect((await pool.query("select from hark.dead_jobs")).rowCount).toBe(3);
 });
 
-test("the command wants --all said, and shows what it would do without doing it", async ({ databaseUrl, pool }) => {
+test("the command requires --all, and can show what it would do without doing it", async ({ databaseUrl, pool }) => {
   await makeDead(pool, 3);
   const hark = (...args: string[]) =>
     promisify(execFile)(process.execPath, [`${root}packages/cli/dist/main.js`, "dead", "requeue", ...args], {
@@ -50,7 +51,7 @@ test("the command wants --all said, and shows what it would do without doing it"
   expect((await pool.query("select from hark.dead_jobs")).rowCount).toBe(3);
 });
 
-test("history goes one day a call, the oldest, and never the days that are kept", async ({ pool }) => {
+test("each call drops the oldest day of history, and never a day that is kept", async ({ pool }) => {
   const days = async () =>
     (
       await pool.query<{ day: string }>(
@@ -73,7 +74,7 @@ test("history goes one day a call, the oldest, and never the days that are kept"
   expect(await days()).toEqual(kept);
 });
 
-/** So many dead letters, and no others. */
+/** Makes exactly `many` dead letters. */
 async function makeDead(pool: { query(text: string, values?: unknown[]): Promise<unknown> }, many: number) {
   await pool.query("truncate hark.dead_jobs");
   await pool.query(

@@ -6,7 +6,9 @@ import { dirname, join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { root } from "../docs/blocks.ts";
 
-/* SEC-30: what the lock file and the installed packages must be like is looked at in CI, by a script that needs no network. */
+/*
+ * SEC-30: CI checks the lock file and the installed packages, with a script that needs no network.
+ */
 
 const script = `${root}.ci/audit-dependencies.mjs`;
 const folders: string[] = [];
@@ -17,7 +19,7 @@ function audit(folder: string): { code: number | null; output: string } {
   return { code: status, output: stdout + stderr };
 }
 
-/** A copy of what the script reads, with one file changed or added. */
+/** Copies the files that the script reads, with one changed or added. Returns the folder. */
 function doctored(file: string, change: (text: string) => string): string {
   const folder = mkdtempSync(join(tmpdir(), "hark-audit-"));
   folders.push(folder);
@@ -33,16 +35,16 @@ function doctored(file: string, change: (text: string) => string): string {
   symlinkSync(`${root}node_modules`, join(folder, "node_modules"));
   const before = readFileSync(join(folder, file), "utf8");
   const after = change(before);
-  expect(after, "the doctoring changed nothing").not.toBe(before);
+  expect(after, "the file did not change").not.toBe(before);
   writeFileSync(join(folder, file), after);
   return folder;
 }
 
-test("the repository has nothing to complain about", () => {
+test("the repository passes", () => {
   expect(audit(root)).toEqual({ code: 0, output: "0 complaints about dependencies\n" });
 });
 
-test("CI runs it before anything else of the packages runs", () => {
+test("CI runs the script before any code of the packages", () => {
   expect(readFileSync(`${root}.ci/run`, "utf8")).toMatch(
     /^check install pnpm install --frozen-lockfile\ncheck "dependency audit" node \.ci\/audit-dependencies\.mjs$/m,
   );
@@ -55,7 +57,7 @@ const evil = "node_modules/.pnpm/evil@1.0.0/node_modules/evil/package.json";
 
 const cases: [what: string, file: string, change: (text: string) => string, complaint: RegExp][] = [
   [
-    "a hash that is missing",
+    "a missing hash",
     "pnpm-lock.yaml",
     one(/resolution: \{integrity: sha512-[^}]*\}/, "resolution: {}"),
     /has no sha512 hash/,
@@ -67,13 +69,13 @@ const cases: [what: string, file: string, change: (text: string) => string, comp
     /has no sha512 hash/,
   ],
   [
-    "a tarball from somewhere",
+    "a tarball from another host",
     "pnpm-lock.yaml",
     one(/resolution: \{integrity: ([^}]*)\}/, "resolution: {integrity: $1, tarball: https://evil.example/x.tgz}"),
     /not from the registry/,
   ],
   [
-    "a package of git",
+    "a package from git",
     "pnpm-lock.yaml",
     one(/^ {2}pg@[\d.]+:$/m, "  pg@git+https://evil.example/pg.git:"),
     /not a version from the registry/,
@@ -85,7 +87,7 @@ const cases: [what: string, file: string, change: (text: string) => string, comp
     /pg@8\.23\.1 has no resolution/,
   ],
   [
-    "a dependency past the catalog",
+    "a dependency that bypasses the catalog",
     "pnpm-lock.yaml",
     one(/specifier: 'catalog:'/, "specifier: ^1.0.0"),
     /not from the catalog/,
@@ -97,7 +99,7 @@ const cases: [what: string, file: string, change: (text: string) => string, comp
     /pg is \^8\.0\.0, which is no exact version/,
   ],
   [
-    "a lock file of another kind",
+    "a lock file of another package manager",
     "pnpm-lock.yaml",
     one(/lockfileVersion: '9\.0'/, "lockfileVersion: '10.0'"),
     /not of version 9\.0/,
@@ -115,23 +117,23 @@ const cases: [what: string, file: string, change: (text: string) => string, comp
     /left-pad is no dependency/,
   ],
   [
-    "an install script of our own",
+    "our own install script",
     "packages/core/package.json",
     one(/"scripts": \{/, `"scripts": { "postinstall": "curl evil",`),
     /packages\/core: has a postinstall script/,
   ],
   [
-    "an install script that nobody decided about",
+    "an install script without a decision",
     evil,
     manifest({ scripts: { postinstall: "curl evil" } }),
     /evil@1\.0\.0: has an install script/,
   ],
   ["a licence that is not allowed", evil, manifest({ license: "AGPL-3.0" }), /evil@1\.0\.0: has the licence AGPL-3\.0/],
-  ["one of two licences that is not allowed", evil, manifest({ license: "(MIT AND SSPL-1.0)" }), /has the licence/],
+  ["two licences, one not allowed", evil, manifest({ license: "(MIT AND SSPL-1.0)" }), /has the licence/],
   ["no licence", evil, manifest({ license: undefined }), /has the licence none/],
 ];
 
-test.for(cases)("%s is complained about", ([, file, change, complaint]) => {
+test.for(cases)("the script reports %s", ([, file, change, complaint]) => {
   const { code, output } = audit(doctored(file, change));
   expect(output).toMatch(complaint);
   expect(code).toBe(1);

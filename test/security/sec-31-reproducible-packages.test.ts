@@ -9,8 +9,9 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { proseOf, root } from "../docs/blocks.ts";
 
 /*
- * SEC-31: what is published is what the sources say. `.ci/pack.mjs` packs twice, side by side, from folders of another depth and under
- * another umask; then the bytes are the same, and what is in them is on a list that somebody looked at.
+ * SEC-31: the published packages match the sources. `.ci/pack.mjs` packs twice in parallel, in
+ * folders of different depth and under different umasks. The bytes must be the same, and the files
+ * must be those of a reviewed list.
  */
 
 const exec = promisify(execFile);
@@ -46,7 +47,7 @@ beforeAll(async () => {
 }, packMs);
 afterAll(() => rm(scratch, { recursive: true, force: true }));
 
-/** Packs into a folder of the scratch; the build's own copy of the sources goes to `temporary`. */
+/** Packs into a scratch folder. The build copies the sources to `temporary`. */
 async function pack(into: string, temporary: string, umask: string): Promise<void> {
   const command = `umask ${umask}; exec "$0" .ci/pack.mjs "$1"`;
   const env = { ...process.env, TMPDIR: temporary };
@@ -62,7 +63,7 @@ async function unpacked(): Promise<string[]> {
     .toSorted();
 }
 
-test("each published package, packed twice, is the same to the byte", async () => {
+test("each published package, packed twice, has the same bytes", async () => {
   const sums = await readFile(join(scratch, "first/SHA256SUMS"), "utf8");
   expect(sums.match(/\S+$/gm)?.toSorted()).toEqual(manifests.map(tarballOf).toSorted());
   expect(await readFile(join(scratch, "second/SHA256SUMS"), "utf8")).toBe(sums);
@@ -71,11 +72,11 @@ test("each published package, packed twice, is the same to the byte", async () =
 
 test("the files of the published packages are those of the list", async () => {
   const listed = `${(await unpacked()).join("\n")}\n`;
-  // `vitest run <this file> -u`, in this order, writes the list anew: look at what its diff lets in.
+  // `vitest run <this file> -u`, in this order, writes the list again. Review its diff.
   await expect(listed).toMatchFileSnapshot("published-files.txt");
 });
 
-test("no test, source map, build state or configuration is published, and no path of the machine that packed", async () => {
+test("no test, source map, build state, configuration or path of the packing machine is published", async () => {
   const files = await unpacked();
   expect(files.length).toBeGreaterThan(200);
   expect(
@@ -92,7 +93,7 @@ test("no test, source map, build state or configuration is published, and no pat
   }
 });
 
-test("core brings the migrations along, and finds them where it was installed", async () => {
+test("core contains the migrations, and finds them where it is installed", async () => {
   const core = join(scratch, "unpacked/@hark/core");
   await symlink(`${root}packages/core/node_modules`, join(core, "node_modules"));
   const installed = (file: string): Promise<unknown> => import(pathToFileURL(join(core, "dist", file)).href);
@@ -104,12 +105,12 @@ test("core brings the migrations along, and finds them where it was installed", 
   await rm(join(core, "node_modules"));
 });
 
-test("core cannot be packed without them, past the script", async () => {
+test("core cannot be packed without the migrations by bypassing the script", async () => {
   const packing = exec("npx", ["-y", "pnpm@12", "pack", "--dry-run"], { cwd: `${root}packages/core` });
   await expect(packing).rejects.toMatchObject({ code: 1, stderr: expect.stringMatching(/migrations are missing/) });
 });
 
-test("the list of what the packages bring along names each dependency in its version, with its hash", async () => {
+test("the bill of materials names each dependency with its version and its hash", async () => {
   const { bomFormat, components } = JSON.parse(await readFile(join(scratch, "first/sbom.json"), "utf8")) as {
     bomFormat: string;
     components: { purl: string; externalReferences?: { type: string; hashes?: { alg: string }[] }[] }[];
@@ -135,7 +136,7 @@ test("the list of what the packages bring along names each dependency in its ver
 });
 
 describe("the manifests", () => {
-  test("of published packages ask for provenance, and run nothing where they are installed", () => {
+  test("of published packages ask for provenance, and have no install scripts", () => {
     for (const { name, publishConfig, scripts = {}, private: isPrivate } of manifests) {
       expect(publishConfig, name).toEqual({ access: "public", provenance: true });
       expect(isPrivate, name).toBeUndefined();
@@ -147,7 +148,7 @@ describe("the manifests", () => {
     expect(new Set(manifests.map(({ version }) => version)).size).toBe(1);
   });
 
-  test("of all else forbid to publish it", async () => {
+  test("of all other packages forbid publishing", async () => {
     const { stdout } = await exec("git", ["ls-files", "package.json", "*/package.json"], { cwd: root });
     const others = stdout
       .trim()
@@ -161,7 +162,7 @@ describe("the manifests", () => {
   });
 });
 
-test("a document says what a release must do that the repository cannot", () => {
+test("a document lists the steps of a release outside the repository", () => {
   const prose = proseOf("docs/how-to/release.md");
   for (const duty of [
     /trusted publish/i,

@@ -6,8 +6,9 @@ import { expect, test } from "vitest";
 import { root } from "../docs/blocks.ts";
 
 /*
- * What only the source can show. SEC-32: no code is made of text, and nothing is imported by a name from the database. SEC-33: what
- * is read is JSON. SEC-09: no SQL is made of values. SEC-37: advisory locks have a class or a name of our own.
+ * Rules that only the source can show. SEC-32: no code is built from text, and nothing is imported
+ * by a name from the database. SEC-33: only JSON is deserialised. SEC-09: no SQL is built from
+ * values. SEC-37: advisory locks have our own class or name.
  */
 
 const sources = readdirSync(`${root}packages`, { recursive: true, encoding: "utf8" })
@@ -26,15 +27,15 @@ function linesWith(pattern: RegExp): string[] {
   );
 }
 
-test("there is something to look at", () => {
+test("the sources are found", () => {
   expect(sources.length).toBeGreaterThan(100);
 });
 
-test("no code is made of text", () => {
+test("no code is built from text", () => {
   expect(linesWith(/\beval\(|\bnew Function\(|\bvm\.|from "node:vm"|\brequire\(/)).toEqual([]);
 });
 
-test("only the command line imports a file by name: the one that its user gave it", () => {
+test("only the command line imports a file by name, the one that its user gave", () => {
   const dynamic = linesWith(/\bimport\((?!\s*["'])/);
   expect(dynamic.map((line) => line.split(":", 1)[0])).toEqual(["cli/src/user-module.ts"]);
   // The lease's thread is a file beside it.
@@ -45,11 +46,11 @@ test("only the command line imports a file by name: the one that its user gave i
   ).toEqual(["worker/src/ports.ts", "worker/src/worker.ts"]);
 });
 
-test("nothing is deserialised but JSON", () => {
+test("only JSON is deserialised", () => {
   expect(linesWith(/\bdeserialize\(|from "node:v8"|\byaml\b|\bstructuredClone\(/i)).toEqual([]);
 });
 
-test("raw SQL goes through Drizzle in one place only, which cuts our own statements at their parameters", () => {
+test("raw SQL goes through Drizzle in one place only, which splits our own statements at their parameters", () => {
   expect(linesWith(/\bsql\.raw\(/).map((line) => line.split(":", 1)[0])).toEqual(["core/src/transaction.ts"]);
 });
 

@@ -4,7 +4,9 @@ import { expect, test } from "vitest";
 import { hideValues } from "../../packages/core/dist/redact.js";
 import { shownError } from "../../packages/job-manager/dist/routes/dead-letters.js";
 
-/* SEC-35: what reads text from strangers takes time in proportion to its length, whatever it holds. */
+/*
+ * SEC-35: code that reads untrusted text takes time in proportion to its length, whatever it holds.
+ */
 
 const patterns = ["a", " ", "a ", "1", ":", "/", "a://", "a://b:", '"', "\\", "\n", "\u2028", "-", "0.", "\ud800", "é"];
 const readers: [name: string, read: (text: string) => unknown][] = [
@@ -22,8 +24,8 @@ const readers: [name: string, read: (text: string) => unknown][] = [
 ];
 
 /**
- * CPU time of this thread for reading a text, in ms: the least of three, since others share its
- * caches. Time on the clock would count what other processes do.
+ * CPU time of this thread for reading a text, in ms: the least of three, since other processes
+ * share the caches. Clock time would include other processes.
  */
 function cpuMs(read: (text: string) => unknown, text: string): number {
   const once = () => {
@@ -31,7 +33,7 @@ function cpuMs(read: (text: string) => unknown, text: string): number {
     try {
       read(text);
     } catch {
-      // refused, and that took its time too
+      // refusing takes time too
     }
     const { user, system } = process.threadCpuUsage(before);
     return (user + system) / 1_000;
@@ -44,7 +46,7 @@ test.for(readers)("%s", ([, read]) => {
     for (const end of ["", "!", "@", "://x:y@z"]) {
       const textOf = (length: number) => pattern.repeat(Math.ceil(length / pattern.length)) + end;
       const short = cpuMs(read, textOf(20_000));
-      // Eight times the text: linear readers take 8 times as long, quadratic ones 64 times.
+      // For eight times the text a linear reader takes 8 times as long, a quadratic one 64 times.
       expect(cpuMs(read, textOf(160_000)), JSON.stringify(pattern + end)).toBeLessThan(24 * short + 20);
     }
   }

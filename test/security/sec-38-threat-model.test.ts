@@ -15,13 +15,14 @@ import { test as roleTest } from "../support/logins.ts";
 import { test as serverTest } from "../support/servers.ts";
 
 /*
- * SEC-38: docs/explanation/threat-model.md says what every role, token and listener can do. Each of its tables is asked of the database or the
- * server here, and compared as a whole: a right more or less, or one that is not written down, is a failure.
+ * SEC-38: docs/explanation/threat-model.md says what every role, token and listener can do. Each of
+ * its tables is compared as a whole with the database or the server. One right more or less is a
+ * failure.
  */
 
 const document = "docs/explanation/threat-model.md";
 
-/** The rows of the table whose first head is this: the cells by name, without the marks of code. */
+/** The rows of the table whose first heading is `head`: the cells by name, without backticks. */
 function tableOf(head: string): Record<string, string>[] {
   const rows = rowsOf(document).map((cells) => cells.map((cell) => cell.replaceAll("`", "")));
   const from = rows.findIndex(([first]) => first === head);
@@ -43,8 +44,8 @@ async function serverMajor(pool: pg.Pool): Promise<number> {
 }
 
 describe("by the database", () => {
-  roleTest("the rights to tables are those of the document", async ({ logIn, pool }) => {
-    await logIn("hark_producer"); // the roles are made
+  roleTest("the rights to tables match the document", async ({ logIn, pool }) => {
+    await logIn("hark_producer"); // makes the roles
     const { rows } = await pool.query<{ table: string; role: string; rights: string }>(
       `select relname as table, role,
               concat_ws(', ',
@@ -75,24 +76,21 @@ describe("by the database", () => {
     expect(documented).toEqual(Object.values(granted));
   });
 
-  roleTest(
-    "no role can change a partition past its parent, nor make anything in the schema",
-    async ({ logIn, pool }) => {
-      await logIn("hark_producer");
-      const { rows } = await pool.query(
-        `select relname, role from pg_class c, unnest($1::text[]) as role
+  roleTest("no role can change a partition directly, or create anything in the schema", async ({ logIn, pool }) => {
+    await logIn("hark_producer");
+    const { rows } = await pool.query(
+      `select relname, role from pg_class c, unnest($1::text[]) as role
         where relnamespace = 'hark'::regnamespace and relispartition
           and (has_table_privilege(role, c.oid, 'insert, update, delete, truncate, trigger')
                or role <> 'hark_admin' and has_any_column_privilege(role, c.oid, 'select'))
        union all
        select 'the schema', role from unnest($1::text[]) as role where has_schema_privilege(role, 'hark', 'create')`,
-        [roleNames],
-      );
-      expect(rows).toEqual([]);
-    },
-  );
+      [roleNames],
+    );
+    expect(rows).toEqual([]);
+  });
 
-  roleTest("the rights to functions are those of the document", async ({ logIn, pool }) => {
+  roleTest("the rights to functions match the document", async ({ logIn, pool }) => {
     await logIn("hark_producer");
     const { rows } = await pool.query<{ function: string; for: string[] }>(
       `select proname as function, array_agg(role order by place) as for
@@ -106,7 +104,7 @@ describe("by the database", () => {
     );
   });
 
-  /** What each channel's payloads may be, in the document's words. Anything else that is heard carries more than it says. */
+  /** What each channel's payloads may hold, in the document's words, and their pattern. */
   const carried: Record<string, [words: string, shape: RegExp]> = {
     job_cancelled: ["the job's id", /^\d+$/],
     job_ready: ["the queue's name, how many jobs, the end of the transaction's id", /^threat-model \d+ \d{1,6}$/],
@@ -115,16 +113,16 @@ describe("by the database", () => {
     schedule_changed: ["the schedule's name", /^[a-z0-9][a-z0-9_.:-]*$/],
   };
 
-  plainTest("every channel that Hark uses is in the document, and what it carries", () => {
+  plainTest("the document lists every channel that Hark uses, and what it carries", () => {
     const listed = Object.fromEntries(tableOf("channel").map((row) => [row["channel"], row["carries"]!]));
-    const internal = ["hark_heartbeat", "hark_listener_*", "hark_probe_*"]; // of a session's own health
+    const internal = ["hark_heartbeat", "hark_listener_*", "hark_probe_*"]; // for a session's own health
     expect(Object.keys(listed).toSorted()).toEqual([...Object.values(channels), ...internal].toSorted());
     for (const [channel, [words]] of Object.entries(carried)) expect(listed[channel], channel).toContain(words);
     expect(Object.keys(carried)).toEqual(Object.values(channels).toSorted());
   });
 
   roleTest(
-    "a login without any right hears the channels, and of a job no more than they carry",
+    "a login without any right can hear the channels, and learns no more of a job than they carry",
     async ({ pool, databaseUrl }) => {
       const stranger = `hark_test_${randomBytes(6).toString("hex")}`;
       await pool.query(`create role ${stranger} login password 'none'`);
@@ -140,7 +138,8 @@ describe("by the database", () => {
         client.on("notification", ({ channel, payload = "" }) => heard.push({ channel, payload }));
         for (const channel of Object.values(channels)) await client.query(`listen ${channel}`);
 
-        // As a worker that sleeps on the queue would, so that its jobs are announced: advisory locks are free to all.
+        // Opens the queue like a worker that sleeps on it, so that its jobs are announced. Every
+        // login may take advisory locks.
         const queue = "threat-model";
         await client.query("select pg_advisory_lock_shared($1, hashtext($2))", [0x6861726b, queue]);
 
@@ -178,7 +177,7 @@ describe("by the database", () => {
 describe("by the server", () => {
   const heads = ["read", "enqueue", "enqueue:queue", "admin"] as const;
 
-  serverTest("what each scope opens is what the document says, on every route", async ({ start }) => {
+  serverTest("each scope opens the routes that the document says", async ({ start }) => {
     const tokens = heads.map((scope) => ({
       scope: scope.replace(":queue", ":shop"),
       token: randomBytes(32).toString("hex"),
@@ -212,7 +211,7 @@ describe("by the server", () => {
   });
 });
 
-plainTest("the document speaks of each role, of tokens, of LISTEN and of the network", () => {
+plainTest("the document covers each role, tokens, LISTEN and the network", () => {
   const prose = proseOf(document);
   for (const subject of [...roleNames, "bearer token", "may listen", "## The network"])
     expect(prose).toContain(subject);

@@ -7,8 +7,9 @@ import { claim, insertJob, registerWorker } from "../support/jobs.ts";
 import { type Login, test as base } from "../support/logins.ts";
 
 /*
- * SEC-39: who may write outcomes. The token decides, not the queue: a worker's login is trusted with every queue of its database
- * (decision 20), and whoever has no token of a claim, or is no worker, settles nothing.
+ * SEC-39: the right to write outcomes. The token decides, not the queue. A worker's login is
+ * trusted with every queue of its database (docs/decisions/0020). A login without the token of a
+ * claim, or without a worker's rights, cannot settle a job.
  */
 
 const test = base.extend("db", { scope: "file" }, ({ pool }) => borrowPool(pool));
@@ -44,7 +45,10 @@ async function connectedAs<Answer>(
   }
 }
 
-test("a worker without the token of a claim settles nothing, in its own queue or another's", async ({ db, logIn }) => {
+test("a worker without the token of a claim cannot settle a job, in its own queue or another's", async ({
+  db,
+  logIn,
+}) => {
   const worker = await logIn("hark_worker");
   for (const queue of ["own", "others"]) {
     const owner = await registerWorker(db);
@@ -56,7 +60,7 @@ test("a worker without the token of a claim settles nothing, in its own queue or
   }
 });
 
-test("producers and readers settle nothing, token or not; with it a worker does, whatever the queue", async ({
+test("producers and readers cannot settle even with the token, and a worker with it can in any queue", async ({
   db,
   logIn,
 }) => {

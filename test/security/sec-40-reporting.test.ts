@@ -4,11 +4,11 @@ import { expect, test } from "vitest";
 import { root } from "../docs/blocks.ts";
 import { rowsOf } from "../docs/tables.ts";
 
-/* SEC-40: who finds a hole knows where to write, and how long an answer takes. */
+/* SEC-40: SECURITY.md says where to report a vulnerability, and how long an answer takes. */
 
 const [, reporting = ""] = /^## Reporting\n([^]*?)^## /m.exec(readFileSync(`${root}SECURITY.md`, "utf8")) ?? [];
 
-test("the address is one that others cannot read", () => {
+test("the address is private", () => {
   expect(reporting).toContain("_Security_, _Report a vulnerability_");
   expect(reporting).toContain("do not open a public issue");
 });
@@ -24,7 +24,7 @@ test("an answer comes in 48 hours, a judgement in 7 days, a release or its date 
   ]);
 });
 
-test("which versions are mended is said, and the README leads here", () => {
+test("it says which versions are fixed, and the README links to it", () => {
   expect(reporting).toMatch(/newest minor version is mended/);
   expect(readFileSync(`${root}README.md`, "utf8")).toContain("(SECURITY.md)");
 });
