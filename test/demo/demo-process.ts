@@ -11,24 +11,33 @@ import { isOpen, processesOf } from "./processes.ts";
 
 export const demoFile = fileURLToPath(new URL("../../examples/datashelf/dist/demo.js", import.meta.url));
 
-/** How long whatever a demo has started may take to end after it: a reaper's harshest way included. */
+/**
+ * How long the processes of a demo may take to end after it, in ms, including the reaper's SIGKILL.
+ */
 const tidyMs = 30_000;
 
 export interface DemoRequest {
   args?: string[];
   env?: NodeJS.ProcessEnv;
-  /** Answers the command line of another program around the demo's, as of a terminal. It can be typed into. */
+  /**
+   * Returns the command line of a program that runs the demo's, such as a terminal. It can be typed
+   * into.
+   */
   inside?: (command: string[]) => string[];
 }
 
-/** A test with `startDemo`: every demo runs in a temporary folder of its own, and is gone without a trace after the test. */
+/**
+ * A test with `startDemo`. Every demo runs in its own temporary folder, and is removed after the
+ * test.
+ */
 export const test = base.extend("startDemo", ({ onTestFinished }) => {
   const started: DemoProcess[] = [];
   onTestFinished(async () => {
     for (const demo of started) await demo.remove();
   });
   return async (request: DemoRequest = {}): Promise<DemoProcess> => {
-    // Root's demo runs its database as another account, to which root's own temporary folder may be closed.
+    // Root's demo runs its database as another account, which may not enter root's own temporary
+    // folder.
     const folder = await mkdtemp(join(process.getuid?.() === 0 ? "/tmp" : tmpdir(), "hark-demo-"));
     await chmod(folder, 0o1777);
     const demo = new DemoProcess(folder, request);
@@ -37,7 +46,7 @@ export const test = base.extend("startDemo", ({ onTestFinished }) => {
   };
 });
 
-/** A demo as its own process group, as a terminal would start it. */
+/** A demo in its own process group, as a terminal starts it. */
 export class DemoProcess {
   /** Its temporary folder. */
   readonly folder: string;
@@ -45,10 +54,10 @@ export class DemoProcess {
   readonly exited: Promise<number | NodeJS.Signals>;
   /** What it wrote to stdout so far. */
   output = "";
-  /** And to stderr. */
+  /** What it wrote to stderr so far. */
   errors = "";
   readonly #child: ChildProcess;
-  /** Of a given database, which stays. */
+  /** Port of a given database, which stays. */
   readonly #givenPort: string;
 
   constructor(folder: string, { args = [], env = {}, inside = (command) => command }: DemoRequest) {
@@ -57,7 +66,7 @@ export class DemoProcess {
     this.#givenPort = args.includes("--database") && URL.canParse(given) ? new URL(given).port : "";
     const [program = "", ...rest] = inside([process.execPath, demoFile, ...args]);
     this.#child = spawn(program, rest, {
-      detached: true, // its own group: a Ctrl-C shall not reach us
+      detached: true, // its own group, so that a Ctrl-C does not reach us
       env: { ...plainEnvironment(), TMPDIR: folder, ...env },
       stdio: [program === process.execPath ? "ignore" : "pipe", "pipe", "pipe"],
     });
@@ -70,12 +79,15 @@ export class DemoProcess {
     return this.#child.pid as number;
   }
 
-  /** The worker processes, once it has told. */
+  /** The worker processes, once it has printed them. */
   get workerPids(): number[] {
     return [...(/^Crawling .*$/m.exec(this.output)?.[0] ?? "").matchAll(/pid (\d+)/g)].map(([, pid]) => Number(pid));
   }
 
-  /** Waits until its output holds the pattern, and answers the match. Throws with the output when it ends before. */
+  /**
+   * Waits until its output holds the pattern. Returns the match. Throws with the output if the demo
+   * ends before.
+   */
   async says(pattern: RegExp, withinMs = 60_000): Promise<RegExpExecArray> {
     const found = await eventually(() => pattern.exec(this.output) ?? (this.#isGone && "gone"), {
       withinMs,
@@ -85,7 +97,7 @@ export class DemoProcess {
     throw new Error(`the demo ended without ${pattern}:\n${this.output}\n${this.errors}`);
   }
 
-  /** Writes to its standard input, where `inside` gave it one. */
+  /** Writes to its standard input, if `inside` gave it one. */
   type(text: string): void {
     this.#child.stdin?.write(text);
   }
@@ -100,7 +112,10 @@ export class DemoProcess {
     this.#child.kill(signal);
   }
 
-  /** Answers what is left of it: processes, files, and ports that it named. Empty when all is tidy. */
+  /**
+   * Returns what is left of it: processes, files, and ports that it named. Empty if nothing is
+   * left.
+   */
   async traces(): Promise<string[]> {
     const named = [...this.output.matchAll(/127\.0\.0\.1:(\d+)/g)].map(([, port]) => port!);
     const open: string[] = [];
@@ -113,11 +128,11 @@ export class DemoProcess {
   async leavesNothing(withinMs = tidyMs): Promise<void> {
     let left: string[] = [];
     await eventually(async () => (left = await this.traces()).length === 0, { withinMs, everyMs: 50 }).catch(() => {
-      throw new Error(`the demo left behind after ${withinMs} ms:\n${left.join("\n")}\nIt had said:\n${this.output}`);
+      throw new Error(`the demo left behind after ${withinMs} ms:\n${left.join("\n")}\nIts output:\n${this.output}`);
     });
   }
 
-  /** Ends it whatever it does, with all that it started, and removes its folder. */
+  /** Ends it and everything that it started, and removes its folder. */
   async remove(): Promise<void> {
     if (!this.#isGone) this.signalGroup("SIGKILL");
     await this.exited;

@@ -5,7 +5,10 @@ import { makeFacts } from "../../examples/datashelf/dist/shop/shop-facts.js";
 import { test } from "./demo-process.ts";
 import { readSummary } from "./summary.ts";
 
-/** Runs a demo in a terminal of 80 columns. `script` is part of every Debian, and of macOS with other arguments. */
+/**
+ * Runs a demo in a terminal of 80 columns. `script` is part of Debian, and of macOS with other
+ * arguments.
+ */
 function inTerminal(command: string[]): string[] {
   const line = `stty cols 80 rows 24; exec ${command.map((word) => `'${word}'`).join(" ")}`;
   return process.platform === "darwin"
@@ -15,7 +18,7 @@ function inTerminal(command: string[]): string[] {
 
 describe("without a terminal", () => {
   test(
-    "the demo crawls its shop, sums up what it is made of, and ends by itself",
+    "the demo crawls its shop, sums up its pages, and ends by itself",
     { timeout: 120_000 },
     async ({ startDemo }) => {
       const [seed, books] = [7, 60];
@@ -40,8 +43,9 @@ describe("without a terminal", () => {
         ]),
       });
       expect(jobsPerSecond).toBeGreaterThan(0);
-      // Each start is counted once: it found a free slot, or waited for one. The first pages find free ones, and more
-      // links than there are slots come together. Only pages that were stored tell how long they waited for their turn.
+      // Each start is counted once: it found a free slot, or waited for one. The first pages find
+      // free slots, and later more links than slots arrive together. Only stored pages have a wait
+      // for their turn.
       expect(startLatency.count + slotWait.count).toBe(summary.attempts);
       expect(startLatency.count).toBeGreaterThan(0);
       expect(slotWait.count).toBeGreaterThan(0);
@@ -56,7 +60,7 @@ describe("without a terminal", () => {
     },
   );
 
-  test("a variable that makes no sense is refused before anything is started", async ({ startDemo }) => {
+  test("an invalid variable is refused before anything is started", async ({ startDemo }) => {
     const demo = await startDemo({
       env: { SCRAPER_REQUEST_DELAY: "soon", HARK_LISTEN_URL: "ignored by the demo's own database" },
     });
@@ -92,7 +96,7 @@ describe("without a terminal", () => {
     expect(rows).toEqual([{ schema: null }]);
   });
 
-  test("--help tells every option", async ({ startDemo }) => {
+  test("--help lists every option", async ({ startDemo }) => {
     const demo = await startDemo({ args: ["--help"] });
 
     expect(await demo.exited, demo.errors).toBe(0);
@@ -119,7 +123,7 @@ test(
       drawn.slice(1).every((line) => /^ *\d+\.\d s {2}pages \d+/.test(line) && line.length < 80),
       drawn.join("\n"),
     ).toBe(true);
-    expect(live.trimEnd().split("\n")).toHaveLength(1); // never a second one, since none is longer than the terminal is wide
+    expect(live.trimEnd().split("\n")).toHaveLength(1); // never a second line, since none is wider than the terminal
 
     const { books } = readSummary(stripVTControlCharacters(output));
     const answer = await fetch(apiUrl);

@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 import { test } from "./demo-process.ts";
 
-/* At every other moment: test/proof/demo/interrupted.test.ts. */
+/* test/proof/demo/interrupted.test.ts interrupts at other moments. */
 
 /** Enough that no crawl ends before it is interrupted. */
 const slowCrawl = { args: ["--books", "300"], env: { SCRAPER_REQUEST_DELAY: "100" } };
@@ -20,7 +20,7 @@ test("Ctrl-C in the middle of the crawl leaves nothing behind", deadline, async 
 });
 
 test(
-  "a demo killed by SIGKILL in the middle of the crawl takes its workers and its database with it",
+  "the workers and the database of a demo end when it is killed by SIGKILL in the middle of the crawl",
   deadline,
   async ({ startDemo }) => {
     const demo = await startDemo(slowCrawl);

@@ -2,9 +2,10 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { connect } from "node:net";
 
 /**
- * Answers the living processes, as "pid: command line", that belong to a demo with its own temporary folder: those that inherit
- * it in their environment (the demo, its workers, the reaper of its database), and those that run in it (PostgreSQL). A process
- * group would not tell, since the database has left it. Reads /proc, so that nothing has to be installed.
+ * Returns the live processes, as "pid: command line", of a demo with its own temporary folder:
+ * those that have the folder in their environment (the demo, its workers, the reaper of its
+ * database), and those that run in it (PostgreSQL). The process group would not find all, since the
+ * database has left it. Reads /proc, so that nothing must be installed.
  */
 export function processesOf(folder: string): string[] {
   return readdirSync("/proc")
@@ -19,7 +20,10 @@ export function processesOf(folder: string): string[] {
     });
 }
 
-/** Empty for a process that has ended meanwhile, also if nobody has asked for its exit code yet. */
+/**
+ * Reads a file. Returns "" for a process that has ended meanwhile, even if its exit code was not
+ * read yet.
+ */
 function read(file: string): string {
   try {
     return readFileSync(file, "utf8");
@@ -36,7 +40,7 @@ function workingFolder(pid: string): string {
   }
 }
 
-/** Whether anybody accepts connections on this port of the loopback address. */
+/** Whether this port of the loopback address accepts connections. */
 export function isOpen(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ port, host: "127.0.0.1" });

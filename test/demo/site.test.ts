@@ -14,7 +14,10 @@ import { readSummary } from "./summary.ts";
 /** More than a thousand real pages, on machines that have the package. */
 const manual = "/usr/share/doc/postgresql-doc-15/html";
 
-/** A test with `crawl`: crawls a folder with the demo, then independently, and answers what each found and asked for. */
+/**
+ * A test with `crawl`: crawls a folder with the demo, then independently. Returns what each found
+ * and requested.
+ */
 const test = base.extend("crawl", async ({ server, startDemo }) => async (folder: string) => {
   await using site = await opened(folder);
   const url = await server.createDatabase();
@@ -77,7 +80,7 @@ test(
 );
 
 test.runIf(existsSync(manual))(
-  "and so is every page of the PostgreSQL manual",
+  "every page of the PostgreSQL manual is fetched exactly once, as an independent crawl finds them",
   { timeout: 300_000 },
   async ({ crawl }) => {
     const { summary, byDemo, independently } = await crawl(manual);
@@ -98,7 +101,7 @@ test.runIf(existsSync(manual))(
 if (!existsSync(manual)) report(`There is no ${manual}: only the small site was crawled.`);
 
 test(
-  "the delay between two requests to one host holds over both processes",
+  "the delay between two requests to one host holds across both processes",
   { timeout: 120_000 },
   async ({ startDemo, onTestFinished }) => {
     const shop = await startShop({ seed: 5, books: 60, pace: 0 });
@@ -107,8 +110,8 @@ test(
     const demo = await startDemo({ args: ["--site", shop.url], env: { SCRAPER_REQUEST_DELAY: "50" } });
     expect(await demo.exited, demo.output + demo.errors).toBe(0);
 
-    // Between a turn and its request stand the machine's own delays, in the crawler as in this process: one gap may be short,
-    // a row of them may not.
+    // The machine delays requests, in the crawler and in this process. One gap may be short, but
+    // not several in a row.
     const arrivals = shop.facts.requests.entries.map(({ at }) => at);
     expect(arrivals.length).toBeGreaterThan(60);
     const averages = (gaps: number) => arrivals.slice(gaps).map((at, index) => (at - arrivals[index]!) / gaps);

@@ -4,15 +4,14 @@ import { root } from "./blocks.ts";
 import { sqlFunctionText } from "./reference/sql-functions.ts";
 
 /*
- * ARCHITECTURE.md says which files to read to follow one job: that has to stay short, and to stay a
- * path.
+ * ARCHITECTURE.md lists the files to read to follow one job. The list must stay short, and a path.
  */
 
 const most = { files: 15, lines: 1_900 };
 
 interface Step {
   file: string;
-  /** What is to be read of it: all, or the SQL functions that the list names. */
+  /** The part to read: the whole file, or the SQL functions that the list names. */
   text: string;
 }
 
@@ -51,5 +50,5 @@ function uses(user: Step, { file, text }: Step): boolean {
   return defined.some((name) => new RegExp(String.raw`\b${name}\b`).test(user.text));
 }
 
-/** `jobReady` of "job_ready": how the code names the channel. */
+/** `jobReady` for "job_ready": the channel's name in the code. */
 const channelName = (channel: string): string => channel.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());

@@ -6,21 +6,18 @@ export const root = fileURLToPath(new URL("../../", import.meta.url));
 /** A fenced code block of a document. */
 export interface Block {
   document: string;
-  /** Where its fence opens, counted from 1. */
+  /** Line of its opening fence, counted from 1. */
   line: number;
   language: string;
   /**
-   * What its info string says after the language: `run`, `check`, `file=PATH`, `terminal=NAME`,
+   * Words of its info string after the language: `run`, `check`, `file=PATH`, `terminal=NAME`,
    * `example`, `shown`.
    */
   info: Record<string, string>;
   text: string;
 }
 
-/**
- * The ways in which a block is proven. One that fits none of them is not proven, and that is an
- * error.
- */
+/** The ways in which a block is proven. A block that fits none of them is an error. */
 export type Proof =
   | "file"
   | "program"
@@ -34,8 +31,8 @@ export type Proof =
   | "diagram";
 
 /**
- * Documents from the root, in the order in which their commands are run: README.md, the tutorial,
- * all else of docs/, then those that contributors and users of one package read.
+ * The documents' paths from the root, in the order in which their commands run: README.md, the
+ * tutorial, the rest of docs/, then those for contributors and for users of one package.
  */
 export function documents(): string[] {
   const docs = globSync("docs/**/*.md", { cwd: root }).toSorted();
@@ -66,16 +63,16 @@ export function blocksOf(document: string): Block[] {
       open = { document, line: index + 1, language, info: Object.fromEntries(words.map(keyAndValue)), text: "" };
     }
   }
-  if (open) throw new Error(`${document}: the block of line ${open.line} is not closed`);
+  if (open) throw new Error(`${document}: the block in line ${open.line} is not closed`);
   return blocks;
 }
 
-/** The text of a document outside of its blocks. */
+/** The text of a document outside its blocks. */
 export function proseOf(document: string): string {
   return readFileSync(root + document, "utf8").replaceAll(/^```[^]*?^```$/gm, "");
 }
 
-/** Returns how a block is proven, or undefined if nothing here knows a way. */
+/** Returns how a block is proven, or undefined if no way fits it. */
 export function proofOf({ language, info }: Block): Proof | undefined {
   const [first, ...more] = Object.keys(info);
   if (more.length > 0) return undefined;

@@ -1,4 +1,4 @@
 import { isDemo, walkThrough } from "./walk-through.ts";
 
-/* As typed, with pnpm: test/proof/docs/commands.test.ts. */
+/* test/proof/docs/commands.test.ts runs them as typed, with pnpm. */
 walkThrough("without pnpm", (block) => !isDemo(block));

@@ -21,7 +21,7 @@ const excerpts = blocks
   .map((block, index) => ({ block, file: `excerpt-${index}.ts` }));
 const queries = blocks.filter((block) => proofOf(block) === "query");
 
-/** Inside of test/, so that its packages are found. */
+/** In test/, so that its packages are found. */
 let folder: string;
 beforeAll(async () => {
   folder = await mkdtemp(`${root}test/.scratch-`);
@@ -37,7 +37,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-test("the programs of the documents have no error of types", deadline, async () => {
+test("the programs of the documents have no type errors", deadline, async () => {
   const tsc = promisify(execFile)(`${root}node_modules/.bin/tsc`, ["-p", folder, "--pretty", "false"]);
   expect(
     await tsc.then(
@@ -47,7 +47,7 @@ test("the programs of the documents have no error of types", deadline, async () 
   ).toBe("");
 });
 
-/** What a program shows, or leaves in the database, by what it holds. */
+/** What a program prints or leaves in the database, by text that it contains. */
 const outcomes: [holds: string, outcome: (output: string, pool: pg.Pool) => Promise<void>][] = [
   [
     "createPayloadCipher(",
@@ -104,13 +104,13 @@ const outcomes: [holds: string, outcome: (output: string, pool: pg.Pool) => Prom
     "startServer(",
     async (output) => {
       expect(output.match(/success: true/g)).toHaveLength(3);
-      expect(output.match(/success: false/g)).toHaveLength(1); // there is no dead letter to requeue
+      expect(output.match(/success: false/g)).toHaveLength(1); // no dead letter to requeue
     },
   ],
 ];
 
 test.for(programs.map(({ block, file }) => [nameOf(block), block, file] as const))(
-  "%s ends by itself, and does what it says",
+  "%s ends by itself with the expected outcome",
   deadline,
   async ([, { text }, file], { server }) => {
     const copy = await server.createDatabase(undefined, { template: inject("template") });
@@ -122,12 +122,12 @@ test.for(programs.map(({ block, file }) => [nameOf(block), block, file] as const
     const printed = [...text.matchAll(/^\/\/ Prints: (.*)$/gm)].map(([, line]) => `${line}\n`);
     if (printed.length > 0) return expect(ran.output).toBe(printed.join(""));
     const found = outcomes.find(([holds]) => text.includes(holds));
-    expect(found, "a program without an outcome: end it with `// Prints: ...`, or tell it in `outcomes`").toBeDefined();
+    expect(found, "a program without an outcome: end it with `// Prints: ...`, or add one to `outcomes`").toBeDefined();
     await found![1](ran.output, pool);
   },
 );
 
-/** A pool that ends with its block. */
+/** A pool that ends with its scope. */
 function withEnd(pool: pg.Pool): pg.Pool & AsyncDisposable {
   return Object.assign(pool, { [Symbol.asyncDispose]: () => pool.end() });
 }
@@ -140,8 +140,8 @@ test.for(queries.map((block) => [nameOf(block), block.text] as const))(
 );
 
 /**
- * What a program wrote to stderr, but for log lines below "error", which is pino's level 50: a slow
- * machine earns warnings.
+ * What a program wrote to stderr, except log lines below "error", pino's level 50: a slow machine
+ * causes warnings.
  */
 function complaints(errors: string): string[] {
   return errors

@@ -10,12 +10,12 @@ const rowOf = ({ name, proves, after, minutes }: Proof) => [`\`${name}\``, prove
 const testsOf = ({ runs }: Proof) => runs.flatMap((run) => ("tests" in run ? run.tests : []));
 const programsOf = ({ runs }: Proof) => runs.flatMap((run) => ("program" in run ? run.program : []));
 
-test("docs/proof/README.md has a row for each proof, with what it proves, after what to run it and how long it takes", () => {
+test("docs/proof/README.md has a row for each proof: what it proves, after which change to run it, and how long it takes", () => {
   const rows = rowsOf("docs/proof/README.md").filter((row) => row.length === 4 && row[0] !== "proof");
   expect(rows).toEqual(proofs.map(rowOf));
 });
 
-test("what a proof runs, and what it is to be run after, is there", () => {
+test("the files that a proof runs, and those after which to run it, exist", () => {
   const named = proofs.flatMap((proof) => [...testsOf(proof), ...programsOf(proof), ...proof.after]);
   expect(named.filter((path) => !existsSync(root + path))).toEqual([]);
 });
@@ -33,7 +33,7 @@ test("every folder with tests under test/proof belongs to a proof", () => {
 describe("the arguments of pnpm run proof", () => {
   const namesOf = (...words: string[]) => parseArguments(words).chosen.map(({ name }) => name);
 
-  test("without any, all proofs are run but those that are part of others", () => {
+  test("without any, all proofs run except those that are part of others", () => {
     expect(namesOf()).toEqual(proofs.filter(({ isExcerpt }) => !isExcerpt).map(({ name }) => name));
     expect(namesOf()).not.toContain("quick");
   });
@@ -43,7 +43,7 @@ describe("the arguments of pnpm run proof", () => {
     expect(namesOf("quick")).toEqual(["quick"]);
   });
 
-  test("what follows one name is passed on", () => {
+  test("arguments after a single name are passed on", () => {
     expect(parseArguments(["campaigns", "--seed", "1..3"])).toMatchObject({
       chosen: [{ name: "campaigns" }],
       rest: ["--seed", "1..3"],
@@ -51,9 +51,9 @@ describe("the arguments of pnpm run proof", () => {
   });
 
   test.for([
-    ["a name that is none", ["no-such-proof"], /There is no proof no-such-proof\. There are: quick, interleavings/],
+    ["an unknown name", ["no-such-proof"], /There is no proof no-such-proof\. There are: quick, interleavings/],
     ["options for two proofs", ["faults", "model", "-t", "x"], /options need exactly one name/],
-  ] as const)("%s is refused in words", ([, words, says]) => {
+  ] as const)("%s is refused with a reason", ([, words, says]) => {
     expect(() => parseArguments(words)).toThrow(says);
   });
 });

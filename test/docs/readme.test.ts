@@ -7,8 +7,8 @@ import { blocksOf, documents, nameOf, type Proof, proofOf, proseOf, root } from 
 const blocks = documents().flatMap(blocksOf);
 const having = (...proofs: Proof[]) => blocks.filter((block) => proofs.includes(proofOf(block)!));
 
-/* Commands are run in commands.test.ts and demos.test.ts, programs in programs.test.ts. */
-test("every block has a way to be proven", () => {
+/* commands.test.ts and demos.test.ts run the commands, programs.test.ts the programs. */
+test("every block can be proven", () => {
   expect(blocks.filter((block) => proofOf(block) === undefined).map(nameOf)).toEqual([]);
   expect(blocks.length).toBeGreaterThan(20);
 });
@@ -28,11 +28,11 @@ describe("the diagram", () => {
     expect(lines.filter((line) => !edge.test(line))).toEqual([]);
 
     const labelled = lines.flatMap((line) => [...line.matchAll(/(\w+)(?:\[\("|\[")/g)].map(([, name]) => name!));
-    expect(labelled.length).toBe(new Set(labelled).size); // a second label would silently win
+    expect(labelled.length).toBe(new Set(labelled).size); // a second label would silently replace the first
 
-    if (document !== "ARCHITECTURE.md") return; // whose picture is of the worker's parts
+    if (document !== "ARCHITECTURE.md") return; // its picture shows the worker's parts
 
-    // "One file for each box of the picture": those that are neither a table nor the reader's own.
+    // "One file for each box of the picture", except tables and the reader's own code.
     const names = new Set(
       lines.flatMap((line) =>
         edge

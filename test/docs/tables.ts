@@ -1,6 +1,6 @@
 import { proseOf } from "./blocks.ts";
 
-/** The cells of a document's tables, row by row, without the lines under the heads. */
+/** The cells of a document's tables, row by row, without the separator lines. */
 export function rowsOf(document: string): string[][] {
   return proseOf(document)
     .split("\n")

@@ -8,7 +8,7 @@ const files = globSync("{packages/*/src,examples/*/src,test}/**/*.test.ts", { cw
 const tests = files.flatMap((file) => taggedTests(file));
 const names = allTags().map(({ name }) => name);
 
-test("whatever the documents promise, a test that is not skipped carries its tag", () => {
+test("for every promise of the documents a test that is not skipped carries its tag", () => {
   const carried = new Set(tests.flatMap(({ tags }) => tags));
   expect(names.filter((name) => !carried.has(name))).toEqual([]);
   expect(new Set(names).size).toBe(names.length);
@@ -20,8 +20,8 @@ test("no test carries a tag that no document has", () => {
   expect(unknown).toEqual([]);
 });
 
-test("tags are read in each form that they are written in, and not of a skipped test", () => {
-  // What taggedTests() reads, no tests of ours.
+test("tags are read in every form, but not from a skipped test", () => {
+  // Input for taggedTests(), not real tests.
   const source = `// @module-tag SEC-01
     test("one", { tags: ["FM-01"] }, async () => {});
     test.for([1, 2])(
@@ -29,7 +29,7 @@ test("tags are read in each form that they are written in, and not of a skipped 
       { tags: ["FM-01", "KEPT-1"], timeout: 60_000 },
       () => {},
     );
-    test.skip("a third", { tags: ["FM-02"] }, () => {}); // a text for taggedTests(), which must not take it for one
+    test.skip("a third", { tags: ["FM-02"] }, () => {}); // taggedTests() must not count it
     test("a fourth", () => {});`;
   expect(taggedTests("a.test.ts", source)).toEqual([
     { file: "a.test.ts", name: undefined, tags: ["SEC-01"] },
@@ -38,7 +38,7 @@ test("tags are read in each form that they are written in, and not of a skipped 
   ]);
 });
 
-test("every test file that a document names is there", () => {
+test("every test file that a document names exists", () => {
   const named = documents().flatMap((document) =>
     [...proseOf(document).matchAll(/`((?:test|packages|bench|examples)\/[^`\s*]+\.test\.ts)`/g)].map(
       ([, file]) => file!,
@@ -55,7 +55,7 @@ test("failure-modes.md has a row for each failure mode, in order, with what goes
     expect([Boolean(wrong), Boolean(hark), open !== undefined, more.length], number).toEqual([true, true, true, 0]);
 });
 
-test("seen-to-fail.md says for each row what was taken out and what a test said", () => {
+test("seen-to-fail.md says in each row what was taken out and what a test said", () => {
   const rows = rowsOf(documentNamed("seen-to-fail.md")).filter(([tag]) => tag !== "tag");
   expect(rows.length).toBeGreaterThan(100);
   for (const [tag, out, said, ...more] of rows) {
@@ -80,7 +80,7 @@ describe("guarantees.md", () => {
     expect([...sections.keys()]).toEqual(expect.arrayContaining(promised));
   });
 
-  test("says of each promise its limits, and what tests prove of it under tags of its own", () => {
+  test("says for each promise its limits, and what tests prove under its own tags", () => {
     const words = [...sections].map(([heading, section]) => {
       expect(section, heading).toMatch(/^\*\*Limits\.\*\* \S/m);
       const own = promises(section).map(({ name }) => name);
@@ -96,7 +96,7 @@ describe("guarantees.md", () => {
 describe("security.md", () => {
   const rulesOf = (text: string): string[] => text.match(/SEC-\d{2}/g) ?? [];
 
-  test("has one row for each of the 40 rules, or says that nothing is there for it yet", () => {
+  test("has one row for each of the 40 rules, or says that it is not covered yet", () => {
     const document = documentNamed("security.md");
     const listed = names.filter((name) => name.startsWith("SEC-"));
     expect(listed.length).toBeGreaterThanOrEqual(37);
@@ -108,7 +108,7 @@ describe("security.md", () => {
     expect(numbers.filter((number) => !accounted.has(number))).toEqual([]);
   });
 
-  test("every file of test/security carries the tags of the rules that its name says", () => {
+  test("every file of test/security carries the tags of the rules in its name", () => {
     const own = readdirSync(`${root}test/security`).filter((file) => file.endsWith(".test.ts"));
     expect(own.length).toBeGreaterThanOrEqual(30);
     for (const file of own) {

@@ -3,20 +3,19 @@ import { documents, proseOf, root } from "./blocks.ts";
 import { rowsOf } from "./tables.ts";
 
 /**
- * What tests prove, by the tag that they carry: a failure mode, a rule of security, or a line of a
- * guarantee.
+ * What tests with this tag prove: a failure mode, a security rule, or a line of a guarantee.
  */
 export interface Tag {
   readonly name: string;
-  /** In the words of the document that has it. */
+  /** In the words of its document. */
   readonly description: string;
 }
 
-/** Where a document lies, by its file's name. */
+/** The path of a document, by its file name. */
 export const documentNamed = (name: string): string => documents().find((path) => path.endsWith(`/${name}`))!;
 
 /**
- * All tags that there are, as the documents list them: what they do not list, no test may carry.
+ * All tags, as the documents list them. No test may carry another tag.
  */
 export function allTags(): Tag[] {
   const modes = rowsOf(documentNamed("failure-modes.md")).map(([name = "", description = ""]) => ({
@@ -37,20 +36,19 @@ export function promises(text: string = proseOf(documentNamed("guarantees.md")))
   }));
 }
 
-/** A test and what it proves. */
+/** A test and its tags. */
 export interface TaggedTest {
   readonly file: string;
   /**
-   * As its source has it: with `${...}` and `%s` where it is made. Undefined if the tag is its
-   * whole file's.
+   * As in its source, with `${...}` and `%s`. Undefined if the tag belongs to the whole file.
    */
   readonly name: string | undefined;
   readonly tags: readonly string[];
 }
 
 /**
- * A test's name and tags, in the form that all are written in; a skipped one has none, since it
- * shows nothing.
+ * A test's name and tags, in the form of all tests. A skipped test does not match, since it proves
+ * nothing.
  */
 const tagged =
   /(?:\btest(?:\.(?:for|each|concurrent|sequential))?|\))\(\s*(["`])((?:\\.|(?!\1).)*)\1\s*,\s*\{\s*tags: (\[[^\]]*\])/g;

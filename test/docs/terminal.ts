@@ -6,14 +6,15 @@ import { plainEnvironment } from "../support/plain-environment.ts";
 import { root } from "./blocks.ts";
 
 /**
- * How a command line is run: as it is typed, or as pnpm would come to run it, without pnpm and its
- * build, which take two seconds of CPU a command, and without the demo's delay between requests.
+ * How a command line runs: as typed, or directly as pnpm would run it. The second way leaves out
+ * pnpm and its build, which take two seconds of CPU a command, and the demo's delay between
+ * requests.
  */
 export type Manner = "as typed" | "without pnpm";
 
 const { scripts } = JSON.parse(readFileSync(`${root}package.json`, "utf8")) as { scripts: Record<string, string> };
 
-/** The command line that pnpm would run, once all is built. Throws for one that is no script. */
+/** The command line that pnpm would run after the build. Throws if it is not a script. */
 export function withoutPnpm(commandLine: string): string {
   return commandLine.replaceAll(/npx -y pnpm@12 (run (\S+)|exec(?= ))/g, (_, verb: string, name: string) => {
     if (verb === "exec") return "";
@@ -24,7 +25,7 @@ export function withoutPnpm(commandLine: string): string {
 }
 
 /**
- * A command line of a newcomer: with bash, in the repository, and in a process group of its own.
+ * A command line as a newcomer runs it: with bash, in the repository, and in its own process group.
  */
 export class Terminal {
   output = "";
@@ -56,7 +57,7 @@ export class Terminal {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  /** Waits for words on stdout. Throws when it ends without them. */
+  /** Waits for text on stdout. Throws if it ends without the text. */
   async says(pattern: RegExp, withinMs: number): Promise<RegExpExecArray> {
     const found = await eventually(() => pattern.exec(this.output) ?? (!this.isRunning && "gone"), {
       withinMs,
@@ -70,14 +71,16 @@ export class Terminal {
     if (this.isRunning) process.kill(-(this.#child.pid as number), signal);
   }
 
-  /** Ends it whatever it does, with all that it started. */
+  /** Ends it and everything that it started. */
   async end(): Promise<void> {
     this.signalGroup("SIGKILL");
     await this.exited;
   }
 }
 
-/** Runs a command line to its end. Throws what it said when that is not within the deadline. */
+/**
+ * Runs a command line to its end. Throws with its output if it does not end within the deadline.
+ */
 export async function run(commandLine: string, env: Record<string, string>, withinMs: number, manner?: Manner) {
   const terminal = new Terminal(commandLine, env, manner);
   let isLate = false;

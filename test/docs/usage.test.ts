@@ -5,10 +5,7 @@ import { commonFlags } from "../../packages/cli/dist/command.js";
 import { parseFlags, splitCommand } from "../../packages/cli/dist/parse-arguments.js";
 import { blocksOf, documents, nameOf, proofOf, root } from "./blocks.ts";
 
-/*
- * Commands that are shown for a project of the reader's own: they cannot be run here, but they have
- * to exist.
- */
+/* Commands for the reader's own project. They cannot run here, but they must exist. */
 
 const shown = documents()
   .flatMap(blocksOf)
@@ -33,7 +30,7 @@ test("an unknown command, option or package is found", async () => {
   expect(await flawOf("make")).toMatch(/no way/);
 });
 
-/** What is wrong with a command line, in words; undefined if nothing is. */
+/** Returns what is wrong with a command line, or undefined if nothing is. */
 async function flawOf(line: string): Promise<string | undefined> {
   const [, command = ""] = /^(?:[A-Z_]+=\S+ )*(.*)$/.exec(line) ?? [];
   const words = command.split(/\s+/);
@@ -47,7 +44,7 @@ async function flawOf(line: string): Promise<string | undefined> {
     return Object.hasOwn(scripts, words[4]!) ? undefined : `there is no script ${words[4]}`;
   }
   if (/^npx -y pnpm@12 install$|^npx drizzle-kit generate /.test(command)) return undefined;
-  return "there is no way to check it";
+  return "no check fits it";
 }
 
 async function flawOfHark(args: string[]): Promise<string | undefined> {

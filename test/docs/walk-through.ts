@@ -10,21 +10,21 @@ import { commandMs, type Ran, Walk } from "./walk.ts";
 const deadline = { timeout: commandMs + 30_000 };
 const pnpm = "npx -y pnpm@12";
 
-/** The blocks that are run one after the other. */
+/** The blocks, in the order in which they run. */
 const order = documents()
   .flatMap(blocksOf)
   .filter((block) => ["command", "terminal", "example", "sql"].includes(proofOf(block)!));
 
-/** Blocks that need nothing that another one made. */
+/** Whether a block runs a demo, which needs nothing from other blocks. */
 export const isDemo = ({ text }: Block): boolean => text.includes(" run demo");
 
-/** What has to be true after a block, by what its first line holds, in the order of the README. */
+/** What must be true after a block, by text in its first line, in the order of the README. */
 const facts: [pattern: string, fact: (walk: Walk, ran: Ran) => Promise<void>][] = [
   [
     `${pnpm} run demo\n`,
     async (_, { output }) => {
       const { pages, books, deadLetters, retries } = readSummary(output);
-      expect([pages, books, Object.keys(deadLetters).length, retries]).toEqual([315, 293, 7, 23]); // of the seed 1
+      expect([pages, books, Object.keys(deadLetters).length, retries]).toEqual([315, 293, 7, 23]); // for seed 1
     },
   ],
   [
@@ -52,13 +52,13 @@ const facts: [pattern: string, fact: (walk: Walk, ran: Ran) => Promise<void>][] 
     async (walk, { output }) => {
       expect(output).toMatch(/^job \d+ \w+$/m);
       expect(await walk.rows("select email from users")).toEqual([{ email: "ada@example.com" }]);
-      await walk.counts("select count(*) from hark.jobs where state = 'ready'", 1, "one job that waits for its worker");
+      await walk.counts("select count(*) from hark.jobs where state = 'ready'", 1, "one waiting job");
     },
   ],
   [
     "run hark work",
     (walk) =>
-      walk.counts("select count(*) from hark.finished_jobs where state = 'completed'", 1, "the welcome that was sent"),
+      walk.counts("select count(*) from hark.finished_jobs where state = 'completed'", 1, "the completed welcome"),
   ],
   [
     "run hark enqueue",
@@ -123,8 +123,8 @@ const facts: [pattern: string, fact: (walk: Walk, ran: Ran) => Promise<void>][] 
 ];
 
 /**
- * Tests that run the blocks of the documents in their order, each with what has to be true after
- * it. Blocks that need nothing of each other may be run in different files.
+ * Tests that run the blocks of the documents in their order, each with what must be true after it.
+ * Blocks that do not depend on each other may run in different files.
  */
 export function walkThrough(manner: Manner, isWanted: (block: Block) => boolean): void {
   const walk = new Walk(manner);
@@ -136,7 +136,7 @@ export function walkThrough(manner: Manner, isWanted: (block: Block) => boolean)
       if (block.text === `${pnpm} run test\n`) return expectTheCiRunToDoIt();
       const ran = await walk.execute(block);
       const found = facts.find(([pattern]) => block.text.includes(pattern));
-      expect(found, "a block without a fact to be true after it: tell it in `facts`").toBeDefined();
+      expect(found, "a block without a fact: add one to `facts`").toBeDefined();
       await found![1](walk, ran);
     });
 
@@ -167,14 +167,14 @@ export function walkThrough(manner: Manner, isWanted: (block: Block) => boolean)
   });
 }
 
-/** It cannot run within itself. */
+/** The test run cannot run within itself. */
 function expectTheCiRunToDoIt(): void {
   const script = readFileSync(`${root}.ci/run`, "utf8");
   expect(script).toContain(`\npnpm() { ${pnpm} "$@"; }\n`);
   expect(script).toMatch(/ check tests pnpm run test$/m);
 }
 
-/** The role of the README may enqueue, and sees no table. */
+/** Checks that the README's role may enqueue and cannot read any table. */
 async function proveTheRole(walk: Walk): Promise<void> {
   const client = await walk.session();
   try {

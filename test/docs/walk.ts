@@ -9,7 +9,7 @@ import { eventually } from "../support/eventually.ts";
 import { type Block, proofOf } from "./blocks.ts";
 import { type Manner, run, Terminal } from "./terminal.ts";
 
-/** How long a command of the README may take, in ms. A demo is the longest. */
+/** How long a command of the README may take, in ms. Demos take longest. */
 export const commandMs = 120_000;
 
 export interface Ran {
@@ -17,7 +17,7 @@ export interface Ran {
   errors: string;
 }
 
-/** A way through the README: its two terminals, and the database that the first one starts. */
+/** A walk through the README: its two terminals, and the database that the first one starts. */
 export class Walk {
   readonly #manner: Manner;
   readonly #terminals = new Map<string, Terminal>();
@@ -28,7 +28,7 @@ export class Walk {
     this.#manner = manner;
   }
 
-  /** A terminal by the name that its block gives. */
+  /** Returns a terminal by the name in its block. */
   terminal(name: string): Terminal {
     const found = this.#terminals.get(name);
     if (!found) throw new Error(`no block has opened the terminal ${name}`);
@@ -42,7 +42,7 @@ export class Walk {
   connect(url: string): void {
     this.#databaseUrl = url;
     this.#database = new pg.Pool({ connectionString: url });
-    this.#database.on("error", () => {}); // the server goes before the pool does
+    this.#database.on("error", () => {}); // the server ends before the pool
   }
 
   async rows<Row extends pg.QueryResultRow>(query: string): Promise<Row[]> {
@@ -54,7 +54,7 @@ export class Walk {
   }
 
   get #pool(): pg.Pool {
-    if (!this.#database) throw new Error("the terminal of the database has not told its address");
+    if (!this.#database) throw new Error("the terminal of the database has not printed its address");
     return this.#database;
   }
 

@@ -49,7 +49,7 @@ const quickFaults = [
 export const proofs: readonly Proof[] = [
   {
     name: "quick",
-    proves: "the part of the other proofs that ends in minutes and leaves nothing to chance; `.ci/run` runs it",
+    proves: "the part of the other proofs that ends in minutes and has fixed seeds; `.ci/run` runs it",
     after: ["packages"],
     minutes: 4,
     isExcerpt: true,
@@ -71,14 +71,14 @@ export const proofs: readonly Proof[] = [
   {
     name: "interleavings",
     proves:
-      "whatever the order in which sessions take their steps on a real PostgreSQL, no job is lost, run twice or left unannounced",
+      "in any order of the steps of several sessions on a real PostgreSQL, no job is lost, run twice or left without a notification",
     after: ["packages/core/src/statements", "packages/worker/src/wake", "drizzle"],
     minutes: 2,
     runs: [{ tests: ["test/proof/interleavings"] }],
   },
   {
     name: "model",
-    proves: "random lives of a queue leave the tables as a model of the queue has them, after every single statement",
+    proves: "after every statement in random lives of a queue, the tables match a model of the queue",
     after: ["packages/core/src/statements", "packages/core/src/outcome.ts", "drizzle"],
     minutes: 1,
     runs: [{ tests: ["test/proof/model"] }],
@@ -109,7 +109,7 @@ export const proofs: readonly Proof[] = [
   {
     name: "faults",
     proves:
-      "each failure mode of docs/explanation/failure-modes.md, done for real: processes killed, connections cut, a full disk",
+      "Hark survives each failure mode of docs/explanation/failure-modes.md, caused for real: killed processes, cut connections, a full disk",
     after: ["packages/core/src", "packages/worker/src"],
     minutes: 9,
     runs: [{ tests: ["test/proof/faults"] }],
@@ -123,7 +123,7 @@ export const proofs: readonly Proof[] = [
   },
   {
     name: "docs",
-    proves: "the README's commands do what it says when they are typed as they stand there",
+    proves: "the README's commands do what it says when they are typed as printed",
     after: ["README.md", "package.json", "packages/cli/src"],
     minutes: 2,
     runs: [{ tests: ["test/proof/docs"] }],
@@ -138,7 +138,7 @@ export const proofs: readonly Proof[] = [
   {
     name: "campaigns",
     proves:
-      "Hark under several faults at once, as in production, judged from an outside ledger ([campaigns.md](campaigns.md))",
+      "Hark keeps its promises under several faults at once, as in production, judged from an outside ledger ([campaigns.md](campaigns.md))",
     after: ["packages/core/src", "packages/worker/src", "packages/producer/src", "drizzle"],
     minutes: 5,
     runs: [{ tests: ["test/proof/campaigns"] }, { program: campaigns, usual: ["--seed", "1..3", "--minutes", "3"] }],

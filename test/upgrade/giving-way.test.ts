@@ -2,10 +2,10 @@ import { migrate, MigrationBlockedError, openDatabase } from "@hark/core";
 import { expect } from "vitest";
 import { test } from "../support/fixtures.ts";
 
-/* One that waits while jobs go on: test/proof/upgrade/giving-way.test.ts. */
+/* test/proof/upgrade/giving-way.test.ts shows a migration that waits while jobs go on. */
 
 test(
-  "a migration that is never let through gives up with an error that says what to do, and leaves nothing",
+  "a migration that never gets the lock gives up with an error that says what to do, and changes nothing",
   { tags: ["FM-44"] },
   async ({ server }) => {
     const connectionString = await server.createDatabase();

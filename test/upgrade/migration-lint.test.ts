@@ -22,14 +22,10 @@ const outside = `${expands}-- Outside a transaction\n`;
 
 test.for([
   ["a column that must not be null", "adding-required-field", `ALTER TABLE hark.jobs ADD COLUMN tenant text NOT NULL;`],
-  [
-    "an index that writers wait for",
-    "require-concurrent-index-creation",
-    `CREATE INDEX jobs_type ON hark.jobs (type);`,
-  ],
+  ["an index that blocks writers", "require-concurrent-index-creation", `CREATE INDEX jobs_type ON hark.jobs (type);`],
   ["a column of another type", "changing-column-type", `ALTER TABLE hark.jobs ALTER COLUMN priority TYPE bigint;`],
-  ["a column that is gone", "ban-drop-column", `ALTER TABLE hark.jobs DROP COLUMN key;`],
-  ["a column under another name", "renaming-column", `ALTER TABLE hark.jobs RENAME COLUMN key TO job_key;`],
+  ["a dropped column", "ban-drop-column", `ALTER TABLE hark.jobs DROP COLUMN key;`],
+  ["a renamed column", "renaming-column", `ALTER TABLE hark.jobs RENAME COLUMN key TO job_key;`],
   [
     "a check over all rows",
     "constraint-missing-not-valid",
@@ -39,14 +35,14 @@ test.for([
   expect(lintMigration(8, expands + statement)).toContain(rule);
 });
 
-test("a migration that says nothing, or lets only itself in, shuts the release before it out", () => {
+test("a migration that names no oldest code, or only its own version, shuts out the release before it", () => {
   const statement = "ALTER TABLE hark.jobs ADD COLUMN IF NOT EXISTS tenant text;";
   expect(lintMigration(8, expands + statement)).toEqual([]);
   expect(lintMigration(8, statement)).toEqual(["shuts-out-the-release-before"]);
   expect(lintMigration(8, `-- Oldest code: version 8\n${statement}`)).toEqual(["shuts-out-the-release-before"]);
 });
 
-test("outside a transaction nothing stands but what has to, each statement by itself", () => {
+test("only statements that cannot run in a transaction may stand outside one, each by itself", () => {
   const drop = "DROP INDEX CONCURRENTLY IF EXISTS hark.jobs_type;";
   const make = "CREATE INDEX CONCURRENTLY IF NOT EXISTS jobs_type ON hark.jobs (type);";
   expect(lintMigration(8, `${outside}${drop}\n--> statement-breakpoint\n${make}`)).toEqual([]);

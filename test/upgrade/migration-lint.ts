@@ -5,21 +5,21 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const squawk = createRequire(import.meta.url).resolve("squawk-cli/js/bin/squawk");
 
-/** How long squawk may take over a file, in ms; it takes some. */
+/** How long squawk may take for a file, in ms. It usually takes a few ms. */
 const deadlineMs = 30_000;
 
-/** Migrations up to here are of the time before the first release: no older code ever met them. */
+/** Migrations up to this one came before the first release, so no older code ever ran with them. */
 const firstReleased = 7;
 
 /**
- * Answers what is wrong with a migration that would be applied while workers of the release before it run: squawk's rules by name,
- * and two of our own. Nothing, if it may go.
+ * Returns the names of the rules that a migration breaks when it is applied while workers of the
+ * release before it run: squawk's rules and two of our own.
  */
 export function lintMigration(version: number, text: string): string[] {
   return [...squawkRules(text), ...ownRules(version, text)];
 }
 
-/** By squawk, under .squawk.toml. Throws if it could not look. */
+/** Squawk's rules, with .squawk.toml. Throws if squawk failed. */
 function squawkRules(text: string): string[] {
   const isOutside = /^-- Outside a transaction\b/m.test(text);
   const { stdout, stderr, status, error } = spawnSync(
@@ -34,7 +34,7 @@ function squawkRules(text: string): string[] {
     { cwd: root, input: text, encoding: "utf8", timeout: deadlineMs },
   );
   if (error || (status !== 0 && status !== 1) || stdout.trim() === "")
-    throw new Error(`squawk did not look: ${stderr || String(error)}`);
+    throw new Error(`squawk failed: ${stderr || String(error)}`);
   return (JSON.parse(stdout) as { rule_name: string }[]).map(({ rule_name: rule }) => rule);
 }
 
@@ -49,7 +49,7 @@ function ownRules(version: number, text: string): string[] {
     if (statements.some((each) => each !== "" && (!/\bconcurrently\b/i.test(each) || /;\s*\S/.test(each))))
       found.push("outside-for-no-reason");
   } else if (statements.some((each) => /\b(create|drop|reindex)\b[^;]*\bconcurrently\b/i.test(each))) {
-    found.push("concurrently-in-a-transaction"); // squawk says so only of files with more than one statement
+    found.push("concurrently-in-a-transaction"); // squawk reports it only for files with more than one statement
   }
   return found;
 }

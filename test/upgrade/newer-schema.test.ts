@@ -13,7 +13,10 @@ import { expect } from "vitest";
 import { test as base } from "../support/fixtures.ts";
 import { untilState } from "../support/jobs.ts";
 
-/** A later version of Hark migrates the database, and says the oldest code that it lets in; the end of the test takes it back. */
+/**
+ * Migrates the database as a later version of Hark does, with the oldest code that it lets in. The
+ * end of the test undoes it.
+ */
 const test = base.extend("migrateLater", ({ databaseUrl, db }, { onCleanup }) => {
   onCleanup(async () => void (await db.pool.query("delete from hark.migrations where name = 'from_later'")));
   return async (oldestCode: (ours: number) => number | null) => {
@@ -46,7 +49,7 @@ test(
 
 test.for([
   ["lets in newer code only", (ours: number) => ours + 1],
-  ["does not say whom it lets in", () => null],
+  ["does not say which code it lets in", () => null],
 ] as const)(
   "code that a newer schema shuts out refuses to start, migrate and grant: it %s",
   { tags: ["FM-43", "FM-44", "UPGRADE-2"] },
@@ -71,9 +74,7 @@ test.for([
   },
 );
 
-test("a ledger that was made before it said whom a schema lets in gets its column when the schema is migrated", async ({
-  server,
-}) => {
+test("a ledger without the column of the oldest code gets it when the schema is migrated", async ({ server }) => {
   const connectionString = await server.createDatabase();
   await query(
     connectionString,

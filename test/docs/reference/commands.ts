@@ -21,7 +21,7 @@ export async function commandsPage(): Promise<string> {
   return page(
     "Commands",
     "the command table of @hark/cli",
-    "The command `hark` comes with the package. `hark <command> --help` prints what stands here.",
+    "The command `hark` comes with the package. `hark <command> --help` prints this text.",
     [
       ...sections,
       "## Options of every command",
@@ -42,10 +42,10 @@ function flagTable(flags: Flags): string {
   );
 }
 
-/** Lines as they are typed; indented, since they run on no database of the tests. */
+/** Lines to type. They are indented, since the tests do not run them. */
 const listing = (lines: readonly string[]): string => lines.map((line) => `    ${line}`).join("\n");
 
-/** Text with indented listings in it keeps both. */
+/** Text that keeps its indented listings. */
 const quoted = (text: string): string => text.replaceAll(/^ {2}(?=\S)/gm, "    ");
 
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);

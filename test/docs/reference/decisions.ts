@@ -14,7 +14,7 @@ export function decisionsPage(): string {
   return `${text.slice(0, from + begin.length)}\n\n${lines.join("\n")}\n\n${text.slice(to)}`;
 }
 
-/** `6. Producers notify only while ...`, which its heading and the number of its file agree on. */
+/** Returns a title such as `6. Producers notify only while ...`. Its number must be the file's. */
 function titleOf(file: string): string {
   const [, title = "", number = ""] = /^# ((\d+)\. .+)$/m.exec(readFileSync(root + file, "utf8")) ?? [];
   if (Number(/(\d+)-/.exec(file)?.[1]) !== Number(number))

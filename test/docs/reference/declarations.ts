@@ -18,15 +18,15 @@ export interface TypeDeclaration {
   /** From the root of the repository. */
   file: string;
   doc: string;
-  /** Its own members, those of every branch of a union included. */
+  /** Its own members, including those of every branch of a union. */
   members: Member[];
-  /** The types that it extends or is made of. */
+  /** The types that it extends or consists of. */
   parts: TypePart[];
 }
 
 interface TypePart {
   name: string;
-  /** The file or package that it is imported from; undefined for its own file. */
+  /** The file or package that it is imported from, or undefined for its own file. */
   near: string | undefined;
   /** Members that `Omit` leaves out. */
   omitted?: readonly string[];
@@ -46,8 +46,8 @@ export interface Source {
   text: string;
   statements: readonly Statement[];
   /**
-   * Returns the docstring or the line comments that stand right before a position, on one line; ""
-   * if there are none.
+   * Returns the docstring or the line comments right before a position, on one line, or "" if there
+   * are none.
    */
   docBefore(start: number): string;
 }
@@ -79,7 +79,7 @@ export class Types {
   }
 
   /**
-   * Finds a type by its name. Of two with one name, the one that stands nearest to `near`, a file
+   * Finds a type by its name. Of two with the same name, returns the one nearest to `near`, a file
    * or folder.
    */
   find(name: string, near: string): TypeDeclaration | undefined {
@@ -92,7 +92,7 @@ export class Types {
     return found.toSorted((one, other) => shared(other) - shared(one))[0];
   }
 
-  /** Members of a type and of all that it is made of, each name once. */
+  /** Members of a type and of all types that it consists of, each name once. */
   allMembers({ file, parts, members }: TypeDeclaration): Member[] {
     const inherited = parts.flatMap(({ name, near, omitted = [] }) => {
       const part = this.find(name, near ?? file);
@@ -127,7 +127,7 @@ function typesOf(source: Source): TypeDeclaration[] {
   });
 }
 
-/** What a file imports, by the name that it gives it. */
+/** The imports of a file, by their local name. */
 function importsOf({ file, statements }: Source): Map<string, TypePart> {
   const found = new Map<string, TypePart>();
   for (const statement of statements) {
@@ -199,7 +199,7 @@ function shapeOf(source: Source, node: TSType): Shape {
     case "TSUnionType": {
       const branches = node.types.map((part) => shapeOf(source, part));
       const { members, parts } = joined(branches);
-      // What stands in some branches only is optional in the whole.
+      // A member of only some branches is optional in the whole.
       const isEverywhere = (name: string) =>
         branches.every((branch) => branch.members.some((own) => own.name === name));
       return {
@@ -259,7 +259,7 @@ function docBefore(text: string, comments: readonly Comment[], start: number): s
   return onOneLine(lines.join("\n"));
 }
 
-/** Without line breaks, and with names instead of links. */
+/** Returns a text without line breaks, and with names instead of links. */
 export function onOneLine(text: string): string {
   return text
     .replaceAll(/\{@link (\w+)[^}]*\}/g, "`$1`")

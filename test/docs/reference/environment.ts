@@ -26,9 +26,9 @@ export function environmentPage(): string {
   return page(
     "Environment variables",
     "readEnvironment() and describeEnvironment()",
-    "`readEnvironment()` reads and checks them together, and `describeEnvironment()` prints what counts, with secrets masked.\n" +
+    "`readEnvironment()` reads and checks them together, and `describeEnvironment()` prints the values in use, with secrets masked.\n" +
       "Nothing else in Hark's libraries reads the environment. The command `hark` reads `HARK_DATABASE_URL` before\n" +
-      "`DATABASE_URL`, PostgreSQL's own `PGHOST` and the other `PG*` variables after it, and `HARK_LISTEN_URL` and `LOG_LEVEL` as below.",
+      "`DATABASE_URL`, PostgreSQL's own variables such as `PGHOST` after it, and `HARK_LISTEN_URL` and `LOG_LEVEL` as below.",
     [table(["variable", "meaning", "if not set"], rows)],
   );
 }

@@ -3,8 +3,7 @@ import { type ClassDeclaration, classDeclarations, publicNames } from "./declara
 import { code, forReaders, page, table } from "./markdown.ts";
 
 /**
- * An error class: its code, and its message as the source composes it, with `<name>` for what is
- * filled in.
+ * An error class: its code, and its message from the source, with `<name>` for each inserted value.
  */
 export interface ErrorClass extends Pick<ClassDeclaration, "name" | "file" | "doc"> {
   code: string;
@@ -44,7 +43,7 @@ export function errorsPage(): string {
   );
 }
 
-/** What the constructor passes to super(). */
+/** The arguments that the constructor passes to super(). */
 function superArguments({ node }: ClassDeclaration): Argument[] {
   for (const element of node.body.body) {
     if (element.type !== "MethodDefinition" || element.kind !== "constructor") continue;
@@ -59,7 +58,7 @@ function superArguments({ node }: ClassDeclaration): Argument[] {
   return [];
 }
 
-/** The texts that an expression may be: several where it has a condition. */
+/** The texts that an expression may yield: several if it has a condition. */
 function textsOf(expression: Expression | Argument, source: string): string[] {
   switch (expression.type) {
     case "Literal":
@@ -81,7 +80,7 @@ function textsOf(expression: Expression | Argument, source: string): string[] {
   }
 }
 
-/** `<path>`: the last name of what is filled in. */
+/** `<path>`: the last name of an inserted value. */
 function nameOf(expression: Expression | Argument | undefined, source: string): string {
   if (!expression) return "";
   if (expression.type === "ConditionalExpression" || expression.type === "LogicalExpression") return "<...>";

@@ -9,13 +9,13 @@ export function eventsPage(): string {
   return page(
     "Events",
     "WorkerEventMap, and the channels of notifications.ts",
-    'A worker tells what becomes of its own jobs: `worker.events.on("settled", (job, outcome, durationMs) => ...)`. Listeners\n' +
-      "run within the worker's own flow, so keep them short. One that throws is logged and harms no job.",
+    'A worker emits events for its own jobs: `worker.events.on("settled", (job, outcome, durationMs) => ...)`. Listeners run\n' +
+      "in the worker's own flow, so keep them short. An error in one is logged and affects no job.",
     [
       "## Events of a worker",
       table(["event", "arguments", "meaning"], events),
       "## Notifications of PostgreSQL",
-      "Anyone who may connect to the database can hear and send them, so Hark takes them for hints only. They never carry the\n" +
+      "Anyone who may connect to the database can hear and send them, so Hark treats them as hints only. They never carry the\n" +
         "data of a job. Their form is internal and may change in any release.",
       table(["channel", "payload"], channelRows()),
     ],

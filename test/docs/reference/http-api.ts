@@ -5,17 +5,14 @@ import { code, forReaders, page, table } from "./markdown.ts";
 export interface Route {
   method: string;
   path: string;
-  /** What a token needs for it; undefined for a route that is open to all. */
+  /** The scope that a token needs, or undefined for an open route. */
   scope: string | undefined;
   doc: string;
 }
 
 const methods = new Set(["get", "post", "put", "patch", "delete"]);
 
-/**
- * Routes that are registered by a call with a literal path, under the prefix of the module that
- * holds them.
- */
+/** Routes that are registered by a call with a literal path, under the prefix of their module. */
 export function routes(): Route[] {
   const files = sources("{server,job-manager}/src/**/*.ts");
   const prefixes = new Map(files.flatMap((source) => calls(source).flatMap(prefixOf)));
@@ -51,7 +48,7 @@ export function httpApiPage(): string {
   );
 }
 
-/** Statuses with their codes, from the one table that decides. */
+/** Statuses with their codes, from the server's table. */
 function failureRows(): string[][] {
   const byStatus = new Map<string, string[]>();
   for (const source of sources("server/src/failures.ts"))
@@ -63,11 +60,11 @@ function failureRows(): string[][] {
 }
 
 /**
- * Routes of another package say themselves where they stand: `return { path: "/api/queue", add }`.
+ * The prefix that routes of another package name themselves: `return { path: "/api/queue", add }`.
  */
 const ownPrefix = ({ text }: Source): string => /return \{ path: "(\/[\w/-]+)", add \};/.exec(text)?.[1] ?? "";
 
-/** `app.route("/api/queue", missionRoutes(...))` says under which path a module's routes stand. */
+/** The prefix of a module's routes, from `app.route("/api/queue", jobRoutes(...))`. */
 function prefixOf({ callee, arguments: [path, router] }: CallExpression): [string, string][] {
   if (callee.type !== "MemberExpression" || callee.property.type !== "Identifier" || callee.property.name !== "route")
     return [];
@@ -96,7 +93,7 @@ function routeOf(source: Source, call: CallExpression, prefix: string): Route[] 
   ];
 }
 
-/** All calls of a file, wherever they stand. */
+/** All calls in a file. */
 function calls(source: Source): CallExpression[] {
   const found: CallExpression[] = [];
   const visit = (node: unknown): void => {

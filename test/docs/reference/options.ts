@@ -1,7 +1,7 @@
 import { publicNames, type TypeDeclaration, Types } from "./declarations.ts";
 import { code, forReaders, page, table } from "./markdown.ts";
 
-/** Types that belong to the page though their names do not end in "Options". */
+/** Types of the page whose names do not end in "Options". */
 const others = ["AccessToken", "RateLimit", "JobContext", "Duration"];
 
 /** The option types that applications can import. */

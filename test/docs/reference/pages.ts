@@ -8,7 +8,7 @@ import { optionsPage } from "./options.ts";
 import { sqlFunctionsPage } from "./sql-functions.ts";
 import { tablesPage } from "./tables.ts";
 
-/** The pages that are generated, by their file in docs/. */
+/** The generated pages, by their file in docs/. */
 export const pages: Readonly<Record<string, () => string | Promise<string>>> = {
   "reference/options.md": optionsPage,
   "reference/errors.md": errorsPage,

@@ -8,13 +8,13 @@ import { optionTypes } from "./options.ts";
 import { pages } from "./pages.ts";
 import { sqlFunctions } from "./sql-functions.ts";
 
-describe("a generated page is what its source says: `pnpm run docs` writes it", () => {
+describe("a generated page matches its source: `pnpm run docs` writes it", () => {
   test.for(Object.entries(pages))("docs/%s", async ([file, render]) => {
     expect(readFileSync(`${root}docs/${file}`, "utf8")).toBe(await render());
   });
 });
 
-describe("nothing public is without a description", () => {
+describe("everything public has a description", () => {
   test("every option says what it does", () => {
     const types = new Types();
     const silent = optionTypes(types).flatMap((declared) =>
@@ -27,7 +27,7 @@ describe("nothing public is without a description", () => {
     expect(silent).toEqual([]);
   });
 
-  test("every error says when it is thrown, under a code of its own", () => {
+  test("every error says when it is thrown, and has its own code", () => {
     const errors = errorClasses();
     expect(errors.length).toBeGreaterThan(25);
     expect(errors.filter(({ doc, code }) => doc === "" || code === "").map(({ name }) => name)).toEqual([]);

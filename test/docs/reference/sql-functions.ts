@@ -13,7 +13,7 @@ export interface SqlFunction {
 const definition =
   /((?:^--(?!>)[^\n]*\n)*)(?:^CREATE SEQUENCE[^\n]*\n)?^CREATE (?:OR REPLACE )?FUNCTION hark\.(\w+)\s*\(([^]*?)\)\s*(RETURNS (?:TABLE \([^)]*\)|SETOF \S+|\w+))?\s*\n?LANGUAGE/gm;
 
-/** Functions of the schema `hark`, as the last migration that defines each leaves it. */
+/** Functions of the schema `hark`, each as the last migration defines it. */
 export function sqlFunctions(): SqlFunction[] {
   const found = new Map<string, SqlFunction>();
   for (const text of scripts()) {
@@ -29,8 +29,8 @@ export function sqlFunctions(): SqlFunction[] {
 }
 
 /**
- * The text of one function of a script, with the comment above it and its triggers; "" if it is not
- * there.
+ * The text of one function of a script, with the comment above it and its triggers, or "" if it is
+ * not there.
  */
 export function sqlFunctionText(script: string, name: string): string {
   const whole = new RegExp(
@@ -42,7 +42,7 @@ export function sqlFunctionText(script: string, name: string): string {
   return text === undefined ? "" : [text, ...(script.match(triggers) ?? [])].join("\n");
 }
 
-/** Who may call a function, by roles.sql; the owner of the schema may call all. */
+/** The roles that may call a function, by roles.sql. The owner of the schema may call all. */
 export function callersOf(name: string): string[] {
   const script = readFileSync(`${root}drizzle/roles.sql`, "utf8").replaceAll(/--[^\n]*/g, "");
   const grants = [...script.matchAll(/GRANT EXECUTE ON FUNCTION ([^;]*?) TO ([^;]*);/gi)];
@@ -58,7 +58,7 @@ export function sqlFunctionsPage(): string {
       `### hark.${name}`,
       code(signature),
       forReaders(doc),
-      `May call it: ${callersOf(name).map(code).join(", ")}.`,
+      `Roles: ${callersOf(name).map(code).join(", ")}.`,
     ].join("\n\n");
   const rows = all
     .filter((each) => !isPublic(each))
@@ -66,8 +66,8 @@ export function sqlFunctionsPage(): string {
   return page(
     "SQL functions",
     "the comments of drizzle/*.sql",
-    "What the schema `hark` offers to SQL, for psql, triggers and programs in other languages. Every function is closed to\n" +
-      "`PUBLIC`. Its owner may call all of them, and the roles of `hark migrate --roles` those that name them here.",
+    "The SQL functions of the schema `hark`, for psql, triggers and programs in other languages. `PUBLIC` may call none of\n" +
+      "them. The owner may call all, and the roles of `hark migrate --roles` those that list them here.",
     [
       "## For producers",
       ...all.filter(isPublic).map(section),

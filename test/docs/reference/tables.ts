@@ -16,8 +16,8 @@ export function tablesPage(): string {
   return page(
     "Tables",
     "core's Drizzle schema",
-    "Hark's tables stand in the PostgreSQL schema `hark`. A job stands in exactly one of `jobs`, `running_jobs`,\n" +
-      "`finished_jobs` and `dead_jobs`. Read them as you like. Write through the functions and commands only.",
+    "Hark's tables are in the PostgreSQL schema `hark`. A job is in exactly one of `jobs`, `running_jobs`,\n" +
+      "`finished_jobs` and `dead_jobs`. You may read them freely. Write through the functions and commands only.",
     sections,
   );
 }
@@ -51,7 +51,9 @@ function sectionOf(value: PgTable, doc: string, docs: ReadonlyMap<string, string
 
 const textOf = (sql: SQL): string => dialect.sqlToQuery(sql).sql.replaceAll(/"hark"\."\w+"\.|"/g, "");
 
-/** Names that schema/index.ts exports: in the order in which a job meets the tables. */
+/**
+ * The names that schema/index.ts exports, in the order in which a job passes through the tables.
+ */
 function namesInOrder(): string[] {
   return sources("core/src/schema/index.ts").flatMap(({ statements }) =>
     statements.flatMap((statement) =>

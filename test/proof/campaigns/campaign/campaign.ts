@@ -296,8 +296,7 @@ async function allReady(members: ReadonlyMap<string, Member>): Promise<void> {
     [...members.values()].map(async (member) => {
       if ((await orLate(member.ready, beginMs)) !== "late") return;
       throw new Error(
-        `${member.name} was not ready within ${beginMs} ms. Its last output:
-${member.log.slice(-4_000)}`,
+        `${member.name} was not ready within ${beginMs} ms. Its last output:\n${member.log.slice(-4_000)}`,
       );
     }),
   );

@@ -81,8 +81,7 @@ export const livenessInvariants: Invariant[] = [
           return [
             `${name} (${pid}) ended by itself: ${code}${
               words
-                ? `. Its last output:
-${words}`
+                ? `. Its last output:\n${words}`
                 : ""
             }`,
           ];
