@@ -27,7 +27,9 @@ const licences = new Set([
   "CC-BY-4.0",
 ]);
 
-/** Word lists of the spelling check, which no package brings along: any licence may be used here. */
+/**
+ * Word lists of the spelling check, which no package brings along: any licence may be used here.
+ */
 const isWordList = (name) => name.startsWith("@cspell/dict-");
 
 const exact = /^\d+\.\d+\.\d+(-[\w.]+)?$/;

@@ -25,15 +25,13 @@ export function readSummary(output: string): Summary {
   if (text === undefined) throw new Error(`there is no summary in:\n${output}`);
   const figure = (name: string, pattern = "") => {
     const found = new RegExp(`^ {2}${name} +${pattern}([\\d.]+)`, "m").exec(text);
-    if (!found)
-      throw new Error(`the summary has no ${name}:\n${text}`);
+    if (!found) throw new Error(`the summary has no ${name}:\n${text}`);
     return Number(found[1]);
   };
   const spread = (name: string): Spread => {
     const [, p50, p99, count] =
       new RegExp(`^ {2}${name} +(?:p50 ([\\d.]+) ms, p99 ([\\d.]+) ms|none) \\((\\d+) `, "m").exec(text) ?? [];
-    if (count === undefined)
-      throw new Error(`the summary has no ${name}:\n${text}`);
+    if (count === undefined) throw new Error(`the summary has no ${name}:\n${text}`);
     return { count: Number(count), p50: Number(p50 ?? 0), p99: Number(p99 ?? 0) };
   };
   const deadLetters = Object.fromEntries(

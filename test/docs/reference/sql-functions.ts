@@ -54,12 +54,9 @@ export function sqlFunctionsPage(): string {
   const all = sqlFunctions().filter(({ isTrigger }) => !isTrigger);
   const isPublic = ({ name }: SqlFunction) => callersOf(name).includes("hark_producer");
   const section = ({ name, signature, doc }: SqlFunction) =>
-    [
-      `### hark.${name}`,
-      code(signature),
-      forReaders(doc),
-      `Roles: ${callersOf(name).map(code).join(", ")}.`,
-    ].join("\n\n");
+    [`### hark.${name}`, code(signature), forReaders(doc), `Roles: ${callersOf(name).map(code).join(", ")}.`].join(
+      "\n\n",
+    );
   const rows = all
     .filter((each) => !isPublic(each))
     .map(({ name, signature, doc }) => [code(signature), forReaders(doc), callersOf(name).map(code).join(", ")]);

@@ -78,13 +78,7 @@ export const livenessInvariants: Invariant[] = [
         // again. A process that has started stays.
         if (by === undefined && !(isDisturbed && !hasStarted)) {
           const words = study.of("last words").find((last) => last.pid === pid)?.words;
-          return [
-            `${name} (${pid}) ended by itself: ${code}${
-              words
-                ? `. Its last output:\n${words}`
-                : ""
-            }`,
-          ];
+          return [`${name} (${pid}) ended by itself: ${code}${words ? `. Its last output:\n${words}` : ""}`];
         }
         // A process that is told to stop while it starts has no handler for that yet. A process
         // that is cut off meanwhile may take longer than we wait.
