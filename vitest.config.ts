@@ -39,7 +39,7 @@ export default defineConfig({
           include: ["test/**/*.test.ts"],
           exclude: ["**/node_modules/**", "test/proof/**"],
           ...onDatabase,
-          // As above: it takes a third of the CPU time away.
+          // One process for many files here too: it saves a third of the CPU time.
           isolate: false,
           // More than there are cores, since most of these tests wait most of the time.
           maxWorkers: 4,

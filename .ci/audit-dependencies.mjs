@@ -28,7 +28,8 @@ const licences = new Set([
 ]);
 
 /**
- * Word lists of the spelling check, which no package brings along: any licence may be used here.
+ * Word lists of the spelling check, which no published package depends on. Any licence is fine for
+ * them.
  */
 const isWordList = (name) => name.startsWith("@cspell/dict-");
 

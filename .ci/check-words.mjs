@@ -48,9 +48,9 @@ for (const file of files)
       const word = pattern.exec(line)?.[0];
       if (word === undefined) continue;
       found += 1;
-      console.error(`${file}:${place + 1}: "${word}": write ${instead}`);
+      process.stderr.write(`${file}:${place + 1}: "${word}": write ${instead}\n`);
     }
 if (found > 0) {
-  console.error(`${found} places`);
+  process.stderr.write(`${found} places\n`);
   process.exitCode = 1;
 }

@@ -141,7 +141,7 @@ for (const file of files) {
     if (line.length <= width || !isComment(line, file) || /https?:\/\/\S{60,}|oxlint-|statement-breakpoint/.test(line))
       continue;
     long += 1;
-    console.error(`${file}:${place + 1}: a comment of ${line.length} columns: at most ${width}`);
+    process.stderr.write(`${file}:${place + 1}: a comment of ${line.length} columns: at most ${width}\n`);
   }
 }
 if (long > 0) process.exitCode = 1;
