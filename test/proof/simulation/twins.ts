@@ -171,7 +171,7 @@ export const twins: readonly Twin[] = [
     says: /and jobs are left/,
   },
   {
-    name: "burns the attempt of what it hands back unheard",
+    name: "uses up the attempt of what it hands back unheard",
     methods: [
       method("ForgottenClaims.release", (original) => {
         return function release(this: object, mine: readonly { attempt: number }[]) {
@@ -196,7 +196,7 @@ export const twins: readonly Twin[] = [
     bent: outlastLeases,
   },
   {
-    name: "burns the attempt of every job that goes back",
+    name: "uses up the attempt of every job that goes back",
     client: changed(lacking("retry-jobs", "priority, counted_attempt", "priority, attempt")),
     says: /went back after (interrupted|snoozed)/,
   },
