@@ -2,6 +2,7 @@ import { isRejection } from "@hark/core/internal";
 import { lacking, type TextSeam, without, withSeams } from "../../support/seams.ts";
 import { fileOf } from "../campaigns/sabotage/exports.ts";
 import { type Client, noFaults } from "./network.ts";
+import type { Kind } from "./process.ts";
 import type { Plan } from "./simulate.ts";
 
 /**
@@ -59,33 +60,32 @@ const changed =
 /** Or the question whether a claim stands would find most of what these do wrong, 2 ms later. */
 const confirmsNothing = method("ClaimConfirmer.add", () => () => {});
 
-/**
- * Processes stand still for longer than a lease, each time while the answer to a claim may be on
- * its way to one.
- */
+const all = (kind: Kind, { jobs }: Plan): Plan["jobs"] => jobs.map((job) => ({ ...job, kind }));
+
+/** The answers to claims are slow, and meet processes that stand still until their lease is over. */
 const standStill = (plan: Plan): Plan => ({
   ...plan,
   workers: 2,
   leaseMs: 1_000,
-  latencyMs: 40,
-  rates: { ...noFaults, slow: 0.5 },
+  latencyMs: 200,
+  rates: noFaults,
+  jobs: all("long", plan),
   faults: plan.jobs.map(({ atMs, delayMs, commitMs }, place) => ({
     kind: "freeze",
-    atMs: atMs + delayMs + commitMs + 60,
-    lastsMs: 4_000,
+    atMs: atMs + delayMs + commitMs + 300,
+    lastsMs: 2_500,
     whom: place,
   })),
 });
 
-/**
- * Each answer takes seconds, perhaps until the claim that they tell of was looked for in the
- * tables.
- */
+/** Some answers take seconds, perhaps until the claim they tell of was looked for in the tables. */
 const answerLate = (plan: Plan): Plan => ({
   ...plan,
   workers: 2,
-  leaseMs: 10_000,
-  rates: { ...noFaults, slow: 0.5 },
+  leaseMs: 3_000,
+  latencyMs: 1,
+  rates: { ...noFaults, slow: 0.2 },
+  jobs: all("ignoresSignal", plan),
   faults: [],
 });
 
@@ -103,7 +103,7 @@ const outlastLeases = (plan: Plan): Plan => ({
   workers: 2,
   leaseMs: 1_000,
   rates: { ...noFaults, slow: 0.3 },
-  jobs: plan.jobs.map((job) => ({ ...job, kind: "long" })),
+  jobs: all("long", plan),
   faults: plan.jobs.map(({ atMs }, place) => ({ kind: "freeze", atMs, lastsMs: 4_000, whom: place })),
 });
 
@@ -171,7 +171,7 @@ export const twins: readonly Twin[] = [
     says: /and jobs are left/,
   },
   {
-    name: "uses up the attempt of what it hands back unheard",
+    name: "uses up an attempt of what it hands back unheard",
     methods: [
       method("ForgottenClaims.release", (original) => {
         return function release(this: object, mine: readonly { attempt: number }[]) {
@@ -196,7 +196,7 @@ export const twins: readonly Twin[] = [
     bent: outlastLeases,
   },
   {
-    name: "uses up the attempt of every job that goes back",
+    name: "uses up an attempt of every job that goes back",
     client: changed(lacking("retry-jobs", "priority, counted_attempt", "priority, attempt")),
     says: /went back after (interrupted|snoozed)/,
   },
