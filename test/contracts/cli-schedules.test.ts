@@ -68,7 +68,7 @@ test("the next times of a pattern need no database, and show changes of daylight
   for (const [words, message] of [
     ["'* * *'", /not a cron pattern/],
     ["'0 0 30 2 *'", /never due/],
-    ["'0 9 * * 1' --tz Mars/Base", /no time zone/],
+    ["'0 9 * * 1' --tz Mars/Base", /not a time zone/],
     ["weekly --tz UTC", /--tz needs a pattern/],
   ] as const) {
     const refused = await run(`node packages/cli/dist/main.js schedule next ${words}`, {}, 60_000);

@@ -74,7 +74,7 @@ describe("is rejected at once, with the reason:", () => {
     const twice = [schedule(plain, "0 9 * * 1"), schedule(plain, "0 9 * * 2")];
     const handlers = [implement(plain, () => {})];
     expect(() => createWorker({ connectionString: "postgres://nowhere", handlers, schedules: twice })).toThrow(
-      /schedules: two schedules named test.plain/,
+      /schedules: there are two schedules named test.plain/,
     );
   });
 });

@@ -230,6 +230,6 @@ test("a result that cannot be stored rolls the transaction back", async ({
 
   const { id } = await producer.enqueue(job, {});
 
-  expect((await untilState(db, id, "dead")).error).toMatch(/no JSON at at: a Date/);
+  expect((await untilState(db, id, "dead")).error).toMatch(/not JSON at at: a Date/);
   expect(await books(id)).toEqual([]);
 });

@@ -66,7 +66,7 @@ test(
     const reasons: [bigint, RegExp][] = [
       [bigint!.id, /the result of test\.loose is not JSON at id: a bigint/],
       [nul!.id, /is not JSON at text: has a NUL/],
-      [large!.id, /is over 65536 bytes/],
+      [large!.id, /has more than 65536 bytes/],
       [wrong.id, /the result of test\.strict fails its schema/],
     ];
     for (const [id, error] of reasons) {

@@ -130,7 +130,7 @@ test("an invalid processor result makes a dead letter that says so", async ({ ma
   expect(await manager.getDeadLetterJobs()).toMatchObject([
     {
       reason: "unrecoverable",
-      error: expect.stringContaining("must answer { success, itemsProcessed, errors, duration }"),
+      error: expect.stringContaining("must return { success, itemsProcessed, errors, duration }"),
     },
   ]);
 });
