@@ -27,7 +27,7 @@ test("an unknown command, option or package is found", async () => {
   expect(await flawOf("npx hark migrate --force")).toMatch(/force/);
   expect(await flawOf("npm install left-pad")).toMatch(/not published/);
   expect(await flawOf("npx -y pnpm@12 run nothing")).toMatch(/no script/);
-  expect(await flawOf("make")).toMatch(/no way/);
+  expect(await flawOf("make")).toMatch(/no check fits/);
 });
 
 /** Returns what is wrong with a command line, or undefined if nothing is. */

@@ -178,6 +178,7 @@ test(
     const { id } = await producer.enqueue(job, {});
 
     const done = await untilState(db, id, "completed");
+    await eventually(() => errors.length > 0, { withinMs: 30_000, what: "the former owner's error" });
     expect(errors).toEqual([expect.any(LeaseLostError)]);
     expect(await books(id)).toEqual([{ title: "fresh" }]);
     expect(done).toMatchObject({ attempt: 2, crashCount: 1 });
