@@ -126,14 +126,17 @@ test("two claims of a deep queue run at once, and each of its jobs runs once", a
   });
   onTestFinished(() => spy.mockRestore());
   const job = defineJob("test.deep", { queue });
-  const jobs = 10_000;
-  for (let sent = 0; sent < jobs; sent += 1_000)
-    await producer.enqueueMany(Array.from({ length: 1_000 }, (_, n) => ({ job, payload: sent + n })));
-  const starts = new Uint8Array(jobs);
-
+  const starts: number[] = [];
   await startWorker([implement(job, ({ payload }) => void (starts[payload as number]! += 1))], never);
 
-  await expect.poll(() => countJobs(db, queue), { timeout: 30_000 }).toEqual({ completed: jobs });
+  // A claim that takes long, as on a busy machine, is followed by one at a time for a while.
+  for (let round = 1; claims.most < 2 && round <= 20; round += 1) {
+    for (let sent = 0; sent < 10; sent += 1) {
+      const batch = Array.from({ length: 1_000 }, () => ({ job, payload: starts.push(0) - 1 }));
+      await producer.enqueueMany(batch);
+    }
+    await expect.poll(() => countJobs(db, queue), { timeout: 30_000 }).toEqual({ completed: starts.length });
+  }
   expect(claims.most).toBe(2);
   expect(starts.every((count) => count === 1)).toBe(true);
 });
