@@ -110,6 +110,6 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = hark, pg_temp SET enable_
     FROM (SELECT FROM hark.jobs ready WHERE ready.queue = queue_depth.queue AND ready.state = 'ready' LIMIT up_to) counted;
 $$;--> statement-breakpoint
 
--- PostgreSQL opens every new function to PUBLIC (SEC-02). docs/how-to/roles.md says what to grant to
--- whom.
+-- PostgreSQL opens every new function to PUBLIC (SEC-02). docs/how-to/roles.md says what to grant
+-- to whom.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA hark FROM PUBLIC;

@@ -60,6 +60,6 @@ CREATE TRIGGER jobs_announce_insert AFTER INSERT ON hark.jobs
 CREATE TRIGGER jobs_announce_update AFTER UPDATE ON hark.jobs
   REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION hark.announce_jobs();--> statement-breakpoint
 
--- PostgreSQL opens every new function to PUBLIC (SEC-02). docs/how-to/roles.md says what to grant to
--- whom.
+-- PostgreSQL opens every new function to PUBLIC (SEC-02). docs/how-to/roles.md says what to grant
+-- to whom.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA hark FROM PUBLIC;

@@ -53,6 +53,6 @@ LANGUAGE sql VOLATILE SET search_path = hark, pg_temp AS $$
   SELECT (('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint << 40) | nextval('hark.fence_numbers');
 $$;--> statement-breakpoint
 
--- PostgreSQL opens every new function to PUBLIC (SEC-02). docs/how-to/roles.md says what to grant to
--- whom.
+-- PostgreSQL opens every new function to PUBLIC (SEC-02). docs/how-to/roles.md says what to grant
+-- to whom.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA hark FROM PUBLIC;

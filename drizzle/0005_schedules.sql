@@ -37,6 +37,6 @@ BEGIN
       FROM unnest(fresh) moment)) WHERE status = 'inserted');
 END $$;--> statement-breakpoint
 
--- PostgreSQL opens every new function to PUBLIC (SEC-02). docs/how-to/roles.md says what to grant to
--- whom.
+-- PostgreSQL opens every new function to PUBLIC (SEC-02). docs/how-to/roles.md says what to grant
+-- to whom.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA hark FROM PUBLIC;

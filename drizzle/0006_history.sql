@@ -94,6 +94,6 @@ BEGIN
   deleted := deleted + more;
 END $$;--> statement-breakpoint
 
--- PostgreSQL opens every new function to PUBLIC (SEC-02). docs/how-to/roles.md says what to grant to
--- whom.
+-- PostgreSQL opens every new function to PUBLIC (SEC-02). docs/how-to/roles.md says what to grant
+-- to whom.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA hark FROM PUBLIC;

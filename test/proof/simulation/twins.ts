@@ -62,7 +62,9 @@ const confirmsNothing = method("ClaimConfirmer.add", () => () => {});
 
 const all = (kind: Kind, { jobs }: Plan): Plan["jobs"] => jobs.map((job) => ({ ...job, kind }));
 
-/** The answers to claims are slow, and meet processes that stand still until their lease is over. */
+/**
+ * The answers to claims are slow, and meet processes that stand still until their lease is over.
+ */
 const standStill = (plan: Plan): Plan => ({
   ...plan,
   workers: 2,
