@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { chartOf } from "./chart.ts";
-import type { KeptResult } from "./report.ts";
+import type { KeptResult } from "./kept-result.ts";
 import { conditions } from "./testing/conditions.ts";
 
 const result: KeptResult = {

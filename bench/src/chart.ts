@@ -1,5 +1,5 @@
 import { briefly } from "./conditions.ts";
-import type { KeptResult } from "./report.ts";
+import type { KeptResult } from "./kept-result.ts";
 import { failed, figure } from "./results.ts";
 
 const width = 860;

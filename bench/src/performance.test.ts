@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
+import type { KeptResult } from "./kept-result.ts";
 import { performanceSection } from "./performance.ts";
-import type { KeptResult } from "./report.ts";
 import { conditions } from "./testing/conditions.ts";
 
 const idle: KeptResult = {

@@ -1,5 +1,5 @@
 import { describeTogether } from "./conditions.ts";
-import type { KeptResult } from "./report.ts";
+import type { KeptResult } from "./kept-result.ts";
 import { failed, figure, markdownTable, ratio, ratiosTo } from "./results.ts";
 
 /**

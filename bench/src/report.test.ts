@@ -2,7 +2,8 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { draw, keep, keptResults, type KeptResult, tablesOf, withSection } from "./report.ts";
+import type { KeptResult } from "./kept-result.ts";
+import { draw, keep, keptResults, tablesOf, withSection } from "./report.ts";
 import { conditions } from "./testing/conditions.ts";
 
 const resultOf = (scenario: string, perSecond: number, commit: string): KeptResult => ({

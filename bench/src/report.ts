@@ -1,13 +1,11 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { chartOf } from "./chart.ts";
-import { type Conditions, describe } from "./conditions.ts";
+import { describe } from "./conditions.ts";
+import type { KeptResult } from "./kept-result.ts";
 import { performanceSection } from "./performance.ts";
-import { type ScenarioResult, tableOf } from "./results.ts";
+import { tableOf } from "./results.ts";
 import { scaleSection } from "./scale-table.ts";
-
-/** A kept result, with the conditions of its own run. */
-export type KeptResult = ScenarioResult & { readonly conditions: Conditions };
 
 const root = join(import.meta.dirname, "..", "..");
 

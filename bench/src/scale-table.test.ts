@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { KeptResult } from "./report.ts";
+import type { KeptResult } from "./kept-result.ts";
 import { scaleSection } from "./scale-table.ts";
 import { conditions } from "./testing/conditions.ts";
 

@@ -1,6 +1,6 @@
 import { bottleneckOf, type Load } from "./bottleneck.ts";
 import { describeTogether } from "./conditions.ts";
-import type { KeptResult } from "./report.ts";
+import type { KeptResult } from "./kept-result.ts";
 import { failed, figure, markdownTable } from "./results.ts";
 
 const columns: readonly [label: string, key: string][] = [

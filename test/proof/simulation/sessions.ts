@@ -1,7 +1,18 @@
 import { EventEmitter } from "node:events";
-import type { Network } from "./network.ts";
 import type { Answer, Query, Session } from "./server.ts";
 import type { Thread } from "./thread.ts";
+import type { World } from "./world.ts";
+
+/** What a session asks of the network. */
+export interface Wire {
+  readonly world: Pick<World, "in" | "standStill">;
+  readonly gates: Set<GateClient>;
+  readonly listeners: Set<SimulatedListenSession>;
+  /** How long a message usually takes, in ms. */
+  usualMs(): number;
+  isCut(thread: Thread): boolean;
+  ask(thread: Thread, query: Query, deadlineMs: number, on?: Pick<Session, "execute">): Promise<Answer>;
+}
 
 /** From one sign of life of a listening session to the next, in ms. */
 const beatMs = 1_000;
@@ -9,11 +20,11 @@ const beatMs = 1_000;
 /** The gate's session, whose marks go when it goes. */
 export class GateClient extends EventEmitter {
   readonly thread: Thread;
-  readonly #network: Network;
+  readonly #network: Wire;
   readonly #deadlineMs: number;
   readonly #session: Session;
 
-  constructor(network: Network, thread: Thread, deadlineMs: number, session: Session) {
+  constructor(network: Wire, thread: Thread, deadlineMs: number, session: Session) {
     super();
     this.#network = network;
     this.thread = thread;
@@ -54,11 +65,11 @@ export class SimulatedListenSession {
   readonly thread: Thread;
   readonly hear: (channel: string, payload: string | undefined) => void;
   readonly mayBeLeft = false;
-  readonly #network: Network;
+  readonly #network: Wire;
   readonly #over = new AbortController();
   isListening = false;
 
-  constructor(network: Network, thread: Thread, hear: (channel: string, payload: string | undefined) => void) {
+  constructor(network: Wire, thread: Thread, hear: (channel: string, payload: string | undefined) => void) {
     this.#network = network;
     this.thread = thread;
     this.hear = hear;

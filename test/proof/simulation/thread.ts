@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import type { World } from "./world.ts";
+import type { Random } from "../../support/random.ts";
 
 export interface Happening {
   readonly at: number;
@@ -10,6 +10,15 @@ export interface Happening {
   readonly thread: Thread | undefined;
 }
 
+/** What a thread asks of its world. */
+export interface Surroundings {
+  readonly now: number;
+  readonly random: Random;
+  /** Lets something happen to a thread after `ms`. */
+  in(ms: number, what: string, act: () => void, thread?: Thread): unknown;
+  uuid(): string;
+}
+
 /** The simulated thread whose code runs; none while the simulation's own does. */
 export const running = new AsyncLocalStorage<Thread>();
 
@@ -18,7 +27,7 @@ export const running = new AsyncLocalStorage<Thread>();
  * for is the world's.
  */
 export class Thread {
-  readonly world: World;
+  readonly world: Surroundings;
   readonly name: string;
   state: "running" | "frozen" | "ended" = "running";
   /** Since when it is frozen, and for how long it has been in all, in ms. */
@@ -30,7 +39,7 @@ export class Thread {
   timers = 0;
   #held: Happening[] = [];
 
-  constructor(world: World, name: string) {
+  constructor(world: Surroundings, name: string) {
     this.world = world;
     this.name = name;
   }

@@ -1,7 +1,14 @@
 import type { JobContext } from "@hark/worker/internal";
-import type { Process } from "./process.ts";
 import { type EndedClaim, type Rows, wordFor } from "./rows.ts";
 import type { World } from "./world.ts";
+
+/** What the witness needs to know of a process. */
+export interface Runner {
+  readonly name: string;
+  readonly concurrency: number;
+  /** It was killed, or its main thread stands still. */
+  readonly isCutOff: boolean;
+}
 
 export type RunEnd = "returned" | "threw" | "snoozed";
 
@@ -11,7 +18,7 @@ export interface Run {
   readonly token: string;
   readonly queue: string;
   readonly key: string | undefined;
-  readonly process: Process;
+  readonly process: Runner;
   readonly signal: AbortSignal;
   toldAt: number | undefined;
   /** Its key is free from then on, and a word of it is on its way, which may be lost. */
@@ -44,7 +51,7 @@ export class Witness {
   }
 
   /** A handler begins: nobody else who could still act for the job or its key may be at it. */
-  began(context: JobContext, process: Process): Run {
+  began(context: JobContext, process: Runner): Run {
     try {
       return this.#began(context, process);
     } catch (error) {
@@ -53,7 +60,7 @@ export class Witness {
     }
   }
 
-  #began({ id, token, queue, key, signal }: JobContext, process: Process): Run {
+  #began({ id, token, queue, key, signal }: JobContext, process: Runner): Run {
     const run: Run = { id, token, queue, key, process, signal, toldAt: undefined, isCancelled: false, end: undefined };
     this.#world.tell(`${process.name} begins ${id} under ${token.slice(0, 4)}`);
     if (this.runs.has(token + id)) broken(`job ${id} began twice under one claim`);

@@ -1,7 +1,7 @@
 import { escapeHtml } from "./escape-html.ts";
 import type { ShopBook } from "./make-books.ts";
 import type { Breakage } from "./make-troubles.ts";
-import type { RenderedPage } from "./render-page.ts";
+import type { RenderedPage } from "./rendered-page.ts";
 
 /**
  * Breaks a valid page of a book in one way. A parser that follows the HTML standard still reads it.

@@ -3,11 +3,7 @@ import { bookPath, categoryPath, type Catalogue } from "./make-catalogue.ts";
 import { renderBook } from "./render-book.ts";
 import { renderCategory } from "./render-category.ts";
 import { renderHome } from "./render-home.ts";
-
-export interface RenderedPage {
-  body: Buffer;
-  contentType: string;
-}
+import type { RenderedPage } from "./rendered-page.ts";
 
 /**
  * Returns a function from path and query to a page, or null if the shop has none. Troubles in the

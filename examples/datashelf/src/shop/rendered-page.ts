@@ -1,0 +1,4 @@
+export interface RenderedPage {
+  body: Buffer;
+  contentType: string;
+}
