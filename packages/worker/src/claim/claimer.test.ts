@@ -161,8 +161,8 @@ test("a claim without an answer is reported to the rescuer, and a rejected one i
   claimer.start();
   await vi.advanceTimersByTimeAsync(0);
   expect([unanswered, claimer.failures]).toEqual([1, 1]);
-  await vi.advanceTimersByTimeAsync(200);
-  expect([asked.length, unanswered]).toEqual([2, 1]);
+  while (asked.length < 2) await vi.advanceTimersByTimeAsync(1); // the rest after a failure is partly random
+  expect([unanswered, claimer.failures]).toEqual([1, 2]);
   await stop();
 });
 
