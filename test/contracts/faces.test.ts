@@ -157,8 +157,8 @@ describe.for(Object.entries(faces))("%s", ([, face]) => {
     );
 
     expect(await untilState(id, "completed")).toMatchObject({ result: "fresh" });
-    // The renewal finds that the lease is lost, or the rescuer that the claim is gone, which it takes
-    // for a cancellation: the first of the two aborts the signal.
+    // The renewal finds that the lease is lost, or the rescuer that the claim is gone, which it
+    // takes for a cancellation: the first of the two aborts the signal.
     expect(reasons).toMatchObject([{ code: expect.stringMatching(/^(LEASE_LOST|JOB_CANCELLED)$/) }]);
   });
 

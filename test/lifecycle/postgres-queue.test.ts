@@ -305,6 +305,30 @@ test("a caller that waits for a lock gets it when it is released", async ({ open
   expect(await waiting).toEqual(expect.any(String));
 });
 
+test("a completion that the database rejects is told, and the job is a dead letter", async ({ open, db }) => {
+  const queue = await open();
+  await queue.enqueue({ type: "product", target_url: `${url}/rejected`, priority: 9_000 });
+  const job = (await queue.dequeue({ wait: 30_000 }))!;
+  await db.pool.query(`alter table hark.finished_jobs add constraint rejected check (id <> ${job.id}) not valid`);
+  try {
+    await expect(queue.completeJob(job)).rejects.toMatchObject({ code: "OUTCOME_REJECTED" });
+    expect(await getJob(db, BigInt(job.id))).toMatchObject({ state: "dead" });
+  } finally {
+    await db.pool.query("alter table hark.finished_jobs drop constraint rejected");
+  }
+});
+
+test("a job that ran when workers died twice is handed over beside another", async ({ open, db }) => {
+  const queue = await open();
+  for (const path of ["calm", "suspect"])
+    await queue.enqueue({ type: "product", target_url: `${url}/${path}`, priority: 9_000 });
+  const calm = (await queue.dequeue({ wait: 30_000 }))!;
+  await db.pool.query("update hark.jobs set crash_count = 2 where priority = 9000");
+  const suspect = await queue.dequeue();
+  expect(suspect?.target_url).toBe(`${url}/suspect`);
+  for (const job of [calm, suspect!]) await queue.completeJob(job);
+});
+
 test("an invalid call is rejected before anything is written", async ({ open, db }) => {
   const queue = open();
   await queue.enqueue({ type: "product", target_url: url });

@@ -34,6 +34,17 @@ export class QueueClosedError extends HarkError {
   }
 }
 
+/** The database rejected an outcome, as by a trigger or a check. The job is a dead letter now. */
+export class OutcomeRejectedError extends HarkError {
+  constructor(id: bigint, error: string) {
+    super(
+      "OUTCOME_REJECTED",
+      { jobId: id },
+      `Job ${id} became a dead letter, because ${error}. Correct what rejects it, then requeue the job.`,
+    );
+  }
+}
+
 /**
  * The processor returned `success: false`. The attempt failed, with the processor's errors as
  * message.

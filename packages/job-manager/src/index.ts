@@ -19,6 +19,7 @@ export {
   JobFailedError,
   NoProcessorError,
   NotInitializedError,
+  OutcomeRejectedError,
   QueueClosedError,
   UniqueKeyTakenError,
 } from "./errors.ts";

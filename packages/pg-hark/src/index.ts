@@ -127,6 +127,7 @@ export {
   type NewUrlJob,
   NoProcessorError,
   NotInitializedError,
+  OutcomeRejectedError,
   PostgresQueue,
   type PostgresQueueOptions,
   type ProcessorJob,

@@ -107,7 +107,7 @@ export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts
   });
 
   const settler = new Settler({ db, logger });
-  const quarantine = new Quarantine();
+  const quarantine = new Quarantine({ isOn: settings.isQuarantining });
   const slots = [...concurrency].map(
     ([queue, capacity]) => new Slots({ queue, capacity, isPrefetching: settings.isPrefetching, settler, quarantine }),
   );

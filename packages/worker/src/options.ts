@@ -83,6 +83,8 @@ export interface WorkerSettings {
   readonly concurrency: ReadonlyMap<string, number>;
   /** Whether jobs may be claimed before their slot is free. */
   readonly isPrefetching: boolean;
+  /** A job that ran when workers died runs alone. False where callers run the jobs. */
+  readonly isQuarantining: boolean;
   readonly schedules: readonly Schedule[];
   readonly name: string;
   readonly logger: Logger;
@@ -148,6 +150,7 @@ export function parseOptions(options: WorkerOptions): WorkerSettings {
     handlers,
     concurrency: concurrencyByQueue(handlers, options.queues ?? 10, issues),
     isPrefetching: true,
+    isQuarantining: true,
     schedules,
     name: options.name ?? `${hostname()}:${process.pid}`,
     logger: redactingLogger(options.logger ?? createLogger()),

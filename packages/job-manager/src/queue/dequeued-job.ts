@@ -15,8 +15,8 @@ export interface DequeuedJob extends UrlJobView, ClaimReference {
   /** Identifies this claim. Settling the job needs it. */
   readonly token: string;
   /**
-   * Aborted when the job is cancelled, and when the lease is lost and others may run the job. Its
-   * reason is the error.
+   * Aborted when the job is cancelled, when the lease is lost and others may run the job, and when
+   * the queue is closed while the database does not answer. Its reason is the error.
    */
   readonly signal: AbortSignal;
 }

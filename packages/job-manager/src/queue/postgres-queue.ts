@@ -22,7 +22,7 @@ import { AttemptEnd } from "@hark/worker/internal";
 import { Calls } from "../calls.ts";
 import { check } from "../check.ts";
 import { type UrlJob, urlJobsWith } from "../define-url-job.ts";
-import { QueueClosedError } from "../errors.ts";
+import { OutcomeRejectedError, QueueClosedError } from "../errors.ts";
 import { type AddedJob, addUrlJob, type NewUrlJob } from "../url-job.ts";
 import { claimOf, type ClaimReference, type DequeuedJob, isToken } from "./dequeued-job.ts";
 import { endingOfFailure, type FailedJob, failedJob, refusalOf, resultJsonOf } from "./outcome-of.ts";
@@ -116,10 +116,10 @@ export class PostgresQueue implements AsyncDisposable {
 
   /**
    * Completes a job. `result` is any JSON up to 64 KiB, stored with the job. Takes the dequeued
-   * job, or its id and token. Resolves once the outcome is written. If the database does not
-   * answer, it waits.
-   * @throws LeaseLostError if the claim no longer holds, JobCancelledError if the job was
-   * cancelled. Nothing was written then
+   * job, or its id and token. Resolves once the outcome is written. While the database cannot write
+   * it, it waits and tries again, until close().
+   * @throws OutcomeRejectedError if the database rejected the outcome, LeaseLostError if the claim
+   * no longer holds, JobCancelledError if the job was cancelled. Nothing was written then
    */
   completeJob(job: ClaimReference, result?: unknown): Promise<void> {
     return this.#run("completeJob", async () => {
@@ -127,7 +127,9 @@ export class PostgresQueue implements AsyncDisposable {
       const resultJson = resultJsonOf(result);
       const settled =
         this.#runtime.end(claim, { result }) ?? this.#runtime.settle(claim, { state: "completed", resultJson });
-      if ((await settled) === "refused") throw refusalOf(claim, job, await getJob(this.#db, claim.id));
+      const written = await settled;
+      if (written === "refused") throw refusalOf(claim, job, await getJob(this.#db, claim.id));
+      if (written.state === "dead") throw new OutcomeRejectedError(claim.id, written.error);
     });
   }
 

@@ -63,11 +63,11 @@ export class QueueRuntime {
       pollInterval: pollMs,
       handlers: jobs.map((job) => ({ job, run: this.#handover.run })),
       queues: { [queue]: 1 },
-      drainTimeout: 0,
+      drainTimeout: 1_000, // release() has ended all attempts: only their outcomes are to be written
       keepDays: 1_000_000, // the workers decide how long history is kept
     });
     this.#options = options;
-    this.#parts = buildWorker({ ...settings, isPrefetching: false }, realPorts);
+    this.#parts = buildWorker({ ...settings, isPrefetching: false, isQuarantining: false }, realPorts);
     this.#claimer = this.#parts.claimers.get(queue)!;
     this.#due = new DueJobs({ db, logger: options.logger });
     this.#handover.connect(this.#parts.slots.get(queue)!, this.#parts.events, (wasInHand) => {
@@ -135,9 +135,7 @@ export class QueueRuntime {
   settle(claim: statements.Claim, outcome: Outcome): Promise<Outcome | "refused"> {
     return new Promise((resolve) => {
       // A key makes the settler write it at once: jobs of the same key may be waiting.
-      this.#parts.settler.settle({ ...claim, key: "" }, outcome, (settlement) =>
-        resolve(settlement === "settled" ? outcome : settlement),
-      );
+      this.#parts.settler.settle({ ...claim, key: "" }, outcome, resolve);
     });
   }
 
@@ -164,7 +162,7 @@ export class QueueRuntime {
       const handedOver = slot.job.then(() => "over" as const);
       const found = await withDeadline(Promise.race([looked.promise, handedOver]), lookDeadlineMs, closing);
       if (found !== "late") return found;
-      if (lease.identity !== undefined) return "over"; // jobs are held apart: see quarantine.ts in the worker
+      if (lease.identity !== undefined) return "over";
       const where = describeUrl(this.#options.connectionString);
       throw new DatabaseUnreachableError(where, "this process's lease ran out, and it could not get a new one");
     } finally {

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Slots } from "../run/slots.ts";
 import { TypedEvent } from "../runtime/event.ts";
 import { Settler } from "../settle/settler.ts";
+import type { Settlement } from "../settle/unsettled.ts";
 import type { IdlePolicy } from "../wake/idle-policy.ts";
 import { Claimer } from "./claimer.ts";
 import { PendingClaims } from "./pending-claims.ts";
@@ -200,7 +201,7 @@ test("while the queue is deep, a claim settles the waiting successes", async () 
   const { claimer, asked, slots, settler, stop } = makeClaimer(({ limit }) =>
     next < 4 ? Array.from({ length: limit }, () => row((next += 1))) : [],
   );
-  const settled: string[] = [];
+  const settled: Settlement[] = [];
   claimer.start();
   await vi.advanceTimersByTimeAsync(0);
   settler.settle(
@@ -213,7 +214,7 @@ test("while the queue is deep, a claim settles the waiting successes", async () 
   await vi.advanceTimersByTimeAsync(0);
   expect(asked.map(({ name }) => name)).toEqual(["claim-plain-jobs", "settle-and-claim-jobs"]);
   await vi.advanceTimersByTimeAsync(50);
-  expect(settled).toEqual(["settled"]);
+  expect(settled).toEqual([{ state: "completed", resultJson: null }]);
   await stop();
 });
 

@@ -3,7 +3,6 @@ import {
   JobTimeoutError,
   LeaseLostError,
   type Logger,
-  type Outcome,
   type PayloadCipher,
   type Transaction,
   type WorkerStoppingError,
@@ -155,7 +154,7 @@ export class Attempt {
     // A job completed in a transaction is most likely gone, and no retry to come, unless that was
     // rolled back.
     const outcome = this.#isCompletedInTransaction ? decided : this.#parts.retries.spread(decided);
-    this.#parts.settler.settle(this.job, outcome, (settlement) => this.#settled(ending, outcome, settlement));
+    this.#parts.settler.settle(this.job, outcome, (settlement) => this.#settled(ending, settlement));
   }
 
   abort(reason: AbortReason): void {
@@ -213,13 +212,13 @@ export class Attempt {
     this.#leave?.(this.signal.reason);
   }
 
-  #settled(ending: Ending, outcome: Outcome, settlement: Settlement): void {
+  #settled(ending: Ending, settlement: Settlement): void {
     const { job } = this;
     const { events, logger, onSettled } = this.#parts;
     onSettled(this);
-    if (settlement === "settled") {
-      events.tell("settled", job, outcome, this.#durationMs);
-      logOutcome(logger, job, outcome, this.#durationMs);
+    if (settlement !== "refused") {
+      events.tell("settled", job, settlement, this.#durationMs);
+      logOutcome(logger, job, settlement, this.#durationMs);
     } else if (this.#isCompletedInTransaction) {
       events.tell("settled", job, { state: "completed", resultJson: null }, this.#durationMs);
     } else {

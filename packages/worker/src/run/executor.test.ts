@@ -72,7 +72,7 @@ test("a job runs, its outcome goes to the settler, and an event reports its sett
   expect(outcomes).toMatchObject([{ id: 1n, outcome: { state: "completed", resultJson: null } }]);
   expect(attempts.size).toBe(1); // until it is settled
 
-  outcomes[0]!.done("settled");
+  outcomes[0]!.done(outcomes[0]!.outcome);
   expect(attempts.size).toBe(0);
   expect(told).toEqual(["started 1", "settled 1 completed"]);
 });
@@ -151,13 +151,13 @@ test("a suspect waits until the other jobs have ended, and then runs alone", asy
 
   ends.get(1n)!();
   await turn();
-  outcomes[0]!.done("settled");
+  outcomes[0]!.done(outcomes[0]!.outcome);
   await turn();
   expect([...ends.keys()]).toEqual([1n, 2n]);
   executor.submit(jobOf(3n)); // from a claim that was on its way
   expect(outcomes[1]).toMatchObject({ id: 3n, outcome: interrupted });
 
-  outcomes[1]!.done("settled");
+  outcomes[1]!.done(outcomes[1]!.outcome);
   ends.get(2n)!();
   await turn();
   expect(slots.demand).toBeGreaterThan(0);
@@ -176,10 +176,10 @@ test("a stop hands back the jobs that wait for a slot, and ends once every outco
 
   end();
   await turn();
-  outcomes[0]!.done("settled");
+  outcomes[0]!.done(outcomes[0]!.outcome);
   await turn();
   expect(isStopped).toBe(false);
-  outcomes[1]!.done("settled");
+  outcomes[1]!.done(outcomes[1]!.outcome);
   await stopped;
   executor.submit(jobOf(3n));
   expect(outcomes[2]).toMatchObject({ id: 3n, outcome: interrupted });

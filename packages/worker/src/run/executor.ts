@@ -7,7 +7,7 @@ import { Attempt, type AttemptParts } from "./attempt.ts";
 import type { Attempts } from "./attempts.ts";
 import type { WorkerEvents } from "./events.ts";
 import type { Handler } from "./implement.ts";
-import { isSuspect, type Quarantine } from "./quarantine.ts";
+import type { Quarantine } from "./quarantine.ts";
 import type { Slots } from "./slots.ts";
 
 /** Takes claimed jobs, and makes an attempt of each. */
@@ -67,7 +67,7 @@ export class Executor implements Part {
     const attempt = this.#take(job);
     if (!attempt) throw new Error(`claimed job ${job.id} of ${job.queue}/${job.type}, which this worker does not run`);
     if (this.#isStopping || !this.#quarantine.admits(job)) attempt.settle({ kind: "interrupted" });
-    else if (isSuspect(job)) void this.#runAlone(attempt);
+    else if (this.#quarantine.isSuspect(job)) void this.#runAlone(attempt);
     else void attempt.live();
   }
 

@@ -13,9 +13,6 @@ const suspectAfter = 2;
  */
 const patienceMs = 60_000;
 
-/** Returns whether a job was running at so many deaths of workers that it must run alone. */
-export const isSuspect = ({ crashCount }: statements.ClaimedJob): boolean => crashCount >= suspectAfter;
-
 /**
  * Keeps a job that was running when workers died apart from the others of its process, one at a
  * time (FM-24). While it waits nothing more is claimed; the jobs that run come to their end first.
@@ -23,10 +20,21 @@ export const isSuspect = ({ crashCount }: statements.ClaimedJob): boolean => cra
 export class Quarantine {
   /** The job that was alone here has ended. */
   readonly left: TypedEvent = new TypedEvent();
+  readonly #suspectAfter: number;
   #isTaken = false;
   #isRunning = false;
   #isClosed = false;
   #turn = Promise.withResolvers<void>();
+
+  /** @param isOn False where callers run the jobs: then no job is a suspect */
+  constructor({ isOn = true } = {}) {
+    this.#suspectAfter = isOn ? suspectAfter : Number.POSITIVE_INFINITY;
+  }
+
+  /** Returns whether a job was running at so many deaths of workers that it must run alone. */
+  isSuspect({ crashCount }: Pick<statements.ClaimedJob, "crashCount">): boolean {
+    return crashCount >= this.#suspectAfter;
+  }
 
   /** True while a suspect waits or runs. Then no other job is claimed. */
   get isTaken(): boolean {
@@ -39,7 +47,7 @@ export class Quarantine {
    */
   admits(job: statements.ClaimedJob): boolean {
     if (this.#isRunning || this.#isClosed) return false;
-    if (!isSuspect(job)) return true;
+    if (!this.isSuspect(job)) return true;
     if (this.#isTaken) return false;
     return (this.#isTaken = true);
   }

@@ -1,6 +1,7 @@
 import { type Database, type Outcome, silentLogger } from "@hark/core";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Settler } from "./settler.ts";
+import type { Settlement } from "./unsettled.ts";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -23,7 +24,7 @@ function settlerOnClock() {
   const settler = new Settler({ db: { query } as never as Database, logger: silentLogger });
   let id = 0n;
   const settle = (outcome: Outcome, key?: string) =>
-    new Promise<string>((done) => {
+    new Promise<Settlement>((done) => {
       id += 1n;
       settler.settle({ id, token: crypto.randomUUID(), key }, outcome, done);
     });
@@ -32,14 +33,14 @@ function settlerOnClock() {
 
 test("a success is written at once, and those of a stream every 5 ms", { tags: ["FM-41"] }, async () => {
   const { writes, settle } = settlerOnClock();
-  const settled: Promise<string>[] = [];
+  const settled: Promise<Settlement>[] = [];
   for (let ms = 0; ms < 20; ms += 1) {
     settled.push(settle(success));
     await vi.advanceTimersByTimeAsync(1);
   }
   await vi.advanceTimersByTimeAsync(10);
 
-  expect(new Set(await Promise.all(settled))).toEqual(new Set(["settled"]));
+  expect(new Set(await Promise.all(settled))).toEqual(new Set([success]));
   expect(writes[0]).toEqual([0, "complete-jobs", 1]);
   expect(writes.length).toBeGreaterThanOrEqual(4);
   const times = writes.map(([atMs]) => atMs);

@@ -113,8 +113,8 @@ export class Settler implements Part {
   tell(entries: readonly Unsettled[], refused: ReadonlySet<bigint>): void {
     this.#inFlight -= entries.length;
     this.moved.emit(entries.length - refused.size);
-    for (const { claim, done, isDoubtful } of entries)
-      done(refused.has(claim.id) && !isDoubtful ? "refused" : "settled");
+    for (const { claim, outcome, done, isDoubtful } of entries)
+      done(refused.has(claim.id) && !isDoubtful ? "refused" : outcome);
     this.#checkBacklog();
   }
 

@@ -1,8 +1,11 @@
 import type { Outcome, Queryable } from "@hark/core";
 import { statements } from "@hark/core/internal";
 
-/** "settled": written. "refused": the claim no longer holds, so nothing was touched. */
-export type Settlement = "settled" | "refused";
+/**
+ * What was written: a dead letter where the database rejected the outcome. "refused": the claim no
+ * longer holds, so nothing was touched.
+ */
+export type Settlement = Outcome | "refused";
 
 /** A claim whose job may hold up others of its key. */
 export type KeyedClaim = Pick<statements.ClaimedJob, "id" | "token" | "key">;
