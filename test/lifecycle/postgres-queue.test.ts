@@ -306,7 +306,7 @@ test("a caller that waits for a lock gets it when it is released", async ({ open
 });
 
 test("a completion that the database rejects is told, and the job is a dead letter", async ({ open, db }) => {
-  const queue = await open();
+  const queue = open();
   await queue.enqueue({ type: "product", target_url: `${url}/rejected`, priority: 9_000 });
   const job = (await queue.dequeue({ wait: 30_000 }))!;
   await db.pool.query(`alter table hark.finished_jobs add constraint rejected check (id <> ${job.id}) not valid`);
@@ -319,7 +319,7 @@ test("a completion that the database rejects is told, and the job is a dead lett
 });
 
 test("a job that ran when workers died twice is handed over beside another", async ({ open, db }) => {
-  const queue = await open();
+  const queue = open();
   for (const path of ["calm", "suspect"])
     await queue.enqueue({ type: "product", target_url: `${url}/${path}`, priority: 9_000 });
   const calm = (await queue.dequeue({ wait: 30_000 }))!;
