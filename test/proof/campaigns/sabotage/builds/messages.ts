@@ -16,7 +16,7 @@ export const messageBuilds: readonly Build[] = [
         return new Promise((resolve, reject) => {
           transaction(async (tx) => {
             resolve(await original(tx, request));
-            await sleep(100);
+            await sleep(100); // the fault itself, not a wait of a test
           }).catch(reject);
         });
       }),
