@@ -8,10 +8,23 @@ export interface Payload {
   readonly ms?: number;
   /** Makes the payload larger. */
   readonly pad?: string;
+  /** Jobs with one key must not run at the same time. */
+  readonly key?: string;
+  /**
+   * Whether its handler yields to the event loop once. Handlers of several jobs then run at the
+   * same time, and the worker process sees it if two of them have one key.
+   */
+  readonly yields?: boolean;
 }
 
 /** Called once for each attempt of a job. Returns a promise only if the job takes time. */
 export type Handle = (payload: Payload) => Promise<void> | void;
+
+/** What a worker's owner knows about its jobs, and may tune the worker for. */
+export interface Workload {
+  /** How many keys the jobs have; not given if they have none. */
+  readonly keys?: number;
+}
 
 export interface BenchProducer {
   /** Resolves when the job is as durable as the adapter's store makes it. */
@@ -42,6 +55,8 @@ export interface AdapterSql {
    * language would.
    */
   readonly insert?: string;
+  /** Like insert, with the key $2. */
+  readonly insertKeyed?: string;
   /** Turns the notifications of inserts off and on again. */
   readonly disableTriggers?: string;
   readonly enableTriggers?: string;
@@ -77,6 +92,8 @@ export interface Adapter {
   readonly isSlow?: boolean;
   /** Not a queue: shows the most that the database can do. */
   readonly isCeiling?: boolean;
+  /** Enqueues jobs without their keys: shows what keys cost. */
+  readonly ignoresKeys?: boolean;
   /** The options that differ from the package's defaults, in words, for the results. */
   readonly options: string;
   /** Jobs that one worker runs at once. */
@@ -98,7 +115,7 @@ export interface Adapter {
   prepare(url: string): Promise<void>;
   openProducer(url: string): Promise<BenchProducer>;
   /** Resolves when the worker takes jobs. It runs until its process is killed. */
-  startWorker(url: string, handle: Handle): Promise<void>;
+  startWorker(url: string, handle: Handle, workload?: Workload): Promise<void>;
 }
 
 /** Handles a batch concurrently. Waits only for jobs that take time. */

@@ -21,13 +21,14 @@ export interface Conditions {
   /** How long all rounds of all adapters took, in s. */
   readonly tookSeconds: number;
   readonly adapters: readonly { name: string; packageName?: string; version: string; options: string }[];
+  /** Adapters that were not measured, and why, in words. */
   readonly leftOut: readonly string[];
 }
 
 /** What stays the same for all scenarios of one bench run. */
-export type Surroundings = Pick<Conditions, "commit" | "machine" | "node" | "stores" | "isQuick" | "leftOut">;
+export type Surroundings = Pick<Conditions, "commit" | "machine" | "node" | "stores" | "isQuick">;
 
-export async function surroundingsOf(rest: Pick<Conditions, "stores" | "isQuick" | "leftOut">): Promise<Surroundings> {
+export async function surroundingsOf(rest: Pick<Conditions, "stores" | "isQuick">): Promise<Surroundings> {
   return {
     commit: await commitOf(),
     machine: `${cpus().length} x ${cpus()[0]?.model.trim() ?? "CPU"}, ${Math.round(totalmem() / 2 ** 30)} GiB`,
@@ -109,7 +110,7 @@ export function describe(conditions: Conditions): string {
     roundsOf(conditions),
     settingOf(conditions),
     ...(packages ? [`${packages}.`] : []),
-    ...(leftOut.length ? [`Left out, because there is no redis-server: ${leftOut.join(", ")}.`] : []),
+    ...(leftOut.length ? [`Left out: ${leftOut.join("; ")}.`] : []),
   ].join(" ");
 }
 

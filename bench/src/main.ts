@@ -1,11 +1,13 @@
 import { relative } from "node:path";
 import { parseArgs } from "node:util";
+import type { Adapter } from "./adapter.ts";
 import { adapterNamed, adapters } from "./adapters/index.ts";
 import { nowMs } from "./clock.ts";
 import { describe, surroundingsOf, versionsOf } from "./conditions.ts";
 import { measure } from "./measure.ts";
 import { draw, keep, resultsFolder } from "./report.ts";
 import { tableOf } from "./results.ts";
+import type { Scenario } from "./scenario.ts";
 import { scenarios, scenariosNamed } from "./scenarios/index.ts";
 import { startPostgres, startRedis } from "./stores.ts";
 
@@ -26,7 +28,9 @@ const { values, positionals } = parseArgs({
   },
 });
 const chosen = values.all ? scenarios : scenariosNamed(positionals);
-const named = values.only === undefined ? adapters : values.only.split(",").map(adapterNamed);
+const only = values.only?.split(",").map(adapterNamed);
+const adaptersOf = (scenario: Scenario): readonly Adapter[] =>
+  (only ?? scenario.adapters ?? adapters).filter((adapter) => scenario.fits?.(adapter) ?? true);
 const order = scenarios.map(({ name }) => name);
 const folder = resultsFolder({ isKept: values.keep || !values.quick });
 
@@ -36,19 +40,20 @@ else await measureAll();
 async function measureAll(): Promise<void> {
   const beganAt = nowMs();
   await using postgres = await startPostgres();
-  await using redis = named.some(({ store }) => store === "redis") ? await startRedis() : undefined;
-  const taking = named.filter(({ store }) => store !== "redis" || redis !== undefined);
+  const needsRedis = chosen.flatMap(adaptersOf).some(({ store }) => store === "redis");
+  await using redis = needsRedis ? await startRedis() : undefined;
   const surroundings = await surroundingsOf({
     stores: [postgres.description, ...(redis ? [redis.description] : [])],
     isQuick: values.quick,
-    leftOut: named.filter((one) => !taking.includes(one)).map(({ name }) => name),
   });
 
   for (const scenario of chosen) {
     const startedAt = nowMs();
     const measuredAt = new Date().toISOString();
     const rounds = values.quick ? 1 : (scenario.rounds ?? 3);
-    const those = taking.filter((adapter) => scenario.fits?.(adapter) ?? true);
+    const wanted = adaptersOf(scenario);
+    const those = wanted.filter(({ store }) => store !== "redis" || redis !== undefined);
+    const missing = wanted.filter((adapter) => !those.includes(adapter));
     if (those.length === 0) continue;
     const stores = { postgresql: postgres, redis };
     const result = await measure(scenario, { adapters: those, stores, rounds, isQuick: values.quick });
@@ -65,6 +70,7 @@ async function measureAll(): Promise<void> {
       rounds,
       tookSeconds,
       adapters: await versionsOf(those),
+      leftOut: [...missing.map(({ name }) => `${name}, because there is no redis-server`), ...(scenario.without ?? [])],
     };
     console.log(`\n${tableOf(result)}\n\n${describe(conditions)}`);
     if (values.only !== undefined) continue; // a table of some adapters would replace the table of all

@@ -1,10 +1,11 @@
 import { expect, test } from "vitest";
-import { tallyOf } from "./run.ts";
+import { checkKeys, tallyOf } from "./run.ts";
 
 const reportOf = (...counts: number[]) => ({
   counts: Uint8Array.from(counts),
   startedAt: Float64Array.from(counts, (count, n) => (count ? n + 1 : 0)),
   endedAt: Float64Array.from(counts, (count, n) => (count ? n + 2 : 0)),
+  overlaps: 0,
   cpuMicros: 10,
   heapBytes: 0,
 });
@@ -23,4 +24,9 @@ test("a job that two processes handled fails the run", () => {
 test("a job that was not handled fails a complete run, but not a run that was cut", () => {
   expect(() => tallyOf([reportOf(1, 0)], 2, "hark")).toThrow("job 1 was handled 0 times");
   expect(tallyOf([reportOf(1, 0)], 0, "hark").handled).toBe(1);
+});
+
+test("two jobs with one key that ran at the same time fail the run", () => {
+  expect(() => checkKeys([reportOf(1), { ...reportOf(1), overlaps: 3 }], "hark")).toThrow("3 jobs started while");
+  expect(() => checkKeys([reportOf(1)], "hark")).not.toThrow();
 });

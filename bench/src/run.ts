@@ -19,6 +19,9 @@ const callMs = 30_000;
  */
 const statementMs = 240_000;
 
+/** A payload without its number. */
+type Extra = Omit<Payload, "n">;
+
 /** What all worker processes of a run recorded together. */
 export interface Tally {
   readonly handled: number;
@@ -81,16 +84,15 @@ export class Run implements AsyncDisposable {
     await Promise.all(this.workers.map((worker) => worker.start(this.adapter, this.url, options)));
   }
 
-  /**
-   * Enqueues the jobs `from` to `to` (not included) in bulk, then updates the planner's statistics.
-   */
-  async load(from: number, to: number, extra: Omit<Payload, "n"> = {}): Promise<void> {
+  /** Enqueues the jobs `from` to `to` (not included) in bulk. `extra` may depend on the job. */
+  async load(from: number, to: number, extra: Extra | ((n: number) => Extra) = {}): Promise<void> {
+    const payloadOf = (n: number): Payload => ({ n, ...(typeof extra === "function" ? extra(n) : extra) });
     for (let sent = from; sent < to; sent += bulk) {
       const size = Math.min(bulk, to - sent);
       await within(
         callMs,
         `${this.adapter.name}: a bulk enqueue`,
-        this.producer.enqueueMany(Array.from({ length: size }, (_, n) => ({ n: sent + n, ...extra }))),
+        this.producer.enqueueMany(Array.from({ length: size }, (_, n) => payloadOf(sent + n))),
       );
     }
   }
@@ -155,18 +157,26 @@ export class Run implements AsyncDisposable {
   }
 
   /**
-   * Collects what the workers recorded. Checks that no job was handled twice, and that each of the
-   * first `jobs` was handled.
-   * @throws Error that names the first job for which that is not true
+   * Collects what the workers recorded. Checks that no job was handled twice, that each of the
+   * first `jobs` was handled, and that no two jobs with one key ran at the same time in a process.
+   * @throws Error that says for which job, or how many times, that is not true
    */
   async tally({ jobs }: { jobs: number }): Promise<Tally> {
     const reports = await Promise.all(this.workers.map((worker) => worker.report()));
+    if (!this.adapter.ignoresKeys) checkKeys(reports, this.adapter.name);
     return { ...tallyOf(reports, jobs, this.adapter.name), reports };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#stack.disposeAsync();
   }
+}
+
+/** @throws Error that says how many jobs started while another job with their key ran */
+export function checkKeys(reports: readonly Report[], name: string): void {
+  const overlaps = reports.reduce((sum, report) => sum + report.overlaps, 0);
+  if (overlaps === 0) return;
+  throw new Error(`${name}: ${overlaps} jobs started while another job with their key ran: its figures are void.`);
 }
 
 /**

@@ -16,6 +16,10 @@ export interface Scenario {
   readonly name: string;
   readonly title: string;
   readonly metrics: readonly Metric[];
+  /** The adapters it compares, if they are others than those of most scenarios. */
+  readonly adapters?: readonly Adapter[];
+  /** Adapters that cannot do it, and why, in words. */
+  readonly without?: readonly string[];
   /** Whether it makes sense for an adapter. For all adapters if not given. */
   readonly fits?: (adapter: Adapter) => boolean;
   /** Takes so long that it runs only when named, or with --all. */

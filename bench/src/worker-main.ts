@@ -1,7 +1,8 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate as yieldOnce, setTimeout as sleep } from "node:timers/promises";
 import type { Payload } from "./adapter.ts";
 import { adapterNamed } from "./adapters/index.ts";
 import { nowMs } from "./clock.ts";
+import { KeyWatch } from "./key-watch.ts";
 import type { Notice, Order } from "./worker-protocol.ts";
 
 /**
@@ -14,16 +15,20 @@ let counts = new Uint8Array();
 let startedAt = new Float64Array();
 let endedAt = new Float64Array();
 let handled = 0;
+let keys = new KeyWatch();
 let telling: NodeJS.Timeout | undefined;
 
 /** The handler of every adapter. It counts in memory, at the same cost for all of them. */
-function handle({ n, ms }: Payload): Promise<void> | void {
+function handle({ n, ms, key, yields }: Payload): Promise<void> | void {
   startedAt[n] = nowMs();
-  if (ms !== undefined) return sleep(ms).then(() => finish(n));
-  finish(n);
+  if (key !== undefined) keys.begin(key);
+  if (yields === true) return yieldOnce().then(() => finish(n, key));
+  if (ms !== undefined) return sleep(ms).then(() => finish(n, key));
+  finish(n, key);
 }
 
-function finish(n: number): void {
+function finish(n: number, key: string | undefined): void {
+  if (key !== undefined) keys.end(key);
   endedAt[n] = nowMs();
   counts[n]! += 1;
   handled += 1;
@@ -46,8 +51,9 @@ async function obey(order: Order): Promise<void> {
       // If the times are not needed, writes go past the end of an empty array, which ignores them.
       startedAt = new Float64Array(order.isTimed ? order.capacity : 0);
       endedAt = new Float64Array(order.isTimed ? order.capacity : 0);
+      keys = new KeyWatch();
       const adapter = adapterNamed(order.adapter);
-      for (let n = 0; n < order.workers; n += 1) await adapter.startWorker(order.url, handle);
+      for (let n = 0; n < order.workers; n += 1) await adapter.startWorker(order.url, handle, order.workload);
       return tell({ kind: "started" });
     }
     case "usage":
@@ -55,7 +61,8 @@ async function obey(order: Order): Promise<void> {
     case "report": {
       globalThis.gc?.();
       const heapBytes = process.memoryUsage().heapUsed;
-      return tell({ kind: "report", counts, startedAt, endedAt, cpuMicros: cpuMicros(), heapBytes });
+      const { overlaps } = keys;
+      return tell({ kind: "report", counts, startedAt, endedAt, overlaps, cpuMicros: cpuMicros(), heapBytes });
     }
   }
 }

@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import type { Adapter } from "./adapter.ts";
+import type { Adapter, Workload } from "./adapter.ts";
 import { nowMs, within } from "./clock.ts";
 import type { Notice, Order, Report } from "./worker-protocol.ts";
 
@@ -18,6 +18,8 @@ export interface StartOptions {
   readonly workersEach?: number;
   /** Whether to record when each job's handler ran. */
   readonly isTimed?: boolean;
+  /** What the worker's owner knows about its jobs. */
+  readonly workload?: Workload;
 }
 
 /**
@@ -53,9 +55,9 @@ export class WorkerProcess implements AsyncDisposable {
   async start(
     adapter: Adapter,
     url: string,
-    { capacity, workersEach = 1, isTimed = false }: StartOptions,
+    { capacity, workersEach = 1, isTimed = false, workload = {} }: StartOptions,
   ): Promise<void> {
-    this.#tell({ kind: "start", adapter: adapter.name, url, capacity, workers: workersEach, isTimed });
+    this.#tell({ kind: "start", adapter: adapter.name, url, capacity, workers: workersEach, isTimed, workload });
     await this.#answer("started");
   }
 

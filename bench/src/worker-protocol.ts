@@ -1,10 +1,20 @@
+import type { Workload } from "./adapter.ts";
+
 /** Messages that the bench sends to a worker process. */
 export type Order =
   /**
    * Starts `workers` workers of an adapter. `capacity` is the highest number of a job + 1.
    * `isTimed` records when each job ran.
    */
-  | { kind: "start"; adapter: string; url: string; capacity: number; workers: number; isTimed: boolean }
+  | {
+      kind: "start";
+      adapter: string;
+      url: string;
+      capacity: number;
+      workers: number;
+      isTimed: boolean;
+      workload: Workload;
+    }
   | { kind: "report" }
   | { kind: "usage" };
 
@@ -27,6 +37,8 @@ export interface Report {
    */
   readonly startedAt: Float64Array;
   readonly endedAt: Float64Array;
+  /** How many jobs started while another job with their key ran in the process. */
+  readonly overlaps: number;
   /** CPU time of the process since it was started, in us. */
   readonly cpuMicros: number;
   /** Heap in use after a garbage collection, in bytes. */

@@ -1,11 +1,16 @@
 import { randomUUID } from "node:crypto";
 import { defineJob, migrate, openDatabase, silentLogger } from "@hark/core";
 import { statements } from "@hark/core/internal";
-import { createProducer } from "@hark/producer";
+import { createProducer, type JobRequest } from "@hark/producer";
 import { createWorker, implement } from "@hark/worker";
-import type { Adapter, Payload } from "../adapter.ts";
+import type { Adapter, BenchProducer, Payload } from "../adapter.ts";
 
 const job = defineJob("bench");
+
+type Keys = "as keys" | "ignored";
+
+const request = (payload: Payload, keys: Keys): JobRequest<typeof job> =>
+  payload.key === undefined || keys === "ignored" ? { job, payload } : { job, payload, options: { key: payload.key } };
 
 /** Hark with its defaults: only the logger is set, and history is kept. */
 export const hark: Adapter = {
@@ -17,6 +22,7 @@ export const hark: Adapter = {
   sql: {
     insertOther: "select hark.enqueue('other', '{}')",
     insert: "select hark.enqueue('bench', $1::jsonb)",
+    insertKeyed: "select hark.enqueue('bench', $1::jsonb, key => $2)",
     disableTriggers: "alter table hark.jobs disable trigger user",
     enableTriggers: "alter table hark.jobs enable trigger user",
     fill: `insert into hark.jobs (queue, type, payload, priority, attempt, max_attempts, crash_count, run_at, created_at, state)
@@ -35,26 +41,7 @@ export const hark: Adapter = {
   async prepare(url) {
     await migrate({ connectionString: url });
   },
-  async openProducer(url) {
-    const producer = createProducer({ connectionString: url });
-    const db = openDatabase({ connectionString: url, maxConnections: 1, applicationName: "bench" });
-    return {
-      enqueue: (payload) => producer.enqueue(job, payload),
-      enqueueAt: (payload, runAtMs) => producer.enqueue(job, payload, { runAt: new Date(runAtMs) }),
-      enqueueMany: (payloads) => producer.enqueueMany(payloads.map((payload) => ({ job, payload }))),
-      async isEmpty() {
-        const { rows } = await db.query({
-          text: `select not exists (select from hark.jobs) and not exists (select from hark.running_jobs) as "isEmpty"`,
-          values: [],
-        });
-        return rows[0]!.isEmpty === true;
-      },
-      async close() {
-        await producer.close();
-        await db.close();
-      },
-    };
-  },
+  openProducer: (url) => openProducer(url, "as keys"),
   async openClaimer(url) {
     // Set like a worker's own connection for claims.
     const db = openDatabase({
@@ -83,3 +70,33 @@ export const hark: Adapter = {
     await worker.whenListening(AbortSignal.timeout(30_000));
   },
 };
+
+/** The same jobs as Hark's, enqueued without their keys. */
+export const harkWithoutKeys: Adapter = {
+  ...hark,
+  name: "hark-without-keys",
+  options: "as hark, but jobs are enqueued without their keys",
+  ignoresKeys: true,
+  openProducer: (url) => openProducer(url, "ignored"),
+};
+
+async function openProducer(url: string, keys: Keys): Promise<BenchProducer> {
+  const producer = createProducer({ connectionString: url });
+  const db = openDatabase({ connectionString: url, maxConnections: 1, applicationName: "bench" });
+  return {
+    enqueue: (payload) => producer.enqueue(job, payload, request(payload, keys).options),
+    enqueueAt: (payload, runAtMs) => producer.enqueue(job, payload, { runAt: new Date(runAtMs) }),
+    enqueueMany: (payloads) => producer.enqueueMany(payloads.map((payload) => request(payload, keys))),
+    async isEmpty() {
+      const { rows } = await db.query({
+        text: `select not exists (select from hark.jobs) and not exists (select from hark.running_jobs) as "isEmpty"`,
+        values: [],
+      });
+      return rows[0]!.isEmpty === true;
+    },
+    async close() {
+      await producer.close();
+      await db.close();
+    },
+  };
+}

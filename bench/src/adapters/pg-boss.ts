@@ -1,13 +1,17 @@
-import { type ConstructorOptions, PgBoss, type Queue, type WorkOptions } from "pg-boss";
+import { type ConstructorOptions, type JobOptions, PgBoss, type Queue, type WorkOptions } from "pg-boss";
 import { type Adapter, handleAll, type Payload } from "../adapter.ts";
 import { openPool } from "../pool.ts";
 
 const queue = "bench";
 
+/** How jobs of one key are kept apart: by a policy of the queue, or by groups. */
+type KeyedBy = "singleton" | "groups";
+
 interface Tuning {
   readonly boss: Omit<ConstructorOptions, "connectionString">;
   readonly queue: Omit<Queue, "name">;
   readonly work: WorkOptions;
+  readonly keyedBy?: KeyedBy;
 }
 
 /**
@@ -20,7 +24,23 @@ const best: Tuning = {
   work: { batchSize: 2_000, localConcurrency: 3, pollingIntervalSeconds: 0.5, burstWhenBatchFull: true },
 };
 
+/**
+ * A batch holds one job of a key at most. If a batch is not full, its worker rests for half a
+ * second before the next. So batches are no larger than the number of keys. A batch of one job
+ * counts as full only while the queue's statistics, a second old, show more jobs that wait.
+ */
+function tunedFor(keys = 2_000): WorkOptions {
+  return keys === 1
+    ? { batchSize: 1, burstWhenBatchFull: false, burstWhenReadyExceeds: 1 }
+    : { batchSize: Math.min(keys, 2_000) };
+}
+
 function pgBoss(name: string, options: string, tuning: Tuning): Adapter {
+  const { keyedBy } = tuning;
+  const keyOf = ({ key }: Payload): Pick<JobOptions, "singletonKey" | "group"> => {
+    if (key === undefined || keyedBy === undefined) return {};
+    return keyedBy === "groups" ? { group: { id: key } } : { singletonKey: key };
+  };
   const open = async (url: string, isWorker: boolean): Promise<PgBoss> => {
     // Only the worker's process maintains the queue: one queue needs one maintainer.
     const boss = new PgBoss({
@@ -69,7 +89,7 @@ function pgBoss(name: string, options: string, tuning: Tuning): Adapter {
         enqueueMany: (payloads) =>
           boss.insert(
             queue,
-            payloads.map((data) => ({ data })),
+            payloads.map((data) => ({ data, ...keyOf(data) })),
           ),
         async isEmpty() {
           const { rows } = await pool.query(
@@ -91,9 +111,10 @@ function pgBoss(name: string, options: string, tuning: Tuning): Adapter {
         close: () => boss.stop({ graceful: false }),
       };
     },
-    async startWorker(url, handle) {
+    async startWorker(url, handle, { keys } = {}) {
       const boss = await open(url, true);
-      await boss.work<Payload>(queue, tuning.work, async (jobs) => {
+      const work = keyedBy === undefined ? tuning.work : { ...tuning.work, ...tunedFor(keys) };
+      await boss.work<Payload>(queue, work, async (jobs) => {
         await handleAll(
           jobs.map(({ data }) => data),
           handle,
@@ -105,3 +126,21 @@ function pgBoss(name: string, options: string, tuning: Tuning): Adapter {
 
 export const pgBossBest = pgBoss("pg-boss", JSON.stringify(best), best);
 export const pgBossDefault = pgBoss("pg-boss-default", "defaults", { boss: {}, queue: {}, work: {} });
+
+const keyed: Tuning = {
+  queue: {}, // without notifications, since its rest between polls is longer with them
+  boss: { supervise: true, superviseIntervalSeconds: 1, monitorIntervalSeconds: 1, queueCacheIntervalSeconds: 1 },
+  work: { ...best.work, localConcurrency: 1 },
+};
+const keyedWords = `${JSON.stringify({ ...keyed.boss, ...keyed.work })}, batches no larger than the number of keys`;
+
+export const pgBossSingleton = pgBoss("pg-boss-singleton", `policy singleton, ${keyedWords}`, {
+  ...keyed,
+  queue: { ...keyed.queue, policy: "singleton" },
+  keyedBy: "singleton",
+});
+export const pgBossGroups = pgBoss("pg-boss-groups", `groupConcurrency 1, ${keyedWords}`, {
+  ...keyed,
+  work: { ...keyed.work, groupConcurrency: 1 },
+  keyedBy: "groups",
+});

@@ -3,9 +3,10 @@ import { scenarios, scenariosNamed } from "./index.ts";
 
 const namesOf = (names: string[]) => scenariosNamed(names).map(({ name }) => name);
 
-test("the name of a group selects its scenarios, except very long ones", () => {
+test("the name of a group selects its scenarios, except very long ones, and a whole name selects one", () => {
   expect(namesOf(["drain"])).toEqual(["drain:1", "drain:2", "drain:stale"]);
   expect(namesOf(["steady"])).toEqual(["steady:8s", "steady:analysed"]);
+  expect(namesOf(["keys:10"])).toEqual(["keys:10"]);
   expect(namesOf(["steady:5min"])).toEqual(["steady:5min"]);
 });
 

@@ -4,6 +4,7 @@ import { delays } from "./delayed.ts";
 import { drains } from "./drain.ts";
 import { enqueues } from "./enqueue.ts";
 import { idles } from "./idle.ts";
+import { keyed } from "./keys.ts";
 import { latencies } from "./latency.ts";
 import { memories } from "./memory.ts";
 import { mixes } from "./mixed.ts";
@@ -25,6 +26,7 @@ const countsOnce = (scenario: Scenario): Scenario => ({
 
 export const scenarios: readonly Scenario[] = [
   ...drains,
+  ...keyed,
   ...steadies,
   ...enqueues,
   ...latencies,
@@ -45,8 +47,9 @@ export const scenarios: readonly Scenario[] = [
  * @throws Error if a name matches no scenario
  */
 export function scenariosNamed(names: readonly string[]): readonly Scenario[] {
+  const isWhole = (name: string) => scenarios.some(({ name: own }) => own === name);
   const fits = (name: string, { name: own, isLong = false }: Scenario) =>
-    own === name || (!isLong && own.startsWith(`${name}:`));
+    isWhole(name) ? own === name : !isLong && own.startsWith(`${name}:`);
   for (const name of names) {
     if (scenarios.some((scenario) => fits(name, scenario))) continue;
     throw new Error(
