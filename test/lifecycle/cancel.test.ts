@@ -1,10 +1,12 @@
-import { cancelJob, type Database, defineJob, getJob, getStats, JobCancelledError } from "@hark/core";
+import { cancelJob, type Database, defineJob, getJob, getStats, JobCancelledError, LeaseLostError } from "@hark/core";
+import { statements } from "@hark/core/internal";
 import type { Producer } from "@hark/producer";
 import { implement } from "@hark/worker";
 import { expect } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { test } from "../support/fixtures.ts";
 import { untilState } from "../support/jobs.ts";
+import { lacking, withSeams } from "../support/seams.ts";
 
 test("a waiting job is cancelled without running, and only once", async ({ db, producer, queue }) => {
   const job = defineJob("test.waiting", { queue });
@@ -34,6 +36,30 @@ test("a job that does not exist or is finished cannot be cancelled", async ({ db
   expect(await cancelJob(db, id)).toBeUndefined();
   expect(await cancelJob(db, 1n << 62n)).toBeUndefined();
   expect((await getJob(db, id))!.state).toBe("completed");
+});
+
+test("a job that was taken over and not cancelled is told that its lease is lost, whatever a notification says", async ({
+  db,
+  producer,
+  queue,
+  startWorker,
+}) => {
+  const job = defineJob("test.taken", { queue });
+  const reasons: unknown[] = [];
+  const handler = implement(job, async ({ signal }) => {
+    if (reasons.length > 0) return;
+    await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+    reasons.push(signal.reason);
+  });
+  await startWorker([handler]);
+  const { id } = await producer.enqueue(job, {});
+  await untilState(db, id, "running");
+
+  await db.pool.query("update hark.running_jobs set token = gen_random_uuid() where id = $1", [id]);
+  await db.pool.query("select pg_notify('job_cancelled', $1::text)", [id]);
+
+  await eventually(() => reasons.length === 1, { withinMs: 30_000, what: "the abort" });
+  expect(reasons).toEqual([expect.any(LeaseLostError)]);
 });
 
 test("a running job's signal is aborted with the reason, and its later outcome is refused", async ({
@@ -133,14 +159,12 @@ test("forged and malformed cancellations abort no job", async ({ db, producer, q
   await untilState(db, id, "completed");
 });
 
-/**
- * Starts a job and deletes its row as a cancellation does, but without a notification. Returns the
- * reason that its handler gets.
- */
+/** Starts a job, and cancels it without a notification. */
 async function cancelUntold({ db, producer, queue }: { db: Database; producer: Producer; queue: string }) {
   const { id } = await producer.enqueue(untold(queue), {});
   await untilState(db, id, "running");
-  await db.query({ text: "delete from hark.running_jobs where id = $1", values: [id] });
+  const silent = withSeams(db, [lacking("cancel-job", "pg_notify('job_cancelled', id::text)", "id")]);
+  await statements.cancelJob(silent, { id });
 }
 
 const untold = (queue: string) => defineJob("test.untold", { queue });

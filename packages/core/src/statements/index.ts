@@ -27,6 +27,7 @@ export { type Claim, completeJobs, type Completions, completionsOf } from "./set
 export { type RetriedJob, retriedOf, retryJobs } from "./settle/retry-jobs.ts";
 export { buriedOf, type BuriedJob, buryJobs } from "./settle/bury-jobs.ts";
 export { cancelJob } from "./settle/cancel-job.ts";
+export { cancelledClaims } from "./settle/cancelled-claims.ts";
 export { requeueJobs, type RequeuedJob } from "./settle/requeue-jobs.ts";
 
 export { registerWorker } from "./lease/register-worker.ts";

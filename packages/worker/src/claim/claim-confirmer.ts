@@ -72,13 +72,13 @@ export class ClaimConfirmer implements Part {
     const withAnswer = (answer: boolean | undefined) =>
       claims.filter(({ id, token }) => stands.get(`${id} ${token}`) === answer);
     this.#lose(withAnswer(false), "the database does not know it");
-    // A job that is no longer in any table was most likely cancelled.
+    // A job that is in neither table was cancelled, or deleted by hand.
     for (const { id } of attempts.unfinished(withAnswer(undefined))) cancellations.suspect(id);
   }
 
   #lose(claims: readonly statements.Claim[], why: string): void {
     const { attempts, logger } = this.#parts;
-    for (const jobId of attempts.abortLost(claims))
+    for (const jobId of attempts.abortLost(claims, "claim in doubt"))
       logger.warn({ jobId, why }, "a job that was just claimed is aborted, because its claim is in doubt");
   }
 }

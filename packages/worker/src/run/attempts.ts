@@ -40,17 +40,17 @@ export class Attempts {
   }
 
   /**
-   * Aborts the jobs of these claims, because the claims may not hold. Returns the ids of the
-   * aborted jobs.
+   * Aborts the jobs of these claims: they outlived their lease, so that the claims are gone, or the
+   * claims are in doubt. Returns the ids of the aborted jobs.
    */
-  abortLost(claims: readonly statements.Claim[]): bigint[] {
+  abortLost(claims: readonly statements.Claim[], why: "outlived" | "claim in doubt"): bigint[] {
     const attempts = this.#unfinished(claims);
-    for (const attempt of attempts) attempt.abort(new LeaseLostError(attempt.job, "claim in doubt"));
+    for (const attempt of attempts) attempt.abort(new LeaseLostError(attempt.job, why));
     return attempts.map(({ job }) => job.id);
   }
 
   /** Aborts a running job that was cancelled. A job whose own transaction completed it goes on. */
-  abortClaim({ id, token }: statements.Claim): void {
+  abortCancelled({ id, token }: statements.Claim): void {
     for (const attempt of this.#attempts) {
       const { job, isCompletedInTransaction } = attempt;
       if (job.id === id && job.token === token && !isCompletedInTransaction) attempt.abort(new JobCancelledError(job));

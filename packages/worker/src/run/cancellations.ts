@@ -11,9 +11,10 @@ const batchSize = 500;
 const restMs = 60_000;
 
 /**
- * Aborts running jobs that were cancelled. A notification names the job, but anyone may send one
- * (FM-45), so only a claim that is no longer in the table is aborted. If a notification is lost,
- * the rescuer finds the cancelled job: once a lease it compares what this process holds.
+ * Aborts running jobs that were cancelled, or whose claim another worker has taken over. A
+ * notification names the job, but anyone may send one (FM-45), so only a claim that is no longer in
+ * the table is aborted, and the ledger says whether its job was cancelled. If a notification is
+ * lost, the rescuer finds the job: once a lease it compares what this process holds.
  */
 export class Cancellations implements Part {
   readonly #db: Database;
@@ -21,6 +22,7 @@ export class Cancellations implements Part {
   readonly #attempts: Attempts;
   readonly #loop: Loop;
   readonly #limiter = new WakeUpLimiter();
+  readonly #logger: Logger;
   /** Running jobs that notifications name as cancelled. Never more than run. */
   readonly #named = new Set<bigint>();
   #stopListening: (() => void) | undefined;
@@ -29,6 +31,7 @@ export class Cancellations implements Part {
     this.#db = parts.db;
     this.#notifications = parts.notifications;
     this.#attempts = parts.attempts;
+    this.#logger = parts.logger;
     this.#loop = new Loop({
       name: "cancellations",
       restMs,
@@ -45,7 +48,9 @@ export class Cancellations implements Part {
     this.#loop.start();
   }
 
-  /** Call it if a job that runs here may have been cancelled. Looks, and aborts it if so. */
+  /**
+   * Call it if the claim of a job that runs here may be gone. Looks, and aborts the job if so.
+   */
   suspect(id: bigint): void {
     if (this.#attempts.claimsOf(id).length === 0) return;
     this.#named.add(id);
@@ -62,16 +67,28 @@ export class Cancellations implements Part {
     const claims = ids.flatMap((id) => this.#attempts.claimsOf(id));
     if (claims.length > 0) {
       await this.#limiter.pause(signal);
-      const held = await statements.heldClaims(this.#db, {
-        ids: claims.map(({ id }) => id),
-        tokens: claims.map(({ token }) => token),
-      });
-      const isHeld = new Set(held.map(({ id, token }) => `${id} ${token}`));
-      const gone = claims.filter(({ id, token }) => !isHeld.has(`${id} ${token}`));
-      for (const claim of gone) this.#attempts.abortClaim(claim);
-      if (gone.length === 0) this.#limiter.countSpurious();
+      const gone = without(claims, await statements.heldClaims(this.#db, namesOf(claims)));
+      if (gone.length > 0) await this.#abort(gone);
+      else this.#limiter.countSpurious();
     }
     for (const id of ids) this.#named.delete(id); // not before the answer: a step that fails is repeated
     return this.#named.size > 0 ? "again" : "rest";
   }
+
+  async #abort(gone: readonly statements.Claim[]): Promise<void> {
+    const cancelled = await statements.cancelledClaims(this.#db, namesOf(gone));
+    for (const claim of cancelled) this.#attempts.abortCancelled(claim);
+    for (const jobId of this.#attempts.abortLost(without(gone, cancelled), "outlived"))
+      this.#logger.warn({ jobId }, "a running job is aborted, because this process no longer holds its claim");
+  }
+}
+
+const namesOf = (claims: readonly statements.Claim[]) => ({
+  ids: claims.map(({ id }) => id),
+  tokens: claims.map(({ token }) => token),
+});
+
+function without(claims: readonly statements.Claim[], others: readonly statements.Claim[]): statements.Claim[] {
+  const left = new Set(others.map(({ id, token }) => `${id} ${token}`));
+  return claims.filter(({ id, token }) => !left.has(`${id} ${token}`));
 }

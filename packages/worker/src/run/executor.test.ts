@@ -136,7 +136,7 @@ test("an abort by claim reaches only the attempt with that token", async () => {
   await turn();
   expect(attempts.claimsOf(1n)).toHaveLength(2);
 
-  attempts.abortClaim({ id: 1n, token: "present" });
+  attempts.abortCancelled({ id: 1n, token: "present" });
   expect([...reasons]).toEqual([["present", expect.any(JobCancelledError)]]);
 });
 
