@@ -58,7 +58,7 @@ test("a worker is healthy while it claims, holds its lease and listens, and othe
   });
 });
 
-test("a worker whose claims fail names the queue, and recovers by itself", async ({
+test("a worker whose poll and claims fail says so, names the queue, and recovers by itself", async ({
   db,
   producer,
   queue,
@@ -71,13 +71,14 @@ test("a worker whose claims fail names the queue, and recovers by itself", async
     "alter table hark.unique_keys rename to unique_keys_away; alter table hark.jobs rename to jobs_away",
   );
   try {
-    await eventually(
-      () => worker.health().reasons.some((reason) => reason.startsWith(`claiming from ${queue} failed`)),
-      {
+    const hasReason = (start: string) =>
+      eventually(() => worker.health().reasons.some((reason) => reason.startsWith(start)), {
         withinMs: 30_000,
-        what: "the reason",
-      },
-    );
+        what: `the reason "${start}"`,
+      });
+    await hasReason("the poll failed");
+    await db.pool.query("select pg_notify('job_ready', $1)", [queue]);
+    await hasReason(`claiming from ${queue} failed`);
   } finally {
     await db.pool.query(
       "alter table hark.unique_keys_away rename to unique_keys; alter table hark.jobs_away rename to jobs",

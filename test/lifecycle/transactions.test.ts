@@ -26,7 +26,7 @@ const test = base.extend("heard", { scope: "file" }, async ({ databaseUrl }, { o
     of: (queue: string) => heard.filter((line) => line.split(" ")[1] === queue),
     /** Opens the gate of each queue: without it, no producer notifies. */
     async sleepOn(...queues: string[]) {
-      for (const queue of queues) await statements.openNotifyGate(client, { queue });
+      await statements.openNotifyGate(client, { queues });
     },
   };
 });

@@ -54,15 +54,6 @@ export async function drained(
   for (;;) {
     await pause(lookMs);
     const isQuiet = worker.health().activeJobs === 0 && performance.now() - lastStart > quietMs;
-    if (isQuiet && !(await hasReady(db, queues, types))) return;
+    if (isQuiet && (await statements.queuesWithReadyJobs(db, { queues, types: [...types] })).length === 0) return;
   }
-}
-
-async function hasReady(db: Database, queues: readonly string[], types: ReadonlySet<string>): Promise<boolean> {
-  for (const queue of queues) {
-    // An empty list asks for the waiting jobs of all types.
-    const waiting = await statements.unhandledTypes(db, { queue, types: [] });
-    if (waiting.some(({ type }) => types.has(type))) return true;
-  }
-  return false;
 }

@@ -1,5 +1,5 @@
 import { createLocks, type Database, type DatabaseOptions, type Locks } from "@hark/core";
-import { statements } from "@hark/core/internal";
+import { longestPromoteMs } from "@hark/core/internal";
 import { ClaimConfirmer } from "./claim/claim-confirmer.ts";
 import { Claimer } from "./claim/claimer.ts";
 import { Claimers } from "./claim/claimers.ts";
@@ -31,6 +31,8 @@ import { vacuum } from "./upkeep/vacuum.ts";
 import { IdlePolicy } from "./wake/idle-policy.ts";
 import { Listener } from "./wake/listener.ts";
 import { NotifyGate } from "./wake/notify-gate.ts";
+import { Poll } from "./wake/poll.ts";
+import { ReadyJobs } from "./wake/ready-jobs.ts";
 
 /**
  * How long a stop waits for loops to end their step, in ms: longer than a query's own deadline, and
@@ -49,6 +51,12 @@ const maxConnections = 3;
  */
 const vacuumDeadlineMs = 5_000;
 
+/**
+ * A job that is due within this many of the poll's intervals is the promoter's: the poll may come
+ * late by a tenth, and its statement takes a moment.
+ */
+const promoterShare = 1.5;
+
 /** The parts of a worker that other code uses, and all parts in the order in which they start. */
 export interface WorkerParts {
   readonly events: WorkerEvents;
@@ -63,6 +71,7 @@ export interface WorkerParts {
   /** By queue. */
   readonly claimers: ReadonlyMap<string, Claimer>;
   readonly claiming: Claimers;
+  readonly poll: Poll;
   /** Set only if there are schedules to declare. */
   readonly scheduler: Scheduler | undefined;
   /** Sink first, source last. Starting walks them forwards, and stopping backwards. */
@@ -130,6 +139,7 @@ export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts
   const confirmer = new ClaimConfirmer({ db, attempts, lease, cancellations, logger });
 
   const pending = new PendingClaims();
+  const readyJobs = new ReadyJobs({ db: claimDb, types });
   const claimerOf = (of: Slots) =>
     new Claimer({
       db,
@@ -145,7 +155,7 @@ export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts
         queue: of.queue,
         gate,
         isListening: () => listener.state === "listening",
-        isAnyReady: () => statements.isAnyReady(claimDb, { queue: of.queue, types }),
+        isAnyReady: () => readyJobs.areIn(of.queue),
         pollMs,
         logger,
       }),
@@ -156,13 +166,27 @@ export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts
   const wokenBy = [lease.registered, listening, gateLost];
   const claiming = new Claimers({ claimers, listener, gate, lease, wokenBy, logger });
 
+  const dueEveryMs = Math.min(settings.promoteMs, longestPromoteMs); // jobs due later are not announced
+  const promoter = new Promoter({ db, notifications: listener, horizonMs: promoterShare * dueEveryMs, logger });
+  const poll = new Poll({
+    db,
+    types,
+    claimers: claimers.map(({ claimer }) => claimer),
+    promoter,
+    queuesEveryMs: pollMs,
+    dueEveryMs,
+    onMissed: () => listener.doubt(),
+    logger,
+  });
+
   const { schedules } = settings;
   const scheduler =
     schedules.length > 0 ? new Scheduler({ db, notifications: listener, schedules, cipher, logger }) : undefined;
 
   const sources: Part[] = [
     claiming,
-    new Promoter({ db, notifications: listener, pollMs: settings.promoteMs, logger }),
+    promoter,
+    poll,
     rescuer({ db, lease, attempts, pending, cancellations, leaseMs, logger }),
     ...(scheduler ? [scheduler] : []),
     partitions({ db, keepDays: settings.keepDays, logger }),
@@ -170,7 +194,7 @@ export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts
     unpark({ db, logger }),
     vacuum({ db: vacuumDb, moved: settler.moved, logger }),
     oldSnapshotWatch({ db, identity: () => lease.identity, logger }),
-    frozenListenerWatch({ db, logger }),
+    frozenListenerWatch({ db, lease, logger }),
     missingHandlerWatch({ db, queues: concurrency.keys(), types, logger }),
     schemaWatch({ db, logger, onShutOut: (error) => claiming.shutOut(error) }),
   ];
@@ -186,6 +210,7 @@ export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts
     drain,
     claimers: new Map(claimers.map(({ claimer }) => [claimer.queue, claimer])),
     claiming,
+    poll,
     scheduler,
     stages: [
       { parts: [{ start: () => ports.checkSchema(connectionString) }] },

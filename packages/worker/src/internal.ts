@@ -21,7 +21,8 @@ export { oldSnapshotLook } from "./upkeep/old-snapshots.ts";
 export { Orphans } from "./upkeep/orphans.ts";
 export { fallAsleep } from "./wake/fall-asleep.ts";
 export { Listener, type ListenerOptions } from "./wake/listener.ts";
-export { NotifyGate, type NotifyGateOptions, type Writers } from "./wake/notify-gate.ts";
+export { NotifyGate, type NotifyGateOptions } from "./wake/notify-gate.ts";
+export type { Writers } from "./wake/writer-watch.ts";
 /** A simulation runs a worker by this entry alone. */
 export { implement, type JobContext } from "./run/implement.ts";
 export { Worker } from "./worker.ts";

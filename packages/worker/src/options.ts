@@ -29,7 +29,7 @@ export interface WorkerOptions {
   /**
    * Jobs that may run at the same time: one number for every queue of the handlers' job types, or
    * numbers by queue. With numbers by queue, only the named queues are served, and "*" stands for
-   * all others. Default: 10 for every queue.
+   * all others. Default: 10 for every queue. A worker serves at most 1,000 queues.
    */
   queues?: number | Record<string, number>;
   /**
@@ -108,6 +108,12 @@ const leastLeaseMs = 1_000;
  */
 const mostKeepDays = 1_000_000;
 
+/**
+ * Most queues of one worker. While it sleeps it holds an advisory lock for each, and PostgreSQL's
+ * lock table has room for some thousands: see docs/decisions/0030.
+ */
+const mostQueues = 1_000;
+
 /** Checks all options together; throws {@link InvalidOptionsError} with every issue. */
 export function parseOptions(options: WorkerOptions): WorkerSettings {
   const issues: Issue[] = [];
@@ -182,6 +188,13 @@ function concurrencyByQueue(
     }
     if (queue !== "*") concurrency.set(checkName("queue", queue), limit);
   }
+  if (concurrency.size > mostQueues)
+    issues.push({
+      path: ["queues"],
+      message:
+        `are ${concurrency.size}, and a worker serves at most ${mostQueues}: start several workers with some of the ` +
+        `queues each, or put the jobs of many tenants into one queue`,
+    });
   if (concurrency.size === 0)
     issues.push({ path: ["queues"], message: "names no queue: a worker without one would run nothing" });
   return concurrency;

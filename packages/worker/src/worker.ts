@@ -74,7 +74,7 @@ export class Worker implements Stoppable, AsyncDisposable {
   }
 
   health(): WorkerHealth {
-    const { lease, listener, claiming, scheduler, attempts } = this.#parts;
+    const { lease, listener, claiming, poll, scheduler, attempts } = this.#parts;
     const reasons: string[] = [];
     if (this.#state !== "running") reasons.push(`the worker is ${this.#state}`);
     else if (lease.identity === undefined) reasons.push("the worker has no lease, so it claims nothing");
@@ -85,6 +85,7 @@ export class Worker implements Stoppable, AsyncDisposable {
       );
     }
     reasons.push(...claiming.troubles);
+    if (poll.failures > 0) reasons.push(`the poll failed ${poll.failures} times in a row`);
     if (scheduler?.trouble !== undefined) reasons.push(scheduler.trouble);
     return {
       state: this.#state,

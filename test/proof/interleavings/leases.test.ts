@@ -33,7 +33,9 @@ const leases = (how: { mayDefer: boolean }): Scenario<Leases> => ({
   sessions: {
     claimer: [begin("claim", (on, { worker }) => claim(on, { queue, worker, ...how })), commit],
     keeper: [
-      begin("renew", (on, { worker }) => statements.renewLease(on, { id: worker, leaseMs: 100 * minute })),
+      begin("renew", (on, { worker }) =>
+        statements.renewLease(on, { id: worker, leaseMs: 100 * minute, knownFleet: "" }),
+      ),
       commit,
     ],
     settler: [begin("settle", (on, { held }) => statements.completeJobs(on, completed(held))), commit],

@@ -254,7 +254,7 @@ const renew = some.map((place) =>
     `renew(worker ${place})`,
     async (model, { on }) => {
       const worker = anyWorker(model, place);
-      const renewed = await statements.renewLease(on, { id: worker, leaseMs: hour });
+      const renewed = await statements.renewLease(on, { id: worker, leaseMs: hour, knownFleet: "" });
       expect(renewed).toHaveLength(model.workers.get(worker) === "alive" ? 1 : 0);
     },
     hasWorkers,

@@ -56,7 +56,7 @@ test(
             world.in(
               world.between(0, 20),
               "answer",
-              () => resolve({ rows: asked === 1 ? [] : [{ peers: {} }] }),
+              () => resolve({ rows: asked === 1 ? [] : [{ peers: null, others_expire_in_ms: null }] }),
               thread,
             );
           } else world.in(Math.min(refusedMs, leaseMs / 3), "late", () => reject(new Error("late")), thread);
@@ -107,7 +107,7 @@ test(
             note("failed");
             reject(new Error("the connection broke"));
           };
-          const succeed = () => resolve({ rows: asked === 1 ? [] : [{ peers: {} }] });
+          const succeed = () => resolve({ rows: asked === 1 ? [] : [{ peers: null, others_expire_in_ms: null }] });
           world.in(20, "answer", asked % 3 === 1 ? succeed : fail, thread);
           return promise;
         };

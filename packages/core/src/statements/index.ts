@@ -8,7 +8,7 @@ export { queueDepth } from "./enqueue/queue-depth.ts";
 export { openNotifyGate } from "./wake/open-notify-gate.ts";
 export { openWriters } from "./wake/open-writers.ts";
 export { closeNotifyGate } from "./wake/close-notify-gate.ts";
-export { isAnyReady, probeJobs } from "./wake/probe-jobs.ts";
+export { type Probe, probeJobs, type ProbeRequest, queuesWithReadyJobs } from "./wake/probe-jobs.ts";
 
 export { listDue } from "./promote/list-due.ts";
 export { promoteJobs, type Promotion, type PromotionRequest } from "./promote/promote-jobs.ts";
@@ -31,7 +31,7 @@ export { cancelledClaims } from "./settle/cancelled-claims.ts";
 export { requeueJobs, type RequeuedJob } from "./settle/requeue-jobs.ts";
 
 export { registerWorker } from "./lease/register-worker.ts";
-export { renewLease } from "./lease/renew-lease.ts";
+export { type Peer, type Renewal, renewLease } from "./lease/renew-lease.ts";
 export { type Survey, surveyLeases, type SurveyRequest } from "./lease/survey-leases.ts";
 export { certifyDeaths } from "./lease/certify-deaths.ts";
 export { rescueJobs } from "./lease/rescue-jobs.ts";
@@ -51,4 +51,4 @@ export { vacuumPassedTables } from "./upkeep/vacuum-passed-tables.ts";
 export { endFrozenListeners, type FrozenListener, listenerName } from "./upkeep/end-frozen-listeners.ts";
 export { notificationQueueUsage } from "./upkeep/notification-queue-usage.ts";
 export { type DeadRows, type HorizonHolder, horizonHolders, type HorizonRequest } from "./upkeep/horizon-holders.ts";
-export { unhandledTypes } from "./upkeep/unhandled-types.ts";
+export { type UnhandledType, unhandledTypes } from "./upkeep/unhandled-types.ts";

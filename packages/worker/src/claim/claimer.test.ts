@@ -48,9 +48,10 @@ function makeClaimer(answer: (claim: Asked) => Row[] | Error | Promise<Row[]>) {
     stays: 0,
     found: [] as number[],
     wake: () => void (idle.wakes += 1),
+    doubt: () => void (idle.wakes += 1),
     stayAwake: () => void (idle.stays += 1),
     sleepOn: (): Promise<unknown> => Promise.resolve(undefined),
-    rest: (found: number) => (idle.found.push(found), Promise.resolve("rest" as const)),
+    rest: (found: number) => (idle.found.push(found), Promise.resolve("until rung" as const)),
   };
   const pending = new PendingClaims();
   const settler = new Settler({ db, logger: silentLogger });
@@ -175,7 +176,7 @@ test("a look that finds nothing is reported with the time at which it began", as
   await vi.advanceTimersByTimeAsync(0);
   expect(foundNothing).toHaveLength(1);
 
-  idle.sleepOn = () => Promise.resolve("rest"); // it asked, and nothing is ready
+  idle.sleepOn = () => Promise.resolve("until rung"); // it asked, and nothing is ready
   await vi.advanceTimersByTimeAsync(1_000);
   const askedAt = performance.now();
   claimer.look();

@@ -15,8 +15,8 @@ import { QueueClaim, type QueueClaimParts } from "./queue-claim.ts";
 const aboutToComeFree = { baseMs: 5, factor: 2, capMs: 250, jitter: 0.1 };
 
 /**
- * Claims ready jobs of one queue for its free slots. Notifications, reconnects and, unless it
- * sleeps, free slots wake it; without them it looks every poll interval.
+ * Claims ready jobs of one queue for its free slots. Notifications, reconnects, the poll and,
+ * unless it sleeps, free slots wake it.
  */
 export class Claimer implements Part {
   readonly queue: string;
@@ -54,7 +54,7 @@ export class Claimer implements Part {
           throw error;
         }),
     });
-    this.#parallel = new ParallelClaim({ claims: this.#claims, slots, claimer: this.#loop.wakeUp, pollMs, logger });
+    this.#parallel = new ParallelClaim({ claims: this.#claims, slots, claimer: this.#loop.wakeUp, logger });
     slots.free.on(() => {
       if (!this.#idle.isAsleep) this.#loop.wakeUp.ring();
     });
@@ -63,6 +63,16 @@ export class Claimer implements Part {
   /** Looks in a row that failed; 0 while all is well. */
   get failures(): number {
     return this.#loop.failures;
+  }
+
+  /** True while it rests until it is woken: the poll asks for its queue. */
+  get awaitsPoll(): boolean {
+    return this.#idle.awaitsPoll;
+  }
+
+  /** True while every new job will be announced to it, as far as is known here. */
+  get expectsNotifications(): boolean {
+    return this.#idle.expectsNotifications;
   }
 
   start(): void {
@@ -92,11 +102,12 @@ export class Claimer implements Part {
   }
 
   /**
-   * Call it after a recovery. Notifications may have been missed, so it looks at once, also if the
+   * Call it after a recovery. Notifications may have been missed, so it asks at once, also if the
    * last look failed.
    */
   resume(): void {
-    this.wake();
+    this.#idle.doubt();
+    this.#loop.wakeUp.ring();
     this.#loop.retry();
   }
 
@@ -104,26 +115,29 @@ export class Claimer implements Part {
     const startedAt = performance.now();
     const until = { rung: this.#loop.wakeUp.rung, signal };
     const isAnnounced = await this.#pauseIfAnnounced(signal);
+    if (!this.#claims.isWanted) return this.#wantNothing(startedAt);
 
     const rest = await this.#idle.sleepOn(until);
-    if (rest === "rest") {
+    if (rest === "until rung") {
       if (isAnnounced) this.#limiter.countSpurious();
       this.foundNothing.emit(startedAt);
     }
     if (rest) return rest;
 
     const claimed = await this.#claims.claim(signal);
-    if (!claimed) {
-      this.#idle.stayAwake();
-      this.foundNothing.emit(startedAt);
-      return "rest"; // a free slot or a new lease wakes it
-    }
+    if (!claimed) return this.#wantNothing(startedAt);
     if (isAnnounced && claimed.found === 0) this.#limiter.countSpurious();
     if (!claimed.isAll) return "again";
 
     const next = await this.#park(claimed.blockedKeys);
     if (claimed.found === 0 && next !== "again") this.foundNothing.emit(startedAt);
     return next ?? this.#idle.rest(claimed.found, until);
+  }
+
+  #wantNothing(startedAt: number): Next {
+    this.#idle.stayAwake();
+    this.foundNothing.emit(startedAt);
+    return "rest"; // a free slot or a new lease wakes it
   }
 
   /**

@@ -28,7 +28,6 @@ export class ParallelClaim implements Part {
      * Wakes the claimer, which finds whatever else is wrong: a sleeping database, keys in the way.
      */
     claimer: WakeUp;
-    pollMs: number;
     logger: Logger;
   }) {
     this.#claims = parts.claims;
@@ -36,7 +35,6 @@ export class ParallelClaim implements Part {
     this.#claimer = parts.claimer;
     this.#loop = new Loop({
       name: `parallel claim ${parts.slots.queue}`,
-      restMs: parts.pollMs,
       logger: parts.logger,
       step: (signal) => this.#step(signal),
     });
@@ -54,10 +52,10 @@ export class ParallelClaim implements Part {
   }
 
   async #step(signal: AbortSignal): Promise<Next> {
-    if (!this.#isWorthIt) return "rest"; // a free slot rings
+    if (!this.#isWorthIt) return "until rung"; // a free slot rings
     try {
       const claimed = await this.#claims.claim(signal);
-      return claimed && this.#claims.isDeep ? "again" : "rest";
+      return claimed && this.#claims.isDeep ? "again" : "until rung";
     } finally {
       this.#claimer.ring(); // the claimer may wait for this claim's jobs, and nothing else would wake it
     }

@@ -64,6 +64,11 @@ export class QueueClaim {
     return this.#isDeep;
   }
 
+  /** True if a job is wanted and may be claimed. */
+  get isWanted(): boolean {
+    return this.#parts.slots.demand > 0 && this.#parts.lease.identity !== undefined;
+  }
+
   /** True if a second claim would only slow down the first. */
   get isScanSlow(): boolean {
     return this.#cursor.isScanSlow;

@@ -1,4 +1,5 @@
 import { type Database, DatabaseUnreachableError, silentLogger } from "@hark/core";
+import type { Peer } from "@hark/core/statements";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { LeaseThread } from "../ports.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
@@ -131,6 +132,14 @@ test("it knows the peers of the last renewal, by queue", async () => {
   const { keeper, threads } = makeKeeper();
   void keeper.start();
   expect(keeper.peersOn("q")).toEqual([]);
-  threads[0]!.tell({ kind: "peers", peers: { q: ["one", "two"] } });
-  expect([keeper.peersOn("q"), keeper.peersOn("other")]).toEqual([["one", "two"], []]);
+  const renewed = (peers?: Peer[]): LeaseNews => {
+    return { kind: "renewed", peers, othersExpireInMs: 9_000, notificationQueueUsage: 0 };
+  };
+  const peersOn = () => [keeper.peersOn("q"), keeper.peersOn("other")];
+  threads[0]!.tell(renewed([{ id: "one", queues: null }, { id: "two", queues: ["q"] }])); // prettier-ignore
+  expect(peersOn()).toEqual([["one", "two"], ["one"]]);
+  threads[0]!.tell(renewed()); // the same as before
+  expect(peersOn()).toEqual([["one", "two"], ["one"]]);
+  threads[0]!.tell(renewed([{ id: "three", queues: ["other"] }]));
+  expect(peersOn()).toEqual([[], ["three"]]);
 });

@@ -4,7 +4,7 @@ import { orLate, statements } from "@hark/core/internal";
 import { type LeaseThread, type Ports, realPorts } from "../ports.ts";
 import { TypedEvent } from "../runtime/event.ts";
 import type { Part } from "../runtime/part.ts";
-import type { LeaseNews } from "./lease-renewal.ts";
+import type { LeaseNews, Renewed } from "./lease-renewal.ts";
 import { SharedDeadline } from "./shared-deadline.ts";
 
 export interface LeaseKeeperOptions {
@@ -37,6 +37,8 @@ export class LeaseKeeper implements Part {
   readonly registered: TypedEvent = new TypedEvent();
   /** The identity is gone: its jobs belong to others. */
   readonly lost: TypedEvent = new TypedEvent();
+  /** The lease was renewed, and the answer tells of the other workers. */
+  readonly renewed: TypedEvent<Renewed> = new TypedEvent();
   readonly #options: LeaseKeeperOptions;
   readonly #ticks = new Int32Array(new SharedArrayBuffer(8));
   #thread: LeaseThread | undefined;
@@ -51,7 +53,9 @@ export class LeaseKeeper implements Part {
    * memory for each job.
    */
   #heldUntilMs = 0;
-  #peers: Readonly<Record<string, readonly string[]>> = {};
+  #peers: NonNullable<Renewed["peers"]> = [];
+  /** By queue, as far as it was asked for since the peers changed. */
+  readonly #peersOn = new Map<string, readonly string[]>();
   #firstRegistered = Promise.withResolvers<void>();
   #isStopping = false;
   #lastFailure = "";
@@ -81,7 +85,12 @@ export class LeaseKeeper implements Part {
    * list some that are gone, and miss new ones, this one too. Empty until the first renewal.
    */
   peersOn(queue: string): readonly string[] {
-    return this.#peers[queue] ?? [];
+    let peers = this.#peersOn.get(queue);
+    if (peers === undefined) {
+      peers = this.#peers.filter(({ queues }) => queues === null || queues.includes(queue)).map(({ id }) => id);
+      this.#peersOn.set(queue, peers);
+    }
+    return peers;
   }
 
   /** Resolves once the lease holds; throws DatabaseUnreachableError if it does not within 15 s. */
@@ -159,8 +168,12 @@ export class LeaseKeeper implements Part {
       case "lost":
         this.#lose();
         return;
-      case "peers":
-        this.#peers = news.peers;
+      case "renewed":
+        if (news.peers) {
+          this.#peers = news.peers;
+          this.#peersOn.clear();
+        }
+        this.renewed.emit(news);
         return;
       case "failed":
         this.#lastFailure = news.message;

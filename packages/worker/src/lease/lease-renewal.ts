@@ -4,14 +4,23 @@ import type { Queryable } from "@hark/core";
 // Imports only parts of core: the thread then starts in a tenth of the time, and renews the lease
 // so much sooner.
 import { jitter, orLate } from "@hark/core/clock";
-import { registerWorker, renewLease } from "@hark/core/statements";
+import { type Peer, registerWorker, renewLease } from "@hark/core/statements";
+
+/** What a renewal tells of the other workers. */
+export interface Renewed {
+  /** The live workers that share a queue, this one included. Undefined unless the fleet changed. */
+  readonly peers: readonly Peer[] | undefined;
+  /** When the next lease of another worker runs out unless it is renewed, in ms from the answer. */
+  readonly othersExpireInMs: number | undefined;
+  /** How full the server's queue of notifications is, from 0 to 1. */
+  readonly notificationQueueUsage: number;
+}
 
 export type LeaseNews =
   /** `registration` counts them from 1. */
   | { readonly kind: "registered"; readonly identity: string; readonly registration: number }
   | { readonly kind: "lost" }
-  /** The other live processes, by queue. Sent only when they change. */
-  | { readonly kind: "peers"; readonly peers: Readonly<Record<string, readonly string[]>> }
+  | ({ readonly kind: "renewed" } & Renewed)
   | { readonly kind: "failed"; readonly message: string };
 
 export interface LeaseRenewalParts {
@@ -50,7 +59,7 @@ export async function renewForEver(parts: LeaseRenewalParts): Promise<never> {
    * the request (FM-23).
    */
   const marginMs = Math.min(1_000, leaseMs / 10);
-  let toldPeers = "";
+  let knownFleet = "";
 
   for (let registration = 1; ; registration += 1) {
     const { identity, heldUntil } = await register();
@@ -95,9 +104,9 @@ export async function renewForEver(parts: LeaseRenewalParts): Promise<never> {
         heldUntil = askedAt + leaseMs - marginMs;
         hold(registration, heldUntil - performance.now());
         pauseMs = intervalMs;
-        const peers = JSON.stringify(renewed.peers);
-        if (peers !== toldPeers) tell({ kind: "peers", peers: renewed.peers });
-        toldPeers = peers;
+        const { fleet, ...news } = renewed;
+        knownFleet = fleet;
+        tell({ kind: "renewed", ...news });
       } catch (error) {
         pauseMs = 0; // at once, on a fresh socket, while the lease lives (FM-19)
         await startOver(error, heldUntil);
@@ -106,7 +115,7 @@ export async function renewForEver(parts: LeaseRenewalParts): Promise<never> {
   }
 
   async function renew(identity: string): ReturnType<typeof renewLease> {
-    return renewLease(await connect(), { id: identity, leaseMs });
+    return renewLease(await connect(), { id: identity, leaseMs, knownFleet });
   }
 
   /** Pauses before the next try, but not longer than until `at`. */

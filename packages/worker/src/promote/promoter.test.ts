@@ -21,7 +21,7 @@ test(
     const promoter = new Promoter({
       db: { query } as unknown as Database,
       notifications,
-      pollMs: 5_000,
+      horizonMs: 7_500,
       logger: silentLogger,
     });
     promoter.start();
@@ -41,3 +41,36 @@ test(
     await Promise.all([promoter.stop(), vi.advanceTimersByTimeAsync(1)]);
   },
 );
+
+test("a promoter sleeps until the earliest job is due, and leaves what is due after the next poll to the poll", async () => {
+  const nextDues = [3_000, 20_000, 100, null, null];
+  const looks: number[] = [];
+  const query = async () => {
+    looks.push(performance.now());
+    const dueInMs = nextDues.shift() ?? null;
+    const dueAtMs = dueInMs === null ? null : Date.now() + dueInMs;
+    return { rows: [{ promoted: 0, next_due_in_ms: dueInMs, next_due_at_ms: dueAtMs, looked_at_ms: Date.now() }] };
+  };
+  const promoter = new Promoter({
+    db: { query } as unknown as Database,
+    notifications: { on: () => () => {} },
+    horizonMs: 7_500,
+    logger: silentLogger,
+  });
+  const startedAt = performance.now();
+  promoter.start();
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(promoter.awaitsPoll).toBe(false);
+  promoter.dueIn(10); // it is awake, and will look by itself
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(looks.map((at) => at - startedAt)).toEqual([0, 3_000]);
+
+  expect(promoter.awaitsPoll).toBe(true);
+  promoter.dueIn(8_000); // the next poll comes before
+  await vi.advanceTimersByTimeAsync(10);
+  expect(looks).toHaveLength(2);
+  promoter.dueIn(100);
+  await vi.advanceTimersByTimeAsync(110);
+  expect(looks).toHaveLength(4);
+  await Promise.all([promoter.stop(), vi.advanceTimersByTimeAsync(1)]);
+});

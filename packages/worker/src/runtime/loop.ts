@@ -5,11 +5,12 @@ import { sleep } from "./sleep.ts";
 import { WakeUp } from "./wake-up.ts";
 
 /**
- * When the next step comes: "again" at once, "rest" after the usual interval, or after `restMs`. A
- * ring ends a rest, unless the rest is uninterruptible. That is for short rests while rings come so
- * often that the steps would follow each other without a pause.
+ * When the next step comes: "again" at once, "rest" after the usual interval, "until rung" at the
+ * next ring however long it takes, or after `restMs`. A ring ends a rest, unless the rest is
+ * uninterruptible. That is for short rests while rings come so often that the steps would follow
+ * each other without a pause.
  */
-export type Next = "again" | "rest" | { readonly restMs: number; readonly isUninterruptible?: true };
+export type Next = "again" | "rest" | "until rung" | { readonly restMs: number; readonly isUninterruptible?: true };
 
 export interface LoopOptions {
   name: string;
@@ -18,8 +19,8 @@ export interface LoopOptions {
    * without it.
    */
   step: (signal: AbortSignal) => Promise<Next>;
-  /** Longest rest when nothing rings, in ms, varied by a tenth. */
-  restMs: number;
+  /** How long "rest" is when nothing rings, in ms, varied by a tenth. Default: until a ring. */
+  restMs?: number;
   logger: Logger;
 }
 
@@ -92,8 +93,9 @@ export class Loop implements Part {
         const next = await this.#step();
         this.#failures = this.#failuresSinceRetry = 0;
         if (next === "again") continue;
-        const rest: Exclude<Next, string> = next === "rest" ? { restMs: jitter(restMs) } : next;
-        await sleep(rest.restMs, { signal: stopping, ...(!rest.isUninterruptible && { until: rung }) });
+        const rest = next === "rest" && restMs !== undefined ? { restMs: jitter(restMs) } : next;
+        if (typeof rest === "string") await rungOrStopped(rung, stopping);
+        else await sleep(rest.restMs, { signal: stopping, ...(!rest.isUninterruptible && { until: rung }) });
       } catch (error) {
         this.#failures += 1;
         this.#failuresSinceRetry += 1;
@@ -117,4 +119,19 @@ export class Loop implements Part {
       given.abort();
     }
   }
+}
+
+/**
+ * Resolves at the ring or the stop, without a timer: a worker may have a thousand loops at rest.
+ */
+function rungOrStopped(rung: Promise<void>, stopping: AbortSignal): Promise<void> {
+  if (stopping.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const wake = () => {
+      stopping.removeEventListener("abort", wake);
+      resolve();
+    };
+    stopping.addEventListener("abort", wake);
+    void rung.then(wake);
+  });
 }

@@ -1,9 +1,13 @@
 import type { Database, Logger } from "@hark/core";
 import { statements } from "@hark/core/internal";
+import type { LeaseKeeper } from "../lease/lease-keeper.ts";
 import { Loop } from "../runtime/loop.ts";
 
-/** How often to look, in ms: with the age below, a frozen listener is gone within 45 s (FM-10). */
-const intervalMs = 12_000;
+/**
+ * From one look to the next at least, in ms: with the age below and a third of a lease until it is
+ * rung, a frozen listener is gone within 45 s (FM-10).
+ */
+const intervalMs = 11_000;
 
 /**
  * A listener that has not read for this long is frozen, in ms: its heartbeat gives its server 1 s.
@@ -28,19 +32,32 @@ export interface FrozenListenerParts {
 /**
  * Ends listeners of Hark whose process stands still. Their session would keep the notification
  * queue of the whole server from shrinking, and dead rows too (FM-10). Every worker looks, because
- * a single chosen one might stand still itself.
+ * a single chosen one might stand still itself. It looks only while the queue is not empty, which
+ * the renewals of the lease tell.
  */
-export function frozenListenerWatch(parts: FrozenListenerParts): Loop {
+export function frozenListenerWatch(parts: FrozenListenerParts & { lease: Pick<LeaseKeeper, "renewed"> }): Loop {
   const look = frozenListenerLook(parts);
-  return new Loop({
+  let lookedAt = Number.NEGATIVE_INFINITY;
+  let isQueueUsed = false;
+  const loop = new Loop({
     name: "frozen listeners",
-    restMs: intervalMs,
     logger: parts.logger,
     async step() {
+      if (!isQueueUsed) return "until rung";
+      const now = performance.now();
+      if (now < lookedAt + intervalMs) return { restMs: lookedAt + intervalMs - now };
       await look();
-      return "rest";
+      lookedAt = now;
+      isQueueUsed = false;
+      return "until rung";
     },
   });
+  parts.lease.renewed.on(({ notificationQueueUsage }) => {
+    if (notificationQueueUsage === 0) return;
+    isQueueUsed = true;
+    loop.wakeUp.ring();
+  });
+  return loop;
 }
 
 /**

@@ -3,7 +3,7 @@ import { statements } from "@hark/core/internal";
 import { Loop } from "../runtime/loop.ts";
 
 /** How often to look for job types without a handler here, in ms. */
-const intervalMs = 30_000;
+const intervalMs = 60_000;
 
 /**
  * Warns if ready jobs in this worker's queues wait for a handler that it does not have. They stay
@@ -22,13 +22,11 @@ export function missingHandlerWatch(parts: {
     restMs: intervalMs,
     logger,
     async step() {
-      for (const queue of queues) {
-        for (const { type, waitingMs } of await statements.unhandledTypes(db, { queue, types })) {
-          logger.warn(
-            { queue, type, waitingMs: Math.round(waitingMs), known: types },
-            "ready jobs of this type wait for a handler: add implement() for it to a worker of this queue, or correct the type",
-          );
-        }
+      for (const { queue, type, waitingMs } of await statements.unhandledTypes(db, { queues, types })) {
+        logger.warn(
+          { queue, type, waitingMs: Math.round(waitingMs), known: types },
+          "ready jobs of this type wait for a handler: add implement() for it to a worker of this queue, or correct the type",
+        );
       }
       return "rest";
     },

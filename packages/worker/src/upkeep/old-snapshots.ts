@@ -2,8 +2,8 @@ import type { Database, Logger } from "@hark/core";
 import { statements } from "@hark/core/internal";
 import { Loop } from "../runtime/loop.ts";
 
-/** How often to look, in ms: cheap, but what it looks for lasts minutes. */
-const intervalMs = 30_000;
+/** How often to look, in ms: what it looks for lasts minutes. */
+const intervalMs = 60_000;
 
 /**
  * Age from which a holder gives a warning, in ms. Autovacuum runs once a minute, and could have

@@ -23,12 +23,19 @@ const lockedRestMs = 250;
  */
 const unanswered = { looks: 3, restMs: 250 };
 
+/**
+ * While this worker holds no job, it looks once in so many leases. The renewals of its lease tell
+ * of every other worker that comes, goes or is late; what is left to be found is an orphan whose
+ * worker was deleted by hand.
+ */
+const quietLeases = 3;
+
 /** An identity that owns nothing. Without a lease, the worker still rescues the jobs of others. */
 const nilIdentity = "00000000-0000-0000-0000-000000000000";
 
 export interface RescuerParts {
   readonly db: Database;
-  readonly lease: Pick<LeaseKeeper, "identity">;
+  readonly lease: Pick<LeaseKeeper, "identity" | "renewed">;
   readonly attempts: Pick<Attempts, "heldClaims">;
   /**
    * Claims that may still be answered, and the event that one failed without an answer: no worker
@@ -46,9 +53,9 @@ export interface RescuerParts {
 
 /**
  * Takes jobs back from workers that died, and from claims of this worker whose answer was lost on
- * the way. Sleeps until the earliest lease of another worker would run out. So while all is well,
- * it asks the database once a lease. Every worker has a rescuer. Row locks decide between them, and
- * they need no leader.
+ * the way. Sleeps until the lease of another worker runs out, which the renewals of its own lease
+ * tell it. So while all is well, it asks the database once a lease, and hardly ever while it holds
+ * no job. Every worker has a rescuer. Row locks decide between them, and they need no leader.
  */
 export function rescuer(parts: RescuerParts): Loop {
   const { db, lease, attempts, pending, cancellations, leaseMs, logger } = parts;
@@ -61,24 +68,44 @@ export function rescuer(parts: RescuerParts): Loop {
   });
   /** The number of looks that follow soon. */
   let looksSoon = 0;
+  /** How often the fleet has changed, and up to which of these changes it has looked. */
+  const changes = { come: 1, seen: 0 };
+  /** When to look because of another's lease, by performance.now(), and when it looked last. */
+  let expiryAt = Number.POSITIVE_INFINITY;
+  let lookedAt = Number.NEGATIVE_INFINITY;
+
+  /** Until the next look is due, in ms; at most a lease, because a job may be claimed meanwhile. */
+  const untilLookMs = (holdsJobs: boolean) => {
+    if (changes.seen < changes.come) return 0;
+    if (looksSoon > 0) return lookedAt + unanswered.restMs - performance.now();
+    const restsUntil = lookedAt + (holdsJobs ? leaseMs : quietLeases * leaseMs);
+    return Math.min(restsUntil - performance.now(), expiryAt - performance.now(), leaseMs);
+  };
 
   const loop = new Loop({
     name: "rescue",
-    restMs: leaseMs,
     logger,
     async step(signal) {
       const held = attempts.heldClaims(); // before the survey, so that a job claimed during it does not count as missing
+      const earlyMs = untilLookMs(held.length > 0);
+      if (earlyMs > 0) return { restMs: earlyMs };
+      const { come } = changes; // a change during the survey asks for another
       const asked = { worker: lease.identity ?? nilIdentity, except: orphans.refused };
       const survey = (await statements.surveyLeases(db, asked))[0]!;
       const mine = new Set(survey.mine.map(({ token, id }) => `${id} ${token}`));
       for (const { id, token } of held) if (!mine.has(`${id} ${token}`)) cancellations.suspect(id);
       await forgotten.release(survey.mine);
       if (looksSoon > 0) looksSoon -= 1; // a failed look does not count
+      lookedAt = performance.now();
+      changes.seen = come;
 
-      const { nextExpiryMs = leaseMs } = survey;
-      if ((nextExpiryMs <= 0 && (await certifyDeaths())) || survey.hasOrphans) return rescue(signal);
-      const restMs = Math.max(nextExpiryMs, 0) + afterExpiryMs;
-      return { restMs: Math.min(restMs, looksSoon > 0 ? unanswered.restMs : leaseMs) };
+      const { nextExpiryMs = Number.POSITIVE_INFINITY } = survey;
+      expiryAt = lookedAt + Math.max(nextExpiryMs, 0) + afterExpiryMs;
+      if ((nextExpiryMs <= 0 && (await certifyDeaths())) || survey.hasOrphans) {
+        lookedAt = Number.NEGATIVE_INFINITY; // more may be left; the next survey says so
+        return rescue(signal);
+      }
+      return { restMs: Math.max(untilLookMs(held.length > 0), 0) };
     },
   });
 
@@ -91,13 +118,19 @@ export function rescuer(parts: RescuerParts): Loop {
   }
 
   async function rescue(signal: AbortSignal): Promise<Next> {
-    // More may be left; the next survey says so.
     return (await orphans.rescue(signal)) > 0 ? "again" : { restMs: lockedRestMs };
   }
 
   pending.unanswered.on(() => {
     looksSoon = unanswered.looks;
+    lookedAt = Number.NEGATIVE_INFINITY;
     loop.wakeUp.ring();
+  });
+  lease.renewed.on(({ peers, othersExpireInMs = Number.POSITIVE_INFINITY }) => {
+    const wakesAt = expiryAt;
+    expiryAt = performance.now() + othersExpireInMs + afterExpiryMs;
+    if (peers) changes.come += 1;
+    if (peers || expiryAt < wakesAt) loop.wakeUp.ring();
   });
   return loop;
 }

@@ -2,10 +2,8 @@ import { type Database, type Logger, SchemaVersionError } from "@hark/core";
 import { schemaVersionOn } from "@hark/core/internal";
 import { Loop } from "../runtime/loop.ts";
 
-/**
- * How often to look, in ms. It costs two statements on one small table, little for an idle worker.
- */
-const intervalMs = 30_000;
+/** How often to look, in ms: at two statements a look, little for an idle worker. */
+const intervalMs = 60_000;
 
 /**
  * Checks whether the schema still supports this code, and reports once if it does not. A newer Hark

@@ -1,13 +1,6 @@
-import { jitter, orLate } from "@hark/core/internal";
-import { sleep } from "../runtime/sleep.ts";
-import type { NotifyGate, Writers } from "./notify-gate.ts";
-
-/**
- * Rest between two looks at the older writers: this share of the time they have been waited for, so
- * that a job starts at most that much later than its transaction allowed. The bounds, in ms, are
- * about a short commit, and four looks a second for a very long one.
- */
-const quiesceRest = { share: 1 / 8, leastMs: 2, mostMs: 250 };
+import { orLate } from "@hark/core/internal";
+import type { NotifyGate } from "./notify-gate.ts";
+import type { Writers } from "./writer-watch.ts";
 
 /**
  * How long a wake-up waits for an answer of the gate that is under way, in ms. The gate answers in
@@ -48,7 +41,7 @@ export async function fallAsleep(
 ): Promise<boolean> {
   const writers = await lateOnceRung(gate.open(queue), interruption.rung);
   if (writers === "late" || (await isAnyReady())) return false;
-  if (!(await quiesce(gate, queue, writers, isAnyReady, interruption))) return false;
+  if (!(await quiesce(gate, writers, isAnyReady, interruption))) return false;
   return gate.isOpen(queue); // its session may have been lost meanwhile
 }
 
@@ -57,26 +50,26 @@ export async function fallAsleep(
  */
 async function quiesce(
   gate: NotifyGate,
-  queue: string,
   writers: Writers,
   isAnyReady: () => Promise<boolean>,
   { rung, signal }: Interruption,
 ): Promise<boolean> {
-  let isRung = false;
-  void rung.then(() => (isRung = true));
+  const interrupted = Promise.race([rung, ...(signal ? [aborted(signal)] : [])]).then(() => "interrupted" as const);
+  const since = performance.now();
   let left = writers;
   while (left.length > 0) {
-    const { share, leastMs, mostMs } = quiesceRest;
-    const restMs = Math.min(Math.max(gate.openForMs(queue) * share, leastMs), mostMs);
-    await sleep(jitter(restMs), { until: rung, ...(signal && { signal }) });
-    if (isRung || signal?.aborted) return false;
+    const wait = gate.someEnded(left, since);
+    const still = await Promise.race([wait.left, interrupted]).finally(wait.leave);
     // First this, then the look: what the others wrote is visible from here on.
-    const open = await lateOnceRung(gate.stillWriting(left), rung);
-    if (open === "late") return false;
-    if (open.length < left.length && (await isAnyReady())) return false;
-    left = open;
+    if (still === "interrupted" || (await isAnyReady())) return false;
+    left = still;
   }
   return true;
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
 
 /** Returns the result of `work`, or "late" if it takes longer than a moment after a wake-up. */

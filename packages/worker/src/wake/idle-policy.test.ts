@@ -1,7 +1,8 @@
 import { silentLogger } from "@hark/core";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { IdlePolicy } from "./idle-policy.ts";
-import type { NotifyGate, Writers } from "./notify-gate.ts";
+import type { NotifyGate } from "./notify-gate.ts";
+import { type Writers, WriterWatch } from "./writer-watch.ts";
 
 /** A gate without a database. Its `writers` are the open transactions. */
 class StubGate {
@@ -10,8 +11,9 @@ class StubGate {
   openings = 0;
   open = async () => ((this.isOpened = true), (this.openings += 1), this.writers);
   stillWriting = async (writers: Writers) => writers.filter((writer) => this.writers.includes(writer));
+  readonly #watch = new WriterWatch((writers) => this.stillWriting(writers));
+  someEnded = (writers: Writers, since: number) => this.#watch.someEnded(writers, since);
   isOpen = () => this.isOpened;
-  openForMs = () => 0;
   close = () => void (this.isOpened = false);
 }
 
@@ -19,15 +21,26 @@ const never = new Promise<void>(() => {});
 const until = { rung: never, signal: new AbortController().signal };
 const nothing = async () => false;
 
-function sleeperAt(gate: StubGate, isAnyReady: () => Promise<boolean> = nothing): IdlePolicy {
+function sleeperAt(
+  gate: StubGate,
+  isAnyReady: () => Promise<boolean> = nothing,
+  isListening: () => boolean = () => true,
+): IdlePolicy {
   return new IdlePolicy({
     queue: "q",
     gate: gate as unknown as NotifyGate,
-    isListening: () => true,
+    isListening,
     isAnyReady,
     pollMs: 5_000,
     logger: silentLogger,
   });
+}
+
+/** An idle policy after its first step and a claim that found nothing. */
+async function asleepAt(...given: Parameters<typeof sleeperAt>): Promise<IdlePolicy> {
+  const sleeper = sleeperAt(...given);
+  expect(await sleeper.sleepOn(until)).toBe("until rung");
+  return sleeper;
 }
 
 /** From here on, the idle policy's clock advances only when the test says so. */
@@ -56,7 +69,7 @@ test("a failed query after the gate was opened again does not count as the end o
   );
   expect(sleeper.isAsleep).toBe(false);
   gate.writers = [];
-  expect(await ended).toBe("rest");
+  expect(await ended).toBe("until rung");
   expect(sleeper.isAsleep).toBe(true);
 });
 
@@ -89,7 +102,7 @@ test("while ready jobs are locked it rests longer each time, and never sleeps", 
   const last = await sleeper.rest(0, until);
   expect(last).toHaveProperty("restMs");
   isReady = false; // its claim was committed
-  expect(await sleeper.sleepOn(until)).toBe("rest"); // no claim for that
+  expect(await sleeper.sleepOn(until)).toBe("until rung"); // no claim for that
   expect(sleeper.isAsleep).toBe(true);
 
   isReady = true;
@@ -97,29 +110,75 @@ test("while ready jobs are locked it rests longer each time, and never sleeps", 
   expect((await sleeper.rest(0, until)) as { restMs: number }).toHaveProperty("restMs");
 });
 
-test("while asleep, the poll asks before it claims, and a wake-up claims at once", async () => {
-  let isReady = false;
+test("it asks before its first claim and when something may have been missed, and a wake-up claims at once", async () => {
+  let isReady = true;
   let questions = 0;
   const gate = new StubGate();
   const sleeper = sleeperAt(gate, async () => ((questions += 1), isReady));
-  expect(await sleeper.sleepOn(until)).toBeUndefined(); // awake
-  expect(await sleeper.rest(0, until)).toBe("rest");
-  expect(questions).toBe(1);
+  expect(await sleeper.sleepOn(until)).toBeUndefined(); // one question, and the gate stays closed: it will claim
+  expect([questions, gate.openings]).toEqual([1, 0]);
+  isReady = false;
+  expect(await sleeper.rest(0, until)).toBe("until rung");
+  expect([questions, gate.openings]).toEqual([2, 1]);
 
-  expect(await sleeper.sleepOn(until)).toBe("rest");
-  expect(await sleeper.sleepOn(until)).toBe("rest");
+  sleeper.doubt();
+  expect(await sleeper.sleepOn(until)).toBe("until rung");
   expect([questions, gate.openings]).toEqual([3, 1]); // the gate is still open
-
   isReady = true;
+  sleeper.doubt();
   expect(await sleeper.sleepOn(until)).toBeUndefined();
   expect(sleeper.isAsleep).toBe(false);
   expect(await sleeper.rest(1, until)).toBe("again");
+
   isReady = false;
-  expect(await sleeper.rest(1, until)).toBe("rest");
+  expect(await sleeper.rest(1, until)).toBe("until rung");
   questions = 0;
   sleeper.wake();
   expect(await sleeper.sleepOn(until)).toBeUndefined();
   expect(questions).toBe(0);
+});
+
+test("while it sleeps, a ring for a slot that came free asks nothing", async () => {
+  let questions = 0;
+  const sleeper = await asleepAt(new StubGate(), async () => ((questions += 1), false));
+  questions = 0;
+  expect(await sleeper.sleepOn(until)).toBe("until rung");
+  expect([questions, sleeper.isAsleep]).toEqual([0, true]);
+});
+
+test("the poll asks for it exactly while it rests until a wake-up, and it expects notifications while its gate is open", async () => {
+  const gate = new StubGate();
+  let isListening = false;
+  const sleeper = sleeperAt(gate, nothing, () => isListening);
+  const facts = () => [sleeper.awaitsPoll, sleeper.expectsNotifications, gate.openings];
+  expect(facts()).toEqual([false, false, 0]);
+  await sleeper.sleepOn(until); // nothing is announced: it opens no gate
+  expect(facts()).toEqual([true, false, 0]);
+
+  isListening = true;
+  sleeper.doubt();
+  expect(facts()).toEqual([false, false, 0]);
+  await sleeper.sleepOn(until);
+  expect(facts()).toEqual([true, true, 1]);
+
+  sleeper.wake();
+  expect(facts()).toEqual([false, false, 1]);
+  await sleeper.sleepOn(until);
+  isListening = false;
+  expect(await sleeper.rest(0, until)).toBe("until rung");
+  expect(facts()).toEqual([true, false, 1]);
+  expect(gate.isOpened).toBe(false);
+});
+
+test("a question that fails is no failed step: it asks again after a rest, and a wake-up ends that", async () => {
+  const failing = () => Promise.reject(new Error("no answer"));
+  const sleeper = sleeperAt(new StubGate(), failing);
+  expect(await sleeper.sleepOn(until)).toEqual({ restMs: expect.any(Number) });
+  expect(sleeper.awaitsPoll).toBe(false);
+  sleeper.doubt();
+  expect(await sleeper.sleepOn(until)).toEqual({ restMs: expect.any(Number) });
+  sleeper.wake();
+  expect(await sleeper.sleepOn(until)).toBeUndefined();
 });
 
 test("a wake-up during a query is not missed", async () => {
@@ -142,7 +201,7 @@ test("a worker that lets others go first sleeps until its turn, and claims only 
   expect(await sleeper.sleepOn(until)).toEqual({ restMs: 30 });
   expect([sleeper.isAsleep, questions]).toEqual([true, 0]);
   vi.advanceTimersByTime(30);
-  expect(await sleeper.sleepOn(until)).toBe("rest"); // another took it
+  expect(await sleeper.sleepOn(until)).toBe("until rung"); // another took it
   expect([sleeper.isAsleep, questions]).toEqual([true, 1]);
 
   sleeper.wake(1);
@@ -170,7 +229,8 @@ test("a turn that comes during a query is not missed", async () => {
     return false;
   });
   await sleeper.rest(0, until);
-  expect(await sleeper.sleepOn(until)).toBe("rest"); // and its loop is rung
+  sleeper.doubt();
+  expect(await sleeper.sleepOn(until)).toEqual({ restMs: 10 });
   expect(await sleeper.sleepOn(until)).toEqual({ restMs: 10 });
 });
 

@@ -35,12 +35,13 @@ export class IdlePolicy {
   #state = firstState;
   /** The gate is open, and the writers that may not have seen it open are gone. */
   #isQuiesced = false;
+  #awaitsPoll = false;
 
   constructor(parts: {
     queue: string;
     gate: NotifyGate;
     isListening: () => boolean;
-    /** Must see jobs that others hold locked too: isAnyReady() in core does. */
+    /** Must see jobs that others hold locked too: probeJobs() in core does. */
     isAnyReady: () => Promise<boolean>;
     /**
      * The poll of the loop, in ms. A wait for a transaction asks at least this often whether
@@ -58,11 +59,21 @@ export class IdlePolicy {
   }
 
   /**
-   * True if no job is ready and every new one will be announced. Then only a wake-up or the poll is
-   * a reason to look.
+   * True if no job is ready, as far as is known. Then only a wake-up or the poll is a reason to
+   * look.
    */
   get isAsleep(): boolean {
     return this.#state.mode === "asleep" || this.#state.mode === "waiting";
+  }
+
+  /** True while it rests until a wake-up: then the poll looks for it. */
+  get awaitsPoll(): boolean {
+    return this.#awaitsPoll;
+  }
+
+  /** True while every new job will be announced, as far as is known here. */
+  get expectsNotifications(): boolean {
+    return this.#state.mode === "asleep" && this.#isQuiesced && this.#isListening() && this.#gate.isOpen(this.#queue);
   }
 
   /**
@@ -70,7 +81,14 @@ export class IdlePolicy {
    * asks before it claims. It also asks first if its last wake-up was spurious.
    */
   wake(delayMs = 0): void {
+    this.#awaitsPoll = false;
     this.#on({ on: "woken", now: performance.now(), delayMs });
+  }
+
+  /** Notes that something may have been missed. If it sleeps, it asks before it claims. */
+  doubt(): void {
+    this.#awaitsPoll = false;
+    this.#on({ on: "unsure", now: performance.now() });
   }
 
   /**
@@ -84,12 +102,13 @@ export class IdlePolicy {
    * Call it before each look. Returns undefined if it is time for one, or else when to call again.
    */
   async sleepOn(interruptions: Interruptions): Promise<Next | undefined> {
-    let { next } = this.#on({ on: "step", now: performance.now(), isListening: this.#isListening() });
+    this.#awaitsPoll = false;
+    let { next } = this.#on({ on: "step", now: performance.now() });
     if (next === "ask") {
-      const answer = await this.#settleDown(interruptions);
+      const answer = await this.#ask(interruptions);
       ({ next } = this.#on({ on: "asked", now: performance.now(), answer }));
     }
-    return nextOf(next);
+    return this.#nextOf(next);
   }
 
   /**
@@ -105,7 +124,7 @@ export class IdlePolicy {
       const answer = await this.#settleDown(interruptions);
       ({ next } = this.#on({ on: "settled", now: performance.now(), found, claimedAt: now, answer }));
     }
-    return nextOf(next) ?? "again";
+    return this.#nextOf(next) ?? "again";
   }
 
   #on(event: IdleEvent): IdleAction {
@@ -115,12 +134,37 @@ export class IdlePolicy {
     return action;
   }
 
+  /** Undefined if the loop is to go on with its step. */
+  #nextOf(next: IdleAction["next"]): Next | undefined {
+    this.#awaitsPoll = next === "until rung";
+    return next === "claim" || next === "ask" || next === "settle" || next === "go on" ? undefined : next;
+  }
+
   #closeGate(): void {
     this.#isQuiesced = false;
     if (this.#gate.isOpen(this.#queue)) this.#gate.close(this.#queue);
   }
 
-  async #settleDown({ rung, signal }: Interruptions): Promise<Answer> {
+  /**
+   * Asks whether anything is ready, and goes to sleep if not. A question that fails is no failed
+   * step: in an outage a thousand queues would each log it. The poll asks too, and logs.
+   */
+  async #ask(interruptions: Interruptions): Promise<Answer> {
+    try {
+      if (await this.#isAnyReady()) return "ready";
+      return this.#isSettled ? "quiet" : await this.#settleDown(interruptions);
+    } catch (error) {
+      this.#logger.debug({ queue: this.#queue, error }, "could not ask for ready jobs: will ask again soon");
+      return "unknown";
+    }
+  }
+
+  /** Nothing is to be done before it sleeps: the gate is open, or nothing is announced anyway. */
+  get #isSettled(): boolean {
+    return !this.#isListening() || (this.#isQuiesced && this.#gate.isOpen(this.#queue));
+  }
+
+  async #settleDown({ rung, signal }: Interruptions): Promise<Exclude<Answer, "unknown">> {
     // Asks each time, because a look may have skipped a locked job whose claim is then undone.
     if (this.#isQuiesced && this.#gate.isOpen(this.#queue)) return (await this.#isAnyReady()) ? "ready" : "quiet";
     this.#isQuiesced = false; // true of a gate that was lost, it would be taken for true of the next if this throws
@@ -140,9 +184,4 @@ export class IdlePolicy {
       return "no gate";
     }
   }
-}
-
-/** Undefined if the loop is to go on with its step. */
-function nextOf(next: IdleAction["next"]): Next | undefined {
-  return next === "claim" || next === "ask" || next === "settle" || next === "go on" ? undefined : next;
 }

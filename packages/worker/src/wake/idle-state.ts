@@ -16,29 +16,35 @@ export interface IdleState {
   readonly spuriousAt: number;
   /** Rests in a row in the mode "held up". */
   readonly heldUpRests: number;
+  /** Questions in a row that failed. */
+  readonly failedQuestions: number;
 }
 
 /**
  * - looking: the next step claims.
  * - settling: after a claim that left nothing free, on the way to sleep.
  * - held up: something is ready that no claim gets. The next step asks whether it still is.
- * - asleep: nothing is ready, and whatever comes is announced. A step asks before it claims.
- * - waiting: asleep, and woken: asks at `waitsUntil`, because others go first, or because the last
- *   wake-up was spurious.
+ * - asleep: nothing is ready, and whatever comes is announced, or found by the poll.
+ * - waiting: asks at `waitsUntil` before it claims: at the start, after something may have been
+ *   missed, because others go first, because the last wake-up was spurious, or because the gate
+ *   could not be opened or the question failed.
  */
 export type Mode = "looking" | "settling" | "held up" | "asleep" | "waiting";
 
 /**
- * "quiet": nothing is ready, and whatever comes will be announced. "ready": something is, or may
- * be.
+ * "quiet": nothing is ready, and whatever comes will be announced, or nothing is announced at the
+ * moment. "ready": something is, or may be. "no gate": nothing is ready, but whatever comes will
+ * not be announced although notifications arrive. "unknown": the question failed.
  */
-export type Answer = "quiet" | "ready" | "no gate";
+export type Answer = "quiet" | "ready" | "no gate" | "unknown";
 
 export type IdleEvent =
   /** Jobs may be ready. Other workers go first for `delayMs`. */
   | { readonly on: "woken"; readonly now: number; readonly delayMs: number }
+  /** Something may have been missed, in any of the queues. */
+  | { readonly on: "unsure"; readonly now: number }
   /** The loop's next step begins. */
-  | { readonly on: "step"; readonly now: number; readonly isListening: boolean }
+  | { readonly on: "step"; readonly now: number }
   /** The step asked whether anything is ready. */
   | { readonly on: "asked"; readonly now: number; readonly answer: Answer }
   /** A claim found `found` jobs, and left no free job. */
@@ -55,7 +61,7 @@ export type IdleEvent =
       readonly now: number;
       readonly found: number;
       readonly claimedAt: number;
-      readonly answer: Answer;
+      readonly answer: Exclude<Answer, "unknown">;
     }
   /** It can take no job now, or it stops. */
   | { readonly on: "nothing wanted" };
@@ -76,11 +82,12 @@ export interface Transition {
 }
 
 export const firstState: IdleState = {
-  mode: "looking",
-  waitsUntil: Number.POSITIVE_INFINITY,
+  mode: "waiting",
+  waitsUntil: Number.NEGATIVE_INFINITY,
   isUnproven: false,
   wasUnproven: false,
   isWoken: false,
   spuriousAt: Number.NEGATIVE_INFINITY,
   heldUpRests: 0,
+  failedQuestions: 0,
 };

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { firstState, type IdleAction, type IdleEvent, type IdleState, type Mode } from "./idle-state.ts";
+import { type Answer, firstState, type IdleAction, type IdleEvent, type IdleState, type Mode } from "./idle-state.ts";
 import { transition } from "./idle-table.ts";
 
 const now = 1_000;
@@ -13,8 +13,9 @@ const state = (mode: Mode, facts: Partial<IdleState> = {}): IdleState => ({
   ...facts,
 });
 const woken = (delayMs = 0) => ({ on: "woken", now, delayMs }) as const;
-const step = (isListening = true) => ({ on: "step", now, isListening }) as const;
-const asked = (answer: "quiet" | "ready" | "no gate") => ({ on: "asked", now, answer }) as const;
+const unsure = { on: "unsure", now } as const;
+const step = { on: "step", now } as const;
+const asked = (answer: Answer) => ({ on: "asked", now, answer }) as const;
 const claimed = (found: number, { isListening = true, isBusy = false } = {}) =>
   ({ on: "claimed", now, found, isListening, isBusy }) as const;
 const settled = (answer: "quiet" | "ready" | "no gate", found = 0) =>
@@ -50,16 +51,21 @@ const rows: readonly [why: string, from: IdleState, event: IdleEvent, ...expecte
   ["the last was spurious", state("waiting", justSpurious), woken(), "waiting", "go on", { waitsUntil: now + 3 }],
   ["a spurious one is forgotten after 50 ms", state("asleep", longAgo), woken(), "looking", "go on"],
 
+  // Something may have been missed.
+  ["it looks anyway", state("looking"), unsure, "looking", "go on", { isUnproven: false }],
+  ["no rest is worth it", state("held up"), unsure, "looking", "go on"],
+  ["it is on the way to sleep", state("settling"), unsure, "settling", "go on", { isWoken: true }],
+  ["it asks before it claims", state("asleep"), unsure, "waiting", "go on", { waitsUntil: now, isUnproven: false }],
+  ["it asks before its turn", state("waiting"), unsure, "waiting", "go on", { waitsUntil: now }],
+
   // A step of the loop begins.
-  ["awake", state("looking"), step(), "looking", "claim"],
-  ["going to sleep failed", state("settling", { isWoken: true }), step(), "looking", "claim"],
-  ["something was locked", state("held up"), step(), "held up", "ask"],
-  ["the poll", state("asleep"), step(), "asleep", "ask"],
-  ["not yet its turn", state("waiting"), step(), "waiting", { restMs: 20 }],
-  ["its turn", state("waiting", { waitsUntil: now }), step(), "asleep", "ask", { waitsUntil: Infinity }],
-  ["nothing is announced", state("held up"), step(false), "held up", "claim"],
-  ["nothing is announced", state("asleep"), step(false), "asleep", "claim"],
-  ["nothing is announced", state("waiting"), step(false), "waiting", "claim"],
+  ["awake", state("looking"), step, "looking", "claim"],
+  ["going to sleep failed", state("settling", { isWoken: true }), step, "looking", "claim"],
+  ["something was locked", state("held up"), step, "held up", "ask"],
+  ["a slot came free", state("asleep"), step, "asleep", "until rung"],
+  ["the first step", firstState, step, "asleep", "ask", { waitsUntil: Infinity }],
+  ["not yet its turn", state("waiting"), step, "waiting", { restMs: 20 }],
+  ["its turn", state("waiting", { waitsUntil: now }), step, "asleep", "ask", { waitsUntil: Infinity }],
 
   // The step asked whether anything is ready.
   ["woken while it asked", state("looking"), asked("quiet"), "looking", "claim"],
@@ -68,7 +74,7 @@ const rows: readonly [why: string, from: IdleState, event: IdleEvent, ...expecte
     state("held up", { heldUpRests: 3 }),
     asked("quiet"),
     "asleep",
-    "rest",
+    "until rung",
     { heldUpRests: 0 },
   ],
   [
@@ -79,18 +85,27 @@ const rows: readonly [why: string, from: IdleState, event: IdleEvent, ...expecte
     "claim",
     { heldUpRests: 3 },
   ],
-  ["nothing", state("asleep"), asked("quiet"), "asleep", "rest", { spuriousAt: -Infinity }],
+  ["nothing", state("asleep"), asked("quiet"), "asleep", "until rung", { spuriousAt: -Infinity }],
   [
     "nothing again after a wake-up",
     state("asleep", unproven),
     asked("quiet"),
     "asleep",
-    "rest",
+    "until rung",
     { spuriousAt: now, isUnproven: false },
   ],
   ["something", state("asleep"), asked("ready"), "looking", "claim"],
-  ["nobody knows", state("asleep"), asked("no gate"), "looking", "claim"],
-  ["woken while it asked, others first", state("waiting"), asked("quiet"), "waiting", "rest", { waitsUntil: now + 20 }],
+  ["the gate does not open", state("asleep"), asked("no gate"), "waiting", { restMs: 1_000 }],
+  ["woken while it asked, others first", state("waiting"), asked("quiet"), "waiting", { restMs: 20 }],
+  ["woken while it asked, and there is no answer", state("looking"), asked("unknown"), "looking", "claim"],
+  [
+    "it asks again",
+    state("asleep", { failedQuestions: 2 }),
+    asked("quiet"),
+    "asleep",
+    "until rung",
+    { failedQuestions: 0 },
+  ],
   ["something", state("waiting"), asked("ready"), "looking", "claim", { waitsUntil: Infinity }],
 
   // A claim left nothing free.
@@ -112,13 +127,13 @@ const rows: readonly [why: string, from: IdleState, event: IdleEvent, ...expecte
     { wasUnproven: false, isUnproven: false, heldUpRests: 0 },
   ],
   ["jobs come fast", state("looking"), claimed(5, { isBusy: true }), "looking", { restMs: 1, isUninterruptible: true }],
-  ["nothing is announced", state("asleep"), claimed(0, { isListening: false }), "looking", "rest"],
+  ["nothing is announced", state("asleep"), claimed(0, { isListening: false }), "looking", "until rung"],
   [
     "nothing is announced, though jobs come fast",
     state("looking"),
     claimed(5, { isListening: false, isBusy: true }),
     "looking",
-    "rest",
+    "until rung",
   ],
 
   // It tried to go to sleep.
@@ -127,7 +142,7 @@ const rows: readonly [why: string, from: IdleState, event: IdleEvent, ...expecte
     state("settling", { heldUpRests: 3 }),
     settled("quiet"),
     "asleep",
-    "rest",
+    "until rung",
     { heldUpRests: 0, spuriousAt: -Infinity },
   ],
   [
@@ -135,7 +150,7 @@ const rows: readonly [why: string, from: IdleState, event: IdleEvent, ...expecte
     state("settling", { ...unproven, wasUnproven: true }),
     settled("quiet"),
     "asleep",
-    "rest",
+    "until rung",
     { spuriousAt: now, isUnproven: false },
   ],
   ["woken meanwhile", state("settling", { isWoken: true }), settled("quiet"), "looking", "again"],
@@ -155,7 +170,7 @@ const rows: readonly [why: string, from: IdleState, event: IdleEvent, ...expecte
     "looking",
     "again",
   ],
-  ["the gate does not open", state("settling"), settled("no gate"), "looking", { restMs: 970 }],
+  ["the gate does not open", state("settling"), settled("no gate"), "waiting", { restMs: 970 }],
   ["a claim found jobs, and more are there", state("settling"), settled("ready", 1), "looking", "again"],
   ["a step that the loop gave up", state("looking"), settled("quiet"), "looking", "again"],
   ["a step that the loop gave up", state("asleep"), settled("ready"), "asleep", "again"],
@@ -185,9 +200,22 @@ test("while ready jobs are locked, rests grow from 4 to 250 ms, half of each at 
   }
 });
 
+test("after questions that fail it asks again, after rests from 0.1 to 5 s, half of each at random", () => {
+  let from = state("asleep");
+  for (const mostMs of [100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000]) {
+    const after = transition(from, asked("unknown"));
+    expect(after.state.mode).toBe("waiting");
+    const { restMs } = after.action.next as { restMs: number };
+    expect(restMs).toBeGreaterThanOrEqual(mostMs / 2);
+    expect(restMs).toBeLessThanOrEqual(mostMs * 1.5);
+    from = transition({ ...after.state, waitsUntil: now }, step).state;
+    expect(from.mode).toBe("asleep");
+  }
+});
+
 test("the gate is closed exactly when it looks without notifications", () => {
   const closing: IdleEvent[] = [nothingWanted, claimed(5, { isBusy: true }), claimed(0, { isListening: false })];
-  const others: IdleEvent[] = [woken(), woken(30), step(), step(false), asked("quiet"), asked("ready"), claimed(0)];
+  const others: IdleEvent[] = [woken(), woken(30), unsure, step, asked("quiet"), asked("ready"), claimed(0)];
   for (const mode of modes) {
     for (const event of closing) expect(transition(state(mode), event).action.closesGate, event.on).toBe(true);
     for (const event of [...others, settled("quiet"), settled("ready"), settled("no gate")])
@@ -198,8 +226,8 @@ test("the gate is closed exactly when it looks without notifications", () => {
 test("the table has a row for every event in every mode", () => {
   const answers = ["quiet", "ready", "no gate"] as const;
   const events: IdleEvent[] = [
-    ...[woken(), woken(30), step(), step(false), claimed(0), claimed(1), nothingWanted],
-    ...answers.map((answer) => asked(answer)),
+    ...[woken(), woken(30), unsure, step, claimed(0), claimed(1), nothingWanted],
+    ...[...answers, "unknown" as const].map((answer) => asked(answer)),
     ...answers.flatMap((answer) => [settled(answer, 0), settled(answer, 1)]),
   ];
   for (const mode of modes)

@@ -24,6 +24,12 @@ const noGateRestMs = 1_000;
 const heldUpRests: Backoff = { baseMs: 4, factor: 2, capMs: 250, jitter: 0.5 };
 
 /**
+ * Rests after a question that failed, in ms: as a loop's after a step that failed. The queues of a
+ * worker share their questions, so a thousand of them cost an outage little more than one.
+ */
+const failedRests: Backoff = { baseMs: 100, factor: 2, capMs: 5_000, jitter: 0.5 };
+
+/**
  * For `memoryMs` after a spurious wake-up, the next one probes before it claims, at most once per
  * `restMs`. Anyone may send notifications, and so they can cause at most 20 claims and 200 probes a
  * second (FM-13).
@@ -71,6 +77,22 @@ const to = {
     mode: "waiting",
     waitsUntil: Math.min(state.waitsUntil, now + delayMs),
   }),
+  /** It asks with the next step, whatever others do. */
+  unsure: (state: IdleState, { now }: { now: number }): IdleState => ({
+    ...state,
+    mode: "waiting",
+    waitsUntil: Math.min(state.waitsUntil, now),
+  }),
+  /** Nothing will be announced, so it asks again after a rest. */
+  withoutGate: (state: IdleState, since: number): IdleState => ({
+    ...to.awake(state),
+    mode: "waiting",
+    waitsUntil: since + noGateRestMs,
+  }),
+  questionFailed: (state: IdleState, { now }: { now: number }): IdleState => {
+    const failedQuestions = state.failedQuestions + 1;
+    return { ...state, mode: "waiting", failedQuestions, waitsUntil: now + backoffMs(failedRests, failedQuestions) };
+  },
   waitingToProbe: (state: IdleState): IdleState => ({
     ...state,
     mode: "waiting",
@@ -92,31 +114,31 @@ const act = {
   ask: (): IdleAction => ({ next: "ask" }),
   settle: (): IdleAction => ({ next: "settle" }),
   again: (): IdleAction => ({ next: "again" }),
-  /** Until a wake-up or the poll. */
-  rest: (): IdleAction => ({ next: "rest" }),
+  /** Until a wake-up; the poll is one. */
+  sleep: (): IdleAction => ({ next: "until rung" }),
   restUntilTurn: (state: IdleState, { now }: { now: number }): IdleAction => ({
     next: { restMs: Math.max(state.waitsUntil - now, 0) },
   }),
   restHeldUp: (state: IdleState): IdleAction => ({ next: { restMs: backoffMs(heldUpRests, state.heldUpRests) } }),
-  /** The time that a failed opening took counts towards the rest. */
-  restWithoutGate: (_: IdleState, { now, claimedAt }: On<"settled">): IdleAction => ({
-    next: { restMs: Math.max(noGateRestMs - (now - claimedAt), 0) },
-  }),
   closeGate: (): IdleAction => ({ next: "go on", closesGate: true }),
-  restForPoll: (): IdleAction => ({ next: "rest", closesGate: true }),
+  sleepUntilPoll: (): IdleAction => ({ next: "until rung", closesGate: true }),
   restBusy: (): IdleAction => ({ next: { restMs: busyRestMs, isUninterruptible: true }, closesGate: true }),
 };
 
 const any: readonly Mode[] = ["looking", "settling", "held up", "asleep", "waiting"];
 const sleeping: readonly Mode[] = ["asleep", "waiting"];
 const always = (): boolean => true;
-const isNotListening = (_: IdleState, { isListening }: { isListening: boolean }) => !isListening;
+const isNotListening = (_: IdleState, { isListening }: On<"claimed">) => !isListening;
 const isBusy = (_: IdleState, { isBusy: busy }: On<"claimed">) => busy;
 const isStaggered = (_: IdleState, { delayMs }: On<"woken">) => delayMs > 0;
 const wasSpurious = ({ spuriousAt }: IdleState, { now }: On<"woken">) => now < spuriousAt + spurious.memoryMs;
 const isEarly = ({ waitsUntil }: IdleState, { now }: { now: number }) => now < waitsUntil;
 const isQuiet = (_: IdleState, { answer }: { answer: Answer }) => answer === "quiet";
 const hasNoGate = (_: IdleState, { answer }: { answer: Answer }) => answer === "no gate";
+const isUnknown = (_: IdleState, { answer }: On<"asked">) => answer === "unknown";
+const askedWithoutGate = (state: IdleState, { now }: On<"asked">) => to.withoutGate(state, now);
+/** The time that a failed opening took counts towards the rest. */
+const settledWithoutGate = (state: IdleState, { claimedAt }: On<"settled">) => to.withoutGate(state, claimedAt);
 const isWoken = (state: IdleState) => state.isWoken;
 const isWokenSpuriously = (state: IdleState, event: On<"settled">) =>
   state.isWoken && state.wasUnproven && isQuiet(state, event);
@@ -131,22 +153,29 @@ const table: { readonly [K in Kind]: readonly Row<K>[] } = {
     [sleeping, wasSpurious, to.waitingToProbe, act.goOn],
     [sleeping, always, to.looking, act.goOn],
   ],
-  // Only a wake-up leads to a claim without a question. A poll and a staggered wake-up ask first,
-  // because a claim takes locks and writes.
+  // A worker of a thousand queues is unsure of all of them at once, and asks in one statement.
+  unsure: [
+    [["settling"], always, to.wokenWhileSettling, act.goOn],
+    [sleeping, always, to.unsure, act.goOn],
+    [any, always, to.looking, act.goOn],
+  ],
+  // Only a wake-up leads to a claim without a question, because a claim takes locks and writes.
   step: [
-    [any, isNotListening, to.same, act.claim],
     [["looking", "settling"], always, to.looking, act.claim],
     [["waiting"], isEarly, to.same, act.restUntilTurn],
     [["waiting"], always, to.asking, act.ask],
-    [["held up", "asleep"], always, to.same, act.ask],
+    [["held up"], always, to.same, act.ask],
+    [["asleep"], always, to.same, act.sleep], // rung for a slot that came free
   ],
   asked: [
-    [["waiting"], isQuiet, to.stillWaiting, act.rest], // woken while it asked: its loop is rung
-    [["held up", "asleep"], isQuiet, to.asleep, act.rest],
+    [["waiting"], isQuiet, to.stillWaiting, act.restUntilTurn], // woken while it asked
+    [["held up", "asleep"], isQuiet, to.asleep, act.sleep],
+    [["held up", ...sleeping], hasNoGate, askedWithoutGate, act.restUntilTurn],
+    [["held up", ...sleeping], isUnknown, to.questionFailed, act.restUntilTurn],
     [any, always, to.looking, act.claim], // something is ready, or it was woken while it asked
   ],
   claimed: [
-    [any, isNotListening, to.awake, act.restForPoll],
+    [any, isNotListening, to.awake, act.sleepUntilPoll],
     [any, isBusy, to.awake, act.restBusy],
     [any, always, to.settling, act.settle],
   ],
@@ -154,8 +183,8 @@ const table: { readonly [K in Kind]: readonly Row<K>[] } = {
     // Otherwise notifications that come faster than claims would cause claims without a pause.
     [["settling"], isWokenSpuriously, to.probing, act.restUntilTurn],
     [["settling"], isWoken, to.looking, act.again],
-    [["settling"], isQuiet, to.asleep, act.rest],
-    [["settling"], hasNoGate, to.looking, act.restWithoutGate],
+    [["settling"], isQuiet, to.asleep, act.sleep],
+    [["settling"], hasNoGate, settledWithoutGate, act.restUntilTurn],
     [["settling"], hasFound, to.looking, act.again],
     [["settling"], always, to.heldUp, act.restHeldUp],
     [any, always, to.same, act.again], // from a step that hung and that the loop gave up
@@ -167,6 +196,7 @@ const table: { readonly [K in Kind]: readonly Row<K>[] } = {
 function note(state: IdleState, event: IdleEvent): IdleState {
   if (event.on === "woken" && event.delayMs <= 0) return { ...state, isUnproven: true };
   if (event.on === "claimed" && event.found > 0) return { ...state, isUnproven: false, heldUpRests: 0 };
+  if (event.on === "asked" && event.answer !== "unknown") return { ...state, failedQuestions: 0 };
   return state;
 }
 

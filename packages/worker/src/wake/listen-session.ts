@@ -43,12 +43,13 @@ export interface SessionOptions {
 const heartbeatChannel = "hark_heartbeat";
 
 /**
- * A listener that has heard nothing for this many times heartbeatMs sends a heartbeat. `least`
- * bounds how soon a session is left that gets answers and hears nothing. With `spread` the first
- * sender is mostly alone: in the 5 ms that its heartbeat takes to reach the others, one in a
- * hundred of them sends too.
+ * A listener that has heard nothing for this many times heartbeatMs sends a heartbeat. It costs
+ * each listener a transaction, and finds only a session that gets answers and hears nothing, which
+ * is rare: the poll finds it too, by a job that was not announced. With `spread` the first sender
+ * is mostly alone: in the 5 ms that its heartbeat takes to reach the others, one in six hundred of
+ * them sends too.
  */
-const silence = { least: 2, spread: 0.5 };
+const silence = { least: 12, spread: 3 };
 
 /**
  * One attempt to listen: it connects, listens, checks that it is alive, and ends at the first
@@ -113,7 +114,7 @@ export class ListenSession {
 
   /**
    * Rests until a sign of life is due, and asks for one if none came meanwhile: for an answer of
-   * the server after heartbeatMs, for a notification after twice that. Call it again and again.
+   * the server after heartbeatMs, for a notification after much longer. Call it again and again.
    * Throws {@link SessionEndedError}.
    */
   async beat(): Promise<void> {

@@ -15,8 +15,8 @@ export interface ListenerOptions {
   readonly logger: Logger;
   /**
    * Longest time without a sign of life before the server is asked for one, in ms. Default: 1 s. A
-   * listener that has heard nothing for twice that sends a heartbeat, for all listeners of the
-   * database. Idle listeners send no other statement.
+   * listener that has heard nothing for twelve times that sends a heartbeat, for all listeners of
+   * the database. Idle listeners send no other statement.
    */
   readonly heartbeatMs?: number;
   readonly deadlines?: Partial<ListenerDeadlines>;
@@ -149,6 +149,14 @@ export class Listener implements Notifications, AsyncDisposable {
       signal?.addEventListener("abort", look);
       look();
     });
+  }
+
+  /**
+   * A notification did not come that should have. Within about a second, a second session proves
+   * that notifications arrive, or the session is left.
+   */
+  doubt(): void {
+    this.#reconnect.doubt();
   }
 
   on(channel: Channel, heard: (payload: string | undefined) => void): () => void {

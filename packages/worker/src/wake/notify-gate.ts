@@ -1,7 +1,8 @@
 import { type Database, DatabaseUnreachableError, type Logger } from "@hark/core";
-import { orLate, statements } from "@hark/core/internal";
-import type { PoolClient } from "pg";
+import { orLate } from "@hark/core/internal";
 import { type Ports, realPorts } from "../ports.ts";
+import { GateSession } from "./gate-session.ts";
+import { type Writers, WriterWatch } from "./writer-watch.ts";
 
 export interface NotifyGateOptions {
   /**
@@ -26,12 +27,6 @@ export interface NotifyGateOptions {
 }
 
 /**
- * Transactions that wrote to the table of waiting jobs when a queue was opened, and may not have
- * seen that it is open.
- */
-export type Writers = readonly string[];
-
-/**
  * Tells producers for which queues they must notify. A queue is open while this process sleeps on
  * it. While no process has it open, a producer's commit costs no more than without a trigger
  * (docs/decisions/0006).
@@ -50,11 +45,10 @@ export class NotifyGate implements AsyncDisposable {
    * By queue. Each belongs to one call of open(), so that a late answer does not count for a later
    * call.
    */
-  readonly #queues = new Map<string, { openedAt: number | undefined }>();
-  /** Resolves when the last statement has its answer. */
-  #last: Promise<unknown> = Promise.resolve();
-  #connecting: Promise<PoolClient> | undefined;
-  #client: PoolClient | undefined;
+  readonly #queues = new Map<string, { isOpen: boolean }>();
+  readonly #watch = new WriterWatch((writers) => this.stillWriting(writers));
+  #connecting: Promise<GateSession> | undefined;
+  #session: GateSession | undefined;
   #checking: NodeJS.Timeout | undefined;
   #isStopped = false;
 
@@ -62,7 +56,7 @@ export class NotifyGate implements AsyncDisposable {
     connectionString,
     logger,
     onLost = () => {},
-    checkMs = 30_000,
+    checkMs = 60_000,
     answerMs = 2_000,
     openDatabase = realPorts.openDatabase,
   }: NotifyGateOptions) {
@@ -80,16 +74,7 @@ export class NotifyGate implements AsyncDisposable {
 
   /** Returns whether producers notify for the queue, as far as is known here. */
   isOpen(queue: string): boolean {
-    return this.#queues.get(queue)?.openedAt !== undefined;
-  }
-
-  /**
-   * For how long the queue has been open, in ms; 0 if it is not. A writer that may not have seen it
-   * has been writing for as long.
-   */
-  openForMs(queue: string): number {
-    const openedAt = this.#queues.get(queue)?.openedAt;
-    return openedAt === undefined ? 0 : performance.now() - openedAt;
+    return this.#queues.get(queue)?.isOpen ?? false;
   }
 
   /**
@@ -98,16 +83,13 @@ export class NotifyGate implements AsyncDisposable {
    * database gives no answer in time: then no queue is open.
    */
   async open(queue: string): Promise<Writers> {
-    const client = this.#client ?? (await this.#connected()); // in order with a close() right after this call
-    if (this.#queues.has(queue)) {
-      const open = await this.#inOrder(client, () => statements.openWriters(client, { among: null }));
-      return open.map(({ writer }) => writer);
-    }
-    const entry: { openedAt: number | undefined } = { openedAt: undefined };
+    const session = this.#session ?? (await this.#connected()); // in order with a close() right after this call
+    if (this.#queues.has(queue)) return session.writers(null);
+    const entry = { isOpen: false };
     this.#queues.set(queue, entry);
-    const [answer] = await this.#inOrder(client, () => statements.openNotifyGate(client, { queue }));
-    entry.openedAt = performance.now();
-    return answer?.writers ?? [];
+    const writers = await session.open(queue);
+    entry.isOpen = true;
+    return writers;
   }
 
   /**
@@ -115,10 +97,12 @@ export class NotifyGate implements AsyncDisposable {
    * starts after the answer.
    */
   async stillWriting(writers: Writers): Promise<Writers> {
-    if (writers.length === 0) return [];
-    const client = await this.#connected();
-    const open = await this.#inOrder(client, () => statements.openWriters(client, { among: writers }));
-    return open.map(({ writer }) => writer);
+    return writers.length === 0 ? [] : (await this.#connected()).writers(writers);
+  }
+
+  /** Waits until some of the writers have ended: see {@link WriterWatch.someEnded}. */
+  someEnded(writers: Writers, since: number): ReturnType<WriterWatch["someEnded"]> {
+    return this.#watch.someEnded(writers, since);
   }
 
   /**
@@ -126,10 +110,10 @@ export class NotifyGate implements AsyncDisposable {
    * up no claim.
    */
   close(queue: string): void {
-    const client = this.#client;
-    if (!this.#queues.delete(queue) || !client) return;
+    const session = this.#session;
+    if (!this.#queues.delete(queue) || !session) return;
     // If it fails, the session is thrown away, and the lock with it.
-    this.#inOrder(client, () => statements.closeNotifyGate(client, { queue })).catch(() => {});
+    session.close(queue).catch(() => {});
   }
 
   /**
@@ -137,9 +121,7 @@ export class NotifyGate implements AsyncDisposable {
    * the session if in doubt.
    */
   async check(): Promise<void> {
-    const client = this.#client;
-    if (!client) return;
-    await this.#inOrder(client, () => client.query("select 1")).catch(() => {}); // onLost has been told
+    await this.#session?.check().catch(() => {}); // onLost has been told
   }
 
   /** Ends the session, which closes every queue. onLost is not called any more. */
@@ -154,58 +136,36 @@ export class NotifyGate implements AsyncDisposable {
     await this.stop();
   }
 
-  #connected(): Promise<PoolClient> {
+  #connected(): Promise<GateSession> {
     return (this.#connecting ??= this.#connect().catch((error: unknown) => {
       this.#connecting = undefined;
       throw error;
     }));
   }
 
-  async #connect(): Promise<PoolClient> {
+  async #connect(): Promise<GateSession> {
     if (this.#isStopped) throw new DatabaseUnreachableError("the gate's connection", new Error("the gate was stopped"));
-    const client = await this.#db.pool.connect();
-    this.#client = client;
-    const lose = (error?: Error) => this.#lose(client, error ?? new Error("the server ended the session"));
-    client.on("error", lose);
-    client.on("end", lose);
+    const session = new GateSession(await this.#db.pool.connect(), (error) => this.#lose(error));
+    this.#session = session;
     this.#checking = setInterval(() => {
       if (this.#queues.size > 0) void this.check();
     }, this.#checkMs);
     this.#checking.unref();
-    return client;
+    return session;
   }
 
-  /**
-   * Runs statements one at a time: pg warns of queries that overlap on a client, and pg 9 will
-   * refuse them. Any failure costs the session, because only then is it certain which queues are
-   * open: none.
-   */
-  async #inOrder<Answer>(client: PoolClient, run: () => Promise<Answer>): Promise<Answer> {
-    const answer = this.#last.then(() => {
-      if (this.#client === client) return run();
-      throw new DatabaseUnreachableError("the gate's connection", new Error("the session is lost"));
-    });
-    this.#last = answer.catch(() => {});
-    try {
-      return await answer;
-    } catch (error) {
-      this.#lose(client, error);
-      throw error;
-    }
-  }
-
-  #lose(client: PoolClient, error: unknown): void {
-    if (this.#client !== client || this.#isStopped) return;
-    this.#logger.warn({ error, queues: [...this.#queues.keys()] }, "the gate's session is lost, opening it again");
+  #lose(error: unknown): void {
+    if (this.#isStopped) return;
+    this.#logger.warn({ error, queues: this.#queues.size }, "the gate's session is lost, opening it again");
     this.#drop();
     this.#onLost();
   }
 
   #drop(): void {
     clearInterval(this.#checking);
-    const client = this.#client;
-    this.#client = this.#connecting = undefined;
+    const session = this.#session;
+    this.#session = this.#connecting = undefined;
     this.#queues.clear();
-    client?.release(true);
+    session?.end();
   }
 }

@@ -8,7 +8,8 @@ export type Session = ReturnType<Ports["newListenSession"]>;
 
 /**
  * In ms. A black hole is noticed heartbeatMs + answerMs after it opened, at worst. A LISTEN that
- * turned silent is noticed 2.5 * heartbeatMs + answerMs after that (docs/decisions/0017).
+ * turned silent is noticed 15 * heartbeatMs + answerMs after that (docs/decisions/0017), or when
+ * the poll finds a job that was not announced.
  */
 export interface ListenerDeadlines {
   /** To be connected. */
@@ -36,7 +37,8 @@ export const defaultDeadlines: ListenerDeadlines = {
 const blipMs = 60_000;
 
 /**
- * Time until the next try, in ms, if no second session could be opened to prove that LISTEN works.
+ * Time from one proof by a second session that LISTEN works to the next, in ms, and to the next try
+ * if none could be opened.
  */
 const proveAgainMs = 10_000;
 
@@ -74,6 +76,7 @@ export class Reconnect {
    */
   #mustProve = true;
   #proveAt = 0;
+  #provedAt = Number.NEGATIVE_INFINITY;
   #mayHaveLeft = false;
 
   constructor(parts: ReconnectParts) {
@@ -98,6 +101,14 @@ export class Reconnect {
   /** Returns at once. A second call changes nothing. */
   start(): void {
     if (!this.#closing.signal.aborted) this.#running ??= this.#run();
+  }
+
+  /**
+   * Asks for a new proof that notifications arrive, with the next sign of life. Ignored soon after
+   * a proof, since each takes a connection.
+   */
+  doubt(): void {
+    if (performance.now() >= this.#provedAt + proveAgainMs) this.#mustProve = true;
   }
 
   /** Ends the session and the loop. Waits no longer than closeMs for the server. */
@@ -152,6 +163,7 @@ export class Reconnect {
     try {
       this.#leftovers += await session.probe({ endOlder: this.#mayHaveLeft });
       this.#mustProve = this.#mayHaveLeft = false;
+      this.#provedAt = performance.now();
       return true;
     } catch (error) {
       if (error instanceof SessionEndedError) throw error;

@@ -1,9 +1,10 @@
 import { statement } from "../statement.ts";
 
-/** Closes the notify gate of a queue; returns false if this session had not opened it. */
-export const closeNotifyGate = statement<{ queue: string }, { wasOpen: boolean }>(
+/** Closes the notify gates of queues; returns how many of them this session had opened. */
+export const closeNotifyGate = statement<{ queues: readonly string[] }, { closed: number }>(
   "close-notify-gate",
-  ["queue"],
-  `select pg_advisory_unlock_shared(1751216747, hashtext($1)) as was_open`,
-  (row) => ({ wasOpen: row.was_open as boolean }),
+  ["queues"],
+  `select count(*) filter (where pg_advisory_unlock_shared(1751216747, hashtext(queue)))::int as closed
+     from unnest($1::text[]) queue`,
+  (row) => ({ closed: row.closed as number }),
 );

@@ -1,19 +1,20 @@
 import { statement } from "../statement.ts";
 
 /**
- * Opens the notify gate of a queue until this session ends or calls closeNotifyGate, and then lists
+ * Opens the notify gates of queues until this session ends or calls closeNotifyGate, and then lists
  * the transactions that are writing, see openWriters. Call it once per opening: a session's locks
- * are counted. Waits while a producer tries the lock, which is for microseconds.
+ * are counted. Waits while a producer tries a lock, which is for microseconds.
  *
  * An open gate is a shared advisory lock. Its first key is "hark" in ASCII, and its second the hash
  * of the queue's name. The trigger hark.announce_jobs tries the same lock, and notifies while a
  * session holds it. Two queues with the same hash share a gate, which costs notifications and loses
- * none. The list refers to the lock, so that no plan can draw it up before the lock is held.
+ * none. The list refers to the locks, so that no plan can draw it up before all of them are held.
  */
-export const openNotifyGate = statement<{ queue: string }, { writers: string[] }>(
+export const openNotifyGate = statement<{ queues: readonly string[] }, { writers: string[] }>(
   "open-notify-gate",
-  ["queue"],
-  `with gate as materialized (select pg_advisory_lock_shared(1751216747, hashtext($1))::text as opened)
+  ["queues"],
+  `with gate as materialized (
+     select count(pg_advisory_lock_shared(1751216747, hashtext(queue))::text) as opened from unnest($1::text[]) queue)
    select array(
      select virtualtransaction from pg_locks
       where locktype = 'relation' and relation = 'hark.jobs'::regclass and mode = 'RowExclusiveLock' and granted

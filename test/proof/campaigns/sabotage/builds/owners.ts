@@ -74,6 +74,13 @@ export const ownerBuilds: readonly Build[] = [
         const { nextExpiryMs } = survey!;
         return [{ ...survey!, nextExpiryMs: nextExpiryMs === undefined ? undefined : nextExpiryMs - 2_500 }];
       }),
+      statement<unknown, statements.Renewal>("renew-lease", (original) => async (db, request) => {
+        const renewals = await original(db, request);
+        return renewals.map(({ othersExpireInMs, ...renewal }) => ({
+          ...renewal,
+          othersExpireInMs: othersExpireInMs === undefined ? undefined : othersExpireInMs - 2_500,
+        }));
+      }),
     ],
     breaks: ["S4"],
     only: ["kill"],
@@ -81,7 +88,9 @@ export const ownerBuilds: readonly Build[] = [
   {
     name: "lease-never-renewed",
     does: "believes that its lease is renewed, but does not renew it",
-    seams: [statement("renew-lease", () => async () => [{ peers: {} }])],
+    seams: [
+      statement<unknown, Partial<statements.Renewal>>("renew-lease", () => async () => [{ notificationQueueUsage: 0 }]),
+    ],
     breaks: ["S7"],
     only: ["cut"],
   },
