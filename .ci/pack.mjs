@@ -39,6 +39,7 @@ if (readdirSync(destination).length > 0) throw new Error(`${destination} is not 
 const copy = mkdtempSync(join(realpathSync(tmpdir()), "hark-pack-"));
 try {
   copySources();
+  run(root, process.execPath, join(root, ".ci/generate.mjs"), copy);
   run(
     copy,
     join(root, "node_modules/.bin/tsc"),
@@ -49,9 +50,6 @@ try {
     "--declarationMap",
     "false",
   );
-  // Core finds the migrations at the root of the repository, and once installed beside its own dist
-  // (core/src/migrations.ts).
-  cpSync(join(copy, "drizzle"), join(copy, "packages/core/drizzle"), { recursive: true });
   for (const name of readdirSync(join(copy, "packages")))
     pnpm(join(copy, "packages", name), "pack", "--pack-destination", destination);
   pnpm(

@@ -45,7 +45,8 @@ describe("the command line", () => {
     expect(ended).toEqual({
       code: 2,
       stdout: "",
-      stderr: "hark: Node 22.11.0 is too old: Hark needs Node 22.12.0 or newer. Install one, and run this again.\n",
+      stderr:
+        "hark: Hark needs Node 22.12.0 or newer, and this is Node 22.11.0. Install a newer one, and run this again.\n",
     });
   });
 

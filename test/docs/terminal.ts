@@ -20,7 +20,7 @@ export function withoutPnpm(commandLine: string): string {
     if (verb === "exec") return "";
     const script = scripts[name];
     if (script === undefined) throw new Error(`package.json has no script ${name}`);
-    return script.replace(/^tsc -b[^&]*&& /, "");
+    return script.replace(/^node \.ci\/generate\.mjs && tsc -b[^&]*&& /, "");
   });
 }
 

@@ -1,6 +1,6 @@
 // @module-tag SEC-31
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -79,11 +79,7 @@ test("the files of the published packages are those of the list", async () => {
 test("no test, source map, build state, configuration or path of the packing machine is published", async () => {
   const files = await unpacked();
   expect(files.length).toBeGreaterThan(200);
-  expect(
-    files.filter(
-      (file) => !/\/(package\.json|README\.md|LICENSE|dist\/.*\.(js|d\.ts)|drizzle\/.*\.(sql|json))$/.test(file),
-    ),
-  ).toEqual([]);
+  expect(files.filter((file) => !/\/(package\.json|README\.md|LICENSE|dist\/.*\.(js|d\.ts))$/.test(file))).toEqual([]);
   expect(files.filter((file) => /\.test\.|\/testing\//.test(file))).toEqual([]);
   for (const file of files) {
     const text = await readFile(join(scratch, "unpacked", file), "utf8");
@@ -93,21 +89,16 @@ test("no test, source map, build state, configuration or path of the packing mac
   }
 });
 
-test("core contains the migrations, and finds them where it is installed", async () => {
-  const core = join(scratch, "unpacked/@hark/core");
-  await symlink(`${root}packages/core/node_modules`, join(core, "node_modules"));
-  const installed = (file: string): Promise<unknown> => import(pathToFileURL(join(core, "dist", file)).href);
-  const { readRolesScript } = (await installed("index.js")) as typeof import("@hark/core");
-  const { readMigrations } = (await installed("internal.js")) as typeof import("@hark/core/internal");
-  const inRepository = (await readdir(`${root}drizzle`)).filter((file) => /^\d+_.*\.sql$/.test(file)).toSorted();
-  expect((await readMigrations()).map(({ name }) => `${name}.sql`)).toEqual(inRepository);
-  expect(await readRolesScript()).toBe(await readFile(`${root}drizzle/roles.sql`, "utf8"));
-  await rm(join(core, "node_modules"));
-});
-
-test("core cannot be packed without the migrations by bypassing the script", async () => {
-  const packing = exec("npx", ["-y", "pnpm@12", "pack", "--dry-run"], { cwd: `${root}packages/core` });
-  await expect(packing).rejects.toMatchObject({ code: 1, stderr: expect.stringMatching(/migrations are missing/) });
+test("core contains the migrations and the roles of the repository", async () => {
+  const core = join(scratch, "unpacked/@hark/core/dist/migration-texts.js");
+  const { migrationTexts, rolesText } = (await import(pathToFileURL(core).href)) as {
+    migrationTexts: [name: string, text: string][];
+    rolesText: string;
+  };
+  const files = (await readdir(`${root}drizzle`)).filter((file) => /^\d+_.*\.sql$/.test(file)).toSorted();
+  const inRepository = files.map(async (file) => [file.slice(0, -4), await readFile(`${root}drizzle/${file}`, "utf8")]);
+  expect(migrationTexts).toEqual(await Promise.all(inRepository));
+  expect(rolesText).toBe(await readFile(`${root}drizzle/roles.sql`, "utf8"));
 });
 
 test("the bill of materials names each dependency with its version and its hash", async () => {
@@ -140,7 +131,7 @@ describe("the manifests", () => {
     for (const { name, publishConfig, scripts = {}, private: isPrivate } of manifests) {
       expect(publishConfig, name).toEqual({ access: "public", provenance: true });
       expect(isPrivate, name).toBeUndefined();
-      expect(Object.keys(scripts), name).toEqual(name === "@hark/core" ? ["prepack"] : []);
+      expect(Object.keys(scripts), name).toEqual([]);
     }
   });
 

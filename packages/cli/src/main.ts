@@ -1,11 +1,11 @@
 #!/usr/bin/env node
-import { nodeComplaint } from "./node-version.ts";
+import { nodeComplaint } from "@hark/core/node-version";
 
 // Runs before any modern syntax is loaded. Otherwise an old Node would fail there with a stack
 // trace instead of a reason.
 const complaint = nodeComplaint(process.versions.node);
 if (complaint) {
-  console.error(complaint);
+  console.error(`hark: ${complaint}`);
   process.exitCode = 2;
 } else {
   process.stdout.on("error", (error) => {

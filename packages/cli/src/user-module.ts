@@ -2,8 +2,8 @@ import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type JobDefinition, UnknownJobTypeError } from "@hark/core";
+import { isAtLeast, leastNodeForTypeScript } from "@hark/core/node-version";
 import type { Handler, Schedule, WorkerOptions } from "@hark/worker";
-import { isAtLeast, leastNodeForTypeScript } from "./node-version.ts";
 import { UsageError } from "./usage-error.ts";
 
 /** The exports of a module of the user, and its path as the user gave it. */

@@ -1,6 +1,7 @@
 import { Socket } from "node:net";
 import { Pool, type PoolClient, type PoolConfig, TypeOverrides, types } from "pg";
 import { DatabaseUnreachableError } from "./errors/index.ts";
+import type { PgPool } from "./pool.ts";
 import { isPoolerRefusal } from "./sqlstate.ts";
 
 /**
@@ -99,8 +100,9 @@ function mortalSocket(): Socket {
 }
 
 /** A {@link Database} on the application's own pool, which close() leaves open. */
-export function borrowPool(pool: Pool, { isPooled = false }: { isPooled?: boolean } = {}): Database {
-  return wrapPool(pool, { isOurs: false, isPooled });
+export function borrowPool(pool: PgPool, { isPooled = false }: { isPooled?: boolean } = {}): Database {
+  // Of a pool that is not ours, only what PgPool names is used.
+  return wrapPool(pool as Pool, { isOurs: false, isPooled });
 }
 
 /** What openDatabase() asks of a session when it starts, and a transaction pooler refuses. */

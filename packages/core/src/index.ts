@@ -1,6 +1,8 @@
+export { leastNode } from "./check-node.ts"; // first, so that an old Node gets no further
 export type { Backoff, BackoffOptions } from "./backoff.ts";
 export type { Duration } from "./clock.ts";
 export { borrowPool, type Database, type DatabaseOptions, type Queryable, openDatabase } from "./database.ts";
+export type { PgPool } from "./pool.ts";
 export {
   DatabaseUnreachableError,
   EnqueueFromError,
@@ -13,6 +15,7 @@ export {
   JobCancelledError,
   JobTimeoutError,
   LeaseLostError,
+  LeaseThreadError,
   LockLostError,
   LockTimeoutError,
   MigrationBlockedError,
@@ -27,6 +30,7 @@ export {
   SnoozeError,
   UnknownJobTypeError,
   UnrecoverableError,
+  UnsupportedNodeError,
   WorkerStoppingError,
 } from "./errors/index.ts";
 export type { DrizzleTransaction, PgTransaction, Transaction } from "./transaction.ts";

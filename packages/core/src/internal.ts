@@ -2,6 +2,7 @@
  * The subpath `@hark/core/internal`: what the other packages of Hark and tests need besides the
  * public names. Any release may change it.
  */
+export { leastNode } from "./check-node.ts"; // first, so that an old Node gets no further
 export { backoffMs, defaultBackoff, parseBackoff } from "./backoff.ts";
 export { jitter, longestDelayMs, longestTimerMs, orLate, parseDuration, withDeadline } from "./clock.ts";
 export { checkConnection, describeUrl, pgTypes } from "./database.ts";

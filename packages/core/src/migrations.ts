@@ -1,7 +1,4 @@
 import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 
 export interface Migration {
   /**
@@ -24,35 +21,25 @@ export interface Migration {
   readonly isOutsideTransaction: boolean;
 }
 
-/** In the repository the migrations stand at its root; a published package carries its own copy. */
-export const folder: string | undefined = [
-  join(import.meta.dirname, "../drizzle"),
-  join(import.meta.dirname, "../../../drizzle"),
-].find((candidate) => existsSync(join(candidate, "meta/_journal.json")));
-
 let known: Promise<readonly Migration[]> | undefined;
 
 /**
- * Returns the migrations this code knows, as drizzle-kit wrote them. Read once: an installation
- * that is replaced under a running process brings files that its code does not know.
+ * Returns the migrations that this code knows. Their texts are a module of their own, loaded when
+ * it is first asked for: a process that only enqueues or works does without it.
  */
 export function readMigrations(): Promise<readonly Migration[]> {
-  known ??= readFolder();
+  known ??= load();
   known.catch(() => (known = undefined));
   return known;
 }
 
-async function readFolder(): Promise<Migration[]> {
-  if (!folder) throw new Error("Hark's migrations are missing from this installation: install @hark/core again");
-  const journal = JSON.parse(await readFile(join(folder, "meta/_journal.json"), "utf8")) as {
-    entries: { tag: string }[];
-  };
-  return Promise.all(
-    journal.entries.map(async ({ tag }, place) => {
-      const text = await readFile(join(folder, `${tag}.sql`), "utf8");
-      return { version: place + 1, name: tag, ...readMigration(text, place + 1) };
-    }),
-  );
+async function load(): Promise<Migration[]> {
+  const { migrationTexts } = await import("./migration-texts.ts");
+  return migrationTexts.map(([name, text], place) => ({
+    version: place + 1,
+    name,
+    ...readMigration(text, place + 1),
+  }));
 }
 
 /** A line of its own in a migration: what a release before it must know of it. */

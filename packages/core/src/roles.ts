@@ -1,9 +1,6 @@
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { RolesForbiddenError, SchemaVersionError } from "./errors/index.ts";
 import type { MigrateOptions } from "./migrate.ts";
 import { underMigrationLock, withClient } from "./migration-session.ts";
-import { folder } from "./migrations.ts";
 import { schemaVersionOn } from "./schema-version.ts";
 import { isPermissionDenied } from "./sqlstate.ts";
 
@@ -18,8 +15,8 @@ const scriptDeadlineMs = 30_000;
  * create roles.
  */
 export async function readRolesScript(): Promise<string> {
-  if (!folder) throw new Error("Hark's migrations are missing from this installation: install @hark/core again");
-  return readFile(join(folder, "roles.sql"), "utf8");
+  const { rolesText } = await import("./migration-texts.ts");
+  return rolesText;
 }
 
 /**

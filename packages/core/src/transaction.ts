@@ -1,4 +1,3 @@
-import type { SQL } from "drizzle-orm";
 import type { Queryable } from "./database.ts";
 import { NotATransactionError } from "./errors/index.ts";
 
@@ -6,9 +5,9 @@ import { NotATransactionError } from "./errors/index.ts";
 export interface PgTransaction {
   query(statement: { text: string; values: unknown[] }): Promise<{ rows: any[] }>;
 }
-/** A Drizzle transaction, whichever driver it stands on. */
+/** A Drizzle transaction, whichever version and driver it stands on. */
 export interface DrizzleTransaction {
-  execute(query: SQL): PromiseLike<unknown>;
+  execute(query: any): PromiseLike<unknown>;
   rollback(): never;
 }
 /** What `in(tx)` accepts. */
@@ -68,7 +67,7 @@ function pgQueryable(client: PgTransaction): Queryable {
 function drizzleQueryable(tx: DrizzleTransaction): Queryable {
   return {
     async query({ text, values }) {
-      const answer = await tx.execute(await bind(text, values));
+      const answer = await tx.execute(drizzleStatement(text, values));
       // node-postgres answers { rows }, postgres.js an array.
       return {
         rows: (Array.isArray(answer) ? answer : (answer as { rows: unknown[] }).rows) as Record<string, unknown>[],
@@ -77,11 +76,28 @@ function drizzleQueryable(tx: DrizzleTransaction): Queryable {
   };
 }
 
-/** Our own statement texts as Drizzle SQL: every $n becomes a parameter, never text. */
-async function bind(text: string, values: unknown[]): Promise<SQL> {
-  const { sql } = await import("drizzle-orm"); // a caller with such a transaction has it loaded
-  const pieces = text.split(/\$(\d+)/);
-  return sql.join(
-    pieces.map((piece, place) => (place % 2 ? sql`${sql.param(values[Number(piece) - 1])}` : sql.raw(piece))),
-  );
+/** What Drizzle's dialects pass to a statement that is to become text. */
+interface DrizzleConfig {
+  escapeParam: (place: number, value: unknown) => string;
+}
+
+/**
+ * One of our statements in the shape that Drizzle executes, with every $n as a parameter. Nothing
+ * of drizzle-orm is imported: which copy of it made the transaction is not known here, and a bundle
+ * of a project without Drizzle must not ask for it. Drizzle 0.43 to 1.0 takes this.
+ */
+function drizzleStatement(text: string, values: unknown[]) {
+  return {
+    getSQL() {
+      return this;
+    },
+    toQuery({ escapeParam }: DrizzleConfig) {
+      const params: unknown[] = [];
+      const sql = text.replaceAll(/\$(\d+)/g, (_, number: string) => {
+        params.push(values[Number(number) - 1]);
+        return escapeParam(params.length - 1, params.at(-1));
+      });
+      return { sql, params };
+    },
+  };
 }

@@ -32,6 +32,7 @@ export {
   type JobOptions,
   JobTimeoutError,
   LeaseLostError,
+  LeaseThreadError,
   listDeadJobs,
   listSchedules,
   type Lock,
@@ -46,6 +47,7 @@ export {
   openDatabase,
   type Outcome,
   type PayloadCipher,
+  type PgPool,
   PayloadTooLargeError,
   PayloadUnreadableError,
   QueueFullError,
@@ -67,6 +69,7 @@ export {
   type Transaction,
   UnknownJobTypeError,
   UnrecoverableError,
+  UnsupportedNodeError,
   WorkerStoppingError,
 } from "@hark/core";
 export {

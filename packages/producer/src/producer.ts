@@ -10,6 +10,7 @@ import {
   type JobSettings,
   openDatabase,
   type PayloadCipher,
+  type PgPool,
   ProducerClosedError,
   type Transaction,
   UnknownJobTypeError,
@@ -113,7 +114,7 @@ export type ProducerOptions = {
 } & (
   | {
       /** A pg pool of the application. close() leaves it open. */
-      pool: Parameters<typeof borrowPool>[0];
+      pool: PgPool;
       isPooled?: boolean;
     }
   | {

@@ -1,5 +1,13 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { borrowPool, createLogger, type Database, InvalidOptionsError, type Logger, openDatabase } from "@hark/core";
+import {
+  borrowPool,
+  createLogger,
+  type Database,
+  InvalidOptionsError,
+  type Logger,
+  openDatabase,
+  type PgPool,
+} from "@hark/core";
 import { redactingLogger } from "@hark/core/internal";
 import { getRequestListener } from "@hono/node-server";
 import { buildApp } from "./app.ts";
@@ -21,7 +29,7 @@ export type DatabaseChoice =
     }
   | {
       /** A pg pool of the application. close() leaves it open. */
-      pool: Parameters<typeof borrowPool>[0];
+      pool: PgPool;
       isPooled?: boolean;
     }
   | {

@@ -10,7 +10,7 @@ export { LeaseKeeper, type LeaseKeeperOptions } from "./lease/lease-keeper.ts";
 export { type LeaseNews, type LeaseRenewalParts, renewForEver } from "./lease/lease-renewal.ts";
 export { SharedDeadline } from "./lease/shared-deadline.ts";
 export { parseOptions } from "./options.ts";
-export { type LeaseThread, type Ports, realPorts } from "./ports.ts";
+export { type Ports, realPorts } from "./ports.ts";
 export { DueJobs } from "./promote/due-jobs.ts";
 export { AttemptEnd, endingOf, interrupted } from "./run/ending.ts";
 export type { Slots } from "./run/slots.ts";

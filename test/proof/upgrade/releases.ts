@@ -57,6 +57,7 @@ export async function installRelease(
     await (commit === undefined ? copyWorkingTree(folder) : extract(folder, commit));
     await symlink(join(root, "node_modules"), join(folder, "node_modules"));
     await addMigrations(join(folder, "drizzle"), later);
+    await execute(process.execPath, [join(root, ".ci/generate.mjs"), folder], { timeout: compileMs });
     await execute(join(root, "node_modules/.bin/tsc"), ["-b", "packages/cli"], { cwd: folder, timeout: compileMs });
   } catch (error) {
     await remove();

@@ -1,4 +1,4 @@
-import { isAtLeast, leastNode, leastNodeForTypeScript } from "../node-version.ts";
+import { isAtLeast, leastNode, leastNodeForTypeScript } from "@hark/core/node-version";
 import { type Check, fail, ok } from "./check.ts";
 
 export const nodeCheck: Check = {

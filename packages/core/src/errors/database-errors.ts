@@ -64,3 +64,24 @@ export class RolesForbiddenError extends HarkError {
     );
   }
 }
+
+/** The thread that renews a worker's lease could not load. */
+export class LeaseThreadError extends HarkError {
+  constructor(cause: unknown) {
+    super(
+      "LEASE_THREAD_FAILED",
+      {},
+      `The worker's lease thread could not load (${cause instanceof Error ? cause.message : "it ended without an error"}). ` +
+        `Without it the worker has no right to any job, so it did not start. Check that this runtime has node:worker_threads ` +
+        `and lets them start from text.`,
+      { cause },
+    );
+  }
+}
+
+/** This Node is older than the oldest that Hark runs on. Thrown by the import of Hark. */
+export class UnsupportedNodeError extends HarkError {
+  constructor(found: string, complaint: string) {
+    super("UNSUPPORTED_NODE", { found }, complaint);
+  }
+}

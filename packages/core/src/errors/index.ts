@@ -21,7 +21,9 @@ export {
 export { LockLostError, LockTimeoutError } from "./lock-errors.ts";
 export {
   DatabaseUnreachableError,
+  LeaseThreadError,
   MigrationBlockedError,
   RolesForbiddenError,
   SchemaVersionError,
+  UnsupportedNodeError,
 } from "./database-errors.ts";

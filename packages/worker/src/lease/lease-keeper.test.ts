@@ -1,10 +1,10 @@
-import { type Database, DatabaseUnreachableError, silentLogger } from "@hark/core";
+import { type Database, DatabaseUnreachableError, LeaseThreadError, silentLogger } from "@hark/core";
 import type { Peer } from "@hark/core/statements";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import type { LeaseThread } from "../ports.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
 import type { LeaseNews } from "./lease-renewal.ts";
 import { SharedDeadline } from "./shared-deadline.ts";
+import type { LeaseThread } from "./start-lease-thread.ts";
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval"] }));
 afterEach(() => void vi.useRealTimers());
@@ -142,4 +142,27 @@ test("it knows the peers of the last renewal, by queue", async () => {
   expect(peersOn()).toEqual([["one", "two"], ["one"]]);
   threads[0]!.tell(renewed([{ id: "three", queues: ["other"] }]));
   expect(peersOn()).toEqual([[], ["three"]]);
+});
+
+test("a thread that cannot load makes the start throw at once, with the reason", async () => {
+  const { keeper, threads } = makeKeeper();
+  const started = keeper.start();
+  const failed = expect(started).rejects.toThrow(LeaseThreadError);
+  threads[0]!.heard.get("error")!(new Error("Cannot find module 'pg'"));
+  threads[0]!.heard.get("exit")!();
+  await failed;
+  await expect(started).rejects.toThrow("Cannot find module 'pg'");
+  expect([threads.length, vi.getTimerCount()]).toEqual([1, 0]);
+});
+
+test("a later thread that cannot load is tried again after a rest", async () => {
+  const { keeper, threads } = makeKeeper();
+  void keeper.start();
+  threads[0]!.register("one", 1);
+  threads[0]!.heard.get("exit")!();
+  threads[1]!.heard.get("exit")!();
+  expect(threads.length).toBe(2);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(threads.length).toBe(3);
+  await keeper.stop();
 });

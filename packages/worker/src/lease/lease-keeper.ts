@@ -1,11 +1,12 @@
 import { hostname } from "node:os";
-import { type Database, DatabaseUnreachableError, type Logger } from "@hark/core";
+import { type Database, DatabaseUnreachableError, LeaseThreadError, type Logger } from "@hark/core";
 import { orLate, statements } from "@hark/core/internal";
-import { type LeaseThread, type Ports, realPorts } from "../ports.ts";
+import { type Ports, realPorts } from "../ports.ts";
 import { TypedEvent } from "../runtime/event.ts";
 import type { Part } from "../runtime/part.ts";
 import type { LeaseNews, Renewed } from "./lease-renewal.ts";
 import { SharedDeadline } from "./shared-deadline.ts";
+import type { LeaseThread } from "./start-lease-thread.ts";
 
 export interface LeaseKeeperOptions {
   connectionString: string;
@@ -27,6 +28,9 @@ const startDeadlineMs = 15_000;
  */
 const tickMs = 500;
 
+/** Rest before another thread is started after one that could not load, in ms. */
+const restartMs = 1_000;
+
 /**
  * Keeps the process's lease, and with it its right to all its jobs. The lease is renewed from a
  * thread of its own on a connection of its own, so that neither a busy event loop nor an empty pool
@@ -43,6 +47,7 @@ export class LeaseKeeper implements Part {
   readonly #ticks = new Int32Array(new SharedArrayBuffer(8));
   #thread: LeaseThread | undefined;
   #ticker: NodeJS.Timeout | undefined;
+  #restarting: NodeJS.Timeout | undefined;
   #identity: string | undefined;
   /** The deadline of the thread that runs now. */
   #hold = new SharedDeadline();
@@ -93,15 +98,23 @@ export class LeaseKeeper implements Part {
     return peers;
   }
 
-  /** Resolves once the lease holds; throws DatabaseUnreachableError if it does not within 15 s. */
+  /**
+   * Resolves once the lease holds.
+   * @throws LeaseThreadError at once if the thread cannot load
+   * @throws DatabaseUnreachableError if the lease does not hold within 15 s
+   */
   async start(): Promise<void> {
     this.#ticker = setInterval(() => Atomics.add(this.#ticks, 0, 1), tickMs);
     this.#ticker.unref();
     this.#startThread();
-    if ((await orLate(this.#firstRegistered.promise, startDeadlineMs)) === "late") {
+    try {
+      if ((await orLate(this.#firstRegistered.promise, startDeadlineMs)) !== "late") return;
+    } catch (error) {
       await this.stop();
-      throw new DatabaseUnreachableError("the worker's lease connection", this.#lastFailure);
+      throw error;
     }
+    await this.stop();
+    throw new DatabaseUnreachableError("the worker's lease connection", this.#lastFailure);
   }
 
   /**
@@ -116,6 +129,7 @@ export class LeaseKeeper implements Part {
   async stop(): Promise<void> {
     this.#isStopping = true;
     clearInterval(this.#ticker);
+    clearTimeout(this.#restarting);
     await this.#endThread();
     const identity = this.#identity;
     this.#identity = undefined;
@@ -146,12 +160,24 @@ export class LeaseKeeper implements Part {
       ticks: this.#ticks,
       held: this.#hold.memory,
     });
-    thread.on("message", (news: LeaseNews) => this.#hear(news));
-    thread.on("error", (error) => this.#options.logger.error({ error }, "the lease thread failed, starting another"));
+    let hasLoaded = false;
+    let failure: unknown;
+    thread.on("message", (news: LeaseNews) => {
+      hasLoaded = true;
+      this.#hear(news);
+    });
+    thread.on("error", (error) => {
+      failure = error;
+      this.#options.logger.error({ error }, "the lease thread failed, starting another");
+    });
     thread.on("exit", () => {
+      this.#thread = undefined;
       if (this.#isStopping) return;
+      // Before the first registration, start() waits for this answer.
+      if (!hasLoaded) this.#firstRegistered.reject(new LeaseThreadError(failure));
       this.#lose();
-      this.#startThread();
+      if (hasLoaded) this.#startThread();
+      else this.#restarting = setTimeout(() => this.#startThread(), restartMs);
     });
     this.#thread = thread;
   }

@@ -48,7 +48,8 @@ setInterval(() => {
 // process).
 port.once("message", () => void (client?.end() ?? Promise.resolve()).catch(() => {}).finally(() => process.exit()));
 
-await renewForEver({
+// Not awaited, which a script cannot do at its top. If it fails, the thread ends with the error.
+void renewForEver({
   ...registration,
   tell: (news: LeaseNews) => port.postMessage(news),
   hold: (...words) => leaseHold.set(...words),

@@ -1,12 +1,10 @@
 import { Socket } from "node:net";
 import { Client, type ClientConfig, type Connection } from "pg";
-import pgListen, { type Subscriber } from "pg-listen";
+import type createSubscriberOf from "pg-listen";
+import type { Subscriber } from "pg-listen";
+import * as pgListen from "./pg-listen-bundle.ts";
 
-// pg-listen is CommonJS, and its types promise a default export that nodenext does not find (its
-// issue 79).
-const createSubscriber = pgListen as unknown as typeof pgListen.default;
-if (typeof createSubscriber !== "function")
-  throw new TypeError("pg-listen exports no function: Hark needs its version 1.7");
+const createSubscriber = pgListen.createSubscriber as typeof createSubscriberOf.default;
 
 export interface ListenSocketOptions {
   readonly connectionString: string;

@@ -86,9 +86,15 @@ export class Member {
       fileURLToPath(new URL(`../processes/${main}`, import.meta.url)),
       [JSON.stringify(options(this.#starts))],
       {
-        execArgv: preload ? ["--import", preload.href] : [], // without the test runner's arguments
+        execArgv: [], // without the test runner's arguments
         stdio: ["ignore", "ignore", "pipe", "ipc"],
-        env: { ...process.env, ...clockEnvironment, ...env },
+        // The lease thread takes the preload from here, and not from the arguments.
+        env: {
+          ...process.env,
+          ...clockEnvironment,
+          ...env,
+          ...(preload && { NODE_OPTIONS: `--import ${preload.href}` }),
+        },
       },
     );
     this.#child = child;

@@ -11,11 +11,11 @@ export const leastNodeForTypeScript = "22.18.0";
 export function nodeComplaint(version: string): string | undefined {
   if (isAtLeast(version, leastNode)) return undefined;
   return (
-    "hark: Node " +
-    version +
-    " is too old: Hark needs Node " +
+    "Hark needs Node " +
     leastNode +
-    " or newer. Install one, and run this again."
+    " or newer, and this is Node " +
+    version +
+    ". Install a newer one, and run this again."
   );
 }
 

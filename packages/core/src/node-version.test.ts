@@ -9,6 +9,6 @@ test("versions compare by number", () => {
 });
 
 test("the complaint about an old Node names its version and the version that Hark needs", () => {
-  expect(nodeComplaint("20.20.2")).toMatch(/Node 20\.20\.2 is too old: Hark needs Node 22\.12\.0/);
+  expect(nodeComplaint("20.20.2")).toMatch(/Hark needs Node 22\.12\.0 or newer, and this is Node 20\.20\.2/);
   expect(nodeComplaint("24.1.0")).toBeUndefined();
 });

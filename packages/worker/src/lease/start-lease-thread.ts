@@ -1,0 +1,98 @@
+import { EventEmitter } from "node:events";
+import { existsSync } from "node:fs";
+import { Worker as Thread, type WorkerOptions } from "node:worker_threads";
+import type { LeaseNews } from "./lease-renewal.ts";
+import { leaseThreadBundle } from "./lease-thread-bundle.ts";
+import type { LeaseThreadData } from "./lease-thread.ts";
+
+/** The lease thread, seen from the main one. */
+export interface LeaseThread {
+  on(event: "message", heard: (news: LeaseNews) => void): unknown;
+  on(event: "error", failed: (error: unknown) => void): unknown;
+  on(event: "exit", exited: () => void): unknown;
+  once(event: "exit", exited: () => void): unknown;
+  postMessage(word: "stop"): void;
+  terminate(): Promise<unknown>;
+}
+
+/**
+ * Starts the lease thread. An installation has a file for it, which uses the application's `pg`. A
+ * bundle has no such file, and a deployment that was traced may have it without what it imports:
+ * there the thread runs from a text that contains all it needs (docs/decisions/0032).
+ */
+export function startLeaseThread(data: LeaseThreadData): LeaseThread {
+  const options: WorkerOptions = { workerData: data, name: "hark lease", execArgv: networkOptions() };
+  const fromText = () => start(leaseThreadBundle, { ...options, eval: true });
+  const file = ownFile();
+  return file === undefined ? fromText() : new FallbackThread(start(file, options), fromText);
+}
+
+/**
+ * The thread's file beside this one. Undefined in a bundle, where `import.meta.url` is missing, or
+ * leads to the bundle, or to a place on the machine that built it. It is read apart from `new URL`,
+ * or bundlers would take the file for an asset.
+ */
+function ownFile(): URL | undefined {
+  const here: string | undefined = import.meta.url;
+  const name = /\/lease\/start-lease-thread\.(?<ending>[jt]s)$/.exec(here ?? "");
+  if (name === null) return undefined;
+  const file = new URL(`lease-thread.${name.groups!["ending"]}`, here);
+  return existsSync(file) ? file : undefined;
+}
+
+/**
+ * The options of this process that decide how a connection is made. All others stay here: what
+ * `--import` loads has no business in the thread, and with `--input-type` it could not start.
+ */
+function networkOptions(): string[] {
+  const names = /^--(use-system-ca$|tls-m(in|ax)-v|dns-result-order=|(no-)?network-family-autoselection)/;
+  return process.execArgv.filter((word) => names.test(word));
+}
+
+function start(fileOrText: URL | string, options: WorkerOptions): Thread {
+  try {
+    return new Thread(fileOrText, options);
+  } catch (error) {
+    // This version of Node has one of the options for whole processes only.
+    if ((error as NodeJS.ErrnoException).code !== "ERR_WORKER_INVALID_EXEC_ARGV") throw error;
+    return new Thread(fileOrText, { ...options, execArgv: [] });
+  }
+}
+
+/** What a thread that lacks a file ends with, as an import or as a require. */
+const missingFile = new Set(["ERR_MODULE_NOT_FOUND", "MODULE_NOT_FOUND"]);
+
+/** A thread that is replaced by another if it ends because one of its files is missing. */
+class FallbackThread extends EventEmitter implements LeaseThread {
+  #thread: Thread;
+  #isStopping = false;
+
+  constructor(thread: Thread, startOther: () => Thread) {
+    super();
+    this.#thread = thread;
+    let isReplaced = false;
+    thread.on("message", (news) => this.emit("message", news));
+    thread.on("error", (error) => {
+      isReplaced = missingFile.has(String((error as NodeJS.ErrnoException).code));
+      if (!isReplaced) this.emit("error", error);
+    });
+    thread.on("exit", () => {
+      if (!isReplaced || this.#isStopping) {
+        this.emit("exit");
+        return;
+      }
+      this.#thread = startOther();
+      for (const event of ["message", "error", "exit"]) this.#thread.on(event, (fact) => this.emit(event, fact));
+    });
+  }
+
+  postMessage(word: "stop"): void {
+    this.#isStopping = true;
+    this.#thread.postMessage(word);
+  }
+
+  terminate(): Promise<number> {
+    this.#isStopping = true;
+    return this.#thread.terminate();
+  }
+}

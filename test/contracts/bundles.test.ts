@@ -1,0 +1,137 @@
+import { execFile } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { build, type BuildOptions, type BuildResult } from "esbuild";
+import { parseSync, Visitor } from "oxc-parser";
+import { afterAll, beforeAll, describe, expect } from "vitest";
+import { test } from "../setup/fixtures.ts";
+
+/*
+ * What keeps Hark fit for bundlers, without the projects of `pnpm run proof install`.
+ */
+
+const here = fileURLToPath(new URL(".", import.meta.url));
+const packages = fileURLToPath(new URL("../../packages/", import.meta.url));
+const run = promisify(execFile);
+
+let folder: string;
+beforeAll(() => void (folder = mkdtempSync(join(tmpdir(), "hark-bundle-"))));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const producing = `
+  import { createProducer, defineJob } from "pg-hark";
+  const producer = createProducer({ connectionString: process.env.DATABASE_URL! });
+  producer.enqueue(defineJob("bundled"), { a: 1 }).then(({ status }) => { console.log(status); void producer.close(); });`;
+const working = `
+  import { createProducer, createWorker, defineJob, implement, UnrecoverableError } from "pg-hark";
+  const connectionString = process.env.DATABASE_URL!;
+  const job = defineJob("bundled", { queue: "bundled" });
+  const handler = implement(job, () => { console.log("ran"); void worker.stop(); });
+  const worker = createWorker({ connectionString, handlers: [handler] });
+  async function main() {
+    await worker.start();
+    await worker.whenListening();
+    const producer = createProducer({ connectionString });
+    await producer.enqueue(job, {});
+    await producer.close();
+  }
+  void main();`;
+
+/** What everybody puts at the head of ES modules that contain CommonJS. */
+const banner = { js: `import { createRequire } from "node:module"; const require = createRequire(import.meta.url);` };
+
+/** Bundles a program into one file, and returns the file. */
+async function bundle(name: string, contents: string, options: BuildOptions & { format: "cjs" | "esm" }) {
+  const outfile = join(folder, name, `program.${options.format === "cjs" ? "cjs" : "mjs"}`);
+  const made: BuildResult<{ metafile: true }> = await build({
+    stdin: { contents, resolveDir: here, loader: "ts" },
+    bundle: true,
+    platform: "node",
+    target: "node22",
+    outfile,
+    metafile: true,
+    logLevel: "silent",
+    ...(options.format === "esm" && { banner }),
+    ...options,
+  });
+  return { outfile, inputs: Object.keys(made.metafile.inputs) };
+}
+
+async function outputOf(file: string, databaseUrl: string): Promise<string> {
+  const env = { ...process.env, DATABASE_URL: databaseUrl, LOG_LEVEL: "warn" };
+  const { stdout, stderr } = await run(process.execPath, [file], { env, cwd: folder, timeout: 50_000 });
+  return stdout + stderr;
+}
+
+describe.each(["cjs", "esm"] as const)("in one file, as %s,", (format) => {
+  test("a producer enqueues", async ({ databaseUrl }) => {
+    const { outfile } = await bundle(`producer-${format}`, producing, { format });
+    expect(await outputOf(outfile, databaseUrl)).toBe("inserted\n");
+  });
+
+  test("a worker runs a job", async ({ databaseUrl }) => {
+    const { outfile } = await bundle(`worker-${format}`, working, { format });
+    expect(await outputOf(outfile, databaseUrl)).toBe("ran\n");
+  });
+});
+
+test("a worker whose lease thread has its file but not what that imports runs a job", async ({ databaseUrl }) => {
+  const { outfile } = await bundle("traced/lease", working, { format: "esm" });
+  const traced = join(folder, "traced/lease");
+  const program = join(traced, "start-lease-thread.js"); // the name of the file that it was bundled from
+  mkdirSync(traced, { recursive: true });
+  writeFileSync(join(traced, "package.json"), `{"type":"module"}`);
+  writeFileSync(program, readFileSync(outfile));
+  writeFileSync(join(traced, "lease-thread.js"), `import "a-package-that-was-not-traced";`);
+  expect(await outputOf(program, databaseUrl)).toBe("ran\n");
+});
+
+test("a producer contains no part of a worker, and no pg-format", async () => {
+  const contents = producing.replace(`"pg-hark"`, `"@hark/producer"`);
+  const { inputs } = await bundle("producer-alone", contents, { format: "esm" });
+  expect(inputs.filter((file) => /packages\/worker|pg-listen|pg-format|drizzle-orm|hono|zod/.test(file))).toEqual([]);
+});
+
+/** Whether the code reads `import.meta` or CommonJS variables while it is loaded. */
+function readsItsPlaceAtLoad(source: string): boolean {
+  let depth = 0;
+  let found = false;
+  const enter = () => void (depth += 1);
+  const leave = () => void (depth -= 1);
+  new Visitor({
+    FunctionDeclaration: enter,
+    "FunctionDeclaration:exit": leave,
+    FunctionExpression: enter,
+    "FunctionExpression:exit": leave,
+    ArrowFunctionExpression: enter,
+    "ArrowFunctionExpression:exit": leave,
+    MetaProperty: (node) => void (found ||= depth === 0 && node.meta.name === "import"),
+    Identifier: ({ name }) => void (found ||= depth === 0 && /^__(dir|file)name$/.test(name)),
+  }).visit(parseSync("file.js", source).program);
+  return found;
+}
+
+test("no published file asks where it is while it is loaded", () => {
+  expect(readsItsPlaceAtLoad("export const here = import.meta.dirname;")).toBe(true);
+  expect(readsItsPlaceAtLoad("export const here = () => import.meta.dirname;")).toBe(false);
+  const files = readdirSync(packages, { recursive: true, encoding: "utf8" }).filter(
+    (file) => /^[\w-]+\/dist\/.*\.js$/.test(file) && !file.includes(".test."),
+  );
+  expect(files.length).toBeGreaterThan(100);
+  expect(files.filter((file) => readsItsPlaceAtLoad(readFileSync(join(packages, file), "utf8")))).toEqual([]);
+});
+
+test("on a Node that is too old, the import says which one it needs", async () => {
+  const old = `data:text/javascript,Object.defineProperty(process,"versions",{value:{...process.versions,node:"20.19.0"}})`;
+  for (const name of ["pg-hark", "@hark/producer", "@hark/worker"]) {
+    const failed = await run(process.execPath, ["--import", old, "--input-type=module", "-e", `import "${name}"`], {
+      cwd: here,
+    }).catch((error: { stderr: string }) => error.stderr);
+    expect(failed, name).toMatch(
+      /^UnsupportedNodeError: Hark needs Node 22\.12\.0 or newer, and this is Node 20\.19\.0\./m,
+    );
+  }
+});
