@@ -2,12 +2,15 @@ import { execFile } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
+import type { JobDefinition } from "@hark/core";
+import type { Handler } from "@hark/worker";
 import { build, type BuildOptions, type BuildResult } from "esbuild";
 import { parseSync, Visitor } from "oxc-parser";
 import { afterAll, beforeAll, describe, expect } from "vitest";
-import { test } from "../setup/fixtures.ts";
+import { test } from "../support/fixtures.ts";
+import { untilState } from "../support/jobs.ts";
 
 /*
  * What keeps Hark fit for bundlers, without the projects of `pnpm run proof install`.
@@ -134,4 +137,34 @@ test("on a Node that is too old, the import says which one it needs", async () =
       /^UnsupportedNodeError: Hark needs Node 22\.12\.0 or newer, and this is Node 20\.19\.0\./m,
     );
   }
+});
+
+test("a worker knows the errors that a handler throws out of a bundle of its own", async ({
+  db,
+  producer,
+  startWorker,
+}) => {
+  const handlers = `
+    import { defineJob, implement, RetryAfterError, SnoozeError, UnrecoverableError } from "pg-hark";
+    const of = (type: string) => defineJob(type, { queue: "copies", retry: { attempts: 5 } });
+    let snoozes = 0;
+    let tries = 0;
+    export const handlers = [
+      implement(of("copy.fatal"), () => { throw new UnrecoverableError("no use"); }),
+      implement(of("copy.snooze"), () => { if ((snoozes += 1) < 3) throw new SnoozeError(1); }),
+      implement(of("copy.later"), () => { if ((tries += 1) < 2) throw new RetryAfterError(1); }),
+    ];`;
+  const { outfile } = await bundle("handlers", handlers, { format: "esm" });
+  const bundled = (await import(pathToFileURL(outfile).href)) as { handlers: Handler[] };
+  const [fatal, snooze, later] = bundled.handlers.map(({ job }) => job);
+  await startWorker(bundled.handlers);
+
+  const ends = async (job: JobDefinition, state: "dead" | "completed") => {
+    const { id } = await producer.enqueue(job, {});
+    const { attempt, reason } = await untilState(db, id, state);
+    return { attempt, reason };
+  };
+  expect(await ends(fatal!, "dead")).toEqual({ attempt: 1, reason: "unrecoverable" });
+  expect(await ends(snooze!, "completed")).toMatchObject({ attempt: 1 });
+  expect(await ends(later!, "completed")).toMatchObject({ attempt: 2 });
 });

@@ -9,6 +9,7 @@ export { checkConnection, describeUrl, pgTypes } from "./database.ts";
 export { WakeUpLimiter } from "./wake-up-limiter.ts";
 export { queryableOf } from "./transaction.ts";
 export { checkMaxAttempts, checkPriority, parsePayload, payloadJson } from "./job-definition.ts";
+export { isHarkError } from "./errors/index.ts";
 export { errorText, jsonIssues, limits, storableText } from "./json.ts";
 export { redactingLogger } from "./log.ts";
 export { type Migration, readMigrations } from "./migrations.ts";

@@ -14,6 +14,14 @@ export class HarkError extends Error {
   }
 }
 
+/**
+ * Whether it is the error of Hark with this code, whichever copy of Hark made it: a bundle has a
+ * copy of its own, and so may a dependency.
+ */
+export function isHarkError(error: unknown, code: string): error is HarkError {
+  return error instanceof Error && "facts" in error && "code" in error && error.code === code;
+}
+
 /** One thing wrong with a value, where `path` leads to it, as in `["items", 2, "url"]`. */
 export interface Issue {
   readonly message: string;

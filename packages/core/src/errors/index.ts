@@ -1,4 +1,4 @@
-export { HarkError, type Issue } from "./hark-error.ts";
+export { HarkError, isHarkError, type Issue } from "./hark-error.ts";
 export {
   InvalidNameError,
   InvalidOptionsError,

@@ -1,15 +1,12 @@
 import {
-  InvalidPayloadError,
   JobCancelledError,
   JobTimeoutError,
   LeaseLostError,
-  PayloadUnreadableError,
-  RetryAfterError,
-  SnoozeError,
-  UnrecoverableError,
+  type RetryAfterError,
+  type SnoozeError,
   WorkerStoppingError,
 } from "@hark/core";
-import type { Ending } from "@hark/core/internal";
+import { type Ending, isHarkError } from "@hark/core/internal";
 
 /**
  * The ending of an attempt whose claim no longer holds, or that never began. The job goes back, and
@@ -37,15 +34,17 @@ export function endingOf(error: unknown, reason: unknown): Ending {
   if (reason instanceof WorkerStoppingError || reason instanceof LeaseLostError) return interrupted;
   if (reason instanceof JobTimeoutError) return { kind: "timeout", error: reason };
   if (error instanceof AttemptEnd) return error.ending;
-  if (error instanceof SnoozeError) return { kind: "snoozed", delayMs: error.delayMs };
-  if (error instanceof RetryAfterError) return { kind: "retry_after", delayMs: error.delayMs, error };
-  if (error instanceof UnrecoverableError) return { kind: "fatal", reason: "unrecoverable", error };
+  // By their codes: handlers may come from a bundle, with a copy of these classes in it.
+  if (isHarkError(error, "SNOOZED")) return { kind: "snoozed", delayMs: (error as SnoozeError).delayMs };
+  if (isHarkError(error, "RETRY_AFTER"))
+    return { kind: "retry_after", delayMs: (error as RetryAfterError).delayMs, error };
+  if (isHarkError(error, "UNRECOVERABLE")) return { kind: "fatal", reason: "unrecoverable", error };
   return { kind: "error", error };
 }
 
 /** Returns the ending of an attempt whose payload could not be decrypted or parsed. */
 export function endingOfPayload(error: unknown): Ending {
-  if (error instanceof PayloadUnreadableError) return { kind: "fatal", reason: "payload_unreadable", error };
-  if (error instanceof InvalidPayloadError) return { kind: "fatal", reason: "invalid_payload", error };
+  if (isHarkError(error, "PAYLOAD_UNREADABLE")) return { kind: "fatal", reason: "payload_unreadable", error };
+  if (isHarkError(error, "INVALID_PAYLOAD")) return { kind: "fatal", reason: "invalid_payload", error };
   return { kind: "error", error };
 }
