@@ -10,6 +10,7 @@
  *   in it. A bundle starts its thread from this text, since it has no file for it.
  * - `packages/worker/src/wake/pg-listen-bundle.ts`: `pg-listen` as an ES module. It imports
  *   `pg-format`, which finds one of its files by `__dirname` and so works in no bundle.
+ * - `packages/core/src/views.cts`: a copy of `views.ts` for the compilers of CommonJS projects.
  *
  * A file that is up to date is not written again, so that compiling stays incremental.
  */
@@ -29,6 +30,11 @@ function writeMigrationTexts() {
     `export const migrationTexts: readonly (readonly [name: string, text: string])[] = [\n${rows.join("")}];\n` +
       `export const rolesText = ${JSON.stringify(read("roles.sql"))};\n`,
   );
+}
+
+function writeViews() {
+  const views = join(root, "packages/core/src/views.ts");
+  if (existsSync(views)) write("packages/core/src/views.cts", readFileSync(views, "utf8"));
 }
 
 async function writeLeaseThread() {
@@ -142,5 +148,6 @@ function write(file, text) {
 }
 
 writeMigrationTexts();
+writeViews();
 await writeLeaseThread();
 await writePgListen();

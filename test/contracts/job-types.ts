@@ -2,7 +2,16 @@
  * What the compiler must accept and reject for the public types: `tsc -b` is the test. A line after
  * @ts-expect-error that compiles is an error itself.
  */
-import { defineJob, type InputOf, type PayloadOf, type ResultOf } from "@hark/core";
+import {
+  type DeadJob,
+  defineJob,
+  type InputOf,
+  type JobDetails,
+  type PayloadOf,
+  type ResultOf,
+  type StoredSchedule,
+} from "@hark/core";
+import type { attempts, deadJobs, schedules } from "@hark/core/schema";
 import type { Producer } from "@hark/producer";
 import { implement, type JobContext, schedule, type WorkerOptions } from "@hark/worker";
 import type { PoolClient } from "pg";
@@ -111,3 +120,10 @@ export const options: WorkerOptions = {
 };
 // @ts-expect-error handlers are a list, not functions by name
 export const wrongOptions: WorkerOptions = { connectionString: "", handlers: { mail: () => {} } };
+
+// The rows that functions return are those of the tables.
+expectTypeOf<DeadJob>().toEqualTypeOf<typeof deadJobs.$inferSelect>();
+expectTypeOf<JobDetails["attempts"][number]>().toEqualTypeOf<typeof attempts.$inferSelect>();
+expectTypeOf<Omit<StoredSchedule, "lastTickAt" | "lateMs">>().toEqualTypeOf<
+  Omit<typeof schedules.$inferSelect, "payload">
+>();

@@ -1,7 +1,8 @@
-import * as schema from "@hark/core/schema";
 import { is } from "drizzle-orm";
-import { getTableConfig, PgTable } from "drizzle-orm/pg-core";
+import { getTableConfig, getViewConfig, PgTable, PgView } from "drizzle-orm/pg-core";
+import * as views from "pg-hark/schema";
 import { expect } from "vitest";
+import * as schema from "../../packages/core/dist/schema/index.js";
 import { test } from "../setup/fixtures.ts";
 
 const tables = Object.values<unknown>(schema).filter((entry) => is(entry, PgTable));
@@ -18,6 +19,16 @@ test(
     );
   },
 );
+
+test("what applications import has every table as an existing view, of which drizzle-kit makes no migration", () => {
+  const exported = Object.values<unknown>(views);
+  expect(exported.filter((entry) => !is(entry, PgView))).toEqual([]);
+  const configs = exported.map((view) => getViewConfig(view as PgView));
+  expect(configs.filter(({ isExisting, schema: of }) => !isExisting || of !== "hark")).toEqual([]);
+  expect(configs.map(({ name }) => name).toSorted()).toEqual(
+    tables.map((table) => getTableConfig(table).name).toSorted(),
+  );
+});
 
 for (const table of tables) {
   const { name, columns, indexes, checks, primaryKeys } = getTableConfig(table);

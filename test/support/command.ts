@@ -23,16 +23,18 @@ export interface RunOptions {
   env?: Record<string, string>;
   stdin?: string;
   nodeArgs?: readonly string[];
+  cwd?: string;
 }
 
 /**
  * The built command in a process of its own, without the database settings of the environment that
  * the tests run in.
  */
-export function start(args: readonly string[], { env = {}, stdin = "", nodeArgs = [] }: RunOptions = {}) {
+export function start(args: readonly string[], { env = {}, stdin = "", nodeArgs = [], cwd }: RunOptions = {}) {
   const child = spawn(process.execPath, [...nodeArgs, main, ...args], {
     env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...env },
     stdio: ["pipe", "pipe", "pipe"],
+    ...(cwd !== undefined && { cwd }),
   });
   child.stdin.on("error", () => {}); // the command may have ended without reading its input
   child.stdin.end(stdin);

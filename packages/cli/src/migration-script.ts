@@ -23,6 +23,12 @@ export function migrationScript(migrations: readonly Migration[], from: number):
   return `-- Hark's schema, from version ${from} to ${migrations.length}. Run it in one transaction: psql -v ON_ERROR_STOP=1 -1 -f <this file>\n\n${statements.join(breakpoint)}\n`;
 }
 
+/** The versions that a script goes from and to, or undefined for other SQL. */
+export function scriptRange(text: string): { from: number; to: number } | undefined {
+  const found = /^-- Hark's schema, from version (\d+) to (\d+)\./m.exec(text);
+  return found ? { from: Number(found[1]), to: Number(found[2]) } : undefined;
+}
+
 function terminated(statement: string): string {
   const text = statement.trim();
   return text === "" || text.endsWith(";") ? text : `${text};`;

@@ -1,5 +1,17 @@
 /**
- * Hark's tables for Drizzle, so that an application can read them. It is a separate subpath because
- * loading Drizzle takes a second.
+ * Hark's tables, for an application that reads them with Drizzle. It is a separate subpath, so that
+ * drizzle-orm is needed only where it is used.
  */
-export * as schema from "@hark/core/schema";
+export {
+  attempts,
+  deadJobs,
+  finishedJobs,
+  jobs,
+  locks,
+  runningJobs,
+  schedules,
+  scheduleTicks,
+  stats,
+  uniqueKeys,
+  workers,
+} from "@hark/core/schema";

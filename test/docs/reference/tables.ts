@@ -1,6 +1,6 @@
-import * as schema from "@hark/core/schema";
 import { is, SQL } from "drizzle-orm";
 import { getTableConfig, PgDialect, PgTable } from "drizzle-orm/pg-core";
+import * as schema from "../../../packages/core/dist/schema/index.js";
 import { type Source, sources } from "./declarations.ts";
 import { code, forReaders, page, table } from "./markdown.ts";
 

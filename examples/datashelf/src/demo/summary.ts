@@ -1,11 +1,9 @@
 import { and, count, eq, inArray, isNotNull, sql } from "drizzle-orm";
 import { drizzle, type NodePgDatabase } from "drizzle-orm/node-postgres";
 import { type Database, listDeadJobs } from "pg-hark";
-import { schema } from "pg-hark/schema";
+import { attempts, deadJobs, finishedJobs } from "pg-hark/schema";
 import { books, pages } from "../schema.ts";
 import { type Attempt, type Room, type Spread, spreadOf, waitsOf } from "./waits.ts";
-
-const { attempts, deadJobs, finishedJobs } = schema;
 
 export interface Summary {
   pages: number;

@@ -2,6 +2,7 @@ import { createRoles, migrate, readRolesScript, roleNames, schemaVersion } from 
 import { readMigrations } from "@hark/core/internal";
 import { command } from "../command.ts";
 import { findConnection } from "../connection.ts";
+import { writeDrizzleMigration } from "../drizzle-migration.ts";
 import { type ExitCode, exitCodes } from "../exit-codes.ts";
 import { migrationScript } from "../migration-script.ts";
 import type { Output } from "../output.ts";
@@ -12,7 +13,8 @@ export const migrateCommand = command({
   usage: "",
   about: `Brings the database's "hark" schema to this version, in one transaction. Any number of processes may run it at once.
 --check changes nothing. It exits with 1 if migrations are pending, and with 4 if the schema was changed or needs newer code.
---sql needs no database. It prints the migrations as one script, for psql -1 or "drizzle-kit generate --custom".
+--sql needs no database. It prints the migrations as one script, for psql -1.
+--drizzle needs no database either. It writes what is missing in the folder as a custom migration of your drizzle-kit.
 --roles also makes the roles ${roleNames.join(", ")}, and grants each only what it needs. Run it
 again after every migration. With --sql it prints that script instead, for a login that may create roles.`,
   words: { least: 0, most: 0 },
@@ -20,13 +22,17 @@ again after every migration. With --sql it prints that script instead, for a log
     check: { type: "boolean", help: "only check whether migrations are pending" },
     roles: { type: "boolean", help: "also make the roles for producers, workers, readers and admins" },
     sql: { type: "boolean", help: "print the SQL instead of running it" },
+    drizzle: { type: "string", value: "<folder>", help: "write a migration into drizzle-kit's folder" },
     from: { type: "string", value: "<version>", help: "with --sql: the version that the database has; default 0" },
   },
   async run({ values, output }) {
-    if (values.check && values.sql) throw new UsageError("Give either --check or --sql, not both.");
+    const ways = [values.check && "--check", values.sql && "--sql", values.drizzle !== undefined && "--drizzle"];
+    const [one, other] = ways.filter((way) => way);
+    if (other) throw new UsageError(`Give either ${one} or ${other}, not both.`);
     if (values.from !== undefined && !values.sql) throw new UsageError("--from needs --sql.");
-    if (values.roles && (values.check || values.from !== undefined))
+    if (values.roles && (values.check || values.drizzle !== undefined || values.from !== undefined))
       throw new UsageError("Use --roles alone or with --sql.");
+    if (values.drizzle !== undefined) return writeDrizzle(values.drizzle, output);
     if (values.sql) return values.roles ? printRoles(output) : printScript(values.from ?? "0", output);
 
     const { url } = await findConnection(values);
@@ -68,6 +74,15 @@ async function printScript(from: string, output: Output): Promise<ExitCode> {
   const script = migrationScript(migrations, Number(from));
   if (output.isJson) output.document({ from: Number(from), to: migrations.length, sql: script });
   else process.stdout.write(script);
+  return exitCodes.ok;
+}
+
+async function writeDrizzle(folder: string, output: Output): Promise<ExitCode> {
+  const written = await writeDrizzleMigration(folder, await readMigrations());
+  const { file, from, to } = written;
+  if (file === undefined) output.line(`nothing to write: ${folder} has Hark's schema at version ${from}`);
+  else output.line(`wrote ${file}, from version ${from} to ${to}: apply it with "drizzle-kit migrate"`);
+  output.document({ ...written, file: file ?? null });
   return exitCodes.ok;
 }
 

@@ -1,11 +1,29 @@
 import type { Queryable } from "../database.ts";
 import { InvalidOptionsError } from "../errors/index.ts";
+import type { DeadReason } from "../outcome.ts";
 import { shownPayload } from "../payload-cipher.ts";
-import type { deadJobs } from "../schema/index.ts";
 import { asId } from "../statements/statement.ts";
 import { shownRow } from "./shown-row.ts";
 
-export type DeadJob = typeof deadJobs.$inferSelect;
+/** A dead letter. */
+export interface DeadJob {
+  id: bigint;
+  queue: string;
+  type: string;
+  payload: unknown;
+  priority: number;
+  attempt: number;
+  maxAttempts: number;
+  crashCount: number;
+  key: string | null;
+  uniqueKey: string | null;
+  runAt: Date;
+  createdAt: Date;
+  reason: DeadReason;
+  error: string;
+  startedAt: Date;
+  finishedAt: Date;
+}
 
 /** Without the payload. */
 const columns = `id, queue, type, priority, attempt, max_attempts, crash_count, key, unique_key, run_at, created_at, reason, error,

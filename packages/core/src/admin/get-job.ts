@@ -1,6 +1,6 @@
 import type { Queryable } from "../database.ts";
+import type { Ending } from "../outcome.ts";
 import { shownPayload } from "../payload-cipher.ts";
-import type { attempts } from "../schema/index.ts";
 import { type RawRow, statement } from "../statements/statement.ts";
 import { shownRow } from "./shown-row.ts";
 
@@ -25,7 +25,23 @@ export interface JobDetails {
   reason?: string;
   error?: string;
   /** Endings other than a clean first success, oldest first. */
-  attempts: (typeof attempts.$inferSelect)[];
+  attempts: JobAttempt[];
+}
+
+/** An attempt that was no clean first success. */
+export interface JobAttempt {
+  jobId: bigint;
+  queue: string;
+  type: string;
+  attempt: number;
+  ending: Ending["kind"];
+  error: string | null;
+  worker: string | null;
+  token: string | null;
+  startedAt: Date | null;
+  finishedAt: Date;
+  /** When the job may run again. Null if this was its end. */
+  retryAt: Date | null;
 }
 
 /**

@@ -1,9 +1,23 @@
 import type { Queryable } from "../database.ts";
-import type { schedules } from "../schema/index.ts";
 import { statement } from "../statements/statement.ts";
 import { shownRow } from "./shown-row.ts";
 
-export type StoredSchedule = Omit<typeof schedules.$inferSelect, "payload"> & {
+/** A recurring rule, without the payload of its jobs. */
+export interface StoredSchedule {
+  name: string;
+  cron: string | null;
+  zone: string | null;
+  everyMs: number | null;
+  missed: "none" | "once" | "all";
+  queue: string;
+  type: string;
+  priority: number;
+  maxAttempts: number;
+  key: string | null;
+  uniqueKey: string | null;
+  revision: number;
+  nextAt: Date | null;
+  changedAt: Date;
   /** The newest tick that was fired; null if none was. */
   lastTickAt: Date | null;
   /**
@@ -11,7 +25,7 @@ export type StoredSchedule = Omit<typeof schedules.$inferSelect, "payload"> & {
    * none.
    */
   lateMs: number;
-};
+}
 
 const storedSchedules = statement<Record<string, never>, StoredSchedule>(
   "list-schedules",

@@ -1,7 +1,7 @@
 import { sql } from "drizzle-orm";
-import { bigint, check, timestamp, uniqueIndex, uuid } from "drizzle-orm/pg-core";
+import { check, uniqueIndex } from "drizzle-orm/pg-core";
+import { runningJobsColumns } from "../views.ts";
 import { hark } from "./hark-schema.ts";
-import { jobColumns } from "./job-columns.ts";
 
 /**
  * Claimed jobs, each under the token of its claim. The unique index on the key is the rule itself:
@@ -9,19 +9,9 @@ import { jobColumns } from "./job-columns.ts";
  * rescue asks for it, once a lease, of a table that holds what runs at the moment
  * (docs/decisions/0009).
  */
-export const runningJobs = hark.table(
-  "running_jobs",
-  {
-    id: bigint({ mode: "bigint" }).primaryKey(),
-    ...jobColumns(),
-    startedAt: timestamp("started_at", { withTimezone: true }).notNull(),
-    worker: uuid().notNull(),
-    token: uuid().notNull(),
-  },
-  (job) => [
-    uniqueIndex("running_jobs_key")
-      .on(job.queue, job.key)
-      .where(sql`key is not null`),
-    check("running_jobs_attempts", sql`attempt between 1 and max_attempts`),
-  ],
-);
+export const runningJobs = hark.table("running_jobs", runningJobsColumns(), (job) => [
+  uniqueIndex("running_jobs_key")
+    .on(job.queue, job.key)
+    .where(sql`key is not null`),
+  check("running_jobs_attempts", sql`attempt between 1 and max_attempts`),
+]);

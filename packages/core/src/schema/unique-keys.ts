@@ -1,4 +1,5 @@
-import { bigint, primaryKey, text } from "drizzle-orm/pg-core";
+import { primaryKey } from "drizzle-orm/pg-core";
+import { uniqueKeysColumns } from "../views.ts";
 import { hark } from "./hark-schema.ts";
 
 /**
@@ -6,12 +7,6 @@ import { hark } from "./hark-schema.ts";
  * unfinished, so the rule "one unfinished job per unique key" needs an index that it never leaves
  * on the way.
  */
-export const uniqueKeys = hark.table(
-  "unique_keys",
-  {
-    queue: text().notNull(),
-    uniqueKey: text("unique_key").notNull(),
-    jobId: bigint("job_id", { mode: "bigint" }).notNull(),
-  },
-  (held) => [primaryKey({ columns: [held.queue, held.uniqueKey] })],
-);
+export const uniqueKeys = hark.table("unique_keys", uniqueKeysColumns(), (held) => [
+  primaryKey({ columns: [held.queue, held.uniqueKey] }),
+]);
