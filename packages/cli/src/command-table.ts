@@ -10,6 +10,10 @@ export interface TableEntry {
  * only when it runs.
  */
 export const commandTable: Readonly<Record<string, TableEntry>> = {
+  demo: {
+    summary: "show what Hark does, on a database that is dropped at the end",
+    load: async () => (await import("./commands/demo.ts")).demoCommand,
+  },
   migrate: {
     summary: "bring the database to this version's schema",
     load: async () => (await import("./commands/migrate.ts")).migrateCommand,

@@ -51,12 +51,19 @@ async function findUrl(
     const given = environment[source];
     if (given) return { url: checkUrl(given, source), source };
   }
-  if (environment.PGHOST || environment.PGDATABASE || environment.PGUSER || environment.PGPORT) {
-    return { url: urlOfVariables(environment), source: "the PG* variables" };
-  }
+  if (isConnectionGiven({}, environment)) return { url: urlOfVariables(environment), source: "the PG* variables" };
   throw new UsageError(
     "No database is given. Set DATABASE_URL to something like postgres://user@localhost:5432/app, or use --url-file.",
   );
+}
+
+/** Whether flags or variables name a database. */
+export function isConnectionGiven(
+  flags: { readonly url?: string; readonly "url-file"?: string },
+  { HARK_DATABASE_URL, DATABASE_URL, PGHOST, PGDATABASE, PGUSER, PGPORT }: Environment = process.env,
+): boolean {
+  const given = [HARK_DATABASE_URL, DATABASE_URL, PGHOST, PGDATABASE, PGUSER, PGPORT];
+  return flags.url !== undefined || flags["url-file"] !== undefined || given.some((value) => value);
 }
 
 /** Its error never repeats the URL, which may hold a password. */
