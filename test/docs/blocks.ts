@@ -11,7 +11,7 @@ export interface Block {
   language: string;
   /**
    * Words of its info string after the language: `run`, `check`, `file=PATH`, `terminal=NAME`,
-   * `example`, `shown`.
+   * `example`, `shown`, `project=NAME/FILE`, `project=NAME`.
    */
   info: Record<string, string>;
   text: string;
@@ -28,6 +28,7 @@ export type Proof =
   | "usage"
   | "sql"
   | "query"
+  | "project"
   | "diagram";
 
 /**
@@ -76,6 +77,7 @@ export function proseOf(document: string): string {
 export function proofOf({ language, info }: Block): Proof | undefined {
   const [first, ...more] = Object.keys(info);
   if (more.length > 0) return undefined;
+  if (first === "project") return "project"; // made and run by `pnpm run proof install`
   switch (`${language} ${first ?? ""}`.trim()) {
     case "ts file":
       return "file";

@@ -122,6 +122,14 @@ export const proofs: readonly Proof[] = [
     runs: [{ tests: ["test/proof/upgrade"] }],
   },
   {
+    name: "install",
+    proves:
+      "the packed packages install, bundle and run in projects of Next.js, esbuild, Jest, Vitest, Bun and others, by the lines of [install.md](../how-to/install.md)",
+    after: ["packages", ".ci", "docs/how-to/install.md"],
+    minutes: 10,
+    runs: [{ tests: ["test/proof/install"] }],
+  },
+  {
     name: "docs",
     proves: "the README's commands do what it says when they are typed as printed",
     after: ["README.md", "package.json", "packages/cli/src"],

@@ -1,3 +1,4 @@
+import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { errorText, jsonIssues, limits, storableText } from "./json.ts";
@@ -75,4 +76,12 @@ test("an error's text names it, its causes, and stays within the limit", { tags:
   expect(text).toContain("caused by Error: page was empty");
   expect(Buffer.byteLength(errorText(new Error("x".repeat(100_000))))).toBeLessThanOrEqual(limits.errorBytes);
   expect(errorText(circle)).toBe("thrown: [object Object]");
+});
+
+test("a plain object of another realm is plain, and a class instance of it is not", () => {
+  const other = (code: string): unknown => runInNewContext(code);
+  expect(jsonIssues(other("({ a: [{ b: 1 }] })"))).toEqual([]);
+  expect(jsonIssues(other("Object.create(null)"))).toEqual([]);
+  expect(jsonIssues(other("new (class Thing {})()"))).toMatchObject([{ message: expect.stringContaining("Thing") as string }]);
+  expect(jsonIssues(other("new Date(0)"))).toHaveLength(1);
 });

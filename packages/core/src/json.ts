@@ -53,7 +53,7 @@ function walk(value: unknown, path: (string | number)[], issues: Issue[]): void 
     return;
   }
   const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype !== Object.prototype && prototype !== null) {
+  if (!isPlain(prototype)) {
     issues.push({
       path,
       message: `a ${value.constructor?.name ?? "class instance"} is no JSON value: convert it first`,
@@ -65,6 +65,12 @@ function walk(value: unknown, path: (string | number)[], issues: Issue[]): void 
     if (flaw) issues.push({ path: [...path, name], message: `its name: ${flaw}` });
     if (item !== undefined) walk(item, [...path, name], issues); // JSON leaves out undefined properties, as TypeScript expects
   }
+}
+
+/** Whether it is the prototype of plain objects, in this realm or in another such as a vm context. */
+function isPlain(prototype: unknown): boolean {
+  if (prototype === null || prototype === Object.prototype) return true;
+  return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype as object, "hasOwnProperty");
 }
 
 function stringFlaw(text: string): string | undefined {

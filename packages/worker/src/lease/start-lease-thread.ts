@@ -29,14 +29,14 @@ export function startLeaseThread(data: LeaseThreadData): LeaseThread {
 
 /**
  * The thread's file beside this one. Undefined in a bundle, where `import.meta.url` is missing, or
- * leads to the bundle, or to a place on the machine that built it. It is read apart from `new URL`,
- * or bundlers would take the file for an asset.
+ * leads to the bundle, or to a place on the machine that built it. The URL is put together as text:
+ * bundlers understand `new URL(name, import.meta.url)` and would take the file for an asset.
  */
 function ownFile(): URL | undefined {
   const here: string | undefined = import.meta.url;
-  const name = /\/lease\/start-lease-thread\.(?<ending>[jt]s)$/.exec(here ?? "");
+  const name = /\/start-lease-thread\.([jt]s)$/.exec(here ?? "");
   if (name === null) return undefined;
-  const file = new URL(`lease-thread.${name.groups!["ending"]}`, here);
+  const file = new URL([here.slice(0, name.index), "lease-thread.".concat(name[1]!)].join("/"));
   return existsSync(file) ? file : undefined;
 }
 
@@ -59,10 +59,7 @@ function start(fileOrText: URL | string, options: WorkerOptions): Thread {
   }
 }
 
-/** What a thread that lacks a file ends with, as an import or as a require. */
-const missingFile = new Set(["ERR_MODULE_NOT_FOUND", "MODULE_NOT_FOUND"]);
-
-/** A thread that is replaced by another if it ends because one of its files is missing. */
+/** A thread that is replaced by another if it ends before it has sent a message. */
 class FallbackThread extends EventEmitter implements LeaseThread {
   #thread: Thread;
   #isStopping = false;
@@ -70,14 +67,16 @@ class FallbackThread extends EventEmitter implements LeaseThread {
   constructor(thread: Thread, startOther: () => Thread) {
     super();
     this.#thread = thread;
-    let isReplaced = false;
-    thread.on("message", (news) => this.emit("message", news));
+    let hasLoaded = false;
+    thread.on("message", (news) => {
+      hasLoaded = true;
+      this.emit("message", news);
+    });
     thread.on("error", (error) => {
-      isReplaced = missingFile.has(String((error as NodeJS.ErrnoException).code));
-      if (!isReplaced) this.emit("error", error);
+      if (hasLoaded) this.emit("error", error);
     });
     thread.on("exit", () => {
-      if (!isReplaced || this.#isStopping) {
+      if (hasLoaded || this.#isStopping) {
         this.emit("exit");
         return;
       }

@@ -1,0 +1,119 @@
+import { cp, mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, inject, vi } from "vitest";
+import { test as base } from "../../setup/fixtures.ts";
+import { frozenCalls } from "./lambda.ts";
+import { answersAndWorks } from "./next-server.ts";
+import { Project } from "./project.ts";
+import { packAll, type Tarballs } from "./tarballs.ts";
+
+/*
+ * Projects of users, made from the packed packages, and run by the code blocks of
+ * docs/how-to/install.md as they are printed there.
+ */
+
+vi.setConfig({ testTimeout: 900_000, hookTimeout: 400_000 });
+
+const page = "docs/how-to/install.md";
+
+let tarballs: Tarballs;
+beforeAll(async () => void (tarballs = await packAll()));
+afterAll(async () => tarballs[Symbol.asyncDispose]());
+
+/** `make` gives a project with a migrated database of its own. */
+const test = base.extend("make", async ({ server }, { onCleanup }) => {
+  const projects: Project[] = [];
+  onCleanup(async () => void (await Promise.all(projects.map((project) => project[Symbol.asyncDispose]()))));
+  return async (options: Parameters<typeof Project.make>[2] = {}) => {
+    const url = await server.createDatabase(undefined, { template: inject("template") });
+    const project = await Project.make(tarballs, url, options);
+    projects.push(project);
+    return { project, url };
+  };
+});
+
+/** Copies a file or folder to a folder of its own, far from any node_modules, for `work`. */
+async function elsewhere<Answer>(path: string, work: (folder: string) => Promise<Answer>): Promise<Answer> {
+  const folder = await mkdtemp(join(tmpdir(), "hark-elsewhere-"));
+  try {
+    await cp(path, folder, { recursive: true });
+    return await work(folder);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+test("one install brings the library and the command, and the demo runs from it", async ({ make }) => {
+  const { project } = await make();
+  expect(await project.run("npx hark --version")).toMatch(/^\d+\.\d+\.\d+\n$/);
+  expect(await project.run("npx pg-hark demo")).toMatch(/In the end: 7 jobs completed, 1 dead letter/);
+  expect(await project.run("npx hark doctor")).toMatch(/ok +schema +version \d+/);
+  for (const name of ["pg-hark", "@hark/core", "@hark/producer", "@hark/worker", "@hark/cli"]) {
+    const files = await readdir(join(project.folder, "node_modules", name));
+    expect(files, name).toEqual(expect.arrayContaining(["LICENSE", "README.md", "package.json"]));
+  }
+});
+
+test("CommonJS", async ({ make }) => {
+  const { project } = await make();
+  await project.follow(page, "commonjs");
+});
+
+test("esbuild, in one file that runs where nothing is installed", async ({ make }) => {
+  const { project } = await make({ manifest: { type: "module" } });
+  await project.follow(page, "esbuild");
+  await elsewhere(join(project.folder, "dist"), async (cwd) => {
+    for (const file of ["main.cjs", "main.mjs"])
+      expect(await project.run(`node ${file}`, { cwd })).toBe("sent { email: 'ada@example.com' }\n");
+  });
+});
+
+test("AWS Lambda, in one file, frozen between calls while its connections end", async ({ make, pool }) => {
+  const { project, url } = await make();
+  await project.follow(page, "lambda");
+  await elsewhere(join(project.folder, "dist"), async (cwd) => {
+    expect(await frozenCalls(project, cwd, url, pool)).toEqual([202, 202, 202]);
+  });
+});
+
+describe.each(["", "--webpack"])("Next.js standalone, built with next build %s", (flags) => {
+  test("enqueues in a route and works in its own server", async ({ make }) => {
+    const { project } = await make();
+    await project.write("app/layout.jsx", "export default ({ children }) => <html><body>{children}</body></html>;\n");
+    await project.write("app/page.jsx", "export default () => <p>Hark</p>;\n");
+    await project.write("next.config.mjs", `export default { output: "standalone" };\n`);
+    if (flags === "") await project.follow(page, "next");
+    else {
+      await project.follow(page, "next");
+      await project.run(`rm -rf .next && npx next build ${flags}`);
+    }
+    await elsewhere(join(project.folder, ".next/standalone"), (cwd) => answersAndWorks(project, cwd));
+  });
+});
+
+test("Jest", async ({ make }) => {
+  const { project } = await make();
+  await project.follow(page, "jest");
+});
+
+test("Vitest with every pool", async ({ make }) => {
+  const { project } = await make();
+  await project.follow(page, "vitest");
+});
+
+test("Bun, from sources and as a bundle that runs where nothing is installed", async ({ make }) => {
+  const { project } = await make({ also: ["bun"], manifest: { type: "module" } });
+  await project.run("node node_modules/bun/install.js"); // npm may be told to run no install scripts
+  await project.follow(page, "bun");
+  await elsewhere(join(project.folder, "dist"), async (cwd) => {
+    expect(await project.run("bun run main.js", { cwd })).toContain("ada@example.com");
+  });
+});
+
+test("a Node that is too old gets one sentence", async ({ make }) => {
+  const { project } = await make({ also: ["node@20"] });
+  await project.write("main.mjs", `import "pg-hark";\n`);
+  const failed = await project.run("node_modules/node/bin/node main.mjs").catch((error: Error) => error.message);
+  expect(failed).toMatch(/UnsupportedNodeError: Hark needs Node 22\.12\.0 or newer, and this is Node 20\.\d+\.\d+\./);
+});
