@@ -1,12 +1,15 @@
-import { cp, mkdtemp, readdir, rm } from "node:fs/promises";
+import { cp, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { inspect } from "node:util";
+import pg from "pg";
 import { afterAll, beforeAll, describe, expect, inject, vi } from "vitest";
 import { test as base } from "../../setup/fixtures.ts";
 import { frozenCalls } from "./lambda.ts";
 import { answersAndWorks } from "./next-server.ts";
 import { Project } from "./project.ts";
 import { packAll, type Tarballs } from "./tarballs.ts";
+import { compilerOptions, rowTypes, versionSets } from "./versions.ts";
 
 /*
  * Projects of users, made from the packed packages, and run by the code blocks of
@@ -33,6 +36,13 @@ const test = base.extend("make", async ({ server }, { onCleanup }) => {
   };
 });
 
+/** Runs the one job of the database. */
+const workOne = `
+  const { createWorker, defineJob, implement } = require("pg-hark");
+  const handlers = [implement(defineJob("kept"), () => { console.log("ran"); void worker.stop(); })];
+  const worker = createWorker({ connectionString: process.env.DATABASE_URL, handlers });
+  void worker.start();`;
+
 /** Copies a file or folder to a folder of its own, far from any node_modules, for `work`. */
 async function elsewhere<Answer>(path: string, work: (folder: string) => Promise<Answer>): Promise<Answer> {
   const folder = await mkdtemp(join(tmpdir(), "hark-elsewhere-"));
@@ -53,6 +63,63 @@ test("one install brings the library and the command, and the demo runs from it"
     const files = await readdir(join(project.folder, "node_modules", name));
     expect(files, name).toEqual(expect.arrayContaining(["LICENSE", "README.md", "package.json"]));
   }
+});
+
+test.for(versionSets.map((set) => [set.join(", "), set] as const))(
+  "types and transactions fit %s",
+  async ([, also], { make }) => {
+    const { project } = await make({ also: [...also, "@types/node@24"], manifest: { type: "module" } });
+    await project.follow(page, "types");
+    await project.write("rows.ts", rowTypes);
+    await project.write("rows.cts", rowTypes);
+    await project.write("tsconfig.json", JSON.stringify({ compilerOptions, include: ["*"] }));
+    await project.run("tsc --skipLibCheck");
+    // Other packages have errors in their own declarations, for drivers that are not installed.
+    const all = await project.run("tsc --skipLibCheck false --pretty false || true");
+    expect(all.split("\n").filter((line) => /^node_modules\/(@hark|pg-hark)\//.test(line))).toEqual([]);
+    expect(await project.run("node main.ts")).toBe(
+      `${inspect(["ready", "ready"].map((state) => ({ state, key: null })))}\n`,
+    );
+  },
+);
+
+describe.each(["0.31.11", "1.0.0-rc.5"])("drizzle-kit %s", (kit) => {
+  test("brings Hark's schema, then finds nothing to do, and keeps its jobs", async ({ make, server }) => {
+    const orm = kit.startsWith("0.") ? "0.45.4" : kit;
+    const { project } = await make({ also: [`drizzle-kit@${kit}`, `drizzle-orm@${orm}`, "pg"] });
+    const url = await server.createDatabase();
+    await project.follow("docs/how-to/drizzle-kit.md", "drizzle", { DATABASE_URL: url });
+
+    const db = new pg.Client({ connectionString: url });
+    await db.connect();
+    try {
+      const ask = async (text: string) => (await db.query<Record<string, unknown>>(text)).rows[0]!;
+      await db.query("select hark.enqueue('kept', '{}')");
+      const made = await ask("select count(*)::int as n from pg_class where relnamespace = 'hark'::regnamespace");
+      await project.write(
+        "src/schema.ts",
+        (await readFile(join(project.folder, "src/schema.ts"), "utf8")).replace(
+          "isbn: text",
+          "title: text(), isbn: text",
+        ),
+      );
+      await project.run("npx drizzle-kit generate && npx drizzle-kit migrate && npx drizzle-kit push", {
+        env: { DATABASE_URL: url },
+      });
+      expect(await ask("select count(*)::int as n from pg_class where relnamespace = 'hark'::regnamespace")).toEqual(
+        made,
+      );
+      expect(await ask("select count(*)::int as n from hark.jobs")).toEqual({ n: 1 });
+      expect(await ask("select title, isbn from books right join (values (1)) one (n) on true")).toEqual({
+        title: null,
+        isbn: null,
+      });
+    } finally {
+      await db.end();
+    }
+    const worked = await project.run(`node -e '${workOne}'`, { env: { DATABASE_URL: url } });
+    expect(worked).toBe("ran\n");
+  });
 });
 
 test("CommonJS", async ({ make }) => {

@@ -72,12 +72,12 @@ export class Project implements AsyncDisposable {
   }
 
   /** Writes the files of a document and runs its scripts. Each must print what it says it prints. */
-  async follow(document: string, name: string): Promise<void> {
+  async follow(document: string, name: string, env: Record<string, string> = {}): Promise<void> {
     const parts = partsOf(document, name);
     for (const { file, text } of parts) if (file !== undefined) await this.write(file, text);
     for (const { file, line, text } of parts) {
       if (file !== undefined) continue;
-      const output = await this.run(text);
+      const output = await this.run(text, { env });
       for (const [, printed] of text.matchAll(/^# Prints: (.*)$/gm))
         if (!output.includes(printed!))
           throw new Error(`${document}:${line}: did not print ${printed}, but:\n${output}`);
