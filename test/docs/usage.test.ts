@@ -38,7 +38,7 @@ async function flawOf(line: string): Promise<string | undefined> {
     const unknown = words.slice(2).filter((name) => !published.has(name));
     return unknown.length > 0 ? `${unknown.join(", ")} is not published` : undefined;
   }
-  if (command.startsWith("npx hark ")) return flawOfHark(words.slice(2));
+  if (/^npx (pg-)?hark /.test(command)) return flawOfHark(words.slice(2));
   if (/^npx -y pnpm@12 run \w/.test(command)) {
     const { scripts = {} } = manifestOf("package.json");
     return Object.hasOwn(scripts, words[4]!) ? undefined : `there is no script ${words[4]}`;

@@ -126,7 +126,7 @@ export const proofs: readonly Proof[] = [
     proves:
       "the packed packages install, bundle and run in projects of Next.js, esbuild, Jest, Vitest, Bun and others, by the lines of [install.md](../how-to/install.md)",
     after: ["packages", ".ci", "docs/how-to/install.md"],
-    minutes: 10,
+    minutes: 15,
     runs: [{ tests: ["test/proof/install"] }],
   },
   {

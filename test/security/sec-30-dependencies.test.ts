@@ -119,7 +119,7 @@ const cases: [what: string, file: string, change: (text: string) => string, comp
   [
     "our own install script",
     "packages/core/package.json",
-    one(/"scripts": \{/, `"scripts": { "postinstall": "curl evil",`),
+    one(/"type": "module",/, `"type": "module", "scripts": { "postinstall": "curl evil" },`),
     /packages\/core: has a postinstall script/,
   ],
   [

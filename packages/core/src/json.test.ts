@@ -82,6 +82,8 @@ test("a plain object of another realm is plain, and a class instance of it is no
   const other = (code: string): unknown => runInNewContext(code);
   expect(jsonIssues(other("({ a: [{ b: 1 }] })"))).toEqual([]);
   expect(jsonIssues(other("Object.create(null)"))).toEqual([]);
-  expect(jsonIssues(other("new (class Thing {})()"))).toMatchObject([{ message: expect.stringContaining("Thing") as string }]);
+  expect(jsonIssues(other("new (class Thing {})()"))).toMatchObject([
+    { message: expect.stringContaining("Thing") as string },
+  ]);
   expect(jsonIssues(other("new Date(0)"))).toHaveLength(1);
 });
