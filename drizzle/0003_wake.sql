@@ -1,17 +1,18 @@
 -- Wake-ups. Payloads never hold a job's data (FM-12).
 
 -- Wakes promoters for a job that is due at this moment, told in epoch milliseconds. No notification
--- is needed if it is due in more than 10 s, since promoters look every 5 s. Nor is one needed if
--- another job is due before it, unless that is within a second: the promoter of that one then looks
--- when the next is due (docs/decisions/0013). No scan of the whole table, which statistics from
--- when it was empty would ask for. A function of its own, since only this query needs that setting.
+-- is needed if it is due in more than 60 s, since promoters look every 30 s or more often. Nor is
+-- one needed if another job is due before it, unless that is within a second: the promoter of that
+-- one then looks when the next is due (docs/decisions/0013). No scan of the whole table, which
+-- statistics from when it was empty would ask for. A function of its own, since only this query
+-- needs that setting.
 CREATE FUNCTION hark.announce_scheduled(due timestamptz) RETURNS void
 LANGUAGE plpgsql SET search_path = hark, pg_temp SET enable_seqscan = off AS $$
 DECLARE
   called_at timestamptz := clock_timestamp(); -- in a condition itself it would keep the index out
 BEGIN
   PERFORM pg_notify('job_scheduled', floor(extract(epoch FROM due) * 1000)::bigint::text)
-    WHERE due < called_at + interval '10 s'
+    WHERE due < called_at + interval '60 s'
       AND NOT EXISTS (SELECT FROM jobs WHERE state = 'scheduled'
                          AND run_at >= called_at + interval '1 s' AND run_at < due);
 END $$;--> statement-breakpoint

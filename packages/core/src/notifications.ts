@@ -21,9 +21,9 @@ export const channels = {
 /**
  * A promoter looks for the next due job at least this often, in ms: jobs that are due in more than
  * twice that are not announced (docs/decisions/0013), so that half of it is left for their
- * transaction to commit.
+ * transaction to commit. Also in hark.announce_scheduled.
  */
-export const longestPromoteMs = 5_000;
+export const longestPromoteMs = 30_000;
 
 /** What a notification on job_ready says. */
 export interface JobReady {

@@ -50,8 +50,8 @@ export interface WorkerOptions {
   /** Longest delay of a ready job if a notification is lost. Default: 5 s. */
   pollInterval?: Duration;
   /**
-   * Longest delay of a scheduled job if a notification is lost. Default: 5 s, which is also the
-   * most.
+   * Longest delay of a scheduled job if a notification is lost. Default: 5 s. What is longer than
+   * 30 s counts as that.
    */
   promoteInterval?: Duration;
   /**
@@ -63,7 +63,7 @@ export interface WorkerOptions {
   abortTimeout?: Duration;
   /**
    * Days that finished jobs are kept, at most 1,000,000. Default: 7. Dead letters stay until they
-   * are requeued.
+   * are requeued or deleted.
    */
   keepDays?: number;
   /**

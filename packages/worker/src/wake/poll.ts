@@ -109,6 +109,6 @@ class Timetable {
 
   /** What was due at `now` has been asked for. */
   passed(now: number): void {
-    if (this.isDue(now)) this.nextAt = now + jitter(this.#everyMs);
+    if (this.isDue(now)) this.nextAt = now + jitter(this.#everyMs / 1.1); // varied by a tenth, and never later than asked for
   }
 }
