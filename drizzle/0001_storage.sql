@@ -30,6 +30,7 @@ ALTER TABLE hark.stats SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuu
 -- Few rows that are updated all the time: room on the page keeps these updates heap-only.
 ALTER TABLE hark.workers SET (fillfactor = 50);--> statement-breakpoint
 ALTER TABLE hark.locks SET (fillfactor = 50);--> statement-breakpoint
+ALTER TABLE hark.hosts SET (fillfactor = 50);--> statement-breakpoint
 ALTER TABLE hark.schedules SET (fillfactor = 50);
 
 -- finished_jobs, attempts and dead_jobs keep the defaults: rows are added, read and, for whole

@@ -1,5 +1,6 @@
 -- Keys: jobs with the same key never run at the same time. Unique keys: at most one unfinished job
--- has each. Fences: the numbers of locks that application code takes by key.
+-- has each. Fences: the numbers of locks that application code takes by key. Turns: jobs that visit
+-- one host start apart.
 
 -- Hands a key over: the most urgent parked job of the key becomes ready. Called when a running job
 -- of the key leaves, by the trigger below, and when a ready job of the key is cancelled
@@ -52,6 +53,45 @@ LANGUAGE sql VOLATILE SET search_path = hark, pg_temp AS $$
   SELECT pg_advisory_xact_lock(hashtextextended('hark.locks ' || key, 0));
   SELECT (('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint << 40) | nextval('hark.fence_numbers');
 $$;--> statement-breakpoint
+
+-- A turn is a moment at which one job of a host may start. Turns of a host are `delay_ms` apart,
+-- whichever processes ask for them, by the database's clock, which is read once the host's row is
+-- locked. A turn within `patience_ms` is granted, and the caller waits for it. For a later one the
+-- caller is told when to ask again, and its place in line is noted, so that each of many callers
+-- comes back at a turn of its own. Callers with a higher priority do not stand in the lines of
+-- lower ones, and no caller takes the turn for which a higher one was told to come. A caller whose
+-- turn was taken goes to the end of its line. Nobody is sent away for longer than ten minutes,
+-- since those before it may never come back.
+CREATE FUNCTION hark.take_turn(host text, priority integer, delay_ms float8, patience_ms float8,
+  OUT is_granted boolean, OUT wait_ms float8)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = hark, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+  longest_wait CONSTANT interval := '10 min';
+  delay CONSTANT interval := delay_ms * interval '1 ms';
+  line CONSTANT integer := 1 + least(greatest(take_turn.priority, 0), 10);
+  known hosts;
+  called_at timestamptz;
+  turn timestamptz;
+BEGIN
+  LOOP
+    SELECT * INTO known FROM hosts WHERE host = take_turn.host FOR UPDATE;
+    EXIT WHEN FOUND;
+    INSERT INTO hosts (host, free_at, lines)
+    VALUES (take_turn.host, '-infinity', array_fill(NULL::timestamptz, ARRAY[11])) ON CONFLICT DO NOTHING;
+  END LOOP;
+  called_at := clock_timestamp();
+  turn := greatest(known.free_at, called_at);
+  is_granted := turn <= called_at + patience_ms * interval '1 ms'
+    AND coalesce((SELECT max(ends_at) FROM unnest(known.lines[line + 1:]) ends_at) <= turn, true);
+  IF is_granted THEN
+    UPDATE hosts SET free_at = turn + delay WHERE host = take_turn.host;
+  ELSE
+    turn := least(greatest(turn, (SELECT max(ends_at) FROM unnest(known.lines[line:]) ends_at)), called_at + longest_wait);
+    UPDATE hosts SET lines[line] = turn + delay WHERE host = take_turn.host;
+  END IF;
+  wait_ms := extract(epoch FROM turn - called_at) * 1000;
+END $$;--> statement-breakpoint
 
 -- PostgreSQL opens every new function to PUBLIC (SEC-02). docs/how-to/roles.md says what to grant
 -- to whom.

@@ -97,11 +97,12 @@ GRANT EXECUTE ON FUNCTION hark.enqueue, hark.enqueue_many, hark.insert_jobs, har
 -- Runs jobs: the statements of core that move jobs, locks and upkeep.
 GRANT SELECT ON hark.migrations TO hark_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON hark.jobs, hark.running_jobs, hark.workers, hark.locks, hark.stats TO hark_worker;
+GRANT SELECT, UPDATE, DELETE ON hark.hosts TO hark_worker; -- filled by take_turn, swept by upkeep
 GRANT SELECT, INSERT ON hark.finished_jobs, hark.attempts TO hark_worker;
 GRANT INSERT ON hark.dead_jobs TO hark_worker;
 GRANT SELECT, INSERT, UPDATE ON hark.schedules TO hark_worker; -- fired by a function, which records the ticks
 GRANT USAGE ON SEQUENCE hark.fence_numbers TO hark_worker;
-GRANT EXECUTE ON FUNCTION hark.create_partitions, hark.drop_partitions, hark.next_fence, hark.fire_schedule
+GRANT EXECUTE ON FUNCTION hark.create_partitions, hark.drop_partitions, hark.next_fence, hark.fire_schedule, hark.take_turn
   TO hark_worker;
 -- Vacuums the tables that jobs move through, where PostgreSQL can grant that (from 17 on). Before,
 -- only autovacuum does.
@@ -128,7 +129,7 @@ GRANT SELECT (id, name, hostname, pid, queues, started_at, expires_at, dead_at) 
 GRANT SELECT (key, owner, fence, acquired_at, expires_at) ON hark.locks TO hark_reader;
 GRANT SELECT (name, cron, zone, every_ms, missed, queue, type, priority, max_attempts, key, unique_key, revision, next_at, changed_at)
   ON hark.schedules TO hark_reader;
-GRANT SELECT ON hark.schedule_ticks TO hark_reader;
+GRANT SELECT ON hark.schedule_ticks, hark.hosts TO hark_reader;
 
 -- Reads everything and acts: enqueues, cancels, requeues and removes schedules. It cannot act as a
 -- worker: it can register none, claim no job and take no lock.

@@ -97,4 +97,34 @@ describe("hark stats and hark dead", () => {
     expect([requeued.length, blocked.length]).toEqual([11, 250]);
     expect(await count(pool, "hark.dead_jobs")).toBe(250);
   });
+
+  test("dead letters are deleted by id; an unknown id is reported, and the others are deleted anyway", async ({
+    hark,
+    db,
+    pool,
+  }) => {
+    const ids = [await bury(db, "one"), await bury(db, "two"), await bury(db, "three")];
+    const deleted = await hark(["dead", "delete", String(ids[0]), "999999", String(ids[2]), "--json"]);
+    expect(deleted.code).toBe(1);
+    expect(JSON.parse(deleted.stdout)).toEqual({ deleted: [String(ids[0]), String(ids[2])], missing: ["999999"] });
+    expect(await count(pool, "hark.dead_jobs")).toBe(1);
+    expect(JSON.parse((await hark(["stats", "--json"])).stdout)).toMatchObject({ failed: 1 });
+    expect(await hark(["dead", "delete", "x"])).toMatchObject({ code: 2 });
+  });
+
+  test("dead letters are pruned by age and type, and a dry run only counts", async ({ hark, db, pool }) => {
+    const ids = [await bury(db, "one"), await bury(db, "two"), await bury(db, "one")];
+    await pool.query("update hark.dead_jobs set finished_at = finished_at - interval '31 days' where id <> $1", [
+      ids[2],
+    ]);
+    const dry = await hark(["dead", "prune", "--older-than", "30d", "--dry-run"]);
+    expect(dry).toMatchObject({ code: 0, stdout: "would delete 2; nothing was changed\n" });
+    expect(await count(pool, "hark.dead_jobs")).toBe(3);
+    const byType = await hark(["dead", "prune", "--older-than", "30d", "--type", "two", "--json"]);
+    expect(JSON.parse(byType.stdout)).toEqual({ dryRun: false, deleted: 1, found: 1 });
+    expect(await hark(["dead", "prune", "--older-than", "30d"])).toMatchObject({ code: 0, stdout: "deleted 1\n" });
+    expect(JSON.parse((await hark(["stats", "--json"])).stdout)).toMatchObject({ failed: 1 });
+    for (const wrong of [[], ["--older-than", "soon"]])
+      expect(await hark(["dead", "prune", ...wrong])).toMatchObject({ code: 2 });
+  });
 });

@@ -43,7 +43,7 @@ describe("a database that fails", () => {
         },
         data: {
           queue: { queued: null, running: null, completed: null, failed: null },
-          health: { isRunning: true, activeWorkers: 1, databaseConnected: false },
+          health: { isRunning: true, activeWorkers: 1, databaseConnected: false, reasons: [expect.any(String)] },
           status: "unhealthy",
         },
       });

@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
-import { getJob } from "@hark/core";
+import { defineJob, getJob } from "@hark/core";
 import { statements } from "@hark/core/internal";
 import { defineUrlJob, urlJobs } from "@hark/job-manager";
 import { describe, expect } from "vitest";
+import { z } from "zod";
 import { callTo, makeDeadLetter, test } from "../support/url-jobs-api.ts";
 
 describe("POST /api/queue/jobs", () => {
@@ -47,7 +48,7 @@ describe("POST /api/queue/jobs", () => {
     });
 
     expect(status).toBe(201);
-    expect(body.data).toMatchObject({ priority: 0, metadata: {}, status: "queued" });
+    expect(body.data).toMatchObject({ priority: 3, metadata: {}, status: "queued" });
     expect((await getJob(database, BigInt(body.data.id)))?.payload).toEqual({
       target_url: "http://localhost:8080/b/1",
       metadata: {},
@@ -87,8 +88,69 @@ describe("POST /api/queue/jobs", () => {
   });
 });
 
+describe("POST /api/queue/jobs, other fields", () => {
+  test("a delayed job is scheduled, and a unique key is held by one unfinished job", async ({ call, database }) => {
+    const body = { type: "product", target_url: "https://shop.example/1", delay: 60_000, unique_key: "crawl 1" };
+
+    const first = await call("POST", "/api/queue/jobs", body);
+    const second = await call("POST", "/api/queue/jobs", { ...body, target_url: "https://shop.example/2" });
+
+    expect([first.body.data.status, second.body.data.status]).toEqual(["queued", "duplicate"]);
+    expect(second.body.data.id).toBe(first.body.data.id);
+    const job = (await getJob(database, BigInt(first.body.data.id)))!;
+    expect(job).toMatchObject({ state: "scheduled", uniqueKey: "crawl 1" });
+    expect(job.runAt.getTime() - job.createdAt.getTime()).toBe(60_000);
+  });
+
+  test("jobs of other types take a payload, which their type checks", async ({ start, database }) => {
+    const mail = defineJob("mail.welcome", {
+      payload: z.object({ to: z.email() }),
+      queue: "mail",
+      priority: 4,
+      key: ({ to }) => to,
+    });
+    const { url } = await start({ jobs: [...urlJobs, mail] });
+    const post = (body: object) => callTo(url, "POST", "/api/queue/jobs", body);
+
+    const added = await post({ type: "mail.welcome", payload: { to: "ada@example.com" }, priority: 5 });
+
+    expect(added).toMatchObject({ status: 201, body: { success: true } });
+    expect(added.body.data).toEqual({ id: expect.any(String), type: "mail.welcome", priority: 5, status: "queued" });
+    expect(await getJob(database, BigInt(added.body.data.id))).toMatchObject({
+      queue: "mail",
+      payload: { to: "ada@example.com" },
+      key: "ada@example.com",
+      priority: 5,
+    });
+    expect(await post({ type: "mail.welcome", payload: { to: "nobody" } })).toMatchObject({
+      status: 400,
+      body: { error: { code: "INVALID_PAYLOAD" } },
+    });
+    const open = await start({ openTypes: true });
+    const other = { type: "report.build", payload: [1, "two", null] };
+    const { body } = await callTo(open.url, "POST", "/api/queue/jobs", other);
+    expect(await getJob(database, BigInt(body.data.id))).toMatchObject({ payload: other.payload, key: null });
+  });
+
+  test("a body is refused unless it has either a URL or a payload", async ({ call, pool }) => {
+    const target_url = "https://shop.example/1";
+    for (const wrong of [
+      { type: "product" },
+      { type: "product", target_url, payload: {} },
+      { type: "product", payload: {}, metadata: {} },
+      { type: "product", target_url, delay: -1 },
+      { type: "product", target_url, delay: "1s" },
+      { type: "product", target_url, unique_key: 7 },
+    ]) {
+      const answer = await call("POST", "/api/queue/jobs", wrong);
+      expect(answer, JSON.stringify(wrong)).toMatchObject({ status: 400, body: { error: { code: "INVALID_BODY" } } });
+    }
+    expect((await pool.query("select from hark.jobs")).rowCount).toBe(0);
+  });
+});
+
 describe("GET /api/queue/stats", () => {
-  test("counts jobs by state, and is degraded while no worker runs them", async ({ call, database }) => {
+  test("counts jobs by state, and is unhealthy while no worker runs them", async ({ call, database }) => {
     await makeDeadLetter(database);
     await call("POST", "/api/queue/jobs", { type: "product", target_url: "https://shop.example/1" });
     await call("POST", "/api/queue/jobs", { type: "product", target_url: "https://shop.example/2" });
@@ -100,20 +162,25 @@ describe("GET /api/queue/stats", () => {
       success: true,
       data: {
         queue: { queued: 2, running: 0, completed: 0, failed: 1 },
-        health: { isRunning: false, activeWorkers: 0, databaseConnected: true },
-        status: "degraded",
+        health: {
+          isRunning: false,
+          activeWorkers: 0,
+          databaseConnected: true,
+          reasons: ["no worker runs jobs"],
+        },
+        status: "unhealthy",
         states: { scheduled: 0, ready: 2, parked: 0, running: 0, completed: 0, dead: 1, cancelled: 0 },
       },
     });
   });
 
-  test("recognises workers of other processes by their live leases", async ({ call, database, pool }) => {
-    const worker = { name: "w", hostname: "here", pid: 1, queues: "{}" };
+  test("counts the slots of workers in other processes while their leases hold", async ({ call, database, pool }) => {
+    const worker = { name: "w", hostname: "here", pid: 1, queues: `{"default":3,"mail":2}` };
     for (const leaseMs of [60_000, 60_000, 0])
       await statements.registerWorker(database, { ...worker, id: randomUUID(), leaseMs });
 
     expect((await call("GET", "/api/queue/stats")).body.data).toMatchObject({
-      health: { isRunning: true, activeWorkers: 2, databaseConnected: true },
+      health: { isRunning: true, activeWorkers: 10, databaseConnected: true, reasons: [] },
       status: "healthy",
     });
 
@@ -140,7 +207,7 @@ describe("GET /api/queue/stats", () => {
     });
     expect((await callTo(failing.url, "GET", "/api/queue/stats")).body.data).toMatchObject({
       health: { isRunning: false, activeWorkers: 0, databaseConnected: true },
-      status: "degraded",
+      status: "unhealthy",
     });
   });
 });
@@ -169,7 +236,7 @@ describe("GET /api/queue/dead-letter", () => {
           attempts: 1,
           max_attempts: 3,
           reason: "attempts_exhausted",
-          error: "Error: 503 \\u001b[31mred\\u0007",
+          last_error: "503 \\u001b[31mred\\u0007",
           failed_at: moment,
           created_at: moment,
         },
@@ -244,5 +311,43 @@ describe("POST /api/queue/dead-letter/requeue", () => {
       body: { success: false, error: { code: "UNIQUE_KEY_TAKEN" } },
     });
     expect(await getJob(database, dead)).toMatchObject({ state: "dead" });
+  });
+});
+
+describe("deleting dead letters", () => {
+  test("DELETE removes one by id, and responds with 404 when there is none", async ({ call, database }) => {
+    const first = await makeDeadLetter(database);
+    const second = await makeDeadLetter(database, { type: "category" });
+
+    expect(await call("DELETE", `/api/queue/dead-letter/${first}`)).toEqual({
+      status: 200,
+      body: { success: true, data: { id: String(first), type: "product", status: "deleted" } },
+    });
+    expect(await call("DELETE", `/api/queue/dead-letter/${first}`)).toMatchObject({
+      status: 404,
+      body: { error: { code: "DEAD_LETTER_NOT_FOUND" } },
+    });
+    expect((await call("DELETE", "/api/queue/dead-letter/0")).status).toBe(400);
+    expect(await getJob(database, first)).toBeUndefined();
+    expect(await getJob(database, second)).toMatchObject({ state: "dead" });
+    expect((await call("GET", "/api/queue/stats")).body.data.queue.failed).toBe(1);
+  });
+
+  test("prune deletes those of an age, and says whether it is done", async ({ call, database, pool }) => {
+    const ids = [await makeDeadLetter(database), await makeDeadLetter(database), await makeDeadLetter(database)];
+    await pool.query("update hark.dead_jobs set finished_at = finished_at - interval '2 days' where id <> $1", [
+      ids[2],
+    ]);
+    await pool.query("update hark.dead_jobs set type = 'other' where id = $1", [ids[1]]);
+    const prune = (body: object) => call("POST", "/api/queue/dead-letter/prune", body);
+
+    expect(await prune({ older_than: 86_400_000, type: "other" })).toEqual({
+      status: 200,
+      body: { success: true, data: { deleted: 1, isDone: true } },
+    });
+    expect((await prune({ older_than: 86_400_000 })).body.data).toEqual({ deleted: 1, isDone: true });
+    expect((await call("GET", "/api/queue/dead-letter")).body.data).toMatchObject([{ id: String(ids[2]) }]);
+    expect((await call("GET", "/api/queue/stats")).body.data.queue.failed).toBe(1);
+    expect((await prune({})).status).toBe(400);
   });
 });

@@ -19,7 +19,7 @@ test("a job that fails in every attempt becomes a dead letter with the processor
     },
     { retryAttempts: 2 },
   );
-  const { id } = await manager.addJob({ type: "product", target_url: url, metadata: { page: 3 } });
+  const id = await manager.addJob({ type: "product", target_url: url, metadata: { page: 3 } });
 
   await eventually(() => attempts.length === 1, within);
   const retry = await eventually(
@@ -35,11 +35,12 @@ test("a job that fails in every attempt becomes a dead letter with the processor
       id,
       type: "product",
       target_url: url,
-      priority: 0,
+      priority: 3,
       metadata: { page: 3 },
       attempts: 2,
       max_attempts: 2,
       reason: "attempts_exhausted",
+      last_error: "no price; no title",
       error: "JobFailedError: no price; no title",
       failed_at: expect.any(Date),
       created_at: expect.any(Date),
@@ -59,7 +60,7 @@ test("dead letters are requeued by their position in the list, oldest first", as
   });
   const ids: string[] = [];
   for (const page of [1, 2, 3]) {
-    ids.push((await manager.addJob({ type: "category", target_url: `${url}?page=${page}` })).id);
+    ids.push(await manager.addJob({ type: "category", target_url: `${url}?page=${page}` }));
     await eventually(async () => (await manager.getStats()).failed === page, within);
   }
   await manager.stop();
@@ -81,7 +82,7 @@ test("a dead letter whose unique key is taken stays one", async ({ manage }) => 
   const manager = await manage(() => {
     throw new UnrecoverableError("gone");
   });
-  const { id } = await manager.addJob({ type: "product", target_url: url, unique_key: "crawl 1" });
+  const id = await manager.addJob({ type: "product", target_url: url, unique_key: "crawl 1" });
   await eventually(async () => (await manager.getStats()).failed === 1, within);
   await manager.addJob({ type: "product", target_url: url, unique_key: "crawl 1", delay: 60_000 });
 
@@ -133,4 +134,37 @@ test("an invalid processor result makes a dead letter that says so", async ({ ma
       error: expect.stringContaining("must return { success, itemsProcessed, errors, duration }"),
     },
   ]);
+});
+
+test("dead letters are deleted by position or id, and pruned by age and type, and the counts follow", async ({
+  manage,
+  sql,
+}) => {
+  const manager = await manage(() => {
+    throw new UnrecoverableError("gone");
+  });
+  const ids = await manager.addJobs(
+    [1, 2, 3, 4, 5].map((page) => ({ type: page === 5 ? "category" : "product", target_url: `${url}?page=${page}` })),
+  );
+  await eventually(async () => (await manager.getStats()).failed === 5, within);
+  const [first] = await manager.getDeadLetterJobs(1);
+
+  expect(await manager.deleteDeadLetterJob(0)).toEqual({ id: first!.id, type: first!.type });
+  await expect(manager.deleteDeadLetterJob(first!.id)).rejects.toMatchObject({ code: "DEAD_LETTER_NOT_FOUND" });
+  const other = ids.find((id) => id !== first!.id && id !== ids[4])!;
+  expect(await manager.deleteDeadLetterJob(other)).toEqual({ id: other, type: "product" });
+  expect((await manager.getStats()).failed).toBe(3);
+
+  await sql.query("update hark.dead_jobs set finished_at = finished_at - interval '2 hours' where id <> $1", [
+    ids.findLast((id) => id !== first!.id && id !== other && id !== ids[4]),
+  ]);
+  expect(await manager.pruneDeadLetterJobs({ olderThan: 3_600_000, type: "category" })).toBe(1);
+  expect(await manager.pruneDeadLetterJobs({ olderThan: 3_600_000 })).toBe(1);
+  expect((await manager.getStats()).failed).toBe(1);
+  expect(await manager.pruneDeadLetterJobs({ olderThan: 0 })).toBe(1);
+
+  expect(await manager.getStats()).toMatchObject({ queued: 0, running: 0, completed: 0, failed: 0 });
+  expect((await sql.query("select from hark.dead_jobs")).rowCount).toBe(0);
+  for (const wrong of [{}, { olderThan: -1 }, { olderThan: "1d" }, { olderThan: 0, types: "product" }])
+    await expect(manager.pruneDeadLetterJobs(wrong as never)).rejects.toMatchObject({ code: "INVALID_OPTIONS" });
 });

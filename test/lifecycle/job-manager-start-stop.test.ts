@@ -15,17 +15,17 @@ test("a JobManager without a processor does not start", async ({ manage }) => {
   expect(manager.health()).toEqual({ isRunning: false, activeWorkers: 0 });
 });
 
-test("initialize migrates only when it is told to", async ({ server }) => {
+test("initialize brings the schema, also from many processes at once, unless it is told not to", async ({ server }) => {
   const connectionString = await server.createDatabase();
-  const careful = new JobManager({ connectionString, logger: silentLogger });
+  const careful = new JobManager({ connectionString, logger: silentLogger, migrate: false });
   await expect(careful.initialize()).rejects.toMatchObject({ code: "SCHEMA_VERSION" });
 
-  const bold = new JobManager({ connectionString, logger: silentLogger, migrate: true });
-  await bold.initialize();
+  const bold = Array.from({ length: 4 }, () => new JobManager({ connectionString, logger: silentLogger }));
+  await Promise.all(bold.map((manager) => manager.initialize()));
   await careful.initialize();
 
   expect((await careful.getStats()).queued).toBe(0);
-  await Promise.all([careful.stop(), bold.stop()]);
+  await Promise.all([careful, ...bold].map((manager) => manager.stop()));
 });
 
 test("stop lets running jobs end, which may still add others, and the JobManager can start again", async ({
@@ -42,7 +42,7 @@ test("stop lets running jobs end, which may still add others, and the JobManager
   });
   await manager.addJob({ type: "category", target_url: url });
   await isRunning.promise;
-  expect(await manager.healthCheck()).toMatchObject({ isRunning: true, activeWorkers: 1, databaseConnected: true });
+  expect(await manager.healthCheck()).toMatchObject({ isRunning: true, activeWorkers: 3, databaseConnected: true });
 
   const stopping = Promise.all([manager.stop(), manager.stop()]);
   mayEnd.resolve();
@@ -78,16 +78,17 @@ test("health works while the database is gone", async ({ ownUrl, manage }) => {
   const manager = await manage(() => done, { connectionString: proxy.url });
   await eventually(async () => (await manager.healthCheck()).reasons.length === 0, within);
   expect(await manager.healthCheck()).toEqual({
+    status: "healthy",
     isRunning: true,
-    activeWorkers: 0,
+    activeWorkers: 3,
     databaseConnected: true,
     reasons: [],
   });
 
   for (const mode of ["hole", "refuse"] as const) {
     await proxy.set(mode);
-    const { databaseConnected, reasons } = await manager.healthCheck();
-    expect(databaseConnected).toBe(false);
+    const { databaseConnected, reasons, status } = await manager.healthCheck();
+    expect([databaseConnected, status]).toEqual([false, "unhealthy"]);
     expect(reasons[0]).toMatch(/127\.0\.0\.1/);
   }
 
@@ -113,7 +114,7 @@ test("the HTTP API takes a JobManager as its runtime", async ({ ownUrl, manage }
     success: true,
     data: {
       queue: { completed: 1 },
-      health: { isRunning: true, activeWorkers: 0, databaseConnected: true },
+      health: { isRunning: true, activeWorkers: 3, databaseConnected: true },
       status: "healthy",
     },
   });

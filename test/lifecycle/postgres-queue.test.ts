@@ -170,6 +170,21 @@ test("a job is settled only by a caller that has its id and token", async ({ ope
   await expect(queue.completeJob({ id: "999", token })).rejects.toMatchObject({ code: "LEASE_LOST" });
 });
 
+test("a job is settled by its id alone where it was dequeued, and nowhere else", async ({ open, db }) => {
+  const [queue, other] = [open(), open()];
+  const first = await queue.enqueue({ type: "product", target_url: url });
+  const second = await queue.enqueue({ type: "product", target_url: `${url}/2` });
+  for (const { id } of [first, second]) expect((await queue.dequeue())?.id).toBe(id);
+
+  await expect(other.completeJob(first.id)).rejects.toMatchObject({ code: "JOB_NOT_DEQUEUED" });
+  await queue.completeJob(first.id, { books: 2 });
+  expect(await queue.failJob(second.id, new Error("503"))).toMatchObject({ state: "scheduled", attempts: 1 });
+
+  expect(await getJob(db, BigInt(first.id))).toMatchObject({ state: "completed", result: { books: 2 } });
+  await expect(queue.completeJob(first.id)).rejects.toMatchObject({ code: "JOB_NOT_DEQUEUED" });
+  await expect(queue.failJob("1x", new Error("503"))).rejects.toMatchObject({ code: "INVALID_OPTIONS" });
+});
+
 test("a claim whose lease expired is refused, and the next owner's is not", async ({ open, db }) => {
   const [slow, quick] = [open(), open()];
   const { id } = await slow.enqueue({ type: "product", target_url: url });
@@ -192,7 +207,7 @@ test("a caller that lost its lease learns it from the job's signal, and dequeues
   open,
   db,
 }) => {
-  const queue = open({ lockTTL: 1_000 });
+  const queue = open({ lease: 1_000 });
   const { id } = await queue.enqueue({ type: "product", target_url: url });
   const { signal } = (await queue.dequeue())!;
 
@@ -245,7 +260,7 @@ test("closing hands back unsettled jobs without using up an attempt", async ({ o
 });
 
 test("a claim that was committed for this process but whose response was lost is handed back", async ({ open, db }) => {
-  const queue = open({ lockTTL: 1_000 });
+  const queue = open({ lease: 1_000 });
   await queue.dequeue();
   const [{ id: worker }] = (await db.pool.query("select id from hark.workers")).rows;
   const { id } = await queue.enqueue({ type: "product", target_url: url });
@@ -262,7 +277,7 @@ test("a claim that was committed for this process but whose response was lost is
 
 test("jobs of a dead process are dequeued by living ones, without any worker", async ({ open, db }) => {
   const dead = await registerWorker(db);
-  const queue = open({ lockTTL: 1_000 });
+  const queue = open({ lease: 1_000 });
   const { id } = await queue.enqueue({ type: "product", target_url: url });
   await statements.claimJobs(db, {
     queue: "default",
@@ -334,7 +349,7 @@ test("an invalid call is rejected before anything is written", async ({ open, db
   await queue.enqueue({ type: "product", target_url: url });
   const job = (await queue.dequeue())!;
   const wrongs = [
-    () => queue.enqueue({ type: "email", target_url: url } as never),
+    () => queue.enqueue({ type: "email", target_url: url }),
     () => queue.enqueue({ type: "product", target_url: url, priority: 1.5 }),
     () => queue.dequeue({ wait: -1 }),
     () => queue.dequeue({ timeout: 1 } as never),

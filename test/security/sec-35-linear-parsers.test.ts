@@ -2,7 +2,7 @@
 import { checkName, errorText, loggable, maskPasswords, parseDuration, storableText } from "@hark/core/internal";
 import { expect, test } from "vitest";
 import { hideValues } from "../../packages/core/dist/redact.js";
-import { shownError } from "../../packages/job-manager/dist/routes/dead-letters.js";
+import { lastError } from "../../packages/job-manager/dist/dead-letters.js";
 
 /*
  * SEC-35: code that reads untrusted text takes time in proportion to its length, whatever it holds.
@@ -20,7 +20,7 @@ const readers: [name: string, read: (text: string) => unknown][] = [
     "values in messages",
     (text) => hideValues(text.slice(0, 10_000), { text: text.slice(0, 100), list: [text.slice(0, 9)] }),
   ],
-  ["first lines", shownError],
+  ["last errors", lastError],
 ];
 
 /**

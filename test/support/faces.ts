@@ -53,7 +53,7 @@ const workerFace: Face = async ({ connectionString, slots, leaseMs, run }) => {
  * A caller takes jobs from a PostgresQueue in loops, one for each slot, and reports how they ended.
  */
 const queueFace: Face = async ({ connectionString, slots, leaseMs, run }) => {
-  const queue = new PostgresQueue({ connectionString, lockTTL: leaseMs, pollInterval: pollMs, logger: silentLogger });
+  const queue = new PostgresQueue({ connectionString, lease: leaseMs, pollInterval: pollMs, logger: silentLogger });
   const isOver = (error: unknown) => error instanceof LeaseLostError || error instanceof JobCancelledError;
   const runOne = async (job: DequeuedJob) => {
     let result: unknown;

@@ -21,7 +21,7 @@ export const test = base
     const managers: JobManager[] = [];
     onCleanup(async () => void (await Promise.all(managers.map((manager) => manager.stop("now")))));
     return async (processor?: JobProcessor, options: Partial<JobManagerOptions> = {}) => {
-      const manager = new JobManager({ connectionString: ownUrl, logger: silentLogger, ...options });
+      const manager = new JobManager({ connectionString: ownUrl, logger: silentLogger, requestDelay: 0, ...options });
       managers.push(manager);
       await manager.initialize();
       if (processor) manager.setJobProcessor(processor);

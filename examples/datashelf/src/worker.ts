@@ -20,7 +20,7 @@ const worker = createWorker({
   listenUrl: environment.listenUrl,
   handlers: crawlHandlers({ pool, producer, ...environment }),
   queues: environment.concurrency,
-  lease: environment.lockTtlMs,
+  lease: environment.leaseMs,
   pollInterval: environment.pollIntervalMs,
   promoteInterval: environment.delayedIntervalMs,
   logger: createLogger(environment.logLevel),

@@ -54,4 +54,12 @@ export const commandTable: Readonly<Record<string, TableEntry>> = {
     summary: "make dead letters ready again",
     load: async () => (await import("./commands/dead-requeue.ts")).deadRequeueCommand,
   },
+  "dead delete": {
+    summary: "delete dead letters by id",
+    load: async () => (await import("./commands/dead-delete.ts")).deadDeleteCommand,
+  },
+  "dead prune": {
+    summary: "delete dead letters of an age",
+    load: async () => (await import("./commands/dead-prune.ts")).deadPruneCommand,
+  },
 };

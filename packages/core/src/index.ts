@@ -50,8 +50,9 @@ export type { Channel, Notifications } from "./notifications.ts";
 export type { DeadReason, Outcome } from "./outcome.ts";
 export {
   cancelJob,
-  countLiveWorkers,
+  countSlots,
   type DeadJob,
+  deleteDeadJob,
   getJob,
   getStats,
   type JobDetails,
@@ -59,6 +60,8 @@ export {
   listOldSnapshots,
   listSchedules,
   type OldSnapshot,
+  pruneDeadJobs,
+  type PruneOptions,
   removeSchedule,
   requeueDeadJob,
   type StateCounts,

@@ -17,7 +17,7 @@ export { checkName } from "./names.ts";
 export { newJob } from "./new-job.ts";
 export { channels, type JobReady, longestPromoteMs, readJobReady } from "./notifications.ts";
 export { crashBudget, decideOutcome, type Ending, type Tried } from "./outcome.ts";
-export { deadJobIdAt, deadJobIdsAfter } from "./admin/index.ts";
+export { countPrunable, deadJobIdAt, deadJobIdsAfter } from "./admin/index.ts";
 export { isSealed, openPayload } from "./payload-cipher.ts";
 export { hidden, loggable, withoutRowText } from "./redact.ts";
 export { longestStretchMs, RetryBudget } from "./retry-budget.ts";

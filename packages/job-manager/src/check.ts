@@ -1,4 +1,4 @@
-import { InvalidOptionsError, type Logger, type PayloadCipher } from "@hark/core";
+import { InvalidOptionsError, type Issue } from "@hark/core";
 import { z } from "zod";
 
 /**
@@ -6,24 +6,27 @@ import { z } from "zod";
  * is invalid.
  */
 export function check<Schema extends z.ZodObject>(what: string, schema: Schema, given: unknown): z.output<Schema> {
+  const { data, issues } = tryCheck(schema, given);
+  if (data === undefined) throw new InvalidOptionsError(what, issues);
+  return data;
+}
+
+/** Returns `given` as `schema` parses it, or every issue if it is invalid. */
+export function tryCheck<Schema extends z.ZodObject>(
+  schema: Schema,
+  given: unknown,
+): { data: z.output<Schema> | undefined; issues: Issue[] } {
   const checked = schema.safeParse(given);
-  if (checked.success) return checked.data;
-  throw new InvalidOptionsError(
-    what,
-    checked.error.issues.flatMap((issue) =>
-      issue.code === "unrecognized_keys"
-        ? issue.keys.map((key) => ({
-            path: [key],
-            message: `is unknown: the known ones are ${Object.keys(schema.shape).join(", ")}`,
-          }))
-        : [
-            {
-              path: issue.path.map((step) => (typeof step === "symbol" ? String(step) : step)),
-              message: issue.message,
-            },
-          ],
-    ),
+  if (checked.success) return { data: checked.data, issues: [] };
+  const issues = checked.error.issues.flatMap((issue): Issue[] =>
+    issue.code === "unrecognized_keys"
+      ? issue.keys.map((key) => ({
+          path: [key],
+          message: `is unknown: the known ones are ${Object.keys(schema.shape).join(", ")}`,
+        }))
+      : [{ path: issue.path.map((step) => (typeof step === "symbol" ? String(step) : step)), message: issue.message }],
   );
+  return { data: undefined, issues };
 }
 
 /** Returns `value` for a message, as JSON if possible, at most about 60 characters. */
@@ -54,34 +57,3 @@ export function isJobId(id: unknown): id is string {
 }
 
 export const dayMs = 86_400_000;
-
-/** Options that JobManager and PostgresQueue share. */
-export const sharedOptions = {
-  connectionString: z
-    .string({ error: "must be a PostgreSQL URL: postgres://user:password@host:5432/database" })
-    .min(1, {
-      error: "is empty",
-    }),
-  listenUrl: z.string({ error: "must be a PostgreSQL URL" }).min(1, { error: "is empty" }).optional(),
-  lockTTL: wholeNumber(1_000, dayMs, "ms").default(10_000),
-  pollInterval: wholeNumber(100, dayMs, "ms").default(5_000),
-  retryAttempts: wholeNumber(1, 1_000, "attempts in all").default(3),
-  name: z.string({ error: "must be text" }).optional(),
-  cipher: z
-    .custom<PayloadCipher>(
-      (value) => typeof value === "object" && value !== null && ["seal", "open"].every((name) => name in value),
-      { error: "must be made by createPayloadCipher()" },
-    )
-    .optional(),
-  logger: z
-    .custom<Logger>(
-      (value) =>
-        typeof value === "object" &&
-        value !== null &&
-        ["debug", "info", "warn", "error", "child"].every((name) => name in value),
-      {
-        error: "must have the methods debug, info, warn, error and child, as a pino logger has",
-      },
-    )
-    .optional(),
-};

@@ -2,12 +2,15 @@ import {
   type Database,
   type DeadJob,
   type DeadReason,
+  deleteDeadJob,
   InvalidOptionsError,
   listDeadJobs,
+  pruneDeadJobs,
   requeueDeadJob,
 } from "@hark/core";
-import { deadJobIdAt } from "@hark/core/internal";
-import { isJobId, shown } from "./check.ts";
+import { deadJobIdAt, escapeControls, firstLine } from "@hark/core/internal";
+import { z } from "zod";
+import { check, isJobId, shown, wholeNumber } from "./check.ts";
 import { DeadLetterNotFoundError, UniqueKeyTakenError } from "./errors.ts";
 
 /** A job that has used up its attempts, or whose error a retry cannot fix. */
@@ -21,7 +24,9 @@ export interface DeadLetterJob {
   readonly attempts: number;
   readonly max_attempts: number;
   readonly reason: DeadReason;
-  /** The last error, with its stack and causes. */
+  /** The message of the last error, in one line. */
+  readonly last_error: string;
+  /** The last error whole, with its stack and causes. */
   readonly error: string;
   readonly failed_at: Date;
   readonly created_at: Date;
@@ -29,6 +34,14 @@ export interface DeadLetterJob {
 
 /** Names a dead letter by its place in the list, oldest first, or by its job's id. */
 export type DeadLetterChoice = { readonly index: number } | { readonly id: string };
+
+/** Which dead letters to delete. */
+export interface PruneDeadLettersOptions {
+  /** Only jobs that died at least this long ago, in ms. 0 means all. */
+  olderThan: number;
+  /** Only this job type. Default: every type. */
+  type?: string | undefined;
+}
 
 /** Most dead letters in a list, and so the bound of an index. It is core's own limit. */
 export const mostListed = 200;
@@ -41,9 +54,9 @@ export async function deadLetters(
   return (await listDeadJobs(database, options)).map(deadLetter);
 }
 
-/** Checks the argument of JobManager.requeueDeadLetterJob: an index (a number) or an id (text). */
-export function checkChoice(indexOrId: number | string): DeadLetterChoice {
-  return typeof indexOrId === "number" ? { index: checkIndex(indexOrId) } : { id: checkId(indexOrId) };
+/** Checks how a caller names a dead letter: an index (a number) or an id (text). */
+export function checkChoice(method: string, indexOrId: number | string): DeadLetterChoice {
+  return typeof indexOrId === "number" ? { index: checkIndex(method, indexOrId) } : { id: checkId(method, indexOrId) };
 }
 
 /**
@@ -51,25 +64,57 @@ export function checkChoice(indexOrId: number | string): DeadLetterChoice {
  * @throws DeadLetterNotFoundError, UniqueKeyTakenError
  */
 export async function requeue(database: Database, wanted: DeadLetterChoice): Promise<{ id: string; type: string }> {
-  const id = "id" in wanted ? BigInt(wanted.id) : await deadJobIdAt(database, wanted.index);
+  const id = await idOf(database, wanted);
   const found = id === undefined ? undefined : await requeueDeadJob(database, id);
   if (!found) throw new DeadLetterNotFoundError(wanted);
   if (!found.isRequeued) throw new UniqueKeyTakenError(String(found.id));
   return { id: String(found.id), type: found.type };
 }
 
-function checkIndex(index: number): number {
+/**
+ * Deletes one dead letter for ever.
+ * @throws DeadLetterNotFoundError
+ */
+export async function remove(database: Database, wanted: DeadLetterChoice): Promise<{ id: string; type: string }> {
+  const id = await idOf(database, wanted);
+  const deleted = id === undefined ? undefined : await deleteDeadJob(database, id);
+  if (!deleted) throw new DeadLetterNotFoundError(wanted);
+  return { id: String(deleted.id), type: deleted.type };
+}
+
+const pruneOptions = z.strictObject({
+  olderThan: wholeNumber(0, Number.MAX_SAFE_INTEGER, "ms"),
+  type: z.string({ error: "must be text" }).optional(),
+});
+
+/**
+ * Deletes dead letters of an age for ever, oldest first, at most `limit`. Returns how many.
+ * @throws InvalidOptionsError
+ */
+export async function prune(database: Database, options: PruneDeadLettersOptions, limit?: number): Promise<number> {
+  const { olderThan, type } = check("pruneDeadLetterJobs", pruneOptions, options);
+  return pruneDeadJobs(database, { olderThan, type, limit });
+}
+
+async function idOf(database: Database, wanted: DeadLetterChoice): Promise<bigint | undefined> {
+  return "id" in wanted ? BigInt(wanted.id) : deadJobIdAt(database, wanted.index);
+}
+
+function checkIndex(method: string, index: number): number {
   if (Number.isInteger(index) && index >= 0 && index < mostListed) return index;
-  return refuse(`an index must be a whole number from 0 to ${mostListed - 1}, not ${index}: requeue later ones by id`);
+  return refuse(
+    method,
+    `an index must be a whole number from 0 to ${mostListed - 1}, not ${index}: name later ones by id`,
+  );
 }
 
-function checkId(id: unknown): string {
+function checkId(method: string, id: unknown): string {
   if (isJobId(id)) return id;
-  return refuse(`must be an index (a number) or a job's id (text), not ${shown(id)}`);
+  return refuse(method, `must be an index (a number) or a job's id (text), not ${shown(id)}`);
 }
 
-function refuse(message: string): never {
-  throw new InvalidOptionsError("requeueDeadLetterJob", [{ path: [], message }]);
+function refuse(method: string, message: string): never {
+  throw new InvalidOptionsError(method, [{ path: [], message }]);
 }
 
 function deadLetter(job: DeadJob): DeadLetterJob {
@@ -83,10 +128,21 @@ function deadLetter(job: DeadJob): DeadLetterJob {
     attempts: job.attempt,
     max_attempts: job.maxAttempts,
     reason: job.reason,
+    last_error: lastError(job.error),
     error: job.error,
     failed_at: job.finishedAt,
     created_at: job.createdAt,
   };
+}
+
+/**
+ * Returns the first line of an error, at most 500 characters, with control characters escaped
+ * (SEC-25). The class is left out where it says nothing: of a plain Error, and of the error that
+ * stands for `success: false`.
+ */
+export function lastError(error: string): string {
+  const line = firstLine(error).replace(/^(?:Error|JobFailedError): (?=.)/, "");
+  return escapeControls(line.length > 500 ? `${line.slice(0, 500).toWellFormed()}...` : line);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

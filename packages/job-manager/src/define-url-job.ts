@@ -26,11 +26,22 @@ export type UrlJobOptions = Omit<JobOptions<typeof urlPayload, undefined>, "payl
 export type UrlJob<Type extends string = string> = JobDefinition<Type, z.input<typeof urlPayload>, UrlPayload, unknown>;
 
 /**
+ * Priorities of jobs that name none: what finds more pages comes first. Of any other type it is 0.
+ */
+const defaultPriorities: Readonly<Record<string, number>> = { navigation: 9, category: 6, product: 3 };
+
+/**
  * Defines a job type whose payload is a URL and metadata. The URL is also the key, so two jobs of
- * one URL never run at the same time.
+ * one URL never run at the same time. Default priorities: navigation 9, category 6, product 3.
  */
 export function defineUrlJob<const Type extends string>(type: Type, options: UrlJobOptions = {}): UrlJob<Type> {
-  return defineJob(type, { ...options, payload: urlPayload, key: ({ target_url }: UrlPayload) => target_url });
+  const priority = Object.hasOwn(defaultPriorities, type) ? { priority: defaultPriorities[type]! } : {};
+  return defineJob(type, {
+    ...priority,
+    ...options,
+    payload: urlPayload,
+    key: ({ target_url }: UrlPayload) => target_url,
+  });
 }
 
 /**

@@ -1,7 +1,6 @@
 import { InvalidOptionsError } from "@hark/core";
 import { expect, test } from "vitest";
-import { describeEnvironment, jobManagerOptions, readEnvironment } from "./environment.ts";
-import { JobManager } from "./job-manager.ts";
+import { describeEnvironment, readEnvironment } from "./environment.ts";
 
 const DATABASE_URL = "postgres://me:s3cret@db.example:5432/shop";
 
@@ -20,12 +19,13 @@ test("only DATABASE_URL is required", () => {
   expect(settings).toEqual({
     databaseUrl: DATABASE_URL,
     listenUrl: undefined,
-    concurrency: 10,
+    concurrency: 3,
     retryAttempts: 3,
     requestDelayMs: 1_000,
-    lockTtlMs: 10_000,
-    pollIntervalMs: 5_000,
-    delayedIntervalMs: 5_000,
+    lockTtlMs: 600_000,
+    leaseMs: 10_000,
+    pollIntervalMs: 1_000,
+    delayedIntervalMs: 30_000,
     logLevel: "info",
     port: 3_000,
     apiToken: undefined,
@@ -66,6 +66,7 @@ test("one error names every wrong variable and what it must be", () => {
     SCRAPER_RETRY_ATTEMPTS: "three",
     SCRAPER_REQUEST_DELAY: "-1",
     JOB_MANAGER_LOCK_TTL: "10s",
+    JOB_MANAGER_LEASE: "0",
     JOB_MANAGER_POLL_INTERVAL: "99",
     JOB_MANAGER_DELAYED_INTERVAL: "1e4",
     LOG_LEVEL: "loud",
@@ -80,6 +81,7 @@ test("one error names every wrong variable and what it must be", () => {
     "SCRAPER_RETRY_ATTEMPTS",
     "SCRAPER_REQUEST_DELAY",
     "JOB_MANAGER_LOCK_TTL",
+    "JOB_MANAGER_LEASE",
     "JOB_MANAGER_POLL_INTERVAL",
     "JOB_MANAGER_DELAYED_INTERVAL",
     "LOG_LEVEL",
@@ -88,7 +90,7 @@ test("one error names every wrong variable and what it must be", () => {
   ]);
   for (const { path } of issues) expect(message).toContain(String(path[0]));
   expect(message).toContain("DATABASE_URL: is not set: it must be a PostgreSQL URL");
-  expect(message).toContain('SCRAPER_CONCURRENT_JOBS: must be a whole number from 1 to 1000 (jobs at once), not "0"');
+  expect(message).toContain('SCRAPER_CONCURRENT_JOBS: must be a whole number from 1 to 10000 (jobs at once), not "0"');
   expect(message).toContain('LOG_LEVEL: must be one of fatal, error, warn, info, debug, trace, silent, not "loud"');
 });
 
@@ -126,15 +128,12 @@ test("the description of the settings has their sources and no secrets", () => {
     "SCRAPER_CONCURRENT_JOBS 4 (environment)",
     "SCRAPER_RETRY_ATTEMPTS 3 (default)",
     "SCRAPER_REQUEST_DELAY 1000 ms (default)",
-    "JOB_MANAGER_LOCK_TTL 10000 ms (default)",
-    "JOB_MANAGER_POLL_INTERVAL 5000 ms (default)",
-    "JOB_MANAGER_DELAYED_INTERVAL 5000 ms (default)",
+    "JOB_MANAGER_LOCK_TTL 600000 ms (default)",
+    "JOB_MANAGER_LEASE 10000 ms (default)",
+    "JOB_MANAGER_POLL_INTERVAL 1000 ms (default)",
+    "JOB_MANAGER_DELAYED_INTERVAL 30000 ms (default)",
     "LOG_LEVEL info (default)",
     "PORT 3000 (default)",
     "HARK_API_TOKEN *** (environment)",
   ]);
-});
-
-test("a JobManager accepts the options made from the environment", () => {
-  expect(() => new JobManager(jobManagerOptions(readEnvironment({ DATABASE_URL })))).not.toThrow();
 });

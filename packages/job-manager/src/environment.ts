@@ -2,7 +2,7 @@ import { InvalidOptionsError } from "@hark/core";
 import { maskUrl } from "@hark/core/internal";
 import { z } from "zod";
 import { shown } from "./check.ts";
-import type { JobManagerOptions } from "./job-manager-options.ts";
+import { defaults, ranges } from "./defaults.ts";
 
 /** The settings of a Hark process, from its environment variables. All times are in ms. */
 export interface Environment {
@@ -17,13 +17,18 @@ export interface Environment {
   readonly concurrency: number;
   /** SCRAPER_RETRY_ATTEMPTS: most attempts of a job, the first included. */
   readonly retryAttempts: number;
-  /** SCRAPER_REQUEST_DELAY: the time between two requests to one host, in ms. */
-  readonly requestDelayMs: number;
   /**
-   * JOB_MANAGER_LOCK_TTL: how long a process may lose contact with the database before others take
+   * SCRAPER_REQUEST_DELAY: the time between the starts of two jobs of one host, over all processes,
+   * in ms.
+   */
+  readonly requestDelayMs: number;
+  /** JOB_MANAGER_LOCK_TTL: how long a lock of acquireLock() lasts, in ms. */
+  readonly lockTtlMs: number;
+  /**
+   * JOB_MANAGER_LEASE: how long a process may lose contact with the database before others take
    * over its jobs, in ms.
    */
-  readonly lockTtlMs: number;
+  readonly leaseMs: number;
   /** JOB_MANAGER_POLL_INTERVAL: longest delay of a ready job if a notification is lost, in ms. */
   readonly pollIntervalMs: number;
   /**
@@ -49,17 +54,17 @@ export interface Environment {
 
 const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
 
-const hourMs = 3_600_000;
-
-const variables = z.object({
+/** The variables as text, and how each is read. */
+export const variables = z.object({
   DATABASE_URL: postgresUrl(),
   HARK_LISTEN_URL: postgresUrl().optional(),
-  SCRAPER_CONCURRENT_JOBS: whole(1, 1_000, "jobs at once").default(10),
-  SCRAPER_RETRY_ATTEMPTS: whole(1, 1_000, "attempts in all").default(3),
-  SCRAPER_REQUEST_DELAY: whole(0, hourMs, "ms").default(1_000),
-  JOB_MANAGER_LOCK_TTL: whole(1_000, hourMs, "ms").default(10_000),
-  JOB_MANAGER_POLL_INTERVAL: whole(100, hourMs, "ms").default(5_000),
-  JOB_MANAGER_DELAYED_INTERVAL: whole(100, hourMs, "ms").default(5_000),
+  SCRAPER_CONCURRENT_JOBS: whole(...ranges.concurrency).default(defaults.concurrency),
+  SCRAPER_RETRY_ATTEMPTS: whole(...ranges.retryAttempts).default(defaults.retryAttempts),
+  SCRAPER_REQUEST_DELAY: whole(...ranges.requestDelay).default(defaults.requestDelay),
+  JOB_MANAGER_LOCK_TTL: whole(...ranges.lockTTL).default(defaults.lockTTL),
+  JOB_MANAGER_LEASE: whole(...ranges.lease).default(defaults.lease),
+  JOB_MANAGER_POLL_INTERVAL: whole(...ranges.pollInterval).default(defaults.pollInterval),
+  JOB_MANAGER_DELAYED_INTERVAL: whole(...ranges.delayedJobsInterval).default(defaults.delayedJobsInterval),
   LOG_LEVEL: z
     .enum(logLevels, { error: ({ input }) => `must be one of ${logLevels.join(", ")}, not ${shown(input)}` })
     .default("info"),
@@ -96,6 +101,7 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
     retryAttempts: read.SCRAPER_RETRY_ATTEMPTS,
     requestDelayMs: read.SCRAPER_REQUEST_DELAY,
     lockTtlMs: read.JOB_MANAGER_LOCK_TTL,
+    leaseMs: read.JOB_MANAGER_LEASE,
     pollIntervalMs: read.JOB_MANAGER_POLL_INTERVAL,
     delayedIntervalMs: read.JOB_MANAGER_DELAYED_INTERVAL,
     logLevel: read.LOG_LEVEL,
@@ -116,6 +122,7 @@ export function describeEnvironment(environment: Environment): string[] {
     SCRAPER_RETRY_ATTEMPTS: environment.retryAttempts,
     SCRAPER_REQUEST_DELAY: `${environment.requestDelayMs} ms`,
     JOB_MANAGER_LOCK_TTL: `${environment.lockTtlMs} ms`,
+    JOB_MANAGER_LEASE: `${environment.leaseMs} ms`,
     JOB_MANAGER_POLL_INTERVAL: `${environment.pollIntervalMs} ms`,
     JOB_MANAGER_DELAYED_INTERVAL: `${environment.delayedIntervalMs} ms`,
     LOG_LEVEL: environment.logLevel,
@@ -124,24 +131,6 @@ export function describeEnvironment(environment: Environment): string[] {
   };
   const width = Math.max(...names.map((name) => name.length));
   return names.map((name) => `${name.padEnd(width)}  ${values[name]}  (${environment.sources[name]})`);
-}
-
-/**
- * Returns the JobManager's options from the environment, as in
- * `new JobManager({ ...jobManagerOptions(readEnvironment()), migrate: true })`.
- */
-export function jobManagerOptions(environment: Environment): JobManagerOptions {
-  const { databaseUrl, listenUrl, concurrency, retryAttempts, lockTtlMs, pollIntervalMs, delayedIntervalMs } =
-    environment;
-  return {
-    connectionString: databaseUrl,
-    listenUrl,
-    concurrency,
-    retryAttempts,
-    lockTTL: lockTtlMs,
-    pollInterval: pollIntervalMs,
-    delayedJobsInterval: delayedIntervalMs,
-  };
 }
 
 function whole(least: number, most: number, unit: string) {

@@ -34,6 +34,20 @@ export class QueueClosedError extends HarkError {
   }
 }
 
+/**
+ * A job was settled by its id alone, and this PostgresQueue has not dequeued it, or has settled it.
+ */
+export class JobNotDequeuedError extends HarkError {
+  constructor(method: string, id: string) {
+    super(
+      "JOB_NOT_DEQUEUED",
+      { method, jobId: id },
+      `${method}() was called with the id ${id}, but this PostgresQueue has no unsettled job of that id. ` +
+        `Call it where the job was dequeued, or pass { id, token }. Nothing was written.`,
+    );
+  }
+}
+
 /** The database rejected an outcome, as by a trigger or a check. The job is a dead letter now. */
 export class OutcomeRejectedError extends HarkError {
   constructor(id: bigint, error: string) {

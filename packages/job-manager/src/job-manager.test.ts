@@ -1,8 +1,10 @@
 import { HarkError, InvalidOptionsError, silentLogger } from "@hark/core";
-import { expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import type { JobManagerOptions } from "./job-manager-options.ts";
 import { JobManager } from "./job-manager.ts";
 import { PostgresQueue } from "./queue/postgres-queue.ts";
+
+afterEach(() => void vi.unstubAllEnvs());
 
 /** No server listens there. */
 const connectionString = "postgres://nobody@127.0.0.1:1/none";
@@ -17,6 +19,7 @@ test("one error names every wrong option", () => {
     lockTtl: 1,
     logger: {},
   } as unknown as JobManagerOptions;
+  vi.stubEnv("DATABASE_URL", "");
   const refused = caught(() => new JobManager(options));
 
   expect(refused).toBeInstanceOf(InvalidOptionsError);
@@ -40,11 +43,17 @@ test("a JobManager that was not initialised refuses calls", async () => {
     () => manager.start(),
     () => manager.getStats(),
     () => manager.getDeadLetterJobs(),
+    () => manager.addJobs([job]),
     () => manager.requeueDeadLetterJob(0),
+    () => manager.deleteDeadLetterJob(0),
+    () => manager.pruneDeadLetterJobs({ olderThan: 0 }),
+    () => manager.acquireLock("x"),
+    () => manager.releaseLock("x", "y"),
   ]) {
     await expect(call()).rejects.toMatchObject({ code: "NOT_INITIALIZED" });
   }
   expect(await manager.healthCheck()).toEqual({
+    status: "unhealthy",
     isRunning: false,
     activeWorkers: 0,
     databaseConnected: false,

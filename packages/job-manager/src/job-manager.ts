@@ -1,55 +1,52 @@
-import {
-  checkSchema,
-  createLogger,
-  type Database,
-  getStats,
-  type Logger,
-  migrate,
-  openDatabase,
-  type Stats,
-} from "@hark/core";
-import { checkConnection, redactingLogger, describeUrl, orLate } from "@hark/core/internal";
+import { createLocks, createLogger, type Database, getStats, type Logger, openDatabase, type Stats } from "@hark/core";
+import { orLate, redactingLogger } from "@hark/core/internal";
 import { createProducer, type Producer } from "@hark/producer";
 import { createWorker, type Worker } from "@hark/worker";
 import type { z } from "zod";
 import { Calls } from "./calls.ts";
 import { check } from "./check.ts";
-import { checkChoice, type DeadLetterJob, deadLetters, requeue } from "./dead-letters.ts";
+import {
+  checkChoice,
+  type DeadLetterJob,
+  deadLetters,
+  prune,
+  type PruneDeadLettersOptions,
+  remove,
+  requeue,
+} from "./dead-letters.ts";
 import { type UrlJob, urlJobsWith } from "./define-url-job.ts";
 import { NoProcessorError, NotInitializedError } from "./errors.ts";
 import { type JobManagerOptions, managerSettings, processorArgument } from "./job-manager-options.ts";
+import { databaseTrouble, healthOf, type JobManagerHealth, managerState, type ManagerState } from "./manager-health.ts";
+import { prepareSchema } from "./prepare-schema.ts";
 import { handlerOf, type JobProcessor } from "./processor.ts";
-import { type AddedJob, addUrlJob, type NewUrlJob } from "./url-job.ts";
-
-export interface JobManagerHealth {
-  /** True while it claims and runs jobs. */
-  readonly isRunning: boolean;
-  /** Jobs that run now. */
-  readonly activeWorkers: number;
-  readonly databaseConnected: boolean;
-  /** Every problem in words. Empty if all is well. */
-  readonly reasons: readonly string[];
-}
-
-/** How long a health check waits for the database, in ms. Monitors ask often and give up early. */
-const healthDeadlineMs = 2_000;
+import { settingsOf } from "./settings.ts";
+import { Turns } from "./turns.ts";
+import { addUrlJob, addUrlJobs, type NewUrlJob } from "./url-job.ts";
+import { type LockOptions, lockValueOf, lockWaitOf, type UrlLocks } from "./url-locks.ts";
 
 /** How long closing may wait for the database, in ms. */
 const closeDeadlineMs = 5_000;
+
+/** What initialize() opens. */
+interface Opened {
+  readonly database: Database;
+  readonly producer: Producer;
+}
 
 /**
  * A producer and a worker for URL jobs of the types `navigation`, `category` and `product`. Call
  * initialize() to add jobs, and setJobProcessor() and start() to run them. createServer() accepts
  * it as `runtime`, and its job types as `jobs`.
  */
-export class JobManager implements AsyncDisposable {
+export class JobManager implements UrlLocks, AsyncDisposable {
   /** The job types, for createServer or for another worker. */
   readonly jobs: readonly UrlJob[];
   readonly #settings: z.output<typeof managerSettings>;
   readonly #logger: Logger;
   readonly #calls = new Calls();
   #processor: JobProcessor | undefined;
-  #open: { readonly database: Database; readonly producer: Producer } | undefined;
+  #open: Opened | undefined;
   #worker: Worker | undefined;
   #initializing: Promise<void> | undefined;
   #starting: Promise<void> | undefined;
@@ -57,17 +54,19 @@ export class JobManager implements AsyncDisposable {
   #isHurried = false;
 
   /**
-   * Does not connect. Throws InvalidOptionsError with every issue if the options are invalid.
+   * Does not connect. Options that are not given come from the environment.
+   * @throws InvalidOptionsError with every wrong option and variable
    */
-  constructor(options: JobManagerOptions) {
-    this.#settings = check("JobManager", managerSettings, options);
+  constructor(options: JobManagerOptions = {}) {
+    this.#settings = settingsOf("JobManager", managerSettings, options);
     this.#logger = redactingLogger(this.#settings.logger ?? createLogger());
     this.jobs = urlJobsWith(this.#settings.retryAttempts);
   }
 
   /**
-   * Checks that the database answers and has this code's schema. May be called again if it fails.
-   * @throws DatabaseUnreachableError, SchemaVersionError
+   * Connects, and brings the database's schema up to date unless `migrate` is false. May be called
+   * again if it fails.
+   * @throws DatabaseUnreachableError, SchemaVersionError, MigrationBlockedError
    */
   async initialize(): Promise<void> {
     await this.#stopping;
@@ -114,12 +113,21 @@ export class JobManager implements AsyncDisposable {
   }
 
   /**
-   * Adds a job. Workers wake at once. Nothing is written if it throws.
+   * Adds a job and returns its id. Workers wake at once. With the unique key of an unfinished job,
+   * nothing is added, and the id is that job's. Nothing is written if it throws.
    * @throws NotInitializedError, UnknownJobTypeError, InvalidPayloadError, PayloadTooLargeError,
    * InvalidOptionsError
    */
-  addJob(job: NewUrlJob): Promise<AddedJob> {
-    return this.#calls.run(async () => addUrlJob("addJob", this.#opened("addJob").producer, this.jobs, job));
+  addJob(job: NewUrlJob): Promise<string> {
+    return this.#run("addJob", async ({ producer }) => (await addUrlJob("addJob", producer, this.jobs, job)).id);
+  }
+
+  /**
+   * Adds jobs in one statement, all or none. Returns their ids in the order given. Throws as
+   * addJob() does.
+   */
+  addJobs(jobs: readonly NewUrlJob[]): Promise<string[]> {
+    return this.#run("addJobs", ({ producer }) => addUrlJobs("addJobs", producer, this.jobs, jobs));
   }
 
   /**
@@ -127,24 +135,18 @@ export class JobManager implements AsyncDisposable {
    * `states` each state by itself.
    */
   getStats(): Promise<Stats> {
-    return this.#calls.run(async () => getStats(this.#opened("getStats").database));
+    return this.#run("getStats", ({ database }) => getStats(database));
   }
 
   /** Returns within about two seconds, even if the database does not answer. */
   async healthCheck(): Promise<JobManagerHealth> {
-    const trouble = await this.#databaseTrouble();
-    const own = this.#worker ? this.#worker.health().reasons : ["the JobManager is not started"];
-    return {
-      ...this.health(),
-      databaseConnected: trouble === undefined,
-      reasons: trouble === undefined ? own : [trouble, ...own],
-    };
+    const trouble = await this.#calls.run(() => databaseTrouble(this.#open?.database, this.#settings.connectionString));
+    return healthOf(this.health(), trouble, this.#worker);
   }
 
   /** Returns the state of this process, without asking the database. */
-  health(): { isRunning: boolean; activeWorkers: number } {
-    const worker = this.#worker?.health();
-    return { isRunning: worker?.state === "running", activeWorkers: worker?.activeJobs ?? 0 };
+  health(): ManagerState {
+    return managerState(this.#worker, this.#settings.concurrency);
   }
 
   /**
@@ -152,7 +154,7 @@ export class JobManager implements AsyncDisposable {
    * not shift an index.
    */
   getDeadLetterJobs(limit = 100): Promise<DeadLetterJob[]> {
-    return this.#calls.run(async () => deadLetters(this.#opened("getDeadLetterJobs").database, { limit }));
+    return this.#run("getDeadLetterJobs", ({ database }) => deadLetters(database, { limit }));
   }
 
   /**
@@ -161,54 +163,76 @@ export class JobManager implements AsyncDisposable {
    * @throws DeadLetterNotFoundError, UniqueKeyTakenError, InvalidOptionsError
    */
   requeueDeadLetterJob(indexOrId: number | string): Promise<{ id: string; type: string }> {
-    return this.#calls.run(async () => {
-      const { database } = this.#opened("requeueDeadLetterJob");
-      return requeue(database, checkChoice(indexOrId));
+    const method = "requeueDeadLetterJob";
+    return this.#run(method, ({ database }) => requeue(database, checkChoice(method, indexOrId)));
+  }
+
+  /**
+   * Deletes a dead letter for ever. Takes what requeueDeadLetterJob() takes.
+   * @throws DeadLetterNotFoundError, InvalidOptionsError
+   */
+  deleteDeadLetterJob(indexOrId: number | string): Promise<{ id: string; type: string }> {
+    const method = "deleteDeadLetterJob";
+    return this.#run(method, ({ database }) => remove(database, checkChoice(method, indexOrId)));
+  }
+
+  /**
+   * Deletes the dead letters of an age for ever, and returns how many.
+   * @throws InvalidOptionsError
+   */
+  pruneDeadLetterJobs(options: PruneDeadLettersOptions): Promise<number> {
+    return this.#run("pruneDeadLetterJobs", ({ database }) => prune(database, options));
+  }
+
+  acquireLock(url: string, options: LockOptions = {}): Promise<string | null> {
+    return this.#run("acquireLock", async ({ database }) => {
+      const wait = lockWaitOf(options, this.#settings.lockTTL);
+      // The worker's locks hear of a release. Without a worker, a waiter looks about every 100 ms.
+      return lockValueOf(this.#worker?.locks ?? createLocks({ db: database }), url, wait);
     });
+  }
+
+  releaseLock(url: string, lockValue: string): Promise<boolean> {
+    return this.#run("releaseLock", ({ database }) => createLocks({ db: database }).release(url, lockValue));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }
 
-  #opened(method: string): { readonly database: Database; readonly producer: Producer } {
+  #run<Answer>(method: string, work: (opened: Opened) => Promise<Answer>): Promise<Answer> {
+    return this.#calls.run(async () => work(this.#opened(method)));
+  }
+
+  #opened(method: string): Opened {
     if (!this.#open) throw new NotInitializedError(method);
     return this.#open;
   }
 
   async #initialize(): Promise<void> {
-    const { connectionString, listenUrl } = this.#settings;
-    if (this.#settings.migrate) {
-      const applied = await migrate({ connectionString });
-      if (applied.length > 0) this.#logger.info({ applied }, "migrated the database");
-    } else {
-      await checkSchema(connectionString);
-    }
+    const { connectionString, listenUrl, migrate, cipher } = this.#settings;
+    await prepareSchema(connectionString, migrate, this.#logger);
     const isPooled = listenUrl !== undefined && listenUrl !== connectionString;
     const database = openDatabase({ connectionString, isPooled, applicationName: "hark job manager" });
-    this.#open = { database, producer: createProducer({ database, cipher: this.#settings.cipher }) };
+    this.#open = { database, producer: createProducer({ database, cipher }) };
   }
 
   async #start(): Promise<void> {
-    const {
-      connectionString,
-      listenUrl,
-      concurrency,
-      lockTTL,
-      pollInterval,
-      delayedJobsInterval,
-      drainTimeout,
-      name,
-      cipher,
-    } = this.#settings;
+    const { connectionString, listenUrl, drainTimeout, name, cipher, ...settings } = this.#settings;
+    const turns = new Turns({ database: this.#open!.database, delayMs: settings.requestDelay });
+    const locks: UrlLocks = {
+      acquireLock: (url, options) => this.acquireLock(url, options),
+      releaseLock: (url, lockValue) => this.releaseLock(url, lockValue),
+    };
+    const parts = { current: () => this.#processor!, turns, locks };
     const worker = createWorker({
       connectionString,
       listenUrl,
-      handlers: this.jobs.map((job) => handlerOf(job, () => this.#processor!)),
-      queues: concurrency,
-      lease: lockTTL,
-      pollInterval,
-      promoteInterval: delayedJobsInterval,
+      handlers: this.jobs.map((job) => handlerOf(job, parts)),
+      queues: settings.concurrency,
+      lease: settings.lease,
+      pollInterval: settings.pollInterval,
+      promoteInterval: settings.delayedJobsInterval,
       drainTimeout,
       logger: this.#logger,
       ...(cipher && { cipher }),
@@ -226,21 +250,5 @@ export class JobManager implements AsyncDisposable {
     this.#open = this.#worker = this.#initializing = this.#starting = undefined;
     await orLate(this.#calls.ended(), closeDeadlineMs);
     if (open) await orLate(open.database.close(), closeDeadlineMs);
-  }
-
-  /** Returns why the database does not count as connected, or undefined if it answers. */
-  async #databaseTrouble(): Promise<string | undefined> {
-    if (!this.#open) return "the JobManager is not initialised, or was stopped";
-    const { database } = this.#open;
-    const where = describeUrl(this.#settings.connectionString);
-    try {
-      const answer = await orLate(
-        this.#calls.run(() => checkConnection(database, where)),
-        healthDeadlineMs,
-      );
-      return answer === "late" ? `the database at ${where} did not answer within ${healthDeadlineMs} ms` : undefined;
-    } catch (error) {
-      return (error as Error).message;
-    }
   }
 }

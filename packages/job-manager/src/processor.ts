@@ -4,10 +4,12 @@ import { type Handler, implement } from "@hark/worker";
 import { shown } from "./check.ts";
 import type { UrlJob } from "./define-url-job.ts";
 import { JobFailedError } from "./errors.ts";
+import type { Turns } from "./turns.ts";
 import { type UrlJobView, viewOf } from "./url-job.ts";
+import type { UrlLocks } from "./url-locks.ts";
 
-/** The argument of a processor. */
-export interface ProcessorJob extends UrlJobView {
+/** The job that a processor gets. */
+export interface Job extends UrlJobView {
   /**
    * Aborted when the job is cancelled, when the lease is lost, or when the JobManager stops. Its
    * reason is the error.
@@ -16,7 +18,7 @@ export interface ProcessorJob extends UrlJobView {
 }
 
 /** The result of a processor. A success is stored with the job. */
-export interface ProcessorResult {
+export interface JobResult {
   /** False fails the attempt, as an error does. */
   success: boolean;
   itemsProcessed: number;
@@ -28,21 +30,31 @@ export interface ProcessorResult {
 
 /**
  * Runs one job. It may throw: RetryAfterError, SnoozeError and UnrecoverableError decide what
- * happens next, and any other error fails the attempt.
+ * happens next, and any other error fails the attempt. `queue` has the JobManager's locks.
  */
-export type JobProcessor = (job: ProcessorJob) => Promise<ProcessorResult> | ProcessorResult;
+export type JobProcessor = (job: Job, queue: UrlLocks) => Promise<JobResult> | JobResult;
 
-/** Binds a job type to the processor that `current` returns when a job starts. */
-export function handlerOf(job: UrlJob, current: () => JobProcessor): Handler {
+/** What the jobs of a JobManager need to run. */
+export interface ProcessorParts {
+  /** The processor that counts when a job starts. */
+  readonly current: () => JobProcessor;
+  readonly turns: Turns;
+  readonly locks: UrlLocks;
+}
+
+/** Binds a job type to the processor. A job waits for its host's turn first. */
+export function handlerOf(job: UrlJob, { current, turns, locks }: ProcessorParts): Handler {
   return implement(job, async (context) => {
-    const result: unknown = await current()({ ...viewOf(context, context.payload), signal: context.signal });
+    const view = viewOf(context, context.payload);
+    await turns.wait(view, context.signal);
+    const result: unknown = await current()({ ...view, signal: context.signal }, locks);
     return judge(job.type, result);
   });
 }
 
 /** Returns the result to store for a success. Throws the error of a failed attempt. */
-function judge(type: string, result: unknown): ProcessorResult {
-  const { success, itemsProcessed, errors = [], duration } = (result ?? {}) as Partial<ProcessorResult>;
+function judge(type: string, result: unknown): JobResult {
+  const { success, itemsProcessed, errors = [], duration } = (result ?? {}) as Partial<JobResult>;
   if (typeof success !== "boolean" || !Array.isArray(errors)) {
     // A retry would do the work again, and get the same result.
     throw new UnrecoverableError(
@@ -54,5 +66,5 @@ function judge(type: string, result: unknown): ProcessorResult {
     typeof error === "string" ? error : error instanceof Error ? error.message : errorText(error),
   );
   if (!success) throw new JobFailedError(texts);
-  return { success, itemsProcessed, errors: texts, duration } as ProcessorResult;
+  return { success, itemsProcessed, errors: texts, duration } as JobResult;
 }

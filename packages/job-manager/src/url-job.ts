@@ -1,18 +1,19 @@
 import { InvalidOptionsError, UnknownJobTypeError } from "@hark/core";
-import type { Producer } from "@hark/producer";
+import type { JobRequest, Producer } from "@hark/producer";
 import { z } from "zod";
-import { check } from "./check.ts";
+import { check, shown } from "./check.ts";
 import type { UrlJob, UrlJobType, UrlPayload } from "./define-url-job.ts";
 
 /** A request to process one URL. */
 export interface NewUrlJob {
-  type: UrlJobType;
+  /** One of the three types. Text of any other kind is refused when the job is added. */
+  type: UrlJobType | (string & {});
   /**
    * An http(s) URL, at most 1024 bytes. It is also the job's key, so two jobs of one URL never run
    * at the same time.
    */
   target_url: string;
-  /** Higher runs first. Default: 0. */
+  /** Higher runs first. Default: 9 for navigation, 6 for category, 3 for product. */
   priority?: number | undefined;
   /** Any JSON. URL and metadata together are at most 256 KiB. */
   metadata?: Record<string, unknown> | undefined;
@@ -67,6 +68,29 @@ export async function addUrlJob(
   jobs: readonly UrlJob[],
   given: NewUrlJob,
 ): Promise<AddedJob> {
+  const { job, payload, options } = requestOf(method, jobs, given);
+  const { id, status } = await producer.enqueue(job, payload, options);
+  return { id: String(id), status: status === "inserted" ? "queued" : "duplicate" };
+}
+
+/**
+ * Checks jobs and inserts them, all or none. Returns their ids in the order given. Throws as
+ * addUrlJob() does.
+ */
+export async function addUrlJobs(
+  method: string,
+  producer: Producer,
+  jobs: readonly UrlJob[],
+  given: readonly NewUrlJob[],
+): Promise<string[]> {
+  if (!Array.isArray(given)) {
+    throw new InvalidOptionsError(method, [{ path: [], message: `must be an array of jobs, not ${shown(given)}` }]);
+  }
+  const added = await producer.enqueueMany(given.map((one) => requestOf(method, jobs, one)));
+  return added.map(({ id }) => String(id));
+}
+
+function requestOf(method: string, jobs: readonly UrlJob[], given: NewUrlJob): JobRequest<UrlJob> {
   if (typeof given !== "object" || given === null) {
     throw new InvalidOptionsError(method, [{ path: [], message: "must be an object with type and target_url" }]);
   }
@@ -78,17 +102,15 @@ export async function addUrlJob(
       type,
       jobs.map((known) => known.type),
     );
-
-  const { id, status } = await producer.enqueue(
+  return {
     job,
-    { target_url, ...(metadata !== undefined && { metadata }) },
-    {
+    payload: { target_url, ...(metadata !== undefined && { metadata }) },
+    options: {
       ...(priority !== undefined && { priority }),
       ...(delay !== undefined && { delay }),
       ...(unique_key !== undefined && { uniqueKey: unique_key }),
     },
-  );
-  return { id: String(id), status: status === "inserted" ? "queued" : "duplicate" };
+  };
 }
 
 export function viewOf(

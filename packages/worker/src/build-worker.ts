@@ -26,6 +26,7 @@ import { partitions } from "./upkeep/partitions.ts";
 import { rescuer } from "./upkeep/rescuer.ts";
 import { schemaWatch } from "./upkeep/schema-watch.ts";
 import { statistics } from "./upkeep/statistics.ts";
+import { sweep } from "./upkeep/sweep.ts";
 import { unpark } from "./upkeep/unpark.ts";
 import { vacuum } from "./upkeep/vacuum.ts";
 import { IdlePolicy } from "./wake/idle-policy.ts";
@@ -191,6 +192,7 @@ export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts
     ...(scheduler ? [scheduler] : []),
     partitions({ db, keepDays: settings.keepDays, logger }),
     statistics({ db, logger }),
+    sweep({ db, logger }),
     unpark({ db, logger }),
     vacuum({ db: vacuumDb, moved: settler.moved, logger }),
     oldSnapshotWatch({ db, identity: () => lease.identity, logger }),

@@ -3,6 +3,7 @@ import { deadJobIdsAfter, statements } from "@hark/core/internal";
 import { command } from "../command.ts";
 import { findConnection, withDatabase } from "../connection.ts";
 import { exitCodes } from "../exit-codes.ts";
+import { parseJobId } from "../job-id.ts";
 import type { Output } from "../output.ts";
 import { UsageError } from "../usage-error.ts";
 
@@ -27,7 +28,7 @@ not found, or cannot be requeued because an unfinished job has its unique key.`,
       throw new UsageError(`Give either the ids of dead letters or --all; "hark dead list" shows ids.`);
     }
     if (type !== undefined && !all) throw new UsageError("--type needs --all.");
-    const ids = words.map(parseId);
+    const ids = words.map(parseJobId);
 
     const result = await withDatabase(await findConnection(values), (db) => {
       if (all) return isDry ? previewAll(db, type) : requeueAll(db, type);
@@ -42,12 +43,6 @@ interface Result {
   readonly missing: bigint[];
   /** Not requeued, because an unfinished job has their unique key. */
   readonly blocked: bigint[];
-}
-
-function parseId(text: string): bigint {
-  const id = /^\d{1,19}$/.test(text) ? BigInt(text) : 0n;
-  if (id > 0n && id < 2n ** 63n) return id;
-  throw new UsageError(`"${text}" is not a job id. Ids are whole numbers; "hark dead list" shows them.`);
 }
 
 async function requeue(db: Database, ids: readonly bigint[]): Promise<Result> {

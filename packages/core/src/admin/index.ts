@@ -1,9 +1,11 @@
 export { cancelJob } from "./cancel-job.ts";
+export { countSlots } from "./count-slots.ts";
+export { deleteDeadJob } from "./delete-dead-job.ts";
 export { deadJobIdAt, deadJobIdsAfter, type DeadJob, listDeadJobs } from "./dead-jobs.ts";
 export { getJob, type JobDetails } from "./get-job.ts";
 export { getStats, type StateCounts, type Stats } from "./get-stats.ts";
 export { listSchedules, type StoredSchedule } from "./list-schedules.ts";
-export { countLiveWorkers } from "./live-workers.ts";
+export { countPrunable, pruneDeadJobs, type PruneOptions } from "./prune-dead-jobs.ts";
 export { listOldSnapshots, type OldSnapshot } from "./old-snapshots.ts";
 export { removeSchedule } from "./remove-schedule.ts";
 export { requeueDeadJob } from "./requeue-dead-job.ts";

@@ -30,7 +30,7 @@ export class LeaseLostError extends HarkError {
       { jobId: job.id, type: job.type, attempt: job.attempt },
       why === "outlived"
         ? `${what} outlived its lease: its outcome was not written, and another worker may run it again. ` +
-            `Keep the event loop free, or raise the worker's option lease (lockTTL of a JobManager).`
+            `Keep the event loop free, or raise the option lease.`
         : `${what} was told to stop: the database crashed or could not be asked just after it was claimed, so the claim may never ` +
             `have been written down. The attempt does not count, and the job runs again. Give it a key if no two runs may overlap then.`,
     );

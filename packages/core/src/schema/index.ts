@@ -7,5 +7,6 @@ export { attempts } from "./attempts.ts";
 export { uniqueKeys } from "./unique-keys.ts";
 export { workers } from "./workers.ts";
 export { locks } from "./locks.ts";
+export { hosts } from "./hosts.ts";
 export { schedules, scheduleTicks } from "./schedules.ts";
 export { stats } from "./stats.ts";

@@ -44,8 +44,13 @@ export { waitingSchedules, type WaitingSchedule } from "./cron/waiting-schedules
 export { fireSchedule, type Firing } from "./cron/fire-schedule.ts";
 export { removeSchedule } from "./cron/remove-schedule.ts";
 
+export { takeTurn, type Turn, type TurnRequest } from "./turns/take-turn.ts";
+
 export { createPartitions } from "./upkeep/create-partitions.ts";
 export { type DroppedHistory, dropPartitions } from "./upkeep/drop-partitions.ts";
+export { deleteDeadJobs, type DeletedDeadJob } from "./upkeep/delete-dead-jobs.ts";
+export { pruneDeadJobs } from "./upkeep/prune-dead-jobs.ts";
+export { sweepExpired } from "./upkeep/sweep-expired.ts";
 export { foldStats } from "./upkeep/fold-stats.ts";
 export { vacuumPassedTables } from "./upkeep/vacuum-passed-tables.ts";
 export { endFrozenListeners, type FrozenListener, listenerName } from "./upkeep/end-frozen-listeners.ts";

@@ -31,6 +31,12 @@ export function isToken(token: unknown): token is string {
   return uuid.safeParse(token).success;
 }
 
+/** Returns an id given as text. Throws {@link InvalidOptionsError} if it is none. */
+export function idOf(method: string, id: string): bigint {
+  if (isJobId(id)) return BigInt(id);
+  throw new InvalidOptionsError(method, [{ path: ["id"], message: `must be a job's id, not ${shown(id)}` }]);
+}
+
 /**
  * Returns the claim of a reference. Throws {@link InvalidOptionsError} if the reference is invalid.
  */

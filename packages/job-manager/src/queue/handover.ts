@@ -15,6 +15,7 @@ export interface OpenSlot {
 
 /** A job that a caller has. */
 interface InHand {
+  readonly claim: statements.Claim;
   /** The caller's verdict: a result resolves it, an error rejects it. */
   readonly verdict: PromiseWithResolvers<unknown>;
   /** The written outcome, or "refused" if the claim no longer held. */
@@ -74,12 +75,13 @@ export class Handover {
   readonly run = (context: JobContext<UrlPayload>): Promise<unknown> => {
     const [caller] = this.#waiting;
     if (!caller) throw new AttemptEnd(interrupted); // the caller stopped waiting while the job was on its way
+    const { id, token, signal } = context;
     const inHand: InHand = {
+      claim: { id, token },
       verdict: Promise.withResolvers(),
       settlement: Promise.withResolvers(),
       isDecided: false,
     };
-    const { token, signal } = context;
     const abort = () => {
       // After a lost lease the caller may still settle the job, until another worker claims it.
       if (!(signal.reason instanceof LeaseLostError)) this.#decide(inHand, signal.reason as Error);
@@ -91,6 +93,11 @@ export class Handover {
     caller({ ...viewOf(context, context.payload), token, signal });
     return inHand.verdict.promise;
   };
+
+  /** Returns the latest claim of a job that a caller has here. */
+  claimOf(jobId: bigint): statements.Claim | undefined {
+    return [...this.#inHand.values()].findLast(({ claim }) => claim.id === jobId)?.claim;
+  }
 
   /**
    * Ends the attempt of a claim with the caller's verdict. Returns a promise of the written

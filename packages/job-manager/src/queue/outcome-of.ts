@@ -52,11 +52,12 @@ export function resultJsonOf(result: unknown): string | null {
 /** Returns why a claim was refused, from the job's present state and the caller's reference. */
 export function refusalOf(
   claim: statements.Claim,
-  reference: ClaimReference,
+  reference: ClaimReference | string,
   details: JobDetails | undefined,
 ): LeaseLostError | JobCancelledError {
   if (details?.state === "cancelled") return new JobCancelledError(details);
-  const { type, attempts, max_attempts } = reference as Partial<{
+  const known = typeof reference === "string" ? {} : reference;
+  const { type, attempts, max_attempts } = known as Partial<{
     type: string;
     attempts: number;
     max_attempts: number;

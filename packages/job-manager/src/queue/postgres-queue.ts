@@ -1,14 +1,5 @@
 import { hostname } from "node:os";
-import {
-  checkSchema,
-  createLocks,
-  createLogger,
-  type Database,
-  getJob,
-  LockTimeoutError,
-  openDatabase,
-  type Outcome,
-} from "@hark/core";
+import { createLocks, createLogger, type Database, getJob, type Logger, openDatabase, type Outcome } from "@hark/core";
 import {
   decideOutcome,
   defaultBackoff,
@@ -19,20 +10,22 @@ import {
 } from "@hark/core/internal";
 import { createProducer, type Producer } from "@hark/producer";
 import { AttemptEnd } from "@hark/worker/internal";
+import type { z } from "zod";
 import { Calls } from "../calls.ts";
 import { check } from "../check.ts";
 import { type UrlJob, urlJobsWith } from "../define-url-job.ts";
-import { OutcomeRejectedError, QueueClosedError } from "../errors.ts";
+import { JobNotDequeuedError, OutcomeRejectedError, QueueClosedError } from "../errors.ts";
+import { prepareSchema } from "../prepare-schema.ts";
+import { settingsOf } from "../settings.ts";
 import { type AddedJob, addUrlJob, type NewUrlJob } from "../url-job.ts";
-import { claimOf, type ClaimReference, type DequeuedJob, isToken } from "./dequeued-job.ts";
+import { type LockOptions, lockValueOf, lockWaitOf, type UrlLocks } from "../url-locks.ts";
+import { claimOf, type ClaimReference, type DequeuedJob, idOf, isToken } from "./dequeued-job.ts";
 import { endingOfFailure, type FailedJob, failedJob, refusalOf, resultJsonOf } from "./outcome-of.ts";
 import {
   dequeueOptions,
   type DequeueOptions,
   failOptions,
   type FailOptions,
-  lockOptions,
-  type LockOptions,
   type PostgresQueueOptions,
   queueSettings,
 } from "./queue-options.ts";
@@ -53,8 +46,9 @@ const closeDeadlineMs = 5_000;
  * of its URL from running, without such a lock, so its caller may lock the same URL without waiting
  * for itself.
  */
-export class PostgresQueue implements AsyncDisposable {
-  readonly #connectionString: string;
+export class PostgresQueue implements UrlLocks, AsyncDisposable {
+  readonly #settings: z.output<typeof queueSettings>;
+  readonly #logger: Logger;
   readonly #name: string;
   readonly #jobs: readonly UrlJob[];
   readonly #db: Database;
@@ -67,21 +61,23 @@ export class PostgresQueue implements AsyncDisposable {
   #checking: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
 
-  /** Throws InvalidOptionsError with every issue if the options are invalid. */
-  constructor(options: PostgresQueueOptions) {
-    const settings = check("PostgresQueue", queueSettings, options);
+  /**
+   * Does not connect. Options that are not given come from the environment.
+   * @throws InvalidOptionsError with every wrong option and variable
+   */
+  constructor(options: PostgresQueueOptions = {}) {
+    const settings = (this.#settings = settingsOf("PostgresQueue", queueSettings, options));
     const { connectionString, listenUrl = connectionString, retryAttempts, cipher } = settings;
-    const logger = redactingLogger(settings.logger ?? createLogger());
+    const logger = (this.#logger = redactingLogger(settings.logger ?? createLogger()));
     const name = (this.#name = settings.name ?? `${hostname()}:${process.pid}`);
     const jobs = (this.#jobs = urlJobsWith(retryAttempts));
-    this.#connectionString = connectionString;
     const db = (this.#db = openDatabase({
       connectionString,
       isPooled: listenUrl !== connectionString,
       applicationName: "hark queue",
     }));
     this.#producer = createProducer({ database: db, cipher });
-    const { lockTTL: leaseMs, pollInterval: pollMs } = settings;
+    const { lease: leaseMs, pollInterval: pollMs } = settings;
     this.#makeRuntime = () =>
       new QueueRuntime({ connectionString, listenUrl, leaseMs, pollMs, name, cipher, db, queue, jobs, logger });
     this.#runtime = this.#makeRuntime();
@@ -116,14 +112,16 @@ export class PostgresQueue implements AsyncDisposable {
 
   /**
    * Completes a job. `result` is any JSON up to 64 KiB, stored with the job. Takes the dequeued
-   * job, or its id and token. Resolves once the outcome is written. While the database cannot write
-   * it, it waits and tries again, until close().
+   * job, or its id and token, or the id alone of a job that was dequeued here. Resolves once the
+   * outcome is written. While the database cannot write it, it waits and tries again, until
+   * close().
    * @throws OutcomeRejectedError if the database rejected the outcome, LeaseLostError if the claim
-   * no longer holds, JobCancelledError if the job was cancelled. Nothing was written then
+   * no longer holds, JobCancelledError if the job was cancelled, JobNotDequeuedError. Nothing was
+   * written then
    */
-  completeJob(job: ClaimReference, result?: unknown): Promise<void> {
+  completeJob(job: ClaimReference | string, result?: unknown): Promise<void> {
     return this.#run("completeJob", async () => {
-      const claim = claimOf("completeJob", job);
+      const claim = this.#claimOf("completeJob", job);
       const resultJson = resultJsonOf(result);
       const settled =
         this.#runtime.end(claim, { result }) ?? this.#runtime.settle(claim, { state: "completed", resultJson });
@@ -136,14 +134,15 @@ export class PostgresQueue implements AsyncDisposable {
   /**
    * Ends an attempt as failed, and returns the job's new state: a retry after the backoff or
    * `retryAfter`, or a dead letter if no attempts are left. RetryAfterError, SnoozeError and
-   * UnrecoverableError have the same effect as when a handler throws them.
+   * UnrecoverableError have the same effect as when a handler throws them. Takes the job as
+   * completeJob() does.
    * @throws LeaseLostError if the claim no longer holds, JobCancelledError if the job was
-   * cancelled. Nothing was written then
+   * cancelled, JobNotDequeuedError. Nothing was written then
    */
-  failJob(job: ClaimReference, error: unknown, options: FailOptions = {}): Promise<FailedJob> {
+  failJob(job: ClaimReference | string, error: unknown, options: FailOptions = {}): Promise<FailedJob> {
     return this.#run("failJob", async () => {
       const { retryAfter } = check("failJob", failOptions, options);
-      const claim = claimOf("failJob", job);
+      const claim = this.#claimOf("failJob", job);
       const end = new AttemptEnd(endingOfFailure(error, retryAfter));
       const outcome = await (this.#runtime.end(claim, end) ?? this.#failByClaim(claim, end));
       if (outcome === "refused") throw refusalOf(claim, job, await getJob(this.#db, claim.id));
@@ -151,34 +150,19 @@ export class PostgresQueue implements AsyncDisposable {
     });
   }
 
-  /**
-   * Takes the lock on a URL (or any text up to 1024 bytes). Waits up to retryDelay * maxRetries for
-   * it. Returns the lock's value, which releases it, or null if another caller holds the lock. It
-   * expires after `ttl`.
-   */
-  acquireLock(url: string, options: LockOptions): Promise<string | null> {
+  acquireLock(url: string, options: LockOptions = {}): Promise<string | null> {
     return this.#run("acquireLock", async () => {
-      const { ttl: ttlMs, retryDelay, maxRetries } = check("acquireLock", lockOptions, options);
-      const waitMs = retryDelay * maxRetries;
+      const wait = lockWaitOf(options, this.#settings.lockTTL);
       const { listener } = this.#runtime;
-      if (waitMs > 0) listener.start();
+      if (wait.waitMs > 0) listener.start();
       // Passes the listener only while it listens. With it, the waiter polls once a second, and
       // without it about every 100 ms.
       const notifications = listener.state === "listening" ? listener : undefined;
       const locks = createLocks({ db: this.#db, notifications, owner: this.#name });
-      try {
-        return (await locks.acquire(url, { ttlMs, waitMs, signal: this.#closing.signal })).token;
-      } catch (error) {
-        if (error instanceof LockTimeoutError) return null;
-        throw error;
-      }
+      return lockValueOf(locks, url, { ...wait, signal: this.#closing.signal });
     });
   }
 
-  /**
-   * Releases a lock and wakes the next caller that waits for it. Returns false if `lockValue` does
-   * not hold it: the lock has expired, or the value never held it.
-   */
   releaseLock(url: string, lockValue: string): Promise<boolean> {
     return this.#run(
       "releaseLock",
@@ -201,12 +185,25 @@ export class PostgresQueue implements AsyncDisposable {
   #run<Answer>(method: string, work: () => Promise<Answer>): Promise<Answer> {
     return this.#calls.run(async () => {
       if (this.#closing.signal.aborted) throw new QueueClosedError(method);
-      await (this.#checking ??= checkSchema(this.#connectionString).catch((error: unknown) => {
+      await (this.#checking ??= this.#prepare().catch((error: unknown) => {
         this.#checking = undefined;
         throw error;
       }));
       return work();
     });
+  }
+
+  #prepare(): Promise<void> {
+    const { connectionString, migrate } = this.#settings;
+    return prepareSchema(connectionString, migrate, this.#logger);
+  }
+
+  /** Returns the claim of a reference. An id alone stands for the latest claim of it made here. */
+  #claimOf(method: string, job: ClaimReference | string): statements.Claim {
+    if (typeof job !== "string") return claimOf(method, job);
+    const claim = this.#runtime.claimOf(idOf(method, job));
+    if (!claim) throw new JobNotDequeuedError(method, job);
+    return claim;
   }
 
   /**

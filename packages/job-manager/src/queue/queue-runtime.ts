@@ -124,6 +124,11 @@ export class QueueRuntime {
     return null;
   }
 
+  /** Returns the latest claim of a job that a caller got here. */
+  claimOf(jobId: bigint): statements.Claim | undefined {
+    return this.#handover.claimOf(jobId);
+  }
+
   /**
    * Ends a job that a caller got here. Returns undefined if no caller here has the claim.
    */

@@ -1,4 +1,4 @@
-import { countLiveWorkers, type Database, getStats, type Logger, type StateCounts } from "@hark/core";
+import { countSlots, type Database, getStats, type Logger, type StateCounts } from "@hark/core";
 import { loggable } from "@hark/core/internal";
 import { type Failure, failureOf, readDeadlineMs, within } from "@hark/server/routes";
 import type { Runtime, RuntimeHealth } from "./runtime.ts";
@@ -6,9 +6,13 @@ import type { Runtime, RuntimeHealth } from "./runtime.ts";
 /** The counts are null while the database cannot be reached. */
 export interface QueueStats {
   readonly queue: Record<"queued" | "running" | "completed" | "failed", number | null>;
-  readonly health: RuntimeHealth & { readonly databaseConnected: boolean };
-  /** "degraded": the database answers, but no worker runs jobs. */
-  readonly status: "healthy" | "degraded" | "unhealthy";
+  readonly health: RuntimeHealth & {
+    readonly databaseConnected: boolean;
+    /** Every problem in words. Empty if all is well. */
+    readonly reasons: readonly string[];
+  };
+  /** "healthy" if there are no reasons against it. */
+  readonly status: "healthy" | "unhealthy";
   readonly states?: StateCounts;
 }
 
@@ -30,11 +34,12 @@ export async function queueStats(
       readDeadlineMs,
       Promise.all([getStats(database), inProcess ?? liveWorkers(database)]),
     );
+    const reasons = isRunning ? [] : ["no worker runs jobs"];
     return {
       stats: {
         queue: { queued, running, completed, failed },
-        health: { isRunning, activeWorkers, databaseConnected: true },
-        status: isRunning ? "healthy" : "degraded",
+        health: { isRunning, activeWorkers, databaseConnected: true, reasons },
+        status: isRunning ? "healthy" : "unhealthy",
         states,
       },
     };
@@ -43,18 +48,22 @@ export async function queueStats(
     if (failure.status !== 503) throw error;
     const { isRunning, activeWorkers } = (await inProcess) ?? nothingRuns;
     const databaseConnected = failure.code === "SCHEMA_VERSION"; // it answered, but without the expected tables
+    const health = { isRunning, activeWorkers, databaseConnected, reasons: [failure.message] };
     return {
-      stats: { queue: unknownCounts, health: { isRunning, activeWorkers, databaseConnected }, status: "unhealthy" },
+      stats: { queue: unknownCounts, health, status: "unhealthy" },
       failure,
       cause: error,
     };
   }
 }
 
-/** Returns which workers are live, by their leases, for a server whose own process runs no jobs. */
+/**
+ * Returns the slots of all live workers, by their leases, for a server whose own process runs no
+ * jobs.
+ */
 async function liveWorkers(database: Database): Promise<RuntimeHealth> {
-  const live = await countLiveWorkers(database);
-  return { isRunning: live > 0, activeWorkers: live };
+  const activeWorkers = await countSlots(database);
+  return { isRunning: activeWorkers > 0, activeWorkers };
 }
 
 /** Returns the health of the runtime. If it fails to report, it does not count as running. */

@@ -1,18 +1,31 @@
-import { InvalidOptionsError, type JobDefinition, type PayloadCipher, UnknownJobTypeError } from "@hark/core";
+import { InvalidOptionsError, type JobDefinition, type PayloadCipher } from "@hark/core";
 import { createProducer, type MaxDepth, type Producer } from "@hark/producer";
-import { answerFailure, changeDeadlineMs, needs, readBody, readQuery, type Routes, within } from "@hark/server/routes";
+import {
+  type Access,
+  answerFailure,
+  changeDeadlineMs,
+  needs,
+  readBody,
+  readQuery,
+  type Routes,
+  within,
+} from "@hark/server/routes";
 import { z } from "zod";
-import { isJobId } from "../check.ts";
-import { deadLetters, mostListed, requeue } from "../dead-letters.ts";
-import { defineUrlJob, metadataSchema, targetUrlSchema, urlJobs } from "../define-url-job.ts";
+import { dayMs, isJobId, wholeNumber } from "../check.ts";
+import { deadLetters, mostListed, prune, remove, requeue } from "../dead-letters.ts";
+import { urlJobs } from "../define-url-job.ts";
 import { deadLetter } from "./dead-letters.ts";
+import { newJob, requestOf, shownRequest } from "./new-job.ts";
 import { queueStats } from "./queue-stats.ts";
 import type { Runtime } from "./runtime.ts";
 
 export interface UrlJobRoutesOptions {
   /** Job types that POST /api/queue/jobs may enqueue. Default: the three types of URL jobs. */
   jobs?: readonly JobDefinition[];
-  /** Also accepts every other type, as a URL job with the defaults. Default: false. */
+  /**
+   * Also accepts every other type with the defaults: as a URL job, or with any `payload`. Default:
+   * false.
+   */
   openTypes?: boolean;
   /** The producer that enqueues. Default: one on the same database. */
   producer?: Producer;
@@ -34,13 +47,6 @@ export interface UrlJobRoutesOptions {
   hidePayloads?: boolean;
 }
 
-const newJob = z.strictObject({
-  type: z.string(),
-  target_url: targetUrlSchema,
-  priority: z.int32().optional(),
-  metadata: metadataSchema.default({}),
-});
-
 const noQuery = z.strictObject({});
 const listQuery = z.strictObject({
   limit: z
@@ -61,8 +67,16 @@ const deadLetterChoice = z
     error: "give either index or id, not both",
   });
 
+/** Dead letters deleted in one request at most, so that it ends in time. */
+const mostPruned = 10_000;
+
+const pruneBody = z.strictObject({
+  older_than: wholeNumber(0, 100 * 365 * dayMs, "ms"),
+  type: z.string().optional(),
+});
+
 /**
- * Builds the four endpoints of the URL job API, under /api/queue.
+ * Builds the endpoints of the URL job API, under /api/queue.
  * @throws InvalidOptionsError if two jobs have one type
  */
 export function urlJobRoutes(options: UrlJobRoutesOptions = {}): Routes {
@@ -72,18 +86,17 @@ export function urlJobRoutes(options: UrlJobRoutesOptions = {}): Routes {
   const add: Routes["add"] = (group, { database, logger, maxBodyBytes }) => {
     const producer = options.producer ?? createProducer({ database, maxDepth, cipher });
 
-    // Enqueues a URL job: `{ type, target_url, priority?, metadata? }`. Its key is the URL.
+    // Enqueues a job: `{ type, target_url, metadata?, priority?, delay?, unique_key? }`, whose key
+    // is the URL, or `{ type, payload, priority?, delay?, unique_key? }` for types of another kind.
+    // `delay` is in ms.
     group.post("/jobs", needs("enqueue"), async (c) => {
       readQuery(c, noQuery);
-      const { type, target_url, metadata, priority } = await readBody(c.req.raw, newJob, maxBodyBytes);
-      const job = jobs.get(type) ?? (openTypes ? defineUrlJob(type) : undefined);
-      if (!job) throw new UnknownJobTypeError(type, [...jobs.keys()]);
-
+      const body = await readBody(c.req.raw, newJob, maxBodyBytes);
+      const { job, payload, options: settings } = requestOf(body, jobs, openTypes);
       c.get("access").checkEnqueue(job.queue);
-      const request = { key: target_url, ...(priority !== undefined && { priority }) };
-      const { id, status } = await within(changeDeadlineMs, producer.enqueue(job, { target_url, metadata }, request));
-      const data = { id: String(id), type, target_url, priority: priority ?? job.priority, metadata };
-      return c.json({ success: true, data: { ...data, status: status === "inserted" ? "queued" : status } }, 201);
+      const { id, status } = await within(changeDeadlineMs, producer.enqueue(job, payload, settings));
+      const facts = { id: String(id), ...shownRequest(body, job) };
+      return c.json({ success: true, data: { ...facts, status: status === "inserted" ? "queued" : status } }, 201);
     });
 
     // Counts jobs, and says whether a worker runs them. Returns 503 with counts of null while the
@@ -109,18 +122,41 @@ export function urlJobRoutes(options: UrlJobRoutesOptions = {}): Routes {
       const { index, id } = await readBody(c.req.raw, deadLetterChoice, maxBodyBytes);
       const wanted = id === undefined ? { index: index! } : { id };
       const requeued = await within(changeDeadlineMs, requeue(database, wanted));
-      const facts = {
-        caller: c.get("access").name,
-        jobId: requeued.id,
-        type: requeued.type,
-        from: "dead",
-        to: "ready",
-      };
-      logger.info(facts, "dead letter requeued");
+      logger.info(factsOf(c.get("access"), requeued, "ready"), "dead letter requeued");
       return c.json({ success: true, data: { ...requeued, status: "requeued" } });
+    });
+
+    // Deletes dead letters for ever, oldest first: `{ older_than, type? }`, the least time since
+    // they died, in ms. Deletes at most 10,000: while `isDone` is false, send it again.
+    group.post("/dead-letter/prune", needs("admin"), async (c) => {
+      readQuery(c, noQuery);
+      const { older_than: olderThan, type } = await readBody(c.req.raw, pruneBody, maxBodyBytes);
+      const deleted = await within(changeDeadlineMs, prune(database, { olderThan, type }, mostPruned));
+      logger.info({ caller: c.get("access").name, olderThan, type, deleted }, "dead letters pruned");
+      return c.json({ success: true, data: { deleted, isDone: deleted < mostPruned } });
+    });
+
+    // Deletes a dead letter for ever, by the id of its job.
+    group.delete("/dead-letter/:id", needs("admin"), async (c) => {
+      readQuery(c, noQuery);
+      const { id } = readPath(c.req.param());
+      const deleted = await within(changeDeadlineMs, remove(database, { id }));
+      logger.info(factsOf(c.get("access"), deleted, "deleted"), "dead letter deleted");
+      return c.json({ success: true, data: { ...deleted, status: "deleted" } });
     });
   };
   return { path: "/api/queue", add };
+}
+
+/** Reads the id of a path. */
+function readPath({ id = "" }: Record<string, string>): { id: string } {
+  if (isJobId(id)) return { id };
+  throw new InvalidOptionsError("DELETE /dead-letter/:id", [{ path: ["id"], message: "must be a job's id" }]);
+}
+
+/** What the log says about a dead letter that was changed. */
+function factsOf(access: Access, { id, type }: { id: string; type: string }, to: "ready" | "deleted") {
+  return { caller: access.name, jobId: id, type, from: "dead", to };
 }
 
 function jobsByType(jobs: readonly JobDefinition[]): ReadonlyMap<string, JobDefinition> {
