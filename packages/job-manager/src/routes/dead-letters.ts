@@ -12,6 +12,6 @@ export interface DeadLetter extends Omit<DeadLetterJob, "error" | "failed_at" | 
 }
 
 export function deadLetter(job: DeadLetterJob, index: number): DeadLetter {
-  const { error, ...shown } = job;
+  const { error: _error, ...shown } = job;
   return { index, ...shown, failed_at: job.failed_at.toISOString(), created_at: job.created_at.toISOString() };
 }

@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { createPayloadCipher } from "@hark/core";
 import { type Job } from "pg-hark";
 import { expect } from "vitest";
@@ -105,6 +105,109 @@ test("two jobs of one URL never run at the same time", async ({ manage }) => {
   await eventually(async () => (await manager.getStats()).completed === 10, within);
 
   expect(most).toBe(1);
+});
+
+test("at most `concurrency` jobs run at once, and that is the size of the pool in health", async ({ manage }) => {
+  let running = 0;
+  let most = 0;
+  const manager = await manage(
+    async () => {
+      most = Math.max(most, ++running);
+      await new Promise((resolve) => setTimeout(resolve, 20)); // the work itself
+      running -= 1;
+      return done;
+    },
+    { concurrency: 4 },
+  );
+  expect(manager.health()).toEqual({ isRunning: true, activeWorkers: 4 });
+
+  await manager.addJobs(Array.from({ length: 40 }, (_, n) => ({ type: "product", target_url: `${url}/${n}` })));
+  await eventually(async () => (await manager.getStats()).completed === 40, within);
+
+  expect(most).toBeGreaterThan(1);
+  expect(most).toBeLessThanOrEqual(4);
+});
+
+test("many jobs are added in one call, all or none", async ({ manage, sql }) => {
+  const manager = await manage();
+  const ids = await manager.addJobs([
+    { type: "navigation", target_url: url },
+    { type: "category", target_url: url },
+    { type: "product", target_url: url, priority: 8, delay: 60_000 },
+  ]);
+  const { rows } = await sql.query("select id::text, type, priority, state from hark.jobs order by id");
+  expect(rows).toEqual([
+    { id: ids[0], type: "navigation", priority: 9, state: "ready" },
+    { id: ids[1], type: "category", priority: 6, state: "ready" },
+    { id: ids[2], type: "product", priority: 8, state: "scheduled" },
+  ]);
+
+  expect(await manager.addJobs([])).toEqual([]);
+  const wrong = { type: "email", target_url: url };
+  await expect(manager.addJobs([{ type: "product", target_url: url }, wrong])).rejects.toMatchObject({
+    code: "UNKNOWN_JOB_TYPE",
+  });
+  await expect(manager.addJobs("x" as never)).rejects.toMatchObject({ code: "INVALID_OPTIONS" });
+  expect((await sql.query("select from hark.jobs")).rowCount).toBe(3);
+});
+
+test("a processor takes and releases locks, which last for lockTTL", async ({ manage, sql }) => {
+  const seen = Promise.withResolvers<unknown[]>();
+  const manager = await manage(
+    async ({ target_url }, queue) => {
+      const value = (await queue.acquireLock(target_url))!;
+      const { rows } = await sql.query(
+        "select round(extract(epoch from expires_at - acquired_at))::int as s from hark.locks",
+      );
+      const taken = await manager.acquireLock(target_url, { ttl: 1_000, maxRetries: 0 });
+      seen.resolve([rows[0].s, taken, await queue.releaseLock(target_url, value)]);
+      return done;
+    },
+    { lockTTL: 90_000 },
+  );
+  await manager.addJob({ type: "product", target_url: url });
+
+  expect(await seen.promise).toEqual([90, null, true]);
+  expect(await manager.acquireLock(url)).toEqual(expect.any(String));
+  await expect(manager.acquireLock(url, { ttl: 1 })).rejects.toMatchObject({ code: "INVALID_OPTIONS" });
+});
+
+test("a delayed job whose notification was lost starts within delayedJobsInterval", async ({ manage, sql }) => {
+  const manager = await manage(() => done, { delayedJobsInterval: 500, pollInterval: 600_000 });
+  await manager.addJob({ type: "product", target_url: url, delay: 3_600_000 });
+  const client = await sql.connect();
+  await client.query("begin; set local session_replication_role = replica"); // an hour passes, and no trigger fires
+  await client.query("update hark.jobs set run_at = clock_timestamp()");
+  await client.query("commit");
+  client.release();
+
+  await eventually(async () => (await manager.getStats()).completed === 1, within);
+});
+
+test("the jobs of a process that died run again long before lockTTL is over", async ({ manage, sql }) => {
+  const dead = await manage();
+  const id = await dead.addJob({ type: "product", target_url: url });
+  const worker = randomUUID();
+  await sql.query(
+    `insert into hark.workers values ($1, 'dead', 'elsewhere', 1, '{}', now() - interval '1 min', now() - interval '1 s')`,
+    [worker],
+  );
+  await sql.query(
+    `with gone as (delete from hark.jobs returning *)
+     insert into hark.running_jobs select id, queue, type, payload, priority, 1, max_attempts, crash_count, key, unique_key,
+            run_at, created_at, now() - interval '1 min', $1, gen_random_uuid() from gone`,
+    [worker],
+  );
+
+  const attempts = Promise.withResolvers<unknown[]>();
+  await manage(
+    (job) => {
+      attempts.resolve([job.id, job.attempts]);
+      return done;
+    },
+    { lockTTL: 86_400_000, lease: 1_000 },
+  );
+  expect(await attempts.promise).toEqual([id, 2]);
 });
 
 test("an invalid job is rejected before anything is written", async ({ manage, sql }) => {

@@ -233,7 +233,7 @@ test("invalid URL job payloads make dead letters, and the next job is dequeued",
   const { rows } = await db.pool.query<{ id: bigint }>(
     `select hark.enqueue('product', '{"target_url": "nowhere"}') as id from generate_series(1, 10)`,
   );
-  const { id } = await queue.enqueue({ type: "product", target_url: url });
+  const { id } = await queue.enqueue({ type: "product", target_url: url, priority: 0 }); // behind them
 
   expect((await queue.dequeue())?.id).toBe(id);
   for (const bad of rows) {
@@ -374,10 +374,25 @@ test("an invalid call is rejected before anything is written", async ({ open, db
   expect((await db.pool.query("select * from hark.locks")).rowCount).toBe(0);
 });
 
-test("a missing schema is reported as such", async ({ server, open }) => {
-  const queue = open({ connectionString: await server.createDatabase() });
+test("the first call brings the schema, unless the queue is told not to", async ({ server, open }) => {
+  const connectionString = await server.createDatabase();
+  await expect(open({ connectionString, migrate: false }).dequeue()).rejects.toMatchObject({ code: "SCHEMA_VERSION" });
 
-  await expect(queue.dequeue()).rejects.toMatchObject({ code: "SCHEMA_VERSION" });
+  expect(await open({ connectionString }).dequeue()).toBeNull();
+});
+
+test("a lock lasts for lockTTL unless the call says otherwise", async ({ open, db }) => {
+  const queue = open({ lockTTL: 90_000 });
+  await queue.acquireLock("own");
+  await queue.acquireLock("given", { ttl: 30_000 });
+
+  const { rows } = await db.pool.query(
+    "select key, extract(epoch from expires_at - acquired_at)::float8 as lasts from hark.locks order by key desc",
+  );
+  expect(rows.map(({ key, lasts }) => [key, Math.round(lasts)])).toEqual([
+    ["own", 90],
+    ["given", 30],
+  ]);
 });
 
 const listening = `select 1 from pg_stat_activity where application_name = 'hark listener' and datname = current_database()
