@@ -6,7 +6,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { JobManager, type Job, type JobResult } from "pg-hark";
 
-// 1. Initialisation. What is not given comes from the environment: DATABASE_URL, SCRAPER_*, JOB_MANAGER_*.
+// 1. Initialisation. What is not given comes from the environment: DATABASE_URL, SCRAPER_*,
+//   JOB_MANAGER_*.
 const jobManager = new JobManager({
   concurrency: 3, // jobs at once in this process
   lockTTL: 10 * 60 * 1000, // how long a lock of acquireLock() lasts

@@ -327,7 +327,8 @@ describe("deleting dead letters", () => {
       status: 404,
       body: { error: { code: "DEAD_LETTER_NOT_FOUND" } },
     });
-    expect((await call("DELETE", "/api/queue/dead-letter/0")).status).toBe(400);
+    for (const id of ["0", "x", "requeue", "9223372036854775808"])
+      expect((await call("DELETE", `/api/queue/dead-letter/${id}`)).status, id).toBe(404);
     expect(await getJob(database, first)).toBeUndefined();
     expect(await getJob(database, second)).toMatchObject({ state: "dead" });
     expect((await call("GET", "/api/queue/stats")).body.data.queue.failed).toBe(1);

@@ -33,7 +33,9 @@ export function commandsOf(heading: string): string[] {
     .filter((line) => line !== "" && !line.startsWith("#"));
 }
 
-/** A request as its http block shows it. `answer` is the example of the response, if it shows one. */
+/**
+ * A request as its http block shows it. `answer` is the example of the response, if it shows one.
+ */
 export interface ShownRequest {
   readonly method: string;
   readonly path: string;

@@ -6,7 +6,9 @@ import { test } from "../setup/fixtures.ts";
 import { eventually } from "../support/eventually.ts";
 import { commandsOf, listOf } from "./contract.ts";
 
-/* The command lines of contract.md. test/proof/docs/datashelf-lines.test.ts runs those of npm test. */
+/*
+ * The command lines of contract.md. test/proof/docs/datashelf-lines.test.ts runs those of npm test.
+ */
 
 const deadline = { timeout: 150_000 };
 

@@ -104,7 +104,10 @@ test("every route that it lists exists", async ({ service }) => {
 
 const renamed = (name: string) => name.replace("redisConnected", "databaseConnected");
 
-/** Returns the paths of all values, with their types: `data.queue.queued number`. Lists are read by their first item. */
+/**
+ * Returns the paths of all values, with their types: `data.queue.queued number`. Lists are read by
+ * their first item.
+ */
 function namesOf(value: unknown, path = ""): string[] {
   if (typeof value !== "object" || value === null) return [`${path} ${typeof value}`];
   const entries = Array.isArray(value) ? [["0", value[0]] as const] : Object.entries(value);

@@ -23,6 +23,8 @@ const opened = {
     "GET /api/queue/dead-letter",
     "POST /api/queue/jobs",
     "POST /api/queue/dead-letter/requeue",
+    "POST /api/queue/dead-letter/prune",
+    "DELETE /api/queue/dead-letter/1",
   ],
 } as const;
 

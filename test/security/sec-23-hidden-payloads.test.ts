@@ -33,7 +33,7 @@ test("a server as hark_reader answers every query without a payload, and every c
       expect(JSON.stringify(answer.body)).not.toContain(marker);
     }
     const { body } = await call(`${hidden.url}/api/queue/dead-letter`, { headers });
-    expect(body.data).toMatchObject([{ id: "1", target_url: null, metadata: {}, error: "Error: no" }]);
+    expect(body.data).toMatchObject([{ id: "1", target_url: null, metadata: {}, last_error: "no" }]);
 
     // Without the option it reads columns that its role may not read.
     await using shown = await startServer({ database, port: 0, token, logger: silentLogger });

@@ -15,7 +15,7 @@ import { recordingLogger } from "../support/recording-logger.ts";
 
 const tokenOf = (name: string) => `${name}-0123456789abcdef0123456789abcdef`;
 
-test("a requeue over HTTP is logged with the caller's name, the job, before and after, and a refused one is not", async ({
+test("a change over HTTP is logged with the caller's name, the job, before and after, and a refused one is not", async ({
   pool,
 }) => {
   await pool.query(
@@ -43,6 +43,20 @@ test("a requeue over HTTP is logged with the caller's name, the job, before and 
   const audit = logger.lines.filter(({ message }) => message === "dead letter requeued");
   expect(audit.map(({ level, facts }) => ({ level, facts }))).toEqual([
     { level: "info", facts: { caller: "anna", jobId: "7", type: "product", from: "dead", to: "ready" } },
+  ]);
+
+  await pool.query(
+    `insert into hark.dead_jobs select n, 'default', 'product', '{"card": "4111"}', 0, 3, 3, 0, null, null, now(), now(),
+       'attempts_exhausted', 'no', now(), now() from generate_series(21, 23) n`,
+  );
+  const headers = { authorization: `Bearer ${tokenOf("anna")}` };
+  expect((await call(`${server.url}/api/queue/dead-letter/21`, { method: "DELETE", headers })).status).toBe(200);
+  const prune = { method: "POST", headers, body: { older_than: 0, type: "product" } };
+  expect((await call(`${server.url}/api/queue/dead-letter/prune`, prune)).body.data.deleted).toBe(2);
+  const deletions = logger.lines.filter(({ message }) => /^dead letters? (deleted|pruned)$/.test(message));
+  expect(deletions.map(({ level, facts }) => ({ level, facts }))).toEqual([
+    { level: "info", facts: { caller: "anna", jobId: "21", type: "product", from: "dead", to: "deleted" } },
+    { level: "info", facts: { caller: "anna", olderThan: 0, type: "product", deleted: 2 } },
   ]);
   expect(JSON.stringify(logger.lines)).not.toMatch(/4111|0123456789abcdef/);
 });

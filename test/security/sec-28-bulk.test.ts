@@ -7,15 +7,18 @@ import { call } from "../support/http.ts";
 import { test } from "../support/servers.ts";
 
 /*
- * SEC-28: Hark offers nothing that destroys many jobs at once. The API moves one job a call. The
- * command requires --all and shows in advance what it would do. History is dropped one day a call,
- * and never today's.
+ * SEC-28: The API requeues and deletes one dead letter a call. Many go only by an age that the
+ * caller has to name, and never jobs that wait or run. The command requires --all or an age, and
+ * shows in advance what it would do. History is dropped one day a call, and never today's.
  */
 
 const token = "0123456789abcdef0123456789abcdef";
 const headers = { authorization: `Bearer ${token}` };
 
-test("no call of the API changes more than one job, or deletes one", async ({ start, pool }) => {
+test("no call of the API requeues or deletes more than one job, but for dead letters of an age", async ({
+  start,
+  pool,
+}) => {
   const { url } = await start({ token });
   await makeDead(pool, 3);
   for (const body of [
@@ -30,6 +33,19 @@ test("no call of the API changes more than one job, or deletes one", async ({ st
     const answer = await call(`${url}/api/queue/dead-letter/requeue`, { method: "POST", headers, body });
     expect(answer.status, JSON.stringify(body)).toBe(400);
   }
+  for (const body of [
+    {},
+    { all: true },
+    { type: "product" },
+    { ids: ["1"] },
+    { older_than: null },
+    { older_than: "0" },
+  ]) {
+    const answer = await call(`${url}/api/queue/dead-letter/prune`, { method: "POST", headers, body });
+    expect(answer.status, JSON.stringify(body)).toBe(400);
+  }
+  for (const ids of ["1,2", "*", "all", "1%2C2"])
+    expect((await call(`${url}/api/queue/dead-letter/${ids}`, { method: "DELETE", headers })).status, ids).toBe(404);
   for (const method of ["DELETE", "PUT", "PATCH"])
     for (const path of ["jobs", "dead-letter", "dead-letter/requeue", "stats"])
       expect([404, 405], `${method} ${path}`).toContain(

@@ -194,7 +194,7 @@ describe("by the server", () => {
     };
     const found = [];
     for (const request of routes) {
-      const row: Record<string, string> = { route: `${request.method} ${request.path}` };
+      const row: Record<string, string> = { route: `${request.method} ${request.pattern ?? request.path}` };
       row["without a token"] = (await asked(request)) ? "open" : "refused";
       for (const [place, head] of heads.entries()) {
         const { token } = tokens[place]!;

@@ -44,12 +44,17 @@ export function call(url: string, { method = "GET", headers = {}, body }: Call =
   });
 }
 
-/** Every route of the API, with a valid body where it needs one. */
-export const routes: readonly (Call & { method: string; path: string; isOpen?: boolean })[] = [
+/**
+ * Every route of the API, with a valid body where it needs one. `pattern` is the path as documents
+ * show it, if that is another.
+ */
+export const routes: readonly (Call & { method: string; path: string; pattern?: string; isOpen?: boolean })[] = [
   { method: "GET", path: "/livez", isOpen: true },
   { method: "GET", path: "/readyz", isOpen: true },
   { method: "GET", path: "/api/queue/stats" },
   { method: "GET", path: "/api/queue/dead-letter" },
   { method: "POST", path: "/api/queue/jobs", body: { type: "product", target_url: "https://shop.example/1" } },
   { method: "POST", path: "/api/queue/dead-letter/requeue", body: { id: "1" } },
+  { method: "POST", path: "/api/queue/dead-letter/prune", body: { older_than: 3_600_000 } },
+  { method: "DELETE", path: "/api/queue/dead-letter/1", pattern: "/api/queue/dead-letter/:id" },
 ];

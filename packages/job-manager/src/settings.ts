@@ -36,8 +36,8 @@ export interface SharedOptions {
    */
   retryAttempts?: number | undefined;
   /**
-   * Brings the database's schema up to date before the first use. Whoever only checks it refuses an
-   * empty database with SchemaVersionError. Default: true.
+   * Brings the database's schema up to date before the first use. With false, a database without
+   * the schema is refused with SchemaVersionError. Default: true.
    */
   migrate?: boolean | undefined;
   /** A label for people. Default: host and process id. */

@@ -27,7 +27,8 @@ export function environmentPage(): string {
     "Environment variables",
     "readEnvironment() and describeEnvironment()",
     "`readEnvironment()` reads and checks them together, and `describeEnvironment()` prints the values in use, with secrets masked.\n" +
-      "Nothing else in Hark's libraries reads the environment. The command `hark` reads `HARK_DATABASE_URL` before\n" +
+      "`JobManager` and `PostgresQueue` read those of their options that are not given. Nothing else in Hark's libraries reads the\n" +
+      "environment, but for `LOG_LEVEL`. The command `hark` reads `HARK_DATABASE_URL` before\n" +
       "`DATABASE_URL`, PostgreSQL's own variables such as `PGHOST` after it, and `HARK_LISTEN_URL` and `LOG_LEVEL` as below.",
     [table(["variable", "meaning", "if not set"], rows)],
   );

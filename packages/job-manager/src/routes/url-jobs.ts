@@ -14,6 +14,7 @@ import { z } from "zod";
 import { dayMs, isJobId, wholeNumber } from "../check.ts";
 import { deadLetters, mostListed, prune, remove, requeue } from "../dead-letters.ts";
 import { urlJobs } from "../define-url-job.ts";
+import { DeadLetterNotFoundError } from "../errors.ts";
 import { deadLetter } from "./dead-letters.ts";
 import { newJob, requestOf, shownRequest } from "./new-job.ts";
 import { queueStats } from "./queue-stats.ts";
@@ -139,19 +140,14 @@ export function urlJobRoutes(options: UrlJobRoutesOptions = {}): Routes {
     // Deletes a dead letter for ever, by the id of its job.
     group.delete("/dead-letter/:id", needs("admin"), async (c) => {
       readQuery(c, noQuery);
-      const { id } = readPath(c.req.param());
+      const { id } = c.req.param();
+      if (!isJobId(id)) throw new DeadLetterNotFoundError({ id });
       const deleted = await within(changeDeadlineMs, remove(database, { id }));
       logger.info(factsOf(c.get("access"), deleted, "deleted"), "dead letter deleted");
       return c.json({ success: true, data: { ...deleted, status: "deleted" } });
     });
   };
   return { path: "/api/queue", add };
-}
-
-/** Reads the id of a path. */
-function readPath({ id = "" }: Record<string, string>): { id: string } {
-  if (isJobId(id)) return { id };
-  throw new InvalidOptionsError("DELETE /dead-letter/:id", [{ path: ["id"], message: "must be a job's id" }]);
 }
 
 /** What the log says about a dead letter that was changed. */
