@@ -136,7 +136,7 @@ async function costsOf(run: Run, sent: { jobs: number }): Promise<Costs> {
       const { rows } = await run.query("select id from hark.jobs where state = 'ready' order by id limit 1");
       await cost("cancel", () => statements.cancelJob(db, { id: rows[0].id as bigint }));
       await cost("enqueue", () => run.producer.enqueueMany(payloads(sent, keys)));
-      await cost("probe", () => statements.isAnyReady(db, { queue, types }));
+      await cost("probe", () => statements.queuesWithReadyJobs(db, { queues: [queue], types }));
       await cost("unpark", () => statements.unparkJobs(db, { limit: 100 }));
       await cost("stats", () => getStats(db));
     }
