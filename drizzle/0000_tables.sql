@@ -109,6 +109,7 @@ CREATE TABLE "hark"."running_jobs" (
 	"started_at" timestamp with time zone NOT NULL,
 	"worker" uuid NOT NULL,
 	"token" uuid NOT NULL,
+	"hands_off" boolean DEFAULT false NOT NULL,
 	CONSTRAINT "running_jobs_attempts" CHECK (attempt between 1 and max_attempts)
 );
 --> statement-breakpoint
@@ -171,5 +172,5 @@ CREATE INDEX "dead_jobs_finished_at" ON "hark"."dead_jobs" USING btree ("finishe
 CREATE INDEX "finished_jobs_id" ON "hark"."finished_jobs" USING brin ("id" int8_minmax_multi_ops) WITH (pages_per_range=16,autosummarize=true);--> statement-breakpoint
 CREATE INDEX "jobs_ready" ON "hark"."jobs" USING btree ("queue","priority" desc,"id") WHERE state = 'ready';--> statement-breakpoint
 CREATE INDEX "jobs_due" ON "hark"."jobs" USING btree ("run_at") WHERE state = 'scheduled';--> statement-breakpoint
-CREATE INDEX "jobs_key" ON "hark"."jobs" USING btree ("queue","key","priority" desc,"id") WHERE key is not null;--> statement-breakpoint
+CREATE INDEX "jobs_key" ON "hark"."jobs" USING btree ("queue","key","state","priority" desc,"id") WHERE key is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "running_jobs_key" ON "hark"."running_jobs" USING btree ("queue","key") WHERE key is not null;

@@ -9,7 +9,9 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = hark, pg_temp AS $$
 DECLARE
   called_at timestamptz := clock_timestamp();
   ids bigint[] := ARRAY(SELECT nextval('hark.jobs_id_seq') FROM generate_series(1, jsonb_array_length(jobs)));
-  duplicates integer[] := '{}';
+  -- By place: 1 a duplicate, 2 a job behind another of its key. Reading one element takes the same
+  -- time in an array of any length, as its elements have one length.
+  marks integer[] := array_fill(0, ARRAY[cardinality(ids)]);
   wanted record;
   holder bigint;
 BEGIN
@@ -27,10 +29,28 @@ BEGIN
          WHERE held.queue = wanted.queue AND held.unique_key = wanted.unique_key;
         IF FOUND THEN
           ids[wanted.place] := holder;
-          duplicates := duplicates || wanted.place;
+          marks[wanted.place] := 1;
           EXIT;
         END IF; -- else the holder finished in between and freed the key: try again
       END LOOP;
+    END LOOP;
+  END IF;
+
+  -- Of the jobs of one key that are due, all but the most urgent are parked behind that one, so
+  -- that no claim has to look at them (docs/decisions/0029). It becomes visible with them, and
+  -- whatever takes it away hands the key on.
+  IF cardinality(ids) > 1 AND jobs @? '$[*].key' THEN
+    FOR wanted IN
+      SELECT place FROM (
+        SELECT ordinality::integer AS place, row_number() OVER (
+                 PARTITION BY coalesce(queue, 'default'), key ORDER BY coalesce(priority, 0) DESC, ordinality) AS in_line
+          FROM ROWS FROM (jsonb_to_recordset(jobs) AS (queue text, key text, priority integer, run_at timestamptz,
+                 delay_ms float8)) WITH ORDINALITY AS job
+         WHERE key IS NOT NULL AND marks[ordinality] = 0
+           AND coalesce(run_at, called_at + delay_ms * interval '1 ms', called_at) <= called_at) due
+       WHERE in_line > 1
+    LOOP
+      marks[wanted.place] := 2;
     END LOOP;
   END IF;
 
@@ -38,14 +58,14 @@ BEGIN
                          created_at, state)
   SELECT ids[ordinality], coalesce(queue, 'default'), type, coalesce(payload, 'null'), coalesce(priority, 0), 0,
          coalesce(max_attempts, 3), 0, key, unique_key, due.at, called_at,
-         CASE WHEN due.at <= called_at THEN 'ready' ELSE 'scheduled' END
+         CASE WHEN marks[ordinality] = 2 THEN 'parked' WHEN due.at <= called_at THEN 'ready' ELSE 'scheduled' END
     FROM ROWS FROM (jsonb_to_recordset(jobs) AS (type text, payload jsonb, queue text, run_at timestamptz, delay_ms float8,
            priority integer, max_attempts smallint, key text, unique_key text)) WITH ORDINALITY AS job,
          LATERAL (SELECT coalesce(run_at, called_at + delay_ms * interval '1 ms', called_at) AS at) due
-   WHERE NOT ordinality = ANY (duplicates);
+   WHERE marks[ordinality] <> 1;
 
   -- In order without a sort, like the insert above: each reads one function's rows as they come.
-  RETURN QUERY SELECT ids[place], CASE WHEN place = ANY (duplicates) THEN 'duplicate' ELSE 'inserted' END
+  RETURN QUERY SELECT ids[place], CASE WHEN marks[place] = 1 THEN 'duplicate' ELSE 'inserted' END
     FROM generate_series(1, cardinality(ids)) place;
 END $$;--> statement-breakpoint
 

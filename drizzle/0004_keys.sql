@@ -24,11 +24,12 @@ END $$;--> statement-breakpoint
 CREATE FUNCTION hark.hand_off_key() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = hark, pg_temp AS $$
 BEGIN
-  PERFORM hark.hand_off(OLD.queue, OLD.key);
+  PERFORM hark.hand_off(OLD.queue, OLD.key)
+    WHERE NOT EXISTS (SELECT FROM running_jobs WHERE queue = OLD.queue AND key = OLD.key);
   RETURN NULL;
 END $$;--> statement-breakpoint
 CREATE TRIGGER running_jobs_hand_off AFTER DELETE ON hark.running_jobs
-  FOR EACH ROW WHEN (OLD.key IS NOT NULL) EXECUTE FUNCTION hark.hand_off_key();--> statement-breakpoint
+  FOR EACH ROW WHEN (OLD.hands_off) EXECUTE FUNCTION hark.hand_off_key();--> statement-breakpoint
 
 -- A finished job gives its unique key back, whichever way it finished.
 CREATE FUNCTION hark.free_unique_key() RETURNS trigger

@@ -9,7 +9,7 @@
  * it with the application's drizzle-orm, whose types differ between versions.
  */
 import { sql } from "drizzle-orm";
-import { bigint, integer, jsonb, pgSchema, smallint, text, timestamp, uuid } from "drizzle-orm/pg-core";
+import { bigint, boolean, integer, jsonb, pgSchema, smallint, text, timestamp, uuid } from "drizzle-orm/pg-core";
 
 /**
  * What a job carries from table to table, whatever stage it is in. The stage's own columns stand in
@@ -61,6 +61,11 @@ export const runningJobsColumns = () => ({
   startedAt: timestamp("started_at", { withTimezone: true }).notNull(),
   worker: uuid().notNull(),
   token: uuid().notNull(),
+  /**
+   * Jobs of its key may be parked until it ends; see hark.hand_off. False says that none is. Who
+   * parks one sets it under a lock on this row.
+   */
+  handsOff: boolean("hands_off").notNull().default(false),
 });
 
 /** The columns of `finished_jobs`. */

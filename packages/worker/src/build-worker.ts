@@ -3,6 +3,7 @@ import { longestPromoteMs } from "@hark/core/internal";
 import { ClaimConfirmer } from "./claim/claim-confirmer.ts";
 import { Claimer } from "./claim/claimer.ts";
 import { Claimers } from "./claim/claimers.ts";
+import { NextOfKey } from "./claim/next-of-key.ts";
 import { PendingClaims } from "./claim/pending-claims.ts";
 import { Scheduler } from "./cron/scheduler.ts";
 import { LeaseKeeper } from "./lease/lease-keeper.ts";
@@ -116,7 +117,9 @@ export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts
     startThread: ports.startLeaseThread,
   });
 
-  const settler = new Settler({ db, logger });
+  const pending = new PendingClaims();
+  const nextOfKey = new NextOfKey({ lease, pending, types });
+  const settler = new Settler({ db, logger, ...(settings.isPrefetching && { nextOfKey }) });
   const quarantine = new Quarantine({ isOn: settings.isQuarantining });
   const slots = [...concurrency].map(
     ([queue, capacity]) => new Slots({ queue, capacity, isPrefetching: settings.isPrefetching, settler, quarantine }),
@@ -139,7 +142,12 @@ export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts
   const cancellations = new Cancellations({ db, notifications: listener, attempts, logger });
   const confirmer = new ClaimConfirmer({ db, attempts, lease, cancellations, logger });
 
-  const pending = new PendingClaims();
+  nextOfKey.claimed.on(({ jobs, worker }) => {
+    for (const job of jobs) {
+      if (lease.identity === worker) executor.submit(job);
+      else executor.handBack(job);
+    }
+  });
   const readyJobs = new ReadyJobs({ db: claimDb, types });
   const claimerOf = (of: Slots) =>
     new Claimer({
@@ -188,6 +196,7 @@ export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts
     claiming,
     promoter,
     poll,
+    nextOfKey,
     rescuer({ db, lease, attempts, pending, cancellations, leaseMs, logger }),
     ...(scheduler ? [scheduler] : []),
     partitions({ db, keepDays: settings.keepDays, logger }),

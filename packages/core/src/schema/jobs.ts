@@ -18,7 +18,7 @@ export const jobs = hark.table("jobs", waitingJobColumns(), (job) => [
     .on(job.runAt)
     .where(sql`state = 'scheduled'`),
   index("jobs_key")
-    .on(job.queue, job.key, sql`${job.priority} desc`, job.id)
+    .on(job.queue, job.key, job.state, sql`${job.priority} desc`, job.id)
     .where(sql`key is not null`),
   check("jobs_state", sql`state in ('scheduled', 'ready', 'parked')`),
   // The same rule as names.ts: these names travel in NOTIFY payloads, URLs and log lines. The

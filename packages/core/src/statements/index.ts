@@ -14,9 +14,11 @@ export { listDue } from "./promote/list-due.ts";
 export { promoteJobs, type Promotion, type PromotionRequest } from "./promote/promote-jobs.ts";
 export { unparkJobs } from "./promote/unpark-jobs.ts";
 
-export { type ClaimAnswer, type ClaimedJob, claimJobs, isPlain } from "./claim/claim.ts";
+export { type ClaimAnswer, type ClaimedJob, claimJobs, isKeyContended, isPlain } from "./claim/claim.ts";
 export type { ClaimRequest } from "./claim/claim-request.ts";
 export { claimReadyJobs } from "./claim/claim-jobs.ts";
+export { claimContendedJobs } from "./claim/claim-contended-jobs.ts";
+export { claimHinderedJobs } from "./claim/claim-hindered-jobs.ts";
 export { claimPlainJobs } from "./claim/claim-plain-jobs.ts";
 export { settleAndClaimReadyJobs } from "./claim/settle-and-claim-jobs.ts";
 export { confirmClaims, type ConfirmedClaim } from "./claim/confirm-claims.ts";
@@ -24,6 +26,7 @@ export { heldClaims } from "./claim/held-claims.ts";
 export { parkBlocked, parkJobs } from "./claim/park-jobs.ts";
 
 export { type Claim, completeJobs, type Completions, completionsOf } from "./settle/complete-jobs.ts";
+export { completeAndClaimNext, completeAndClaimNextRows } from "./settle/complete-and-claim-next.ts";
 export { type RetriedJob, retriedOf, retryJobs } from "./settle/retry-jobs.ts";
 export { buriedOf, type BuriedJob, buryJobs } from "./settle/bury-jobs.ts";
 export { cancelJob } from "./settle/cancel-job.ts";

@@ -140,7 +140,7 @@ export class QueueRuntime {
   settle(claim: statements.Claim, outcome: Outcome): Promise<Outcome | "refused"> {
     return new Promise((resolve) => {
       // A key makes the settler write it at once: jobs of the same key may be waiting.
-      this.#parts.settler.settle({ ...claim, key: "" }, outcome, resolve);
+      this.#parts.settler.settle({ ...claim, key: "", handsOff: false }, outcome, resolve);
     });
   }
 

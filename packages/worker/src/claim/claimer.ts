@@ -127,9 +127,9 @@ export class Claimer implements Part {
     const claimed = await this.#claims.claim(signal);
     if (!claimed) return this.#wantNothing(startedAt);
     if (isAnnounced && claimed.found === 0) this.#limiter.countSpurious();
-    if (!claimed.isAll) return "again";
-
     const next = await this.#park(claimed.blockedKeys);
+    if (!claimed.isAll) return next ?? "again";
+
     if (claimed.found === 0 && next !== "again") this.foundNothing.emit(startedAt);
     return next ?? this.#idle.rest(claimed.found, until);
   }

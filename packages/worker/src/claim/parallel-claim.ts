@@ -62,7 +62,7 @@ export class ParallelClaim implements Part {
   }
 
   get #isWorthIt(): boolean {
-    const { isDeep, isScanSlow } = this.#claims;
-    return isDeep && !isScanSlow && !this.#slots.isSerial && this.#slots.demand >= leastDemand;
+    const { isDeep, isBestAlone } = this.#claims;
+    return isDeep && !isBestAlone && !this.#slots.isSerial && this.#slots.demand >= leastDemand;
   }
 }

@@ -8,6 +8,7 @@ import { piggyback, type Piggyback } from "../settle/piggyback.ts";
 import type { Settler } from "../settle/settler.ts";
 import type { ClaimConfirmer } from "./claim-confirmer.ts";
 import { ClaimCursor } from "./claim-cursor.ts";
+import { KeyContention } from "./key-contention.ts";
 import type { PendingClaims } from "./pending-claims.ts";
 
 /**
@@ -20,7 +21,10 @@ export interface Claimed {
   readonly found: number;
   /** No other job was there to be claimed. */
   readonly isAll: boolean;
-  /** Keys that are running while ready jobs of theirs wait. */
+  /**
+   * Keys that are running while ready jobs of theirs stood in the way of this claim: it found less
+   * than half of what it asked for.
+   */
   readonly blockedKeys: readonly string[];
 }
 
@@ -53,6 +57,9 @@ export class QueueClaim {
    * follow if others are there.
    */
   #isPlain = true;
+  readonly #contention = new KeyContention();
+  /** Jobs whose keys run stood in the way of the last claim. */
+  #isHindered = false;
 
   constructor(parts: QueueClaimParts) {
     this.queue = parts.slots.queue;
@@ -69,9 +76,9 @@ export class QueueClaim {
     return this.#parts.slots.demand > 0 && this.#parts.lease.identity !== undefined;
   }
 
-  /** True if a second claim would only slow down the first. */
-  get isScanSlow(): boolean {
-    return this.#cursor.isScanSlow;
+  /** True if a second claim at the same time would only slow down the first. */
+  get isBestAlone(): boolean {
+    return this.#cursor.isScanSlow || (!this.#isPlain && this.#contention.isBestAlone);
   }
 
   /**
@@ -89,12 +96,13 @@ export class QueueClaim {
     pending.add(token);
     const release = slots.reserve(limit);
     try {
-      const { jobs, blockedKeys, isDeferred } = await this.#ask({ worker, token, limit, after });
+      const { jobs, blockedKeys, mayHideMore, isDeferred } = await this.#ask({ worker, token, limit, after });
       release();
       this.#isDeep = jobs.length === limit;
       this.#handOver(jobs, worker, signal);
       if (isDeferred) confirmer.add(jobs);
-      return { found: jobs.length, isAll: jobs.length < limit && after === undefined, blockedKeys };
+      const isAll = jobs.length < limit && after === undefined && !mayHideMore;
+      return { found: jobs.length, isAll, blockedKeys: this.#isHindered ? blockedKeys : [] };
     } catch (error) {
       if (!isRejection(error)) pending.unanswered.emit();
       throw error;
@@ -116,20 +124,34 @@ export class QueueClaim {
   async #ask(
     claim: Pick<statements.ClaimRequest, "worker" | "token" | "limit" | "after">,
   ): Promise<statements.ClaimAnswer> {
-    const { claimDb, settler, types } = this.#parts;
-    const request = { ...claim, queue: this.queue, types };
-    // Where jobs are many, carrying outcomes saves a commit. Where they are few, the claim would
-    // wait for that commit, and its jobs with it.
-    const riders = this.#isDeep ? piggyback(settler) : undefined;
+    const request = { ...claim, queue: this.queue, types: this.#parts.types };
     const startedAt = performance.now();
-    const answer = riders
-      ? await this.#settleAndClaim(request, riders)
-      : await statements.claimJobs(claimDb, { ...request, mayDefer: this.#isPlain });
+    const answer = await this.#send(request).catch((error: unknown) => {
+      if (!statements.isKeyContended(error)) throw error;
+      this.#contention.met();
+      return this.#send({ ...request, isContended: true });
+    });
     const { jobs, blockedKeys } = answer;
     this.#cursor.move({ ...claim, jobs, startedAt, endedAt: performance.now() });
+    this.#isHindered = blockedKeys.length > 0 && (jobs.length < claim.limit / 2 || answer.mayHideMore);
     if (jobs.length > 0 || blockedKeys.length > 0)
       this.#isPlain = blockedKeys.length === 0 && jobs.every(statements.isPlain);
     return answer;
+  }
+
+  async #send(request: statements.ClaimRequest): Promise<statements.ClaimAnswer> {
+    const { claimDb, settler } = this.#parts;
+    const isContended = request.isContended ?? (!this.#isPlain && this.#contention.isWithOthers);
+    // Where jobs are many, carrying outcomes saves a commit. Where they are few, the claim would
+    // wait for that commit, and its jobs with it.
+    const riders = this.#isDeep && !isContended && !this.#isHindered ? piggyback(settler) : undefined;
+    if (riders) return this.#settleAndClaim(request, riders);
+    return statements.claimJobs(claimDb, {
+      ...request,
+      mayDefer: this.#isPlain,
+      isContended,
+      isHindered: this.#isHindered,
+    });
   }
 
   async #settleAndClaim(request: statements.ClaimRequest, riders: Piggyback): Promise<statements.ClaimAnswer> {

@@ -19,13 +19,14 @@ const job = {
   maxAttempts: 3,
   crashCount: 0,
   key: undefined,
+  handsOff: false,
   token: "00000000-0000-0000-0000-000000000001",
 };
 
 function attemptOf(run: () => Promise<void>): Attempt {
   const handler = implement(defineJob(job.type), run);
   return new Attempt(job, handler, {
-    slots: { run: (attempt) => attempt.run(), offer: () => {} },
+    slots: { run: (attempt) => attempt.run(), offer: () => {}, reserve: () => () => {} },
     lease: { isHeld: () => true },
     settler: { settle: () => {} },
     events: new WorkerEvents(silentLogger),

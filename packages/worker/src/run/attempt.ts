@@ -31,7 +31,7 @@ import type { Slots } from "./slots.ts";
 
 /** The parts that all attempts of a queue share. */
 export interface AttemptParts {
-  readonly slots: Pick<Slots, "run" | "offer">;
+  readonly slots: Pick<Slots, "run" | "offer" | "reserve">;
   readonly lease: Pick<LeaseKeeper, "isHeld">;
   readonly settler: Pick<Settler, "settle">;
   readonly events: WorkerEvents;
@@ -154,7 +154,15 @@ export class Attempt {
     // A job completed in a transaction is most likely gone, and no retry to come, unless that was
     // rolled back.
     const outcome = this.#isCompletedInTransaction ? decided : this.#parts.retries.spread(decided);
-    this.#parts.settler.settle(this.job, outcome, (settlement) => this.#settled(ending, settlement));
+    const { settler, slots } = this.#parts;
+    // Its slot is kept for the next job of its key, which is claimed with the same commit.
+    const release = this.job.handsOff && outcome.state === "completed" ? slots.reserve(1) : undefined;
+    settler.settle(this.job, outcome, (settlement) => {
+      this.#settled(ending, settlement);
+      if (!release) return;
+      release();
+      slots.offer();
+    });
   }
 
   abort(reason: AbortReason): void {

@@ -56,6 +56,7 @@ const jobOf = (id: bigint, changes: Partial<statements.ClaimedJob> = {}): statem
   maxAttempts: 3,
   crashCount: 0,
   key: undefined,
+  handsOff: false,
   token: `token ${id}`,
   ...changes,
 });

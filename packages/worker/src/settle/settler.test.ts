@@ -26,7 +26,7 @@ function settlerOnClock() {
   const settle = (outcome: Outcome, key?: string) =>
     new Promise<Settlement>((done) => {
       id += 1n;
-      settler.settle({ id, token: crypto.randomUUID(), key }, outcome, done);
+      settler.settle({ id, token: crypto.randomUUID(), key, handsOff: false }, outcome, done);
     });
   return { writes, settle };
 }

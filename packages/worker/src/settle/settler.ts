@@ -1,5 +1,6 @@
 import type { Database, Logger, Outcome } from "@hark/core";
 import { backoffMs, errorText, isRejection, orLate } from "@hark/core/internal";
+import type { NextOfKey } from "../claim/next-of-key.ts";
 import { bisect } from "../runtime/bisect.ts";
 import { TypedEvent } from "../runtime/event.ts";
 import type { Part } from "../runtime/part.ts";
@@ -48,6 +49,7 @@ export class Settler implements Part {
   /** The settler was behind when last asked, and no longer is. */
   readonly caughtUp: TypedEvent = new TypedEvent();
   readonly #db: Database;
+  readonly #nextOfKey: NextOfKey | undefined;
   readonly #logger: Logger;
   readonly #giveUp = new AbortController();
   #waiting: Unsettled[] = [];
@@ -60,8 +62,9 @@ export class Settler implements Part {
   #carriers = 0;
   #noCarriers = Promise.withResolvers<void>();
 
-  constructor({ db, logger }: { db: Database; logger: Logger }) {
+  constructor({ db, nextOfKey, logger }: { db: Database; nextOfKey?: NextOfKey; logger: Logger }) {
     this.#db = db;
+    this.#nextOfKey = nextOfKey;
     this.#logger = logger;
   }
 
@@ -185,7 +188,7 @@ export class Settler implements Part {
   async #writeOnce(entries: readonly Unsettled[]): Promise<void> {
     for (let failures = 1; !this.#giveUp.signal.aborted; failures += 1) {
       try {
-        const moved = new Set((await writeOutcomes(this.#db, entries)).map(({ id }) => id));
+        const moved = new Set((await this.#writeOutcomes(entries)).map(({ id }) => id));
         return this.tell(entries, new Set(entries.map(({ claim }) => claim.id).filter((id) => !moved.has(id))));
       } catch (error) {
         if (isRejection(error)) throw error;
@@ -198,6 +201,12 @@ export class Settler implements Part {
       }
     }
     this.#refuse(entries);
+  }
+
+  #writeOutcomes(entries: readonly Unsettled[]): Promise<{ id: bigint }[]> {
+    const next = this.#nextOfKey;
+    if (next && entries.some((entry) => next.takes(entry))) return next.complete(this.#db, entries);
+    return writeOutcomes(this.#db, entries);
   }
 
   /** The database rejected a single outcome. The job becomes a dead letter with that error. */

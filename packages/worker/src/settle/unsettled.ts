@@ -8,7 +8,7 @@ import { statements } from "@hark/core/internal";
 export type Settlement = Outcome | "refused";
 
 /** A claim whose job may hold up others of its key. */
-export type KeyedClaim = Pick<statements.ClaimedJob, "id" | "token" | "key">;
+export type KeyedClaim = Pick<statements.ClaimedJob, "id" | "token" | "key" | "handsOff">;
 
 /** An outcome that is not written yet. */
 export interface Unsettled {

@@ -35,8 +35,8 @@ export const claimPlainJobs = statement<ClaimParameters, ClaimRow>(
      select id, queue, type, payload, priority, attempt + 1, max_attempts, crash_count, key, unique_key,
             run_at, created_at, clock_timestamp(), $3, $4::uuid
        from gone)
-   select 'job' as kind, id, type, payload, priority, attempt + 1 as attempt, max_attempts, crash_count, key from gone
+   select 'job' as kind, id, type, payload, priority, attempt + 1 as attempt, max_attempts, crash_count, key, false as hands_off from gone
    union all
-   select 'not plain', null, null, null, null, null, null, null, null where not (select are_plain from found)`,
+   select 'not plain', null, null, null, null, null, null, null, null, null where not (select are_plain from found)`,
   (row) => row as ClaimRow,
 );

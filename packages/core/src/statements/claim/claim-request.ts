@@ -22,13 +22,17 @@ export interface ClaimRequest {
    * transaction of the caller's, which would not wait either.
    */
   readonly mayDefer?: boolean;
+  /** Other claims may take the same keys at the same moment. Costs more for each job with a key. */
+  readonly isContended?: boolean;
+  /** Many ready jobs at the head may not run now, since their keys run. */
+  readonly isHindered?: boolean;
 }
 
 /**
  * The request as the three statements take it; `after` in two parts, which say "the whole queue"
  * without it.
  */
-export interface ClaimParameters extends Omit<ClaimRequest, "after" | "mayDefer"> {
+export interface ClaimParameters extends Omit<ClaimRequest, "after" | "mayDefer" | "isContended" | "isHindered"> {
   readonly leastPriority: number;
   readonly afterId: bigint;
 }
@@ -48,9 +52,12 @@ export type ClaimRow =
       readonly max_attempts: number;
       readonly crash_count: number;
       readonly key: string | null;
+      readonly hands_off: boolean;
     }
   /** A key that is running while ready jobs of it wait. */
   | { readonly kind: "blocked"; readonly key: string }
+  /** Only the first of the ready jobs were looked at, and others may stand behind them. */
+  | { readonly kind: "more" }
   /** A job that was to be settled, but whose own claim no longer held. */
   | { readonly kind: "refused"; readonly id: unknown }
   /** Some of the most urgent jobs are not plain, so nothing was claimed. */

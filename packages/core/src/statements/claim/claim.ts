@@ -1,6 +1,9 @@
 import type { Queryable } from "../../database.ts";
+import { codeOf } from "../../sqlstate.ts";
 import type { Completions } from "../settle/complete-jobs.ts";
 import { asId } from "../statement.ts";
+import { claimContendedJobs } from "./claim-contended-jobs.ts";
+import { claimHinderedJobs } from "./claim-hindered-jobs.ts";
 import { claimReadyJobs } from "./claim-jobs.ts";
 import { claimPlainJobs } from "./claim-plain-jobs.ts";
 import type { ClaimRequest, ClaimRow } from "./claim-request.ts";
@@ -18,7 +21,29 @@ export interface ClaimedJob {
   readonly maxAttempts: number;
   readonly crashCount: number;
   readonly key: string | undefined;
+  /** Others of its key may wait parked until it ends; see complete-and-claim-next.ts. */
+  readonly handsOff: boolean;
   readonly token: string;
+}
+
+/** A row of the kind "job" of any claim. */
+export function claimedJobOf(
+  row: Extract<ClaimRow, { kind: "job" }>,
+  { queue, token }: { queue: string; token: string },
+): ClaimedJob {
+  return {
+    id: asId(row.id),
+    queue,
+    type: row.type,
+    payload: row.payload,
+    priority: row.priority,
+    attempt: row.attempt,
+    maxAttempts: row.max_attempts,
+    crashCount: row.crash_count,
+    key: row.key ?? undefined,
+    handsOff: row.hands_off,
+    token,
+  };
 }
 
 /** Whether this job may start before the disk has its claim, see {@link claimPlainJobs}. */
@@ -37,6 +62,8 @@ export interface ClaimAnswer {
    * nothing of them was touched.
    */
   readonly refused: ReadonlySet<bigint>;
+  /** Jobs that were not looked at may stand behind those that were. */
+  readonly mayHideMore: boolean;
   /**
    * The claim is committed, but not on the server's disk yet: a crash of the server in the next
    * moment undoes it.
@@ -53,7 +80,7 @@ const anyPriority = -2_147_483_648;
  */
 export async function claimJobs(
   db: Queryable,
-  { after, mayDefer = false, ...request }: ClaimRequest,
+  { after, mayDefer = false, isContended = false, isHindered = false, ...request }: ClaimRequest,
   completions?: Completions,
 ): Promise<ClaimAnswer> {
   const claim = { ...request, leastPriority: after?.priority ?? anyPriority, afterId: after?.id ?? 0n };
@@ -62,31 +89,29 @@ export async function claimJobs(
     const rows = await claimPlainJobs(db, claim);
     if (rows[0]?.kind !== "not plain") return { ...answerOf(rows, request), isDeferred: true };
   }
-  return answerOf(await claimReadyJobs(db, claim), request);
+  const jobs = isHindered ? claimHinderedJobs : isContended ? claimContendedJobs : claimReadyJobs;
+  return answerOf(await jobs(db, claim), request);
 }
 
-function answerOf(rows: readonly ClaimRow[], { queue, token }: Pick<ClaimRequest, "queue" | "token">): ClaimAnswer {
+/**
+ * Whether a claim failed because another took one of its keys at the same moment. Nothing was
+ * claimed: claim again with `isContended`.
+ */
+export const isKeyContended = (error: unknown): boolean =>
+  codeOf(error) === "23505" && (error as { constraint?: unknown }).constraint === "running_jobs_key";
+
+function answerOf(rows: readonly ClaimRow[], claim: Pick<ClaimRequest, "queue" | "token">): ClaimAnswer {
   const jobs: ClaimedJob[] = [];
   const blockedKeys: string[] = [];
   const refused = new Set<bigint>();
+  let mayHideMore = false;
   for (const row of rows) {
-    if (row.kind === "job") {
-      jobs.push({
-        id: asId(row.id),
-        queue,
-        type: row.type,
-        payload: row.payload,
-        priority: row.priority,
-        attempt: row.attempt,
-        maxAttempts: row.max_attempts,
-        crashCount: row.crash_count,
-        key: row.key ?? undefined,
-        token,
-      });
-    } else if (row.kind === "blocked") blockedKeys.push(row.key);
+    if (row.kind === "job") jobs.push(claimedJobOf(row, claim));
+    else if (row.kind === "blocked") blockedKeys.push(row.key);
     else if (row.kind === "refused") refused.add(asId(row.id));
+    else if (row.kind === "more") mayHideMore = true;
   }
   // The database returns them in the order in which it deleted them, or by keys.
   jobs.sort((one, other) => other.priority - one.priority || (one.id < other.id ? -1 : 1));
-  return { jobs, blockedKeys, refused, isDeferred: false };
+  return { jobs, blockedKeys, refused, mayHideMore, isDeferred: false };
 }

@@ -32,44 +32,41 @@ export const settleAndClaimReadyJobs = statement<ClaimParameters & Completions, 
      select id from hark.workers
       where id = $3 and dead_at is null and expires_at > clock_timestamp() for key share),
    next as materialized (
-     select id, priority, attempt, max_attempts, crash_count, run_at, created_at, key, queue, type, payload, unique_key from hark.jobs
+     select id, key, priority from hark.jobs
       where queue = $1 and state = 'ready' and type = any ($5::text[]) and exists (select from alive)
         and priority >= $6 and id > $7
-        and (key is null or not exists (
-          select from hark.running_jobs held where held.queue = jobs.queue and held.key = jobs.key))
+        and (key is null or (
+          select true from hark.running_jobs held where held.queue = jobs.queue and held.key = jobs.key limit 1) is null)
       order by priority desc, id limit $2
         for update skip locked),
-   keyed as (
-     insert into hark.running_jobs (id, queue, type, payload, priority, attempt, max_attempts, crash_count, key, unique_key,
-                                    run_at, created_at, started_at, worker, token)
-     select id, queue, type, payload, priority, attempt + 1, max_attempts, crash_count, key, unique_key,
-            run_at, created_at, clock_timestamp(), $3, $4::uuid
-       from next where key is not null order by key, priority desc, id
-     on conflict (queue, key) where key is not null do nothing
-     returning id, type, payload, priority, attempt, max_attempts, crash_count, key),
-   unkeyed as (
-     insert into hark.running_jobs (id, queue, type, payload, priority, attempt, max_attempts, crash_count, key, unique_key,
-                                    run_at, created_at, started_at, worker, token)
-     select id, queue, type, payload, priority, attempt + 1, max_attempts, crash_count, key, unique_key,
-            run_at, created_at, clock_timestamp(), $3, $4::uuid
-       from next where key is null),
+   first_of_key as materialized (
+     select distinct on (key) id from next where key is not null order by key, priority desc, id),
    gone as (
      delete from hark.jobs
-      where id = any (array(select id from next where key is null union all select id from keyed))),
+      where id = any (array(select id from next where key is null union all select id from first_of_key))
+     returning *),
+   moved as (
+     insert into hark.running_jobs (id, queue, type, payload, priority, attempt, max_attempts, crash_count, key, unique_key,
+                                    run_at, created_at, started_at, worker, token, hands_off)
+     select id, queue, type, payload, priority, attempt + 1, max_attempts, crash_count, key, unique_key,
+            run_at, created_at, clock_timestamp(), $3, $4::uuid, key is not null and (
+              select true from hark.jobs parked
+               where parked.queue = gone.queue and parked.key = gone.key and parked.state = 'parked' limit 1) is not null
+       from gone order by key
+     returning id, type, payload, priority, attempt, max_attempts, crash_count, key, hands_off),
    blocked as (
-     select key from next where key is not null and not exists (select from keyed where keyed.id = next.id)
+     select key from next
+      where (select count(*) from first_of_key) < (select count(key) from next)
+        and key is not null and id <> all (array(select id from first_of_key))
      union
      select held.key from hark.running_jobs held, lateral (
        select from hark.jobs where jobs.queue = held.queue and jobs.key = held.key and jobs.state = 'ready' limit 1) waiting
-      where held.queue = $1 and held.key is not null)
-   select 'job' as kind, id, type, payload, priority, attempt + 1 as attempt, max_attempts, crash_count, key
-     from next where key is null
+      where held.queue = $1 and held.key is not null and (select count(*) from next) < $2)
+   select 'job' as kind, id, type, payload, priority, attempt, max_attempts, crash_count, key, hands_off from moved
    union all
-   select 'job', id, type, payload, priority, attempt, max_attempts, crash_count, key from keyed
+   select 'blocked', null, null, null, null, null, null, null, key, null from blocked
    union all
-   select 'blocked', null, null, null, null, null, null, null, key from blocked
-   union all
-   select 'refused', id, null, null, null, null, null, null, null from (select unnest($8::bigint[]) as id) asked
+   select 'refused', id, null, null, null, null, null, null, null, null from (select unnest($8::bigint[]) as id) asked
     where (select count(*) from settled) < cardinality($8::bigint[]) and id <> all (array(select id from settled))`,
   (row) => row as ClaimRow,
 );
