@@ -139,8 +139,8 @@ export class QueueRuntime {
   /** Writes the outcome of a claim that no caller here has, as after a restart of the caller. */
   settle(claim: statements.Claim, outcome: Outcome): Promise<Outcome | "refused"> {
     return new Promise((resolve) => {
-      // A key makes the settler write it at once: jobs of the same key may be waiting.
-      this.#parts.settler.settle({ ...claim, key: "", handsOff: false }, outcome, resolve);
+      // Written at once: jobs of the same key may be waiting.
+      this.#parts.settler.settle({ ...claim, handsOff: true }, outcome, resolve);
     });
   }
 

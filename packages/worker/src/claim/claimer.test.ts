@@ -206,7 +206,7 @@ test("while the queue is deep, a claim settles the waiting successes", async () 
   claimer.start();
   await vi.advanceTimersByTimeAsync(0);
   settler.settle(
-    { id: 1n, token: "00000000-0000-0000-0000-000000000001", key: undefined, handsOff: false },
+    { id: 1n, token: "00000000-0000-0000-0000-000000000001", handsOff: false },
     { state: "completed", resultJson: null },
     (settlement) => settled.push(settlement),
   );

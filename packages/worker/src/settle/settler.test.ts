@@ -23,10 +23,10 @@ function settlerOnClock() {
   };
   const settler = new Settler({ db: { query } as never as Database, logger: silentLogger });
   let id = 0n;
-  const settle = (outcome: Outcome, key?: string) =>
+  const settle = (outcome: Outcome, handsOff = false) =>
     new Promise<Settlement>((done) => {
       id += 1n;
-      settler.settle({ id, token: crypto.randomUUID(), key, handsOff: false }, outcome, done);
+      settler.settle({ id, token: crypto.randomUUID(), handsOff }, outcome, done);
     });
   return { writes, settle };
 }
@@ -48,12 +48,12 @@ test("a success is written at once, and those of a stream every 5 ms", { tags: [
 });
 
 test(
-  "the success of a job with a key, a failure and a full batch are written at once",
+  "a success that others of its key wait for, a failure and a full batch are written at once",
   { tags: ["FM-41"] },
   async () => {
     type Settle = ReturnType<typeof settlerOnClock>["settle"];
     const urgents: ((settle: Settle) => unknown)[] = [
-      (settle) => settle(success, "k"),
+      (settle) => settle(success, true),
       (settle) => settle(failure),
       (settle) => Array.from({ length: 1_000 }, () => settle(success)),
     ];

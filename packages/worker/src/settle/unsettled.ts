@@ -8,7 +8,7 @@ import { statements } from "@hark/core/internal";
 export type Settlement = Outcome | "refused";
 
 /** A claim whose job may hold up others of its key. */
-export type KeyedClaim = Pick<statements.ClaimedJob, "id" | "token" | "key" | "handsOff">;
+export type KeyedClaim = Pick<statements.ClaimedJob, "id" | "token" | "handsOff">;
 
 /** An outcome that is not written yet. */
 export interface Unsettled {
@@ -22,11 +22,10 @@ export interface Unsettled {
 }
 
 /**
- * Returns whether an outcome must be written at once. The next job of its key may be parked until
- * then. And failures are rare, and people may be waiting for them.
+ * Returns whether an outcome must be written at once. The next job of its key is parked until then.
+ * And failures are rare, and people may be waiting for them.
  */
-export const isUrgent = ({ claim, outcome }: Unsettled): boolean =>
-  claim.key !== undefined || outcome.state !== "completed";
+export const isUrgent = ({ claim, outcome }: Unsettled): boolean => claim.handsOff || outcome.state !== "completed";
 
 /** Successes, as completeJobs() takes them. */
 export function completionsOf(entries: readonly Unsettled[]): statements.Completions {
