@@ -19,7 +19,7 @@ await jobManager.initialize();
 console.log("initialised: the database is there, and has the schema");
 
 // 2. Processing. The work is simulated: it takes a moment, and two pages make trouble.
-jobManager.setJobProcessor(async (job, queue) => {
+jobManager.setJobProcessor(async (job, queue): Promise<JobResult> => {
   const startedAt = performance.now();
   console.log(`processing ${job.type} job: ${job.target_url} (attempt ${job.attempts} of ${job.max_attempts})`);
   await sleep(50, undefined, { signal: job.signal });
@@ -28,7 +28,7 @@ jobManager.setJobProcessor(async (job, queue) => {
   const lock = await queue.acquireLock("the shelf", { ttl: 10_000 });
   if (!lock) throw new Error("the shelf is in use");
   try {
-    return { success: true, itemsProcessed: 1, errors: [], duration: performance.now() - startedAt } as JobResult;
+    return { success: true, itemsProcessed: 1, errors: [], duration: performance.now() - startedAt };
   } finally {
     await queue.releaseLock("the shelf", lock);
   }

@@ -130,7 +130,7 @@ test("its environment is read as it stands, and says what the defaults are", () 
   expect(shown).toHaveLength(7);
 
   const { sources: given, ...settings } = readEnvironment(Object.fromEntries(shown));
-  const { sources, ...defaults } = readEnvironment({ DATABASE_URL: settings.databaseUrl });
+  const { sources: _sources, ...defaults } = readEnvironment({ DATABASE_URL: settings.databaseUrl });
 
   expect(settings).toEqual(defaults);
   for (const [name] of shown) expect(given).toHaveProperty(name, "environment");
