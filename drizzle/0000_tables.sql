@@ -1,7 +1,5 @@
--- Edited after drizzle-kit wrote it: IF NOT EXISTS (the migrator's ledger lives in the schema too)
--- and PARTITION BY.
-CREATE SCHEMA IF NOT EXISTS "hark";
---> statement-breakpoint
+-- Edited after drizzle-kit wrote it: PARTITION BY, and no CREATE SCHEMA, since the migrator makes
+-- the schema with its ledger, where it is missing.
 CREATE TABLE "hark"."attempts" (
 	"job_id" bigint NOT NULL,
 	"queue" text NOT NULL,

@@ -88,7 +88,7 @@ describe("hark doctor", { timeout: 180_000 }, () => {
     expect(diagnose(unreachable.stdout).checks.map(({ status }) => status)).toEqual([
       "ok",
       "fail",
-      ...Array.from({ length: 12 }, () => "skipped"),
+      ...Array.from({ length: 13 }, () => "skipped"),
     ]);
   });
 
@@ -110,6 +110,11 @@ describe("hark doctor", { timeout: 180_000 }, () => {
 
       await pool.query(`grant usage on schema hark to ${role}`);
       await pool.query(`grant execute on function hark.insert_jobs to ${role}`);
+      expect((await ask()).privileges).toMatchObject({
+        status: "ok",
+        message: "this role may enqueue, and not work",
+      });
+      await pool.query(`grant select on hark.jobs to ${role}`);
       expect((await ask()).privileges).toMatchObject({
         status: "warn",
         message: expect.stringMatching(/may enqueue but not work; missing: .*update.* on hark\.jobs/) as string,

@@ -39,6 +39,7 @@ export const exitCodeHelp = `Exit codes:
 const codesOfHark: Readonly<Record<string, ExitCode>> = {
   DATABASE_UNREACHABLE: exitCodes.cannotConnect,
   SCHEMA_VERSION: exitCodes.schema,
+  SCHEMA_WITHOUT_LEDGER: exitCodes.schema,
   INVALID_NAME: exitCodes.usage,
   INVALID_OPTIONS: exitCodes.usage,
   INVALID_PAYLOAD: exitCodes.usage,

@@ -40,15 +40,19 @@ export function createOutput({ isJson }: { isJson: boolean }): Output {
     table(headings, rows) {
       if (isJson) return;
       const cells = [headings, ...rows].map((row) => row.map((cell) => printable(String(cell))));
-      const widths = headings.map((_, column) => Math.max(...cells.map((row) => row[column]!.length)));
       const isNumber = headings.map((_, column) => rows.every((row) => typeof row[column] === "number"));
+      const wanted = headings.map((_, column) => Math.max(...cells.map((row) => row[column]!.length)));
+      // Some terminals report 0 columns.
+      const widths = stdout.isTTY && stdout.columns > 0 ? fitted(wanted, isNumber, stdout.columns) : wanted;
       for (const [place, row] of cells.entries()) {
         const text = row
-          .map((cell, column) => (isNumber[column] ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)))
-          .join("  ")
+          .map((cell, column) => {
+            const width = widths[column]!;
+            return isNumber[column] ? cell.padStart(width) : cut(cell, width).padEnd(width);
+          })
+          .join(gap)
           .trimEnd();
-        const fitting = stdout.isTTY && stdout.columns > 0 ? text.slice(0, stdout.columns) : text; // some terminals report 0
-        stdout.write(`${place === 0 ? paint("bold", fitting) : fitting}\n`);
+        stdout.write(`${place === 0 ? paint("bold", text) : text}\n`);
       }
     },
     document(value) {
@@ -59,6 +63,32 @@ export function createOutput({ isJson }: { isJson: boolean }): Output {
       stderr.write(`${printable(text)}\n`);
     },
   };
+}
+
+const gap = "  ";
+const mark = "...";
+
+/** Narrowest column of text that is cut, in characters: a few and the mark. */
+const leastWidth = 8;
+
+/**
+ * Returns the widths with which a row fits into `columns`, if it can: the widest texts are cut
+ * first. Numbers are never cut.
+ */
+export function fitted(wanted: readonly number[], isNumber: readonly boolean[], columns: number): number[] {
+  const widths = [...wanted];
+  const total = () => widths.reduce((sum, width) => sum + width, 0) + gap.length * (widths.length - 1);
+  for (let over = total() - columns; over > 0; over = total() - columns) {
+    const widest = Math.max(...widths.filter((_, column) => !isNumber[column]), 0);
+    if (widest <= leastWidth) break;
+    widths[widths.findLastIndex((width, column) => width === widest && !isNumber[column])]! -= 1;
+  }
+  return widths;
+}
+
+/** The text in at most `width` characters, with a mark at its end if some are missing. */
+export function cut(text: string, width: number): string {
+  return text.length <= width ? text : text.slice(0, Math.max(width - mark.length, 0)) + mark;
 }
 
 export function showsColours(stream: NodeJS.WriteStream): boolean {

@@ -67,7 +67,9 @@ function walk(value: unknown, path: (string | number)[], issues: Issue[]): void 
   }
 }
 
-/** Whether it is the prototype of plain objects, in this realm or in another such as a vm context. */
+/**
+ * Whether it is the prototype of plain objects, in this realm or in another such as a vm context.
+ */
 function isPlain(prototype: unknown): boolean {
   if (prototype === null || prototype === Object.prototype) return true;
   return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype as object, "hasOwnProperty");

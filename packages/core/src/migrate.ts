@@ -1,7 +1,10 @@
 import type { Client } from "pg";
+import { findMigrationRights } from "./doctor/migration-rights.ts";
+import { MigrationForbiddenError } from "./errors/index.ts";
 import { underMigrationLock, withClient } from "./migration-session.ts";
 import { type Migration, readMigrations } from "./migrations.ts";
-import { ledgerStatements, pendingOf, readLedger } from "./schema-version.ts";
+import { ledgerStatements, pendingOf, readLedger, readOwnLedger } from "./schema-version.ts";
+import { isPermissionDenied } from "./sqlstate.ts";
 
 export interface MigrateOptions {
   /** The URL of the database; its login will own the schema. */
@@ -26,6 +29,9 @@ const statementDeadlineMs = 600_000;
  * migrations that this call applied; none if the schema is newer and lets this code in.
  * @throws SchemaVersionError if the schema needs newer code, or an applied migration was changed
  * since
+ * @throws SchemaWithoutLedgerError if there are tables, but it is not known which migrations made
+ * them
+ * @throws MigrationForbiddenError if the login lacks a right, with what an administrator has to do
  * @throws MigrationBlockedError if somebody held a table or the migrations' lock all the time
  * @throws DatabaseUnreachableError
  */
@@ -33,22 +39,34 @@ export async function migrate({ connectionString, waitMs = 60_000 }: MigrateOpti
   const migrations = await readMigrations();
   return withClient(connectionString, statementDeadlineMs, async (client) => {
     const applied: string[] = [];
-    // Most calls find nothing to do, and need no lock to see it.
-    while (pendingOf(migrations, await readLedger(client)).length > 0) {
-      applied.push(
-        ...(await underMigrationLock(client, waitMs, async () => {
-          const [makeSchema, ...makeLedger] = ledgerStatements;
-          await client.query(makeSchema!);
-          for (const text of makeLedger) await client.query(text);
-          const pending = pendingOf(migrations, await readLedger(client));
-          return pending[0]?.isOutsideTransaction
-            ? applyOutside(client, connectionString, pending[0])
-            : applyInside(client, pending);
-        })),
-      );
+    try {
+      // Most calls find nothing to do, and need no lock to see it.
+      while (pendingOf(migrations, await readLedger(client)).length > 0)
+        applied.push(
+          ...(await underMigrationLock(client, waitMs, () => applyNext(client, connectionString, migrations))),
+        );
+      return applied;
+    } catch (error) {
+      if (!isPermissionDenied(error)) throw error;
+      await client.query("rollback");
+      throw new MigrationForbiddenError(await findMigrationRights(client), error as Error);
     }
-    return applied;
   });
+}
+
+/**
+ * Applies what can be applied next: all that is pending, up to a change between inside and outside.
+ */
+async function applyNext(
+  client: Client,
+  connectionString: string,
+  migrations: readonly Migration[],
+): Promise<string[]> {
+  for (const text of ledgerStatements) await client.query(text);
+  const pending = pendingOf(migrations, await readOwnLedger(client));
+  return pending[0]?.isOutsideTransaction
+    ? applyOutside(client, connectionString, pending[0])
+    : applyInside(client, pending);
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { Queryable } from "./database.ts";
-import { SchemaVersionError } from "./errors/index.ts";
+import { listHiddenTables } from "./doctor/hidden-tables.ts";
+import { RowsHiddenError, SchemaVersionError, SchemaWithoutLedgerError } from "./errors/index.ts";
 import { withClient } from "./migration-session.ts";
 import { type Migration, readMigrations } from "./migrations.ts";
 
@@ -12,7 +13,13 @@ const lookDeadlineMs = 10_000;
  * written by code that let no older code in.
  */
 export const ledgerStatements: readonly string[] = [
-  "create schema if not exists hark",
+  // Looks first: CREATE SCHEMA IF NOT EXISTS asks for the right to create one even where it is
+  // there.
+  `do $$ begin
+  if to_regnamespace('hark') is null then
+    create schema hark;
+  end if;
+end $$`,
   `create table if not exists hark.migrations (
   version integer primary key, name text not null, hash text not null, applied_at timestamptz not null default now(),
   oldest_code integer)`,
@@ -49,7 +56,7 @@ export async function schemaVersion(connectionString: string): Promise<SchemaVer
 /** The same over a connection that is there already. */
 export async function schemaVersionOn(db: Queryable): Promise<SchemaVersion> {
   const migrations = await readMigrations();
-  const ledger = await readLedger(db);
+  const ledger = await readOwnLedger(db);
   return {
     found: ledger.at(-1)?.version ?? null,
     wanted: migrations.length,
@@ -61,11 +68,38 @@ export async function schemaVersionOn(db: Queryable): Promise<SchemaVersion> {
  * Throws unless this code runs with the database's schema: it is this code's, or a newer one which
  * still lets this code in.
  * @throws SchemaVersionError with what to do
+ * @throws SchemaWithoutLedgerError, RowsHiddenError
  * @throws DatabaseUnreachableError
  */
 export async function checkSchema(connectionString: string): Promise<void> {
-  const { found, wanted, pending } = await schemaVersion(connectionString);
-  if (pending.length) throw new SchemaVersionError({ found, wanted });
+  await withClient(connectionString, lookDeadlineMs, async (client) => {
+    const hidden = await listHiddenTables(client);
+    if (hidden.length > 0) throw new RowsHiddenError(hidden);
+    const { found, wanted, pending } = await schemaVersionOn(client);
+    if (pending.length) throw new SchemaVersionError({ found, wanted });
+  });
+}
+
+/**
+ * Returns the ledger of a schema that Hark made; nothing if there is no schema.
+ * @throws SchemaWithoutLedgerError if there are tables, but nothing says which migrations made them
+ */
+export async function readOwnLedger(db: Queryable): Promise<LedgerRow[]> {
+  const ledger = await readLedger(db);
+  if (ledger.length > 0 || !(await hasTables(db))) return ledger;
+  // Somebody may have migrated between the two looks. Tables and ledger commit together.
+  const again = await readLedger(db);
+  if (again.length === 0) throw new SchemaWithoutLedgerError();
+  return again;
+}
+
+async function hasTables(db: Queryable): Promise<boolean> {
+  const { rows } = await db.query({
+    text: `select from pg_class where relnamespace = to_regnamespace('hark') and relkind in ('r', 'p')
+              and relname <> 'migrations' limit 1`,
+    values: [],
+  });
+  return rows.length > 0;
 }
 
 interface LedgerRow {

@@ -48,12 +48,14 @@ const statuses: Record<string, Failure["status"]> = {
   DATABASE_TIMEOUT: 503,
   DATABASE_UNREACHABLE: 503,
   SCHEMA_VERSION: 503,
+  SCHEMA_WITHOUT_LEDGER: 503,
 };
 
 /** Messages that replace the error's own, which may name hosts or contain data. */
 const ownWords: Record<string, string> = {
   DATABASE_FORBIDS: "The database role of this server lacks the right to do that. Nothing was changed.",
   DATABASE_UNREACHABLE: "The database cannot be reached. No job is lost. Try again later.",
+  SCHEMA_WITHOUT_LEDGER: `The database has no Hark schema that fits this server. Its operator has to restore the schema.`,
   SCHEMA_VERSION: `The database has no Hark schema that fits this server. Run "hark migrate" with the server's version.`,
 };
 

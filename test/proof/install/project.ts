@@ -16,6 +16,11 @@ interface Part extends Block {
   readonly file: string | undefined;
 }
 
+interface Where {
+  cwd?: string;
+  env?: Record<string, string>;
+}
+
 /** The parts of a project in a document, in order. Throws if there are none. */
 export function partsOf(document: string, project: string): Part[] {
   const parts = blocksOf(document).flatMap((block) => {
@@ -71,7 +76,9 @@ export class Project implements AsyncDisposable {
     await writeFile(path, text);
   }
 
-  /** Writes the files of a document and runs its scripts. Each must print what it says it prints. */
+  /**
+   * Writes the files of a document and runs its scripts. Each must print what it says it prints.
+   */
   async follow(document: string, name: string, env: Record<string, string> = {}): Promise<void> {
     const parts = partsOf(document, name);
     for (const { file, text } of parts) if (file !== undefined) await this.write(file, text);
@@ -85,7 +92,7 @@ export class Project implements AsyncDisposable {
   }
 
   /** Runs a script with bash. Returns what it printed. Throws with that if it fails. */
-  async run(script: string, { cwd = this.folder, env = {} as Record<string, string> } = {}): Promise<string> {
+  async run(script: string, { cwd = this.folder, env = {} }: Where = {}): Promise<string> {
     const child = this.start(script, { cwd, env });
     let output = "";
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (text) => (output += String(text)));
@@ -97,7 +104,7 @@ export class Project implements AsyncDisposable {
   }
 
   /** Starts a script in a process group of its own. */
-  start(script: string, { cwd = this.folder, env = {} as Record<string, string> } = {}) {
+  start(script: string, { cwd = this.folder, env = {} }: Where = {}) {
     return spawn("bash", ["-ec", script], {
       cwd,
       env: { ...this.#env, ...env },

@@ -6,7 +6,9 @@ export const versionSets: readonly (readonly string[])[] = [
   ["typescript@latest", "pg@latest", "@types/pg@latest", "drizzle-orm@1.0.0-rc.5"],
 ];
 
-/** What the compiler must know of rows, in every version of Drizzle and in both kinds of modules. */
+/**
+ * What the compiler must know of rows, in every version of Drizzle and in both kinds of modules.
+ */
 export const rowTypes = `
 import { drizzle } from "drizzle-orm/node-postgres";
 import { deadJobs, jobs } from "pg-hark/schema";

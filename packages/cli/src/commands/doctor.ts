@@ -3,7 +3,7 @@ import { command } from "../command.ts";
 import { findConnection, isDenied } from "../connection.ts";
 import { type Check, type Finding, type Target } from "../doctor/check.ts";
 import { checks } from "../doctor/checks.ts";
-import { type ExitCode, exitCodes, verdictOn } from "../exit-codes.ts";
+import { type ExitCode, exitCodes, rootOf, verdictOn } from "../exit-codes.ts";
 import { type Output, printable, type Style } from "../output.ts";
 
 interface Answer extends Omit<Finding, "status"> {
@@ -51,12 +51,14 @@ async function runCheck(check: Check, target: Target, before: readonly Answer[])
     return { name, status: "skipped", message: "needs a connection" };
   if (check.needs === "schema" && schema?.status !== "ok")
     return { name, status: "skipped", message: "needs the schema" };
+  if (check.needs === "schema" && schema?.facts?.isReadable === false)
+    return { name, status: "skipped", message: "this role reads no tables" };
   try {
     return { name, ...(await check.run(target)) };
   } catch (error) {
-    const { message } = verdictOn(error);
-    if (isDenied(error)) return { name, status: "warn", message: `this role may not read this: ${message}` };
-    return { name, status: "fail", message: `could not be checked: ${message}` };
+    if (isDenied(error))
+      return { name, status: "skipped", message: `this role may not read this: ${(rootOf(error) as Error).message}` };
+    return { name, status: "fail", message: `could not be checked: ${verdictOn(error).message}` };
   }
 }
 

@@ -8,6 +8,7 @@ import { notificationQueueCheck } from "./notification-queue.ts";
 import { oldSnapshotsCheck } from "./old-snapshots.ts";
 import { oldTransactionsCheck } from "./old-transactions.ts";
 import { privilegesCheck } from "./privileges.ts";
+import { rowSecurityCheck } from "./row-security.ts";
 import { schemaCheck } from "./schema.ts";
 import { serverCheck } from "./server.ts";
 import { waitingTypesCheck } from "./waiting-types.ts";
@@ -20,6 +21,7 @@ export const checks: readonly Check[] = [
   encryptionCheck,
   schemaCheck,
   privilegesCheck,
+  rowSecurityCheck,
   listenCheck,
   listenUrlCheck,
   clockCheck,

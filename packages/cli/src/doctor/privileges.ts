@@ -19,6 +19,9 @@ export const privilegesCheck: Check = {
     const facts = { missingToEnqueue: enqueue, missingToWork: work };
     if (enqueue.length + work.length === 0) return ok("this role may enqueue and work", facts);
     const advice = `Run "hark migrate --roles", and grant this role hark_producer or hark_worker. Or grant what is missing, as the schema's owner.`;
+    // A role that cannot even read the jobs is a producer's. One that lacks less was to work.
+    if (enqueue.length === 0 && work.some((lack) => /\bselect\b.* on hark\.jobs$/.test(lack)))
+      return ok("this role may enqueue, and not work", facts);
     if (work.length === 0)
       return warn(`this role may work but not enqueue; missing: ${enqueue.join(", ")}`, advice, facts);
     if (enqueue.length === 0)

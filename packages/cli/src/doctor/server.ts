@@ -18,9 +18,16 @@ export const serverCheck: Check = {
       return fail(message, `The URL comes from ${source}.`, { isConnected: false, where });
     }
     const tookMs = Math.round(performance.now() - startedAt);
-    const { number, version, database, role } = server;
-    const facts = { isConnected: true, where, version, database, role, tookMs };
+    const { number, version, database, role, isStandby } = server;
+    const facts = { isConnected: true, where, version, database, role, isStandby, tookMs };
     const message = `PostgreSQL ${version} at ${where} as ${role}, connected in ${tookMs} ms`;
+    if (isStandby) {
+      return fail(
+        `${message}, which is a standby: it takes no writes, so nothing can be enqueued or run`,
+        `Use the URL of the primary. If the address moves with a failover, wait until it leads to the primary.`,
+        facts,
+      );
+    }
     return number >= leastVersion ? ok(message, facts) : fail(message, "Hark needs PostgreSQL 15 or newer.", facts);
   },
 };

@@ -46,40 +46,51 @@ export interface JobAttempt {
 
 /**
  * One statement, so one snapshot: a job that moves between two look-ups would be in neither table.
+ * Without the payload, it also reads no result and no token, and so only what hark_reader may read.
  */
-const findJob = statement<{ id: bigint }, JobDetails>(
-  "find-job",
-  ["id"],
-  `with found as (
-     select id, queue, type, payload, priority, attempt, max_attempts, crash_count, key, unique_key, run_at, created_at, state,
+const findJobStatement = (name: string, { withPayload }: { withPayload: boolean }) => {
+  const payload = withPayload ? "payload" : "null::jsonb as payload";
+  const common = `id, queue, type, ${payload}, priority, attempt, max_attempts, crash_count, key, unique_key, run_at, created_at`;
+  return statement<{ id: bigint }, JobDetails>(
+    name,
+    ["id"],
+    `with found as (
+     select ${common}, state,
             null::timestamptz as started_at, null::timestamptz as finished_at, null::jsonb as result, null as reason, null as error
        from hark.jobs where id = $1
      union all
-     select id, queue, type, payload, priority, attempt, max_attempts, crash_count, key, unique_key, run_at, created_at, 'running',
-            started_at, null, null, null, null
+     select ${common}, 'running', started_at, null, null, null, null
        from hark.running_jobs where id = $1
      union all
-     select id, queue, type, payload, priority, attempt, max_attempts, crash_count, key, unique_key, run_at, created_at, 'dead',
-            started_at, finished_at, null, reason, error
+     select ${common}, 'dead', started_at, finished_at, null, reason, error
        from hark.dead_jobs where id = $1
      union all
-     select id, queue, type, payload, priority, attempt, max_attempts, crash_count, key, unique_key, run_at, created_at, state,
-            started_at, finished_at, result, null, null
+     select ${common}, state, started_at, finished_at, ${withPayload ? "result" : "null"}, null, null
        from hark.finished_jobs where id = $1)
    select found.*, array(
             select json_build_object('job_id', job_id::text, 'queue', queue, 'type', type, 'attempt', attempt, 'ending', ending,
-                                     'error', error, 'worker', worker, 'token', token, 'started_at', started_at,
-                                     'finished_at', finished_at, 'retry_at', retry_at)
+                                     'error', error, 'worker', worker, 'token', ${withPayload ? "token" : "null"},
+                                     'started_at', started_at, 'finished_at', finished_at, 'retry_at', retry_at)
               from hark.attempts where job_id = $1 order by finished_at) as attempts
      from found`,
-  detailsOf,
-);
+    detailsOf,
+  );
+};
+
+const findJob = findJobStatement("find-job", { withPayload: true });
+const findJobWithoutPayload = findJobStatement("find-job-without-payload", { withPayload: false });
 
 /**
  * Returns one job wherever it stands, with its ledger; undefined if it never existed or was pruned.
+ * With `withPayload: false` its payload, its result and the tokens of its attempts are not read,
+ * and null: for callers that may not see them, such as a login in hark_reader.
  */
-export async function getJob(db: Queryable, id: bigint): Promise<JobDetails | undefined> {
-  return (await findJob(db, { id }))[0];
+export async function getJob(
+  db: Queryable,
+  id: bigint,
+  { withPayload = true }: { withPayload?: boolean } = {},
+): Promise<JobDetails | undefined> {
+  return (await (withPayload ? findJob : findJobWithoutPayload)(db, { id }))[0];
 }
 
 /** Without the fields that the job's state does not have. */

@@ -4,7 +4,9 @@
  */
 export { type ClockSkew, measureClockSkew } from "./clock.ts";
 export { countStrayHistory } from "./default-partitions.ts";
+export { listHiddenTables } from "./hidden-tables.ts";
 export { echoMs, probeListen } from "./listen-probe.ts";
+export { findMigrationRights, type MigrationRights } from "./migration-rights.ts";
 export { findOldestTransaction, type OpenTransaction } from "./old-transactions.ts";
 export { findMissingPrivileges, type MissingPrivileges } from "./privileges.ts";
 export { describeServer, type ServerFacts } from "./server.ts";

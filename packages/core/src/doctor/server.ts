@@ -7,12 +7,15 @@ export interface ServerFacts {
   readonly version: string;
   readonly database: string;
   readonly role: string;
+  /** Whether it replays the log of another server, and takes no writes. */
+  readonly isStandby: boolean;
 }
 
 export async function describeServer(db: Queryable): Promise<ServerFacts> {
   const { rows } = await db.query({
     text: `select current_setting('server_version_num')::int as number, current_setting('server_version') as version,
-                  current_database() as database, current_user as role`,
+                  current_database() as database, current_user as role,
+                  pg_is_in_recovery() as "isStandby"`,
     values: [],
   });
   return rows[0] as unknown as ServerFacts;

@@ -39,6 +39,52 @@ export class SchemaVersionError extends HarkError {
   }
 }
 
+/** The schema has tables, but the ledger of its migrations is empty. */
+export class SchemaWithoutLedgerError extends HarkError {
+  constructor() {
+    super(
+      "SCHEMA_WITHOUT_LEDGER",
+      {},
+      `The schema "hark" has tables, but its ledger hark.migrations is empty, as after a dump without data, or with tables that ` +
+        `drizzle-kit made. So it is not known which migrations made them, and nothing was changed. If there are no jobs to keep, run ` +
+        `"drop schema hark cascade" and then "hark migrate". Otherwise restore the rows of hark.migrations from the database that ` +
+        `was dumped: pg_dump --data-only --table=hark.migrations.`,
+    );
+  }
+}
+
+/** The login may not do what a migration needs. */
+export class MigrationForbiddenError extends HarkError {
+  constructor(
+    { role, database, missing, remedy }: { role: string; database: string; missing: string; remedy: string },
+    cause: Error,
+  ) {
+    super(
+      "MIGRATION_FORBIDDEN",
+      { role, database, missing, remedy },
+      missing === ""
+        ? `${role} may not migrate the database ${database}: ${cause.message}. Migrate with the login that owns the schema "hark". ` +
+            `Nothing was changed.`
+        : `${role} may not migrate the database ${database}: it lacks ${missing}. An administrator runs this there, once: ` +
+            `${remedy} Nothing was changed.`,
+      { cause },
+    );
+  }
+}
+
+/** Row level security hides Hark's rows from the login. */
+export class RowsHiddenError extends HarkError {
+  constructor(tables: readonly string[]) {
+    super(
+      "ROWS_HIDDEN",
+      { tables },
+      `Row level security is on for ${tables.map((table) => `hark.${table}`).join(", ")}, and no policy lets this login see a row. ` +
+        `Nothing would run, and nothing would fail. Switch it off with "alter table hark.<table> disable row level security", or ` +
+        `create policies for the login.`,
+    );
+  }
+}
+
 /** A migration could not get a lock in time. */
 export class MigrationBlockedError extends HarkError {
   constructor(waitMs: number, cause: unknown) {

@@ -23,7 +23,10 @@ export {
   DatabaseUnreachableError,
   LeaseThreadError,
   MigrationBlockedError,
+  MigrationForbiddenError,
   RolesForbiddenError,
+  RowsHiddenError,
   SchemaVersionError,
+  SchemaWithoutLedgerError,
   UnsupportedNodeError,
 } from "./database-errors.ts";
