@@ -2,7 +2,8 @@
 import { cancelJob, createLocks, defineJob } from "@hark/core";
 import { implement, schedule } from "@hark/worker";
 import pg from "pg";
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
+import { countStatements } from "../support/count-statements.ts";
 import { test as base } from "../support/fixtures.ts";
 import { untilState } from "../support/jobs.ts";
 import { recordingLogger } from "../support/recording-logger.ts";
@@ -44,22 +45,6 @@ const test = base.extend("flood", async ({ databaseUrl, pool }, { onCleanup }) =
     );
   };
 });
-
-/**
- * Counts the statements that this process sends, by name. Lease renewals come from their own
- * thread.
- */
-function countStatements() {
-  const sent = new Map<string, number>();
-  const spy = vi.spyOn(pg.Client.prototype, "query").mockImplementation(function (this: pg.Client, ...args: unknown[]) {
-    const name = (args[0] as { name?: string })?.name ?? "unnamed";
-    sent.set(name, (sent.get(name) ?? 0) + 1);
-    return original.apply(this, args as never) as never;
-  });
-  return { sent, end: () => spy.mockRestore() };
-}
-// oxlint-disable-next-line typescript/unbound-method -- it is called with its own `this`
-const original = pg.Client.prototype.query;
 
 const floods: [what: string, channel: string, payload: (queue: string) => string][] = [
   ["jobs in our queue", "job_ready", (queue) => `'${queue}'`],

@@ -184,6 +184,7 @@ export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts
     promoter,
     queuesEveryMs: pollMs,
     dueEveryMs,
+    hurriedBy: [readyJobs.failed, listening],
     onMissed: () => listener.doubt(),
     logger,
   });

@@ -192,8 +192,8 @@ function concurrencyByQueue(
     issues.push({
       path: ["queues"],
       message:
-        `are ${concurrency.size}, and a worker serves at most ${mostQueues}: start several workers with some of the ` +
-        `queues each, or put the jobs of many tenants into one queue`,
+        `must be at most ${mostQueues}, not ${concurrency.size}: start several workers with some of the queues each, ` +
+        `or let tenants share a queue`,
     });
   if (concurrency.size === 0)
     issues.push({ path: ["queues"], message: "names no queue: a worker without one would run nothing" });

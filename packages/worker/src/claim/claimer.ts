@@ -115,6 +115,10 @@ export class Claimer implements Part {
     const startedAt = performance.now();
     const until = { rung: this.#loop.wakeUp.rung, signal };
     const isAnnounced = await this.#pauseIfAnnounced(signal);
+    if (!this.#claims.hasLease) {
+      this.foundNothing.emit(startedAt);
+      return "until rung"; // a new lease wakes it, and until then it stays as asleep or awake as it was
+    }
     if (!this.#claims.isWanted) return this.#wantNothing(startedAt);
 
     const rest = await this.#idle.sleepOn(until);

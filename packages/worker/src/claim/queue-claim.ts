@@ -71,9 +71,12 @@ export class QueueClaim {
     return this.#isDeep;
   }
 
-  /** True if a job is wanted and may be claimed. */
+  get hasLease(): boolean {
+    return this.#parts.lease.identity !== undefined;
+  }
+
   get isWanted(): boolean {
-    return this.#parts.slots.demand > 0 && this.#parts.lease.identity !== undefined;
+    return this.#parts.slots.demand > 0;
   }
 
   /** True if a second claim at the same time would only slow down the first. */

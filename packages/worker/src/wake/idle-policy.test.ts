@@ -170,13 +170,11 @@ test("the poll asks for it exactly while it rests until a wake-up, and it expect
   expect(gate.isOpened).toBe(false);
 });
 
-test("a question that fails is no failed step: it asks again after a rest, and a wake-up ends that", async () => {
+test("a question that fails is no failed step and is left to the poll, and a wake-up claims at once", async () => {
   const failing = () => Promise.reject(new Error("no answer"));
   const sleeper = sleeperAt(new StubGate(), failing);
-  expect(await sleeper.sleepOn(until)).toEqual({ restMs: expect.any(Number) });
-  expect(sleeper.awaitsPoll).toBe(false);
-  sleeper.doubt();
-  expect(await sleeper.sleepOn(until)).toEqual({ restMs: expect.any(Number) });
+  expect(await sleeper.sleepOn(until)).toBe("until rung");
+  expect([sleeper.awaitsPoll, sleeper.expectsNotifications]).toEqual([true, false]);
   sleeper.wake();
   expect(await sleeper.sleepOn(until)).toBeUndefined();
 });

@@ -146,15 +146,16 @@ export class IdlePolicy {
   }
 
   /**
-   * Asks whether anything is ready, and goes to sleep if not. A question that fails is no failed
-   * step: in an outage a thousand queues would each log it. The poll asks too, and logs.
+   * Asks whether anything is ready, and goes to sleep if not. A question that fails is left to the
+   * poll, which asks at once and then after growing rests. In an outage a thousand queues would
+   * each do that, and log it.
    */
   async #ask(interruptions: Interruptions): Promise<Answer> {
     try {
       if (await this.#isAnyReady()) return "ready";
       return this.#isSettled ? "quiet" : await this.#settleDown(interruptions);
     } catch (error) {
-      this.#logger.debug({ queue: this.#queue, error }, "could not ask for ready jobs: will ask again soon");
+      this.#logger.debug({ queue: this.#queue, error }, "could not ask for ready jobs: the poll will");
       return "unknown";
     }
   }

@@ -16,8 +16,6 @@ export interface IdleState {
   readonly spuriousAt: number;
   /** Rests in a row in the mode "held up". */
   readonly heldUpRests: number;
-  /** Questions in a row that failed. */
-  readonly failedQuestions: number;
 }
 
 /**
@@ -27,7 +25,7 @@ export interface IdleState {
  * - asleep: nothing is ready, and whatever comes is announced, or found by the poll.
  * - waiting: asks at `waitsUntil` before it claims: at the start, after something may have been
  *   missed, because others go first, because the last wake-up was spurious, or because the gate
- *   could not be opened or the question failed.
+ *   could not be opened.
  */
 export type Mode = "looking" | "settling" | "held up" | "asleep" | "waiting";
 
@@ -89,5 +87,4 @@ export const firstState: IdleState = {
   isWoken: false,
   spuriousAt: Number.NEGATIVE_INFINITY,
   heldUpRests: 0,
-  failedQuestions: 0,
 };

@@ -98,14 +98,7 @@ const rows: readonly [why: string, from: IdleState, event: IdleEvent, ...expecte
   ["the gate does not open", state("asleep"), asked("no gate"), "waiting", { restMs: 1_000 }],
   ["woken while it asked, others first", state("waiting"), asked("quiet"), "waiting", { restMs: 20 }],
   ["woken while it asked, and there is no answer", state("looking"), asked("unknown"), "looking", "claim"],
-  [
-    "it asks again",
-    state("asleep", { failedQuestions: 2 }),
-    asked("quiet"),
-    "asleep",
-    "until rung",
-    { failedQuestions: 0 },
-  ],
+  ["the question failed: the poll will ask", state("asleep"), asked("unknown"), "asleep", "until rung"],
   ["something", state("waiting"), asked("ready"), "looking", "claim", { waitsUntil: Infinity }],
 
   // A claim left nothing free.
@@ -197,19 +190,6 @@ test("while ready jobs are locked, rests grow from 4 to 250 ms, half of each at 
     expect(restMs).toBeGreaterThanOrEqual(mostMs / 2);
     expect(restMs).toBeLessThanOrEqual(mostMs * 1.5);
     from = { ...after.state, mode: "settling" };
-  }
-});
-
-test("after questions that fail it asks again, after rests from 0.1 to 5 s, half of each at random", () => {
-  let from = state("asleep");
-  for (const mostMs of [100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000]) {
-    const after = transition(from, asked("unknown"));
-    expect(after.state.mode).toBe("waiting");
-    const { restMs } = after.action.next as { restMs: number };
-    expect(restMs).toBeGreaterThanOrEqual(mostMs / 2);
-    expect(restMs).toBeLessThanOrEqual(mostMs * 1.5);
-    from = transition({ ...after.state, waitsUntil: now }, step).state;
-    expect(from.mode).toBe("asleep");
   }
 });
 

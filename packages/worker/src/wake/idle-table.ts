@@ -24,12 +24,6 @@ const noGateRestMs = 1_000;
 const heldUpRests: Backoff = { baseMs: 4, factor: 2, capMs: 250, jitter: 0.5 };
 
 /**
- * Rests after a question that failed, in ms: as a loop's after a step that failed. The queues of a
- * worker share their questions, so a thousand of them cost an outage little more than one.
- */
-const failedRests: Backoff = { baseMs: 100, factor: 2, capMs: 5_000, jitter: 0.5 };
-
-/**
  * For `memoryMs` after a spurious wake-up, the next one probes before it claims, at most once per
  * `restMs`. Anyone may send notifications, and so they can cause at most 20 claims and 200 probes a
  * second (FM-13).
@@ -89,10 +83,6 @@ const to = {
     mode: "waiting",
     waitsUntil: since + noGateRestMs,
   }),
-  questionFailed: (state: IdleState, { now }: { now: number }): IdleState => {
-    const failedQuestions = state.failedQuestions + 1;
-    return { ...state, mode: "waiting", failedQuestions, waitsUntil: now + backoffMs(failedRests, failedQuestions) };
-  },
   waitingToProbe: (state: IdleState): IdleState => ({
     ...state,
     mode: "waiting",
@@ -135,7 +125,7 @@ const wasSpurious = ({ spuriousAt }: IdleState, { now }: On<"woken">) => now < s
 const isEarly = ({ waitsUntil }: IdleState, { now }: { now: number }) => now < waitsUntil;
 const isQuiet = (_: IdleState, { answer }: { answer: Answer }) => answer === "quiet";
 const hasNoGate = (_: IdleState, { answer }: { answer: Answer }) => answer === "no gate";
-const isUnknown = (_: IdleState, { answer }: On<"asked">) => answer === "unknown";
+const isQuietOrUnknown = (_: IdleState, { answer }: On<"asked">) => answer === "quiet" || answer === "unknown";
 const askedWithoutGate = (state: IdleState, { now }: On<"asked">) => to.withoutGate(state, now);
 /** The time that a failed opening took counts towards the rest. */
 const settledWithoutGate = (state: IdleState, { claimedAt }: On<"settled">) => to.withoutGate(state, claimedAt);
@@ -168,10 +158,9 @@ const table: { readonly [K in Kind]: readonly Row<K>[] } = {
     [["asleep"], always, to.same, act.sleep], // rung for a slot that came free
   ],
   asked: [
-    [["waiting"], isQuiet, to.stillWaiting, act.restUntilTurn], // woken while it asked
-    [["held up", "asleep"], isQuiet, to.asleep, act.sleep],
+    [["waiting"], isQuietOrUnknown, to.stillWaiting, act.restUntilTurn], // woken while it asked
+    [["held up", "asleep"], isQuietOrUnknown, to.asleep, act.sleep],
     [["held up", ...sleeping], hasNoGate, askedWithoutGate, act.restUntilTurn],
-    [["held up", ...sleeping], isUnknown, to.questionFailed, act.restUntilTurn],
     [any, always, to.looking, act.claim], // something is ready, or it was woken while it asked
   ],
   claimed: [
@@ -196,7 +185,6 @@ const table: { readonly [K in Kind]: readonly Row<K>[] } = {
 function note(state: IdleState, event: IdleEvent): IdleState {
   if (event.on === "woken" && event.delayMs <= 0) return { ...state, isUnproven: true };
   if (event.on === "claimed" && event.found > 0) return { ...state, isUnproven: false, heldUpRests: 0 };
-  if (event.on === "asked" && event.answer !== "unknown") return { ...state, failedQuestions: 0 };
   return state;
 }
 

@@ -1,5 +1,6 @@
 import { type Database, silentLogger } from "@hark/core";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { TypedEvent } from "../runtime/event.ts";
 import { Poll } from "./poll.ts";
 
 beforeEach(() => void vi.useFakeTimers());
@@ -22,6 +23,7 @@ function makePoll(
   const dues: number[] = [];
   const promoter = { awaitsPoll: true, dueIn: (ms: number) => void dues.push(ms) };
   let missed = 0;
+  const hurry = new TypedEvent();
   const poll = new Poll({
     db: { query } as unknown as Database,
     types: ["test.run"],
@@ -29,6 +31,7 @@ function makePoll(
     promoter,
     queuesEveryMs: everyMs[0],
     dueEveryMs: everyMs[1],
+    hurriedBy: [hurry],
     onMissed: () => (missed += 1),
     logger: silentLogger,
   });
@@ -38,7 +41,7 @@ function makePoll(
     await vi.advanceTimersByTimeAsync(0);
     await Promise.all([poll.stop(), vi.advanceTimersByTimeAsync(1)]);
   };
-  return { once, claimers, promoter, asked, looks, dues, missed: () => missed, poll };
+  return { once, claimers, promoter, asked, looks, dues, missed: () => missed, hurry, poll };
 }
 
 test("one statement asks for all that sleeps, and only what has something to do is woken", async () => {
@@ -94,7 +97,7 @@ test("queues and scheduled jobs are asked for together where their intervals all
 });
 
 test("it polls about once in its interval and never later, and counts failures in a row", async () => {
-  const { poll, asked, claimers } = makePoll();
+  const { poll, asked, claimers, hurry } = makePoll();
   poll.start();
   for (let polls = 1; polls <= 12; polls += 1) {
     await vi.advanceTimersByTimeAsync(5_000);
@@ -108,7 +111,12 @@ test("it polls about once in its interval and never later, and counts failures i
       throw new Error("no answer");
     },
   });
-  await vi.advanceTimersByTimeAsync(6_000);
-  expect(poll.failures).toBeGreaterThan(1);
+  await vi.advanceTimersByTimeAsync(30_000); // the rests after a failure have grown to some seconds
+  const before = poll.failures;
+  expect(before).toBeGreaterThan(1);
+  while (poll.failures === before) await vi.advanceTimersByTimeAsync(10); // just now
+  hurry.emit();
+  await vi.advanceTimersByTimeAsync(10);
+  expect(poll.failures).toBe(before + 2);
   await Promise.all([poll.stop(), vi.advanceTimersByTimeAsync(1)]);
 });

@@ -1,5 +1,6 @@
 import type { Database, Logger } from "@hark/core";
 import { jitter, statements } from "@hark/core/internal";
+import type { TypedEvent } from "../runtime/event.ts";
 import { Loop, type Next } from "../runtime/loop.ts";
 import type { Part } from "../runtime/part.ts";
 
@@ -37,6 +38,8 @@ export interface PollParts {
   readonly queuesEveryMs: number;
   /** From one look for scheduled jobs to the next, in ms. */
   readonly dueEveryMs: number;
+  /** Each of them says that it should look at once, also if it failed before. */
+  readonly hurriedBy: readonly Pick<TypedEvent, "on">[];
   /** A job was ready that should have been announced, and was not. */
   readonly onMissed: () => void;
   readonly logger: Logger;
@@ -57,6 +60,7 @@ export class Poll implements Part {
     this.#queues = new Timetable(parts.queuesEveryMs);
     this.#due = new Timetable(parts.dueEveryMs);
     this.#loop = new Loop({ name: "poll", logger: parts.logger, step: () => this.#step() });
+    for (const event of parts.hurriedBy) event.on(() => this.#hurry());
   }
 
   /** Polls in a row that failed; 0 while all is well. */
@@ -70,6 +74,12 @@ export class Poll implements Part {
 
   stop(): Promise<void> {
     return this.#loop.stop();
+  }
+
+  #hurry(): void {
+    this.#queues.nextAt = this.#due.nextAt = 0;
+    this.#loop.wakeUp.ring();
+    this.#loop.retry();
   }
 
   async #step(): Promise<Next> {

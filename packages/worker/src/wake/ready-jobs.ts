@@ -1,5 +1,6 @@
 import type { Database } from "@hark/core";
 import { statements } from "@hark/core/internal";
+import { TypedEvent } from "../runtime/event.ts";
 
 interface Question {
   readonly queue: string;
@@ -13,6 +14,8 @@ interface Question {
  * a thousand queues that settle down at once send two statements.
  */
 export class ReadyJobs {
+  /** A statement failed, and with it its questions. */
+  readonly failed: TypedEvent = new TypedEvent();
   readonly #db: Database;
   readonly #types: readonly string[];
   #questions: Question[] = [];
@@ -42,6 +45,7 @@ export class ReadyJobs {
         for (const { queue, resolve } of questions) resolve(ready.has(queue));
       } catch (error) {
         for (const { reject } of questions) reject(error);
+        this.failed.emit();
       }
     } while (this.#questions.length > 0);
     this.#isAsking = false; // in the same turn as the last check, or a question in between would be left waiting

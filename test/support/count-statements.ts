@@ -1,0 +1,23 @@
+import pg from "pg";
+import { vi } from "vitest";
+
+// oxlint-disable-next-line typescript/unbound-method -- it is called with its own `this`
+const original = pg.Client.prototype.query;
+
+/**
+ * Counts the statements that this process sends, by name, and shows each to `sees`. Lease renewals
+ * come from their own thread.
+ */
+export function countStatements(sees: (name: string, values: readonly unknown[]) => void = () => {}): {
+  readonly sent: Map<string, number>;
+  readonly end: () => void;
+} {
+  const sent = new Map<string, number>();
+  const spy = vi.spyOn(pg.Client.prototype, "query").mockImplementation(function (this: pg.Client, ...args: unknown[]) {
+    const { name = "unnamed", values = [] } = (args[0] ?? {}) as { name?: string; values?: unknown[] };
+    sent.set(name, (sent.get(name) ?? 0) + 1);
+    sees(name, values);
+    return original.apply(this, args as never) as never;
+  });
+  return { sent, end: () => spy.mockRestore() };
+}
