@@ -62,6 +62,7 @@ export const proofs: readonly Proof[] = [
           "test/proof/model",
           "test/proof/properties",
           "test/proof/campaigns/checker",
+          "test/proof/keys",
           ...quickFaults,
         ],
         environment: { TEST_SEED: "1", SIMULATION_RUNS: "80", MODEL_RUNS: "120" },
@@ -150,6 +151,14 @@ export const proofs: readonly Proof[] = [
     after: ["packages/core/src", "packages/worker/src", "packages/producer/src", "drizzle"],
     minutes: 5,
     runs: [{ tests: ["test/proof/campaigns"] }, { program: campaigns, usual: ["--seed", "1..3", "--minutes", "3"] }],
+  },
+  {
+    name: "keys",
+    proves:
+      "no two jobs of a key overlap and no key is left standing, with very many jobs over many keys and workers that are killed and stopped all the time ([keys.md](keys.md))",
+    after: ["packages/core/src/statements", "packages/worker/src/claim", "packages/worker/src/settle", "drizzle"],
+    minutes: 2,
+    runs: [{ tests: ["test/proof/keys"] }, { program: "test/proof/keys/main.ts", usual: [] }],
   },
   {
     name: "sabotage",

@@ -2,6 +2,7 @@ import type { Does, EntryOf } from "../ledger/entries.ts";
 import type { FinalAttempt } from "../ledger/final-state.ts";
 import { graceEnd } from "./grace.ts";
 import type { Invariant } from "./invariant.ts";
+import { overlaps } from "./overlaps.ts";
 import { type Claim, clockMs, type Study } from "./study.ts";
 import { undoneGraceEnd, undoneRuns } from "./undone.ts";
 
@@ -108,21 +109,12 @@ export const runInvariants: Invariant[] = [
     breaches(study) {
       const found: string[] = [];
       const withKey = study.of("started").filter(({ key }) => key !== undefined);
-      for (const [key, runs] of Map.groupBy(withKey, (run) => run.key)) {
-        for (const [place, run] of runs.entries()) {
-          const begun = claimOf(study, run.id, run.token);
-          for (const former of runs.slice(0, place)) {
-            const endedAt =
-              study.ends.get(`${former.id} ${former.token}`)?.at ??
-              study.exitOf(former.pid)?.at ??
-              Number.POSITIVE_INFINITY;
-            if (endedAt <= run.at) continue;
-            const lost = claimOf(study, former.id, former.token);
-            // A process that stood still may begin, or continue, a job that others have done since.
-            const wasLost = begun && lost && (hasEnded(lost, former.does, begun) || hasEnded(begun, run.does, lost));
-            if (!wasLost) found.push(`key ${key}: job ${run.id} started while job ${former.id} ran`);
-          }
-        }
+      for (const { key, former, run } of overlaps(study, withKey)) {
+        const begun = claimOf(study, run.id, run.token);
+        const lost = claimOf(study, former.id, former.token);
+        // A process that stood still may begin, or continue, a job that others have done since.
+        const wasLost = begun && lost && (hasEnded(lost, former.does, begun) || hasEnded(begun, run.does, lost));
+        if (!wasLost) found.push(`key ${key}: job ${run.id} started while job ${former.id} ran`);
       }
       return found;
     },

@@ -94,6 +94,7 @@ export class Study {
   readonly #pidOfWorker: Map<string, number>;
   readonly #exits: ReadonlyMap<number, EntryOf<"exited">>;
   readonly #disturbances = new Map<string, Window[]>();
+  #acknowledged: ReadonlyMap<string, number> | undefined;
 
   constructor(history: History) {
     this.history = history;
@@ -127,6 +128,14 @@ export class Study {
 
   get final(): FinalState {
     return this.history.final;
+  }
+
+  /** When an insert of this job was acknowledged, if it was. */
+  acknowledgedAt(id: string): number | undefined {
+    this.#acknowledged ??= new Map(
+      this.of("enqueued").flatMap((entry) => (entry.status === "inserted" ? [[entry.id, entry.at] as const] : [])),
+    );
+    return this.#acknowledged.get(id);
   }
 
   of<Name extends Event["event"]>(event: Name): EntryOf<Name>[] {

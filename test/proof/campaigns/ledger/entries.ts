@@ -34,6 +34,7 @@ export interface Wish {
   key?: string | undefined;
   uniqueKey?: string | undefined;
   maxAttempts: number;
+  priority?: number | undefined;
   delayMs?: number | undefined;
   /** Whether an application row was written in the same transaction. */
   inTransaction?: boolean;
@@ -117,6 +118,8 @@ export type Event =
    */
   | { event: "paced"; ms: number }
   | { event: "probed"; id: string; worker: string; dueAt: number }
+  /** A key whose jobs all wait, although none of them runs or is ready. `forMs`: for how long. */
+  | { event: "standing"; key: string; forMs: number }
   /** Everything is healed, and no more faults follow. */
   | { event: "calm" }
   /** Every job was final or too late. From now on there are only probes. */
