@@ -142,9 +142,9 @@ export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts
   const cancellations = new Cancellations({ db, notifications: listener, attempts, logger });
   const confirmer = new ClaimConfirmer({ db, attempts, lease, cancellations, logger });
 
-  nextOfKey.claimed.on(({ jobs, worker }) => {
+  nextOfKey.claimed.on(({ jobs, mayStart }) => {
     for (const job of jobs) {
-      if (lease.identity === worker) executor.submit(job);
+      if (mayStart) executor.submit(job);
       else executor.handBack(job);
     }
   });

@@ -5,7 +5,15 @@ import { crashBudget } from "../outcome.ts";
 import * as statements from "./index.ts";
 
 const { claimReadyJobs, completeJobs, endFrozenListeners, listenerName, openNotifyGate, openWriters } = statements;
-const { rescueJobs, settleAndClaimReadyJobs } = statements;
+const { claimContendedJobs, claimHinderedJobs, completeAndClaimNextRows, rescueJobs, settleAndClaimReadyJobs } =
+  statements;
+
+/** The parts of a statement that begins with `with`, by name, and the rows that it returns. */
+function partsOf({ text }: { text: string }) {
+  const [, ctes = "", rows = ""] = /^with ([^]*?)\n {3}(select [^]*)$/.exec(text)!;
+  const named = ctes.split(/,\n {3}(?=\w+ as )/).map((cte) => [/^\w+/.exec(cte)![0], cte] as const);
+  return { ctes, rows, ...Object.fromEntries(named) } as Record<string, string>;
+}
 
 test("a file holds one statement, whole, so that it can be pasted into psql", async () => {
   const files = await readdir(import.meta.dirname, { recursive: true });
@@ -23,14 +31,43 @@ test("a file holds one statement, whole, so that it can be pasted into psql", as
 });
 
 test("what settles and claims in one commit does both as the two statements do that stand alone", () => {
-  const parts = (text: string) =>
-    /^with ([^]*?)\n {3}(select [^]*)$/.exec(text)!.slice(1) as [ctes: string, rows: string];
-  const [settles] = parts(completeJobs.text.replace(/\$(\d)/g, (_, place) => `$${Number(place) + 7}`));
-  const [claims, claimed] = parts(claimReadyJobs.text);
-  const [both, rows] = parts(settleAndClaimReadyJobs.text);
+  const settles = partsOf({ text: completeJobs.text.replace(/\$(\d)/g, (_, place) => `$${Number(place) + 7}`) });
+  const claims = partsOf(claimReadyJobs);
+  const both = partsOf(settleAndClaimReadyJobs);
 
-  expect(both).toBe(`${settles},\n   ${claims}`);
-  expect(rows.startsWith(`${claimed}\n   union all\n   select 'refused'`)).toBe(true);
+  expect(both["ctes"]).toBe(`${settles["ctes"]},\n   ${claims["ctes"]}`);
+  expect(both["rows"]!.startsWith(`${claims["rows"]}\n   union all\n   select 'refused'`)).toBe(true);
+});
+
+test("what settles and claims the next of a key settles as the statement does that only settles", () => {
+  const settles = partsOf(completeJobs);
+  const both = partsOf(completeAndClaimNextRows);
+
+  expect(both["ctes"]!.replace("token, hands_off,", "token,").startsWith(`${settles["ctes"]},\n   alive as `)).toBe(
+    true,
+  );
+  expect(both["alive"]!.replace("$4", "$3")).toBe(partsOf(claimReadyJobs)["alive"]);
+});
+
+test("claims that meet others choose, hand off and report as the usual claim does", () => {
+  const claims = partsOf(claimReadyJobs);
+  const contended = partsOf(claimContendedJobs);
+  const chosen = (next = "") => next.slice(next.indexOf("from hark.jobs"));
+  const handsOff = (text = "") => /\(\s+select true from hark\.jobs parked[^]*?is not null/.exec(text)![0];
+
+  expect(contended["alive"]).toBe(claims["alive"]);
+  expect(chosen(contended["next"])).toBe(chosen(claims["next"]));
+  expect(handsOff(contended["keyed"]).replaceAll("next.", "gone.")).toBe(handsOff(claims["moved"]));
+  expect(contended["blocked"]).toBe(claims["blocked"]!.replaceAll("first_of_key", "keyed"));
+});
+
+test("claims that others stand in the way of move what they found as claims do that meet others", () => {
+  const contended = partsOf(claimContendedJobs);
+  const hindered = partsOf(claimHinderedJobs);
+
+  for (const part of ["alive", "unkeyed", "gone"]) expect(hindered[part], part).toBe(contended[part]);
+  expect(hindered["keyed"]).toBe(contended["keyed"]!.replace(/\(\s+select true[^]*?is not null/, "true"));
+  expect(hindered["rows"]!.startsWith(`${contended["rows"]}\n   union all\n   select 'more'`)).toBe(true);
 });
 
 test("opening a notify gate and waiting for its writers list the same transactions", () => {

@@ -80,9 +80,13 @@ function makeClaimer(answer: (claim: Asked) => Row[] | Error | Promise<Row[]>) {
   return { claimer, asked, submitted, handedBack, confirmed, parked, stop, ...world };
 }
 
+/** What the database says if another claim took one of the keys. */
+const keyTaken = () =>
+  Object.assign(new Error("duplicate key"), { severity: "ERROR", code: "23505", constraint: "running_jobs_key" });
+
 const row = (id: number, changes: Partial<Row> = {}): Row => ({
   kind: "job", id: String(id), type: "test.run", payload: null, priority: 0, attempt: 1, max_attempts: 3, crash_count: 0,
-  key: null, ...changes,
+  key: null, hands_off: false, ...changes,
 }); // prettier-ignore
 
 test("it claims as many jobs as are wanted, starts them, and has asynchronous claims confirmed", async () => {
@@ -225,7 +229,7 @@ test("jobs of running keys are parked, and it looks again at once, because they 
   running.push("k");
   claimer.start();
   await vi.advanceTimersByTimeAsync(0);
-  expect(asked.map(({ name }) => name)).toEqual(["claim-plain-jobs", "claim-jobs", "claim-jobs"]);
+  expect(asked.map(({ name }) => name)).toEqual(["claim-plain-jobs", "claim-jobs", "claim-hindered-jobs"]);
   expect([parked, submitted]).toEqual([["k"], [1n]]);
   await stop();
 });
@@ -239,5 +243,94 @@ test("jobs whose key is about to be released are not parked, and it looks again 
   expect(asked).toHaveLength(1);
   await vi.advanceTimersByTimeAsync(3);
   expect(asked).toHaveLength(2);
+  await stop();
+});
+
+test("jobs of running keys stay ready if a claim got half of what it asked for", async () => {
+  const answers: Row[][] = [[{ kind: "not plain" }], [row(1, { key: "l" }), { kind: "blocked", key: "k" }]];
+  const { claimer, asked, parked, idle, stop } = makeClaimer(() => answers.shift() ?? []);
+  claimer.start();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(asked.map(({ name }) => name)).toEqual(["claim-plain-jobs", "claim-jobs"]);
+  expect([parked, idle.found]).toEqual([[], [1]]);
+  await stop();
+});
+
+test("a claim that saw only the head of the queue is followed by another, and has what blocked it parked", async () => {
+  const answers: Row[][] = [
+    [{ kind: "not plain" }],
+    [{ kind: "blocked", key: "k" }],
+    [row(1, { key: "l" }), { kind: "blocked", key: "m" }, { kind: "more" }],
+    [{ kind: "more" }],
+  ];
+  const { claimer, asked, parked, running, idle, stop } = makeClaimer(() => answers.shift() ?? []);
+  running.push("k");
+  claimer.start();
+  await vi.advanceTimersByTimeAsync(0);
+  const hindered = "claim-hindered-jobs";
+  expect(parked).toEqual(["k", "m"]);
+  expect(asked.map(({ name }) => name).slice(0, 3)).toEqual(["claim-plain-jobs", "claim-jobs", hindered]);
+  await vi.advanceTimersByTimeAsync(10); // "m" was about to come free
+  expect(asked.map(({ name }) => name).slice(3)).toEqual([hindered, "claim-jobs"]);
+  expect(idle.found).toEqual([0]);
+  await stop();
+});
+
+test("a claim that meets another at a key is sent again to step over it, and from the second time on at once", async () => {
+  let isTaken = true;
+  const { claimer, asked, slots, pending, stop } = makeClaimer(({ name }) => {
+    if (name === "claim-plain-jobs") return [{ kind: "not plain" }];
+    return isTaken && name === "claim-jobs" ? keyTaken() : [row(asked.length, { key: "k" }), row(100 + asked.length)];
+  });
+  let unanswered = 0;
+  pending.unanswered.on(() => (unanswered += 1));
+  const namesOfNext = async () => {
+    asked.length = 0;
+    slots.demand = 2;
+    slots.free.emit();
+    await vi.advanceTimersByTimeAsync(0);
+    return asked.map(({ name }) => name);
+  };
+  slots.demand = 0;
+  claimer.start();
+  await vi.advanceTimersByTimeAsync(0);
+
+  expect(await namesOfNext()).toEqual(["claim-plain-jobs", "claim-jobs", "claim-contended-jobs"]);
+  expect(await namesOfNext()).toEqual(["claim-jobs", "claim-contended-jobs"]);
+  expect(await namesOfNext()).toEqual(["claim-contended-jobs"]);
+  isTaken = false;
+  await vi.advanceTimersByTimeAsync(600_000);
+  expect(await namesOfNext()).toEqual(["claim-jobs"]);
+  expect([unanswered, claimer.failures]).toEqual([0, 0]);
+  await stop();
+});
+
+test("a claim that another constraint rejects is not sent again as contended", async () => {
+  const { claimer, asked, stop } = makeClaimer(() => Object.assign(keyTaken(), { constraint: "running_jobs_pkey" }));
+  claimer.start();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(asked.map(({ name }) => name)).toEqual(["claim-plain-jobs"]);
+  expect(claimer.failures).toBe(1);
+  await stop();
+});
+
+test("outcomes that a claim carries are written though the claim meets another at a key", async () => {
+  let next = 0;
+  const { claimer, asked, slots, settler, stop } = makeClaimer(({ name, limit }) =>
+    name === "settle-and-claim-jobs" ? keyTaken() : Array.from({ length: limit }, () => row((next += 1), { key: "k" })),
+  );
+  const settled: Settlement[] = [];
+  claimer.start();
+  await vi.advanceTimersByTimeAsync(0);
+  settler.settle(
+    { id: 1n, token: "00000000-0000-0000-0000-000000000001", key: undefined, handsOff: false },
+    { state: "completed", resultJson: null },
+    (settlement) => settled.push(settlement),
+  );
+  slots.demand = 2;
+  slots.free.emit();
+  await vi.advanceTimersByTimeAsync(50);
+  expect(asked.map(({ name }) => name)).toContain("claim-contended-jobs");
+  expect(settled).toEqual([{ state: "completed", resultJson: null }]);
   await stop();
 });

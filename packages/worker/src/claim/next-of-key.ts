@@ -7,10 +7,14 @@ import type { Part } from "../runtime/part.ts";
 import { completionsOf, type Unsettled } from "../settle/unsettled.ts";
 import type { PendingClaims } from "./pending-claims.ts";
 
-/** Jobs that were claimed under the identity `worker`. */
+/** Jobs that were claimed with the commit that settled those before them. */
 export interface NextJobs {
   readonly jobs: readonly statements.ClaimedJob[];
-  readonly worker: string;
+  /**
+   * False if the worker stops or has lost the lease of this claim: then the jobs are to be handed
+   * back.
+   */
+  readonly mayStart: boolean;
 }
 
 /**
@@ -66,7 +70,8 @@ export class NextOfKey implements Part {
     try {
       const request = { ...completionsOf(entries), worker, token, types: this.#types };
       const { settled, claimed } = await statements.completeAndClaimNext(db, request);
-      if (claimed.length > 0) this.claimed.emit({ jobs: claimed, worker });
+      const mayStart = this.#isOn && this.#lease.identity === worker;
+      if (claimed.length > 0) this.claimed.emit({ jobs: claimed, mayStart });
       return settled;
     } catch (error) {
       if (!isRejection(error)) this.#pending.unanswered.emit();

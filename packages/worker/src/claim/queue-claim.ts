@@ -151,7 +151,7 @@ export class QueueClaim {
     if (riders) return this.#settleAndClaim(request, riders);
     return statements.claimJobs(claimDb, {
       ...request,
-      mayDefer: this.#isPlain,
+      mayDefer: this.#isPlain && !isContended,
       isContended,
       isHindered: this.#isHindered,
     });

@@ -1,7 +1,8 @@
 import { defineJob, JobTimeoutError, LeaseLostError, silentLogger } from "@hark/core";
 import { RetryBudget } from "@hark/core/internal";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { Attempt } from "./attempt.ts";
+import type { Settlement } from "../settle/unsettled.ts";
+import { Attempt, type AttemptParts } from "./attempt.ts";
 import { WorkerEvents } from "./events.ts";
 import { implement } from "./implement.ts";
 
@@ -23,12 +24,13 @@ const job = {
   token: "00000000-0000-0000-0000-000000000001",
 };
 
-function attemptOf(run: () => Promise<void>): Attempt {
+function attemptOf(run: () => Promise<void>, changes: Partial<AttemptParts & typeof job> = {}): Attempt {
   const handler = implement(defineJob(job.type), run);
-  return new Attempt(job, handler, {
-    slots: { run: (attempt) => attempt.run(), offer: () => {}, reserve: () => () => {} },
+  const { slots, settler, ...ofJob } = changes;
+  return new Attempt({ ...job, ...ofJob }, handler, {
+    slots: slots ?? { run: (attempt) => attempt.run(), offer: () => {}, reserve: () => () => {} },
     lease: { isHeld: () => true },
-    settler: { settle: () => {} },
+    settler: settler ?? { settle: () => {} },
     events: new WorkerEvents(silentLogger),
     retries: new RetryBudget(),
     cipher: undefined,
@@ -57,4 +59,31 @@ test("an attempt whose handler ignores its signal ends without it after the grac
   await vi.advanceTimersByTimeAsync(graceMs);
   expect(await ending).toMatchObject({ kind: "timeout" });
   expect(vi.getTimerCount()).toBe(0);
+});
+
+/** How many slots are kept for a job of these claims, until its outcome is told, and then. */
+async function keptSlots(run: () => Promise<void>, handsOff: boolean) {
+  let kept = 0;
+  const offers: number[] = [];
+  let tell: ((settlement: Settlement) => void) | undefined;
+  const attempt = attemptOf(run, {
+    handsOff,
+    slots: {
+      run: (started) => started.run(),
+      offer: () => offers.push(kept),
+      reserve: (jobs) => ((kept += jobs), () => (kept -= jobs)),
+    },
+    settler: { settle: (_claim, _outcome, done) => (tell = done) },
+  });
+  await attempt.live();
+  const keptUntilTold = kept;
+  tell!({ state: "completed", resultJson: null });
+  return { keptUntilTold, kept, offers };
+}
+
+test("the slot of a success is kept for the next job of its key until that is claimed", async () => {
+  const succeed = () => Promise.resolve();
+  expect(await keptSlots(succeed, true)).toEqual({ keptUntilTold: 1, kept: 0, offers: [1, 0] });
+  expect(await keptSlots(succeed, false)).toEqual({ keptUntilTold: 0, kept: 0, offers: [0] });
+  expect(await keptSlots(() => Promise.reject(new Error("no")), true)).toMatchObject({ keptUntilTold: 0 });
 });
