@@ -1,8 +1,8 @@
-import { openDatabase } from "@hark/core";
+import { openDatabase, type Queryable } from "@hark/core";
 import { statements } from "@hark/core/internal";
 import { expect } from "vitest";
 import { test as base } from "../support/fixtures.ts";
-import { countJobs, insertJobs, registerWorker } from "../support/jobs.ts";
+import { completed, countJobs, insertJobs, registerWorker } from "../support/jobs.ts";
 
 type AnyStatement = { statementName: string; text: string };
 const all = Object.entries(statements).filter(
@@ -75,6 +75,16 @@ test(
         /Index Scan using jobs_ready on jobs/,
       ],
       [
+        "claim-contended-jobs",
+        `('${queue}', 10, '${worker}', '${uuid}', array['test.plain'], -2147483648, 0)`,
+        /Index Scan using jobs_ready on jobs/,
+      ],
+      [
+        "claim-hindered-jobs",
+        `('${queue}', 10, '${worker}', '${uuid}', array['test.plain'], -2147483648, 0)`,
+        /Index Scan using jobs_ready on jobs[^]*jobs_pkey/,
+      ],
+      [
         "claim-plain-jobs",
         `('${queue}', 10, '${worker}', '${uuid}', array['test.plain'], -2147483648, 0)`,
         /Index Scan using jobs_ready on jobs/,
@@ -86,6 +96,12 @@ test(
         /Index Scan using jobs_ready on jobs[^]*running_jobs_pkey|running_jobs_pkey[^]*Index Scan using jobs_ready on jobs/,
       ],
       ["complete-jobs", `('{1}', '{${uuid}}', null)`, /running_jobs_pkey/],
+      [
+        "complete-and-claim-next",
+        `('{1}', '{${uuid}}', null, '${worker}', '${uuid}', array['test.plain'])`,
+        /running_jobs_pkey[^]*Index Scan using jobs_key on jobs/,
+      ],
+      ["park-jobs", `('${queue}', '{key 10}', 10)`, /Index Scan using jobs_key on jobs/],
       ["retry-jobs", `('{1}', '{"1": {"token": "${uuid}"}}')`, /running_jobs_pkey/],
       ["bury-jobs", `('{1}', '{"1": {"token": "${uuid}"}}')`, /running_jobs_pkey/],
       ["promote-jobs", `(10, '-Infinity', null, '{}')`, /Index Scan using jobs_due on jobs/],
@@ -107,19 +123,45 @@ test(
   },
 );
 
-test.for([
-  ["claim", { mayDefer: false, keyOf: "case when n % 3 = 0 then 'key ' || n % 50 end" }],
-  ["claim of plain jobs", { mayDefer: true, keyOf: "null" }],
-] as const)(
+/** Claims at most 5 jobs of a queue in which others of some keys stand ready. */
+type ClaimFive = (
+  client: Queryable,
+  request: Omit<statements.ClaimRequest, "limit">,
+) => Promise<statements.ClaimAnswer>;
+const claimFive =
+  (how: Pick<statements.ClaimRequest, "mayDefer" | "isContended" | "isHindered">): ClaimFive =>
+  (client, request) =>
+    statements.claimJobs(client, { ...request, ...how, limit: 5 });
+
+/** Claims five, parks the others of their keys, and then settles the five. */
+const settleFive: ClaimFive = async (client, request) => {
+  const { jobs, ...answer } = await statements.claimJobs(client, { ...request, isHindered: true, limit: 5 });
+  const keys = jobs.flatMap(({ key }) => key ?? []);
+  const text = "update hark.jobs set priority = 1 where queue = $1 and state = 'parked'"; // or claims take them
+  await client.query({ text, values: [request.queue] });
+  const next = await statements.completeAndClaimNext(client, { ...completed(...jobs), ...request });
+  expect(next.settled).toHaveLength(jobs.length);
+  expect(next.claimed.map(({ key }) => key).toSorted()).toEqual(keys.toSorted());
+  return { ...answer, jobs: next.claimed };
+};
+
+const keyOf = "case when n % 3 = 0 then 'key ' || n % 50 end";
+test.for<[what: string, claim: ClaimFive, keyOf: string]>([
+  ["claim", claimFive({}), keyOf],
+  ["claim that meets others", claimFive({ isContended: true }), keyOf],
+  ["claim that others stand in the way of", claimFive({ isHindered: true }), keyOf],
+  ["claim of plain jobs", claimFive({ mayDefer: true }), "null"],
+  ["claim of the next of keys", settleFive, keyOf],
+])(
   "a %s never takes more than its limit, with any plan and stale statistics",
   { tags: ["FM-26", "STRICT-4"] },
-  async ([, { mayDefer, keyOf }], { db, queue }) => {
+  async ([what, claim, keys], { db, queue }) => {
     const switches = ["material", "nestloop", "hashagg", "sort", "hashjoin", "mergejoin"];
     const worker = await registerWorker(db);
     await db.pool.query("alter table hark.jobs set (autovacuum_enabled = off)");
     await db.pool.query("analyze hark.jobs");
     await db.pool.query(
-      `select hark.enqueue('test.plain', '{}', queue => $1, key => ${keyOf})
+      `select hark.enqueue('test.plain', '{}', queue => $1, key => ${keys})
        from generate_series(1, 2000) n`,
       [queue],
     );
@@ -130,26 +172,27 @@ test.for([
         for (const [place, name] of switches.entries()) {
           await client.query(`set local enable_${name} = ${combination & (2 ** place) ? "on" : "off"}`);
         }
-        const { jobs, isDeferred } = await statements.claimJobs(client, {
+        const { jobs, isDeferred } = await claim(client, {
           queue,
-          mayDefer,
-          limit: 5,
           worker,
           token: crypto.randomUUID(),
           types: ["test.plain"],
         });
-        const { rows: counts } = await client.query(
+        const { rows: counts } = await client.query<{ waiting: number; running: number; finished: number }>(
           `select (select count(*)::int from hark.jobs where queue = $1) as waiting,
-                (select count(*)::int from hark.running_jobs where queue = $1) as running`,
+                  (select count(*)::int from hark.running_jobs where queue = $1) as running,
+                  (select count(*)::int from hark.finished_jobs where queue = $1) as finished`,
           [queue],
         );
         await client.query("rollback");
 
-        const claimed = jobs.length;
-        expect(isDeferred, `combination ${combination}`).toBe(mayDefer);
-        expect(claimed, `combination ${combination}`).toBeGreaterThan(0);
-        expect(claimed, `combination ${combination}`).toBeLessThanOrEqual(5);
-        expect(counts, `combination ${combination}`).toEqual([{ waiting: 2_000 - claimed, running: claimed }]);
+        const { waiting, running, finished } = counts[0]!;
+        expect(isDeferred, `combination ${combination}`).toBe(what === "claim of plain jobs");
+        expect(jobs.length, `combination ${combination}`).toBeGreaterThan(0);
+        expect(jobs.length, `combination ${combination}`).toBeLessThanOrEqual(5);
+        expect(running, `combination ${combination}`).toBe(jobs.length);
+        expect(waiting + running + finished, `combination ${combination}`).toBe(2_000);
+        expect(finished > 0, `combination ${combination}`).toBe(claim === settleFive);
       }
     } finally {
       client.release();

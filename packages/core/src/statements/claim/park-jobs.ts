@@ -20,9 +20,9 @@ export const parkJobs = statement<{ queue: string; keys: readonly string[]; limi
      select id, key, hands_off from hark.running_jobs where queue = $1 and key = any ($2::text[])
       order by id for no key update skip locked),
    blocked as materialized (
-     select id from hark.jobs
-      where queue = $1 and key = any (array(select key from held)) and state = 'ready'
-      order by id limit $3 for update skip locked),
+     select waiting.id from held, lateral (
+       select id from hark.jobs where queue = $1 and jobs.key = held.key and state = 'ready' for update skip locked) waiting
+      limit $3),
    parked as (update hark.jobs set state = 'parked' where id = any (array(select id from blocked))),
    told as (update hark.running_jobs set hands_off = true where id = any (array(select id from held where not hands_off)))
    select key from held`,
