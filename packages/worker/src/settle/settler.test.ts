@@ -94,7 +94,7 @@ test("a batch with a success whose key others wait for claims the next with its 
 
 test("without one it only settles, and so it does once claiming has stopped", async () => {
   const { names, settle, nextOfKey } = settlerOnClock();
-  await Promise.all([settle(success, "k"), vi.advanceTimersByTimeAsync(1)]);
+  await Promise.all([settle(success), vi.advanceTimersByTimeAsync(1)]);
   await nextOfKey.stop();
   await Promise.all([settle(success, true), vi.advanceTimersByTimeAsync(1)]);
   expect(names()).toEqual(["complete-jobs", "complete-jobs"]);
@@ -112,7 +112,7 @@ test("if that commit is not answered, the success is written again without a cla
 test("if the database rejects a row of that commit, the others still claim the next of their keys", async () => {
   const { writes, settle, failures } = settlerOnClock();
   failures.push(Object.assign(new Error("no"), { severity: "ERROR", code: "22P05" }));
-  const settled = [settle(success, true), settle(success, "l", true)];
+  const settled = [settle(success, true), settle(success, true)];
   await vi.advanceTimersByTimeAsync(200);
   expect(await Promise.all(settled)).toEqual([success, success]);
   expect(writes.map(([, name, jobs]) => [name, jobs])).toEqual([
