@@ -9,7 +9,7 @@ type Row = Record<string, unknown>;
 const success: Outcome = { state: "completed", resultJson: null };
 const uuid = "00000000-0000-0000-0000-000000000001";
 const entry = (changes: Partial<Unsettled> = {}, handsOff = true): Unsettled => ({
-  claim: { id: 1n, token: uuid, key: "k", handsOff },
+  claim: { id: 1n, token: uuid, handsOff },
   outcome: success,
   done: () => {},
   isDoubtful: false,
