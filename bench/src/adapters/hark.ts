@@ -9,7 +9,7 @@ const job = defineJob("bench");
 
 type Keys = "as keys" | "ignored";
 
-const request = (payload: Payload, keys: Keys): JobRequest<typeof job> =>
+const requestOf = (payload: Payload, keys: Keys): JobRequest<typeof job> =>
   payload.key === undefined || keys === "ignored" ? { job, payload } : { job, payload, options: { key: payload.key } };
 
 /** Hark with its defaults: only the logger is set, and history is kept. */
@@ -84,9 +84,9 @@ async function openProducer(url: string, keys: Keys): Promise<BenchProducer> {
   const producer = createProducer({ connectionString: url });
   const db = openDatabase({ connectionString: url, maxConnections: 1, applicationName: "bench" });
   return {
-    enqueue: (payload) => producer.enqueue(job, payload, request(payload, keys).options),
+    enqueue: (payload) => producer.enqueue(job, payload, requestOf(payload, keys).options),
     enqueueAt: (payload, runAtMs) => producer.enqueue(job, payload, { runAt: new Date(runAtMs) }),
-    enqueueMany: (payloads) => producer.enqueueMany(payloads.map((payload) => request(payload, keys))),
+    enqueueMany: (payloads) => producer.enqueueMany(payloads.map((payload) => requestOf(payload, keys))),
     async isEmpty() {
       const { rows } = await db.query({
         text: `select not exists (select from hark.jobs) and not exists (select from hark.running_jobs) as "isEmpty"`,

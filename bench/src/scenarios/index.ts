@@ -9,7 +9,7 @@ import { latencies } from "./latency.ts";
 import { memories } from "./memory.ts";
 import { mixes } from "./mixed.ts";
 import { notifies } from "./notify.ts";
-import { parkeds } from "./parked.ts";
+import { parkedBacklogs } from "./parked.ts";
 import { pins } from "./pinned.ts";
 import { scales } from "./scale.ts";
 import { steadies } from "./steady.ts";
@@ -28,7 +28,7 @@ const countsOnce = (scenario: Scenario): Scenario => ({
 export const scenarios: readonly Scenario[] = [
   ...drains,
   ...keyed,
-  ...parkeds,
+  ...parkedBacklogs,
   ...steadies,
   ...enqueues,
   ...latencies,

@@ -11,7 +11,8 @@ import { callEach } from "./callers.ts";
 /** When a slow adapter is cut, in ms. Its rate is known by then. */
 const limitMs = 5_000;
 
-const jobs = 20_000;
+/** How many jobs wait, unless a scenario is deep. */
+const usual = 20_000;
 const deepJobs = 500_000;
 const quickDeepJobs = 100_000;
 
@@ -128,15 +129,15 @@ export const keyed: readonly Scenario[] = [
   scenario("keys:plain", "Drain of 20,000 jobs without a key", {
     adapters: [hark, graphileWorkerBest, pgBossBest],
     without: [],
-    backlog: () => ({ jobs }),
+    backlog: () => ({ jobs: usual }),
   }),
   scenario("keys:distinct", "Drain of 20,000 jobs, each with a key of its own", {
     adapters: forManyKeys,
-    backlog: () => ({ jobs, keys: jobs }),
+    backlog: () => ({ jobs: usual, keys: usual }),
   }),
   scenario("keys:1000", "Drain of 20,000 jobs with 1,000 keys", {
     adapters: forManyKeys,
-    backlog: () => ({ jobs, keys: 1_000 }),
+    backlog: () => ({ jobs: usual, keys: 1_000 }),
   }),
   scenario("keys:1000:deep", "Drain of 500,000 jobs with 1,000 keys", {
     ...isDeep,
@@ -145,7 +146,7 @@ export const keyed: readonly Scenario[] = [
   }),
   scenario("keys:10", "Drain of 20,000 jobs with 10 hot keys", {
     adapters: forFewKeys,
-    backlog: () => ({ jobs, keys: 10 }),
+    backlog: () => ({ jobs: usual, keys: 10 }),
   }),
   scenario("keys:10:deep", "Drain of 500,000 jobs with 10 hot keys", {
     ...isDeep,
@@ -155,11 +156,11 @@ export const keyed: readonly Scenario[] = [
   scenario("keys:10:single", "Drain of 20,000 jobs with 10 hot keys, each inserted in a transaction of its own", {
     adapters: [hark],
     without: [],
-    backlog: () => ({ jobs, keys: 10, isOneByOne: true }),
+    backlog: () => ({ jobs: usual, keys: 10, isOneByOne: true }),
   }),
   scenario("keys:1", "Drain of 20,000 jobs with one hot key", {
     adapters: forFewKeys,
-    backlog: () => ({ jobs, keys: 1 }),
+    backlog: () => ({ jobs: usual, keys: 1 }),
   }),
   {
     name: "keys:behind",

@@ -161,7 +161,7 @@ async function heapBytes(run: Run, jobs: number): Promise<number> {
   return heap;
 }
 
-export const parkeds: readonly Scenario[] = [
+export const parkedBacklogs: readonly Scenario[] = [
   {
     name: "keys:parked",
     title: "Pages that a call reads with 1 million parked jobs of 10 keys (--quick: 200,000), over those with 10,000",

@@ -14,7 +14,7 @@ import { promisesFor, slots } from "../campaigns/campaign/promises.ts";
 import { CampaignServer } from "../campaigns/campaign/server.ts";
 import { watchForStalls } from "../campaigns/campaign/stalls.ts";
 import type { History } from "../campaigns/checker/study.ts";
-import { applicationTables, readFinalState, serverErrorsOf } from "../campaigns/ledger/final-state.ts";
+import { applicationTables, type FinalState, readFinalState, serverErrorsOf } from "../campaigns/ledger/final-state.ts";
 import { LedgerFile, readLedger } from "../campaigns/ledger/ledger.ts";
 import { tellProcessesApart } from "../campaigns/ledger/tell-processes-apart.ts";
 import { cancelJobs } from "./canceller.ts";
@@ -33,6 +33,8 @@ const left = 0.02;
 const standstillMs = 20_000;
 /** How much longer than the checker allows the last jobs are waited for, in ms. */
 const longestBacklogMs = 60_000;
+/** How long it may take to read a million jobs, in ms. */
+const readMs = 300_000;
 
 export interface KeysRun {
   readonly history: History;
@@ -119,7 +121,7 @@ export async function runKeys(
   ledger.write({ event: "over" });
   stalls[Symbol.dispose]();
   await Promise.all([pace[Symbol.asyncDispose](), watch[Symbol.asyncDispose]()]);
-  const state = await readFinalState(pool);
+  const state = await finalState(server.url);
   await Promise.all(members.map((member) => member.end("SIGTERM")));
 
   const { entries, workers: registered } = tellProcessesApart(readLedger(folder), state.workers);
@@ -167,6 +169,16 @@ async function untilFew(
       say(`${now.toLocaleString("en")} jobs are left`);
     }
     await sleep(countMs);
+  }
+}
+
+/** Reads all jobs, which takes longer than a statement of the campaign's own pool may. */
+async function finalState(url: string): Promise<Omit<FinalState, "serverErrors">> {
+  const pool = new pg.Pool({ connectionString: url, max: 1, query_timeout: readMs });
+  try {
+    return await readFinalState(pool);
+  } finally {
+    await pool.end();
   }
 }
 

@@ -1,16 +1,16 @@
 import { overlaps } from "../campaigns/checker/overlaps.ts";
 import type { Study } from "../campaigns/checker/study.ts";
-import { overtakings } from "./order.ts";
+import { outOfOrder } from "./order.ts";
 
 /** What happened, in one line. */
 export function lineOf(study: Study, stormMs: number): string {
   const faults = Map.groupBy(study.of("fault"), ({ kind }) => kind);
   const cancelled = Map.groupBy(study.of("cancelled"), ({ wasIn }) => wasIn ?? "too late");
   const starts = study.of("started");
-  const { judged, found } = overtakings(study);
+  const { judged, found } = outOfOrder(study);
   const count = (value: number) => value.toLocaleString("en");
   return [
-    `${count(study.final.jobs.length)} jobs over ${count(new Set(starts.map(({ key }) => key)).size)} keys`,
+    `${count(study.final.jobs.length)} jobs over ${count(new Set(starts.flatMap(({ key }) => key ?? [])).size)} keys`,
     `${count(starts.length)} runs in ${Math.round(stormMs / 1_000)} s`,
     [...faults].map(([kind, all]) => `${all.length} ${kind}`).join(", "),
     `cancelled: ${[...cancelled].map(([was, all]) => `${all.length} ${was}`).join(", ")}`,

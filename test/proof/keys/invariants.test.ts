@@ -2,14 +2,17 @@ import { describe, expect, test } from "vitest";
 import { Story, token } from "../campaigns/checker/story.ts";
 import { Study } from "../campaigns/checker/study.ts";
 import { keyInvariants } from "./invariants.ts";
-import { overtakings } from "./order.ts";
+import { outOfOrder } from "./order.ts";
 
 const brokenIn = (story: Story) => {
   const study = new Study(story.history);
   return keyInvariants.filter(({ breaches }) => breaches(study).length > 0).map(({ id }) => id);
 };
 
-/** Jobs 2 and 3 of the key "book" overlap: job 2 ends while job 3 runs, and both are run by process 2. */
+/**
+ * Jobs 2 and 3 of the key "book" overlap: job 2 ends while job 3 runs, and both are run by process
+ * 2.
+ */
 function overlapping(): Story {
   const story = new Story();
   story.forget("ended", "2");
@@ -114,7 +117,7 @@ describe("K2: the order within a key", () => {
   test("is kept if the higher priority runs first, though it is younger", () => {
     const story = inLine({ next: "d", priorities: [0, 0, 5] });
     expect(brokenIn(story)).toEqual([]);
-    expect(overtakings(new Study(story.history)).judged).toBeGreaterThan(0);
+    expect(outOfOrder(new Study(story.history)).judged).toBeGreaterThan(0);
   });
 
   test("is not judged against a job that was acknowledged only when the key came free", () => {

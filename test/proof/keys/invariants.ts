@@ -3,7 +3,7 @@ import type { Invariant } from "../campaigns/checker/invariant.ts";
 import { overlaps } from "../campaigns/checker/overlaps.ts";
 import type { Study } from "../campaigns/checker/study.ts";
 import type { EntryOf, FaultKind } from "../campaigns/ledger/entries.ts";
-import { overtakings } from "./order.ts";
+import { outOfOrder } from "./order.ts";
 import { standingMs } from "./standing.ts";
 
 type Start = EntryOf<"started">;
@@ -14,7 +14,10 @@ type Start = EntryOf<"started">;
  */
 const overtaken = 0.01;
 
-/** Invariants on keys, beside those of every campaign. They excuse nothing that only the database says. */
+/**
+ * Invariants on keys, beside those of every campaign. They excuse nothing that only the database
+ * says.
+ */
 export const keyInvariants: Invariant[] = [
   {
     id: "K1",
@@ -42,7 +45,7 @@ export const keyInvariants: Invariant[] = [
     id: "K2",
     says: "of a key the most urgent waiting job runs first, then the oldest",
     breaches(study) {
-      const { judged, found } = overtakings(study);
+      const { judged, found } = outOfOrder(study);
       return found.length <= judged * overtaken ? [] : found;
     },
   },
@@ -69,7 +72,10 @@ function hasCompleted(study: Study, { id, token, does }: Start, at: number): boo
 /** Faults in which a process stands still. */
 const standstills: readonly FaultKind[] = ["stop", "stall"];
 
-/** Whether a run's process stood still, at some time between two moments, for so long that its lease may have run out. */
+/**
+ * Whether a run's process stood still, at some time between two moments, for so long that its lease
+ * may have run out.
+ */
 function stoodStill(study: Study, { pid }: Start, { from, to }: { from: number; to: number }): boolean {
   // The lease was last renewed up to a third of its length before.
   const longMs = (study.promises.leaseMs * 2) / 3;

@@ -1,9 +1,10 @@
-import type { OtherBuild } from "../campaigns/campaign/campaign.ts";
 /**
  * `pnpm run proof keys`: runs very many jobs over many keys with worker processes that are killed
  * and stopped all the time, and decides from an outside ledger whether the keys were kept apart.
  * Exits with 1 if an invariant was broken.
  */
+import { setFlagsFromString } from "node:v8";
+import type { OtherBuild } from "../campaigns/campaign/campaign.ts";
 import { invariants } from "../campaigns/checker/check.ts";
 import { Study } from "../campaigns/checker/study.ts";
 import { builds } from "../campaigns/sabotage/builds.ts";
@@ -12,6 +13,9 @@ import { runKeys } from "./campaign.ts";
 import { lineOf } from "./figures.ts";
 import { keyInvariants } from "./invariants.ts";
 import { type KeysOptions, readOptions, replayOf, usage } from "./options.ts";
+
+// A million jobs have four million entries, which take 3 GB.
+setFlagsFromString("--max-old-space-size=8192");
 
 /** How many breaches of one invariant are printed. */
 const mostPrinted = 5;

@@ -16,7 +16,7 @@ interface Waiting {
   readonly until: number;
 }
 
-export interface Overtakings {
+export interface OutOfOrder {
   /** Of how many runs it could be judged: another job of their key waited when it came free. */
   readonly judged: number;
   /** Runs that began before a more urgent job of their key that waited, each in a sentence. */
@@ -28,7 +28,7 @@ export interface Overtakings {
  * lower id. A run is judged if it is its job's first, and only against jobs that waited when the
  * key came free, had no delay and had never run: when a retry is due, only the database knows.
  */
-export function overtakings(study: Study): Overtakings {
+export function outOfOrder(study: Study): OutOfOrder {
   const found: string[] = [];
   let judged = 0;
   for (const [key, jobs] of Map.groupBy(study.final.jobs, (job) => job.key ?? "")) {

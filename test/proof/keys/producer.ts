@@ -13,7 +13,9 @@ export const producerName = "hark keys producer";
 
 /** Jobs in one call of a bulk enqueue. */
 const bulk = 500;
-/** This share of all jobs waits when the workers start, and is kept waiting while there are more. */
+/**
+ * This share of all jobs waits when the workers start, and is kept waiting while there are more.
+ */
 const share = 0.4;
 /** How long a transaction stays open, in ms. */
 const [shortestMs, longestMs] = [50, 3_000];
