@@ -169,6 +169,7 @@ CREATE INDEX "dead_jobs_type" ON "hark"."dead_jobs" USING btree ("type","finishe
 CREATE INDEX "dead_jobs_finished_at" ON "hark"."dead_jobs" USING btree ("finished_at");--> statement-breakpoint
 CREATE INDEX "finished_jobs_id" ON "hark"."finished_jobs" USING brin ("id" int8_minmax_multi_ops) WITH (pages_per_range=16,autosummarize=true);--> statement-breakpoint
 CREATE INDEX "jobs_ready" ON "hark"."jobs" USING btree ("queue","priority" desc,"id") WHERE state = 'ready';--> statement-breakpoint
+CREATE INDEX "jobs_by_type" ON "hark"."jobs" USING btree (hashtext(type || queue),"priority" desc,"id") WHERE state = 'ready';--> statement-breakpoint
 CREATE INDEX "jobs_due" ON "hark"."jobs" USING btree ("run_at") WHERE state = 'scheduled';--> statement-breakpoint
 CREATE INDEX "jobs_key" ON "hark"."jobs" USING btree ("queue","key","state","priority" desc,"id") WHERE key is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "running_jobs_key" ON "hark"."running_jobs" USING btree ("queue","key") WHERE key is not null;

@@ -14,6 +14,11 @@ export const jobs = hark.table("jobs", waitingJobColumns(), (job) => [
   index("jobs_ready")
     .on(job.queue, sql`${job.priority} desc`, job.id)
     .where(sql`state = 'ready'`),
+  // For claims by type, where jobs of other types stand in front (docs/decisions/0031). A hash,
+  // since the two names made the index a third larger, and inserts slower.
+  index("jobs_by_type")
+    .on(sql`hashtext(type || queue)`, sql`${job.priority} desc`, job.id)
+    .where(sql`state = 'ready'`),
   index("jobs_due")
     .on(job.runAt)
     .where(sql`state = 'scheduled'`),

@@ -14,13 +14,23 @@ export { listDue } from "./promote/list-due.ts";
 export { promoteJobs, type Promotion, type PromotionRequest } from "./promote/promote-jobs.ts";
 export { unparkJobs } from "./promote/unpark-jobs.ts";
 
-export { type ClaimAnswer, type ClaimedJob, claimJobs, isKeyContended, isPlain } from "./claim/claim.ts";
-export type { ClaimRequest } from "./claim/claim-request.ts";
+export {
+  type ClaimAnswer,
+  type ClaimedJob,
+  claimJobs,
+  claimJobsByType,
+  type ClaimPositions,
+  isKeyContended,
+  isPlain,
+} from "./claim/claim.ts";
+export type { ClaimPosition, ClaimRequest } from "./claim/claim-request.ts";
 export { claimReadyJobs } from "./claim/claim-jobs.ts";
 export { claimContendedJobs } from "./claim/claim-contended-jobs.ts";
 export { claimHinderedJobs } from "./claim/claim-hindered-jobs.ts";
 export { claimPlainJobs } from "./claim/claim-plain-jobs.ts";
 export { settleAndClaimReadyJobs } from "./claim/settle-and-claim-jobs.ts";
+export { claimContendedJobsByType, claimPlainJobsByType, urgencyByType } from "./claim/claim-jobs-by-type.ts";
+export { type QueueHead, surveyHead } from "./claim/survey-head.ts";
 export { confirmClaims, type ConfirmedClaim } from "./claim/confirm-claims.ts";
 export { heldClaims } from "./claim/held-claims.ts";
 export { parkBlocked, parkJobs } from "./claim/park-jobs.ts";

@@ -1,3 +1,9 @@
+/** A job's place in the order of its queue. */
+export interface ClaimPosition {
+  readonly id: bigint;
+  readonly priority: number;
+}
+
 /** What a worker asks for when it claims. */
 export interface ClaimRequest {
   readonly queue: string;
@@ -15,7 +21,7 @@ export interface ClaimRequest {
    * Only jobs with a higher id and at least this priority: a claim that starts behind the rows
    * which former claims left dead asks for these. Without it the claim looks at the whole queue.
    */
-  readonly after?: { readonly id: bigint; readonly priority: number } | undefined;
+  readonly after?: ClaimPosition | undefined;
   /**
    * Do not wait for the disk if only plain jobs are found. The caller must confirm an answer with
    * `isDeferred`, see confirm-claims.ts. A claim that also settles waits in any case. Not for a

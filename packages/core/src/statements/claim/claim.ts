@@ -4,9 +4,10 @@ import type { Completions } from "../settle/complete-jobs.ts";
 import { asId } from "../statement.ts";
 import { claimContendedJobs } from "./claim-contended-jobs.ts";
 import { claimHinderedJobs } from "./claim-hindered-jobs.ts";
+import { claimContendedJobsByType, claimPlainJobsByType, urgencyByType } from "./claim-jobs-by-type.ts";
 import { claimReadyJobs } from "./claim-jobs.ts";
 import { claimPlainJobs } from "./claim-plain-jobs.ts";
-import type { ClaimRequest, ClaimRow } from "./claim-request.ts";
+import type { ClaimPosition, ClaimRequest, ClaimRow } from "./claim-request.ts";
 import { settleAndClaimReadyJobs } from "./settle-and-claim-jobs.ts";
 
 /** A job in a worker's hands. */
@@ -71,8 +72,9 @@ export interface ClaimAnswer {
   readonly isDeferred: boolean;
 }
 
-/** The lowest priority there is: an integer's. */
+/** The lowest and the highest priority there is: an integer's. */
 const anyPriority = -2_147_483_648;
+const highestPriority = 2_147_483_647;
 
 /**
  * Claims ready jobs of a queue, under one new token. With `completions` it settles those jobs in
@@ -99,6 +101,40 @@ export async function claimJobs(
  */
 export const isKeyContended = (error: unknown): boolean =>
   codeOf(error) === "23505" && (error as { constraint?: unknown }).constraint === "running_jobs_key";
+
+/** Where each type's claim starts. A type that is missing is looked at from its start. */
+export type ClaimPositions = ReadonlyMap<string, ClaimPosition>;
+
+/**
+ * Claims as {@link claimJobs} does, but looks for each type by itself: for a queue whose head is
+ * full of jobs that this worker does not run. No job is taken while one with a higher priority of
+ * these types is ready. Those of one priority come in the order of their age within each type. It
+ * may find fewer jobs than are ready, but finds none only if there is none, or others hold them
+ * all. It steps over keys that other claims take at the same moment.
+ */
+export async function claimJobsByType(
+  db: Queryable,
+  {
+    after,
+    mayDefer = false,
+    ...request
+  }: Omit<ClaimRequest, "after" | "isContended" | "isHindered"> & { readonly after?: ClaimPositions | undefined },
+): Promise<ClaimAnswer> {
+  const { types } = request;
+  const leastPriorities = types.map((type) => after?.get(type)?.priority ?? anyPriority);
+  const afterIds = types.map((type) => after?.get(type)?.id ?? 0n);
+  // Each look that finds nothing has covered at least one priority, so this ends.
+  for (let mostPriority = highestPriority; ;) {
+    const claim = { ...request, leastPriorities, afterIds, mostPriority };
+    const plain = mayDefer ? await claimPlainJobsByType(db, claim) : undefined;
+    const isDeferred = plain !== undefined && plain[0]?.kind !== "not plain";
+    const answer = { ...answerOf(isDeferred ? plain : await claimContendedJobsByType(db, claim), request), isDeferred };
+    if (answer.jobs.length > 0) return { ...answer, mayHideMore: true };
+    const [, second] = await urgencyByType(db, claim);
+    if (second === undefined || second.priority === anyPriority) return answer;
+    mostPriority = second.priority - 1;
+  }
+}
 
 function answerOf(rows: readonly ClaimRow[], claim: Pick<ClaimRequest, "queue" | "token">): ClaimAnswer {
   const jobs: ClaimedJob[] = [];

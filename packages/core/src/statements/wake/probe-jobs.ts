@@ -1,4 +1,5 @@
 import type { Queryable } from "../../database.ts";
+import { isAnyReadyOf } from "../claim/ready-of-type.ts";
 import { statement } from "../statement.ts";
 
 export interface ProbeRequest {
@@ -31,9 +32,7 @@ export const probeJobs = statement<ProbeRequest, Probe>(
   ["queues", "types", "asksDue"],
   `select array(
             select queue from unnest($1::text[]) asked (queue)
-             where exists (
-               select from hark.jobs
-                where jobs.queue = asked.queue and state = 'ready' and type = any ($2::text[]))) as ready,
+             where ${isAnyReadyOf("asked.queue", "$2")}) as ready,
           extract(epoch from due.run_at - clock_timestamp())::float8 * 1000 as next_due_in_ms
      from (values (1)) one left join lateral (
        select run_at from hark.jobs where $3 and state = 'scheduled' order by run_at limit 1) due on true`,
