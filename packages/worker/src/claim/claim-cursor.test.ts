@@ -1,6 +1,6 @@
 import type { statements } from "@hark/core/internal";
 import { expect, test } from "vitest";
-import { ClaimCursor, fullScanEveryMs } from "./claim-cursor.ts";
+import { behindLast, behindLastOfType, ClaimCursor, fullScanEveryMs } from "./claim-cursor.ts";
 
 const jobs = (...ids: bigint[]) => ids.map((id) => ({ id, priority: 0 }) as statements.ClaimedJob);
 const claim = (
@@ -21,7 +21,7 @@ test("full scans take a hundredth of the time, and up to a tenth if they would o
 });
 
 test("after a slow full scan claims start behind the last job, until the next full scan is due", () => {
-  const cursor = new ClaimCursor();
+  const cursor = new ClaimCursor(behindLast);
   cursor.move(claim(jobs(1n, 2n), 0, 4));
   expect(cursor.after).toBeUndefined();
 
@@ -34,7 +34,7 @@ test("after a slow full scan claims start behind the last job, until the next fu
 });
 
 test("a claim that got fewer jobs than it asked for is followed by a full scan", () => {
-  const cursor = new ClaimCursor();
+  const cursor = new ClaimCursor(behindLast);
   cursor.move(claim(jobs(1n, 2n), 0, 50));
   expect(cursor.after).toBeDefined();
   cursor.move(claim(jobs(3n), 60, 61, { id: 2n }));
@@ -42,7 +42,7 @@ test("a claim that got fewer jobs than it asked for is followed by a full scan",
 });
 
 test("after a full scan of 100 ms no parallel claim is sent, until a scan is quicker", () => {
-  const cursor = new ClaimCursor();
+  const cursor = new ClaimCursor(behindLast);
   cursor.move(claim(jobs(1n, 2n), 0, 99));
   expect(cursor.isScanSlow).toBe(false);
   cursor.move(claim(jobs(3n, 4n), 3_000, 3_100));
@@ -51,4 +51,18 @@ test("after a full scan of 100 ms no parallel claim is sent, until a scan is qui
   expect(cursor.isScanSlow).toBe(true);
   cursor.move(claim(jobs(7n, 8n), 9_000, 9_001));
   expect(cursor.isScanSlow).toBe(false);
+});
+
+test("by types, each type's claims start behind the last job of that type", () => {
+  const cursor = new ClaimCursor(behindLastOfType);
+  const typed = (...ids: [id: bigint, type: string][]) =>
+    ids.map(([id, type]) => ({ id, type, priority: 0 }) as statements.ClaimedJob);
+  cursor.move({ limit: 2, jobs: typed([1n, "a"], [9n, "b"]), startedAt: 0, endedAt: 50 });
+  cursor.move({ limit: 2, after: cursor.after, jobs: typed([2n, "a"], [3n, "a"]), startedAt: 60, endedAt: 61 });
+  expect(cursor.after).toEqual(
+    new Map([
+      ["a", { id: 3n, priority: 0 }],
+      ["b", { id: 9n, priority: 0 }],
+    ]),
+  );
 });

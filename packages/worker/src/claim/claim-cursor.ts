@@ -23,9 +23,9 @@ const aloneFromMs = 100;
 const fullScan = { share: 0.01, everyMs: 2_000, mostShare: 0.1 };
 
 /** How a claim went, with its times in ms of the process clock. */
-export interface ClaimMade {
+export interface ClaimMade<Position> {
   readonly limit: number;
-  readonly after?: statements.ClaimRequest["after"];
+  readonly after?: Position | undefined;
   readonly jobs: readonly statements.ClaimedJob[];
   readonly startedAt: number;
   readonly endedAt: number;
@@ -35,13 +35,19 @@ export interface ClaimMade {
  * Where the next claim of a queue starts: behind the last claimed job while full scans are slow, so
  * that no claim steps over the dead rows of all former claims (FM-42).
  */
-export class ClaimCursor {
-  #after: statements.ClaimRequest["after"];
+export class ClaimCursor<Position> {
+  readonly #behind: (jobs: readonly statements.ClaimedJob[], after: Position | undefined) => Position;
+  #after: Position | undefined;
   #isScanSlow = false;
   #fullScanDueAt = 0;
 
-  /** The next claim asks for jobs behind this one only; undefined if it scans the full queue. */
-  get after(): statements.ClaimRequest["after"] {
+  /** `behind` tells where a claim starts that follows one which found these jobs. */
+  constructor(behind: (jobs: readonly statements.ClaimedJob[], after: Position | undefined) => Position) {
+    this.#behind = behind;
+  }
+
+  /** The next claim asks for jobs behind this only; undefined if it scans the full queue. */
+  get after(): Position | undefined {
     return this.#after;
   }
 
@@ -51,18 +57,27 @@ export class ClaimCursor {
   }
 
   /** Moves on after a claim. */
-  move({ limit, after, jobs, startedAt, endedAt }: ClaimMade): void {
-    const last = jobs.at(-1);
-    if (!last || jobs.length < limit) this.#after = undefined;
-    else if (after) this.#after = endedAt < this.#fullScanDueAt ? last : undefined;
+  move({ limit, after, jobs, startedAt, endedAt }: ClaimMade<Position>): void {
+    if (jobs.length < limit) this.#after = undefined;
+    else if (after) this.#after = endedAt < this.#fullScanDueAt ? this.#behind(jobs, after) : undefined;
     else {
       const tookMs = endedAt - startedAt;
       this.#isScanSlow = tookMs >= aloneFromMs;
-      this.#after = tookMs >= slowScanMs ? last : undefined;
+      this.#after = tookMs >= slowScanMs ? this.#behind(jobs, undefined) : undefined;
       this.#fullScanDueAt = startedAt + fullScanEveryMs(tookMs);
     }
   }
 }
+
+/** Behind the last of these jobs. */
+export const behindLast = (jobs: readonly statements.ClaimedJob[]): statements.ClaimPosition => jobs.at(-1)!;
+
+/** Behind the last of each type, for claims by types. */
+export const behindLastOfType = (
+  jobs: readonly statements.ClaimedJob[],
+  after: statements.ClaimPositions | undefined,
+): statements.ClaimPositions =>
+  new Map([...(after ?? []), ...jobs.map(({ type, id, priority }) => [type, { id, priority }] as const)]);
 
 /** From the start of a full scan that took `tookMs` to the start of the next, in ms. */
 export function fullScanEveryMs(tookMs: number): number {

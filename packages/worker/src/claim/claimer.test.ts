@@ -27,8 +27,11 @@ function makeClaimer(answer: (claim: Asked) => Row[] | Error | Promise<Row[]>) {
   /** Running keys, among those whose jobs should be parked. */
   const running: string[] = [];
   const parked: string[] = [];
+  /** Which jobs stand in front. */
+  const head = { is_full: false, foreign_share: 0 };
   const query = async ({ name = "", values }: { name?: string; values: unknown[] }) => {
     if (name === "complete-jobs") return { rows: (values[0] as string).match(/\d+/g)!.map((id) => ({ id })) };
+    if (name === "survey-head") return { rows: [head] };
     if (name === "park-jobs") {
       parked.push(...(values[1] as string[]));
       return { rows: running.map((key) => ({ key })) };
@@ -76,7 +79,7 @@ function makeClaimer(answer: (claim: Asked) => Row[] | Error | Promise<Row[]>) {
     logger: silentLogger,
   });
   const stop = () => Promise.all([claimer.stop(), vi.advanceTimersByTimeAsync(1)]);
-  const world = { slots, lease, idle, pending, settler, running };
+  const world = { slots, lease, idle, pending, settler, running, head };
   return { claimer, asked, submitted, handedBack, confirmed, parked, stop, ...world };
 }
 
