@@ -62,6 +62,8 @@ export interface AdapterSql {
   readonly enableTriggers?: string;
   /** Inserts $1 ready jobs at once. */
   readonly fill?: string;
+  /** The same with jobs of a type that no worker runs. */
+  readonly fillOther?: string;
   /** A pattern (LIKE) that matches the claim statements as pg_stat_statements shows them. */
   readonly claims?: string;
   /**

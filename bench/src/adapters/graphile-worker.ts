@@ -40,6 +40,9 @@ function graphileWorker(
     sql: {
       insertOther: "select graphile_worker.add_job('other', '{}')",
       insert: "select graphile_worker.add_job('bench', $1::json)",
+      fillOther: `with task as (insert into graphile_worker._private_tasks (identifier) values ('other') returning id)
+                  insert into graphile_worker._private_jobs (task_id, payload)
+                  select task.id, '{}' from task, generate_series(1, $1::integer)`,
       claims: "%_private_jobs%skip locked%",
       claimed: `select (payload ->> 'n')::integer as n, extract(epoch from locked_at)::float8 * 1000 as at
                   from graphile_worker._private_jobs where locked_at is not null`,

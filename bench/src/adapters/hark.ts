@@ -28,6 +28,8 @@ export const hark: Adapter = {
     fill: `insert into hark.jobs (queue, type, payload, priority, attempt, max_attempts, crash_count, run_at, created_at, state)
            select 'default', 'bench', jsonb_build_object('n', n), 0, 0, 3, 0, now(), now(), 'ready'
              from generate_series(0, $1::integer - 1) n`,
+    fillOther: `insert into hark.jobs (queue, type, payload, priority, attempt, max_attempts, crash_count, run_at, created_at, state)
+                select 'default', 'other', '{}', 0, 0, 3, 0, now(), now(), 'ready' from generate_series(1, $1::integer)`,
     claims: "%insert into hark.running_jobs%",
     claimed: `select (payload ->> 'n')::integer as n, extract(epoch from started_at)::float8 * 1000 as at from hark.running_jobs`,
     questions: "%as is_any_ready%",

@@ -13,6 +13,7 @@ import { parkedBacklogs } from "./parked.ts";
 import { pins } from "./pinned.ts";
 import { scales } from "./scale.ts";
 import { steadies } from "./steady.ts";
+import { typesInFront } from "./types.ts";
 import { wals } from "./wal.ts";
 
 /**
@@ -32,6 +33,7 @@ export const scenarios: readonly Scenario[] = [
   ...steadies,
   ...enqueues,
   ...latencies,
+  ...typesInFront,
   ...notifies,
   ...pins,
   ...backlogs,

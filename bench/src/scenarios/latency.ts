@@ -4,13 +4,14 @@ import type { Run } from "../run.ts";
 import type { Scenario } from "../scenario.ts";
 import { percentile } from "../statistics.ts";
 
-const percentiles = [
+/** What the two scenarios of an idle worker show. */
+export const percentiles = [
   { key: "p50Ms", label: "p50", unit: "ms", isLessBetter: true },
   { key: "p99Ms", label: "p99", unit: "ms", isLessBetter: true },
 ];
 
 /** One job at a time for an idle worker: from the call of enqueue() to the start of the handler. */
-async function idle(run: Run): Promise<Record<string, number>> {
+export async function idle(run: Run): Promise<Record<string, number>> {
   const jobs = run.isQuick ? 200 : 600; // with 300, one of which opens the connection, p99 varied from 5.6 to 20 ms
   const limitMs = 16_000;
   const calledAt: number[] = [];

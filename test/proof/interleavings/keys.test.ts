@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { statements } from "@hark/core/internal";
 import { expect } from "vitest";
 import { claim, completed, insertJob, registerWorker } from "../../support/jobs.ts";
@@ -20,6 +21,9 @@ interface World {
 const settle = begin<World>("settle", (on, { held }) => statements.completeJobs(on, completed(held)));
 const park = begin<World>("park", (on) => statements.parkBlocked(on, { queue, keys: [key] }));
 const claimOne = begin<World>("claim", (on, { worker }) => claim(on, { queue, worker }));
+const claimByType = begin<World>("claim by type", (on, { worker }) =>
+  statements.claimJobsByType(on, { queue, worker, types: ["test.plain"], limit: 1, token: randomUUID() }),
+);
 const cancel = (place: number) =>
   begin<World>("cancel", (on, { waiting }) => statements.cancelJob(on, { id: waiting[place]! }));
 
@@ -111,11 +115,18 @@ const twoClaims: Scenario<World> = {
   judge,
 };
 
+/** As two claims, where one worker claims the queue and another claims it by types. */
+const claimsByQueueAndType: Scenario<World> = {
+  ...twoClaims,
+  sessions: { ...twoClaims.sessions, other: [claimByType, commit] },
+};
+
 const scenarios: [name: string, scenario: Scenario<World>][] = [
   ["hand-off, parking, insert and claim", handOff],
   ["hand-off, cancels of those in line, insert and parking", cancelled],
   ["hand-off, parking and cancels of two in line", cancelledWhileParking],
   ["hand-off, parking and two claims", twoClaims],
+  ["hand-off, parking, a claim of the queue and one by types", claimsByQueueAndType],
 ];
 
 test.for(scenarios)(

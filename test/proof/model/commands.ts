@@ -20,7 +20,7 @@ export interface Real {
 export type Command = fc.AsyncCommand<QueueModel, Real>;
 
 const queue = "model";
-const types = ["test.plain"];
+const types = ["test.plain", "test.other"];
 const hour = 3_600_000;
 /** An hour at every attempt: what is to be due later is not while the test runs. */
 const backoff: Backoff = { baseMs: hour, factor: 1, capMs: hour, jitter: 0 };
@@ -64,6 +64,7 @@ const ascending = (one: bigint, other: bigint) => Number(one - other);
 
 const enqueue = fc
   .record({
+    type: fc.constantFrom(...types),
     priority: fc.integer({ min: -1, max: 1 }),
     maxAttempts: fc.integer({ min: 1, max: 4 }),
     key: fc.option(fc.constantFrom("a", "b"), { nil: undefined }),
@@ -74,7 +75,7 @@ const enqueue = fc
     command(`enqueue(${JSON.stringify({ ...job, isDue })})`, async (model, { on }) => {
       const holder = model.holderOf(job.uniqueKey);
       const delayMs = isDue ? undefined : hour;
-      const wanted = { ...job, queue, type: types[0]!, payloadJson: "{}", runAt: undefined, delayMs };
+      const wanted = { ...job, queue, payloadJson: "{}", runAt: undefined, delayMs };
       const [answer] = await statements.insertJobs(on, { jobs: statements.jobsJson([wanted]) });
       if (holder) expect(answer).toEqual({ id: holder.id, status: "duplicate" });
       else expect(answer!.status).toBe("inserted");
@@ -105,6 +106,25 @@ const claim = fc.tuple(some, fc.integer({ min: 1, max: 3 }), fc.boolean()).map((
     hasWorkers,
   ),
 );
+
+/** As where jobs of other types crowd the head of the queue. */
+const claimByType = fc
+  .tuple(some, fc.integer({ min: 1, max: 3 }), fc.boolean(), fc.subarray(types, { minLength: 1 }))
+  .map(([place, limit, mayDefer, own]) =>
+    command(
+      `claimByType(worker ${place}, limit ${limit}, ${own.join()}${mayDefer ? ", may defer" : ""})`,
+      async (model, { on }) => {
+        const request = { queue, types: own, limit, worker: anyWorker(model, place), token: randomUUID(), mayDefer };
+        const answer = await statements.claimJobsByType(on, request);
+        const isDeferred = mayDefer && model.isPlain(request.worker, limit, own);
+        const { claimed, blockedKeys } = model.claim(request.worker, request.token, limit, own);
+        expect(answer.jobs.map(({ id }) => id)).toEqual(claimed);
+        expect(answer.isDeferred).toBe(isDeferred);
+        expect(answer.blockedKeys.toSorted()).toEqual(isDeferred ? [] : blockedKeys);
+      },
+      hasWorkers,
+    ),
+  );
 
 /** One statement, in which what is settled still stands in the claim's way. */
 const settleAndClaim = fc.tuple(some, fc.array(some, { minLength: 1, maxLength: 3 })).map(([place, places]) =>
@@ -299,6 +319,8 @@ export const commands = [
   claim,
   claim,
   claim,
+  claimByType,
+  claimByType,
   settleAndClaim,
   park,
   unpark,

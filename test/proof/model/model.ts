@@ -2,6 +2,7 @@ import type { Place } from "../../support/places.ts";
 
 export interface ModelJob {
   readonly id: bigint;
+  readonly type: string;
   state: "scheduled" | "ready" | "parked" | "running" | "completed" | "cancelled" | "dead";
   readonly priority: number;
   attempt: number;
@@ -23,7 +24,9 @@ export interface Grant {
   readonly attempt: number;
 }
 
-export type NewModelJob = Pick<ModelJob, "id" | "priority" | "maxAttempts" | "key" | "uniqueKey"> & { isDue: boolean };
+export type NewModelJob = Pick<ModelJob, "id" | "type" | "priority" | "maxAttempts" | "key" | "uniqueKey"> & {
+  isDue: boolean;
+};
 
 /** How an attempt ends, in the words of the design's table of outcomes. */
 export type Way =
@@ -71,24 +74,29 @@ export class QueueModel {
    * Whether a claim is of jobs alone that have no key and may be tried again: blocked ones among
    * the most urgent count too.
    */
-  isPlain(worker: string, limit: number): boolean {
+  isPlain(worker: string, limit: number, types?: readonly string[]): boolean {
     if (this.workers.get(worker) !== "alive") return true;
-    const next = this.of("ready").toSorted(byUrgency).slice(0, limit);
+    const next = inLine(this.of("ready"), types).slice(0, limit);
     return next.every(({ key, maxAttempts }) => key === undefined && maxAttempts > 1);
   }
 
   /**
    * The most urgent ready jobs whose key is free, of each key the first; and the keys for which
-   * ready ones have to wait.
+   * ready ones have to wait. With `types` a claim by these types.
    */
-  claim(worker: string, token: string, limit: number): { claimed: bigint[]; blockedKeys: string[] } {
+  claim(
+    worker: string,
+    token: string,
+    limit: number,
+    types?: readonly string[],
+  ): { claimed: bigint[]; blockedKeys: string[] } {
     const running = this.runningKeys;
     const ready = this.of("ready");
     const blocked = new Set(ready.flatMap(({ key }) => (key !== undefined && running.has(key) ? key : [])));
-    const next = ready
-      .filter(({ key }) => key === undefined || !running.has(key))
-      .toSorted(byUrgency)
-      .slice(0, this.workers.get(worker) === "alive" ? limit : 0);
+    const free = ready.filter(({ key }) => key === undefined || !running.has(key));
+    const next = inLine(free, types)
+      .slice(0, this.workers.get(worker) === "alive" ? limit : 0)
+      .toSorted(byUrgency);
     const taken = new Set<string>();
     const claimed: bigint[] = [];
     for (const job of next) {
@@ -235,4 +243,20 @@ const byUrgency = (one: ModelJob, other: ModelJob) => other.priority - one.prior
 
 function isUnfinished({ state }: ModelJob): boolean {
   return state === "scheduled" || state === "ready" || state === "parked" || state === "running";
+}
+
+/**
+ * The jobs that a claim may take, in the order in which it takes them. By types, those types come
+ * in the order of their most urgent jobs, and nothing is taken below the second of these.
+ */
+function inLine(jobs: readonly ModelJob[], types: readonly string[] | undefined): ModelJob[] {
+  const sorted = jobs.toSorted(byUrgency);
+  if (types === undefined) return sorted;
+  const ofTypes = Map.groupBy(
+    sorted.filter(({ type }) => types.includes(type)),
+    ({ type }) => type,
+  );
+  const [, second] = [...ofTypes.values()].map(([head]) => head!);
+  const least = second?.priority ?? Number.NEGATIVE_INFINITY;
+  return [...ofTypes.values()].flat().filter(({ priority }) => priority >= least);
 }

@@ -12,7 +12,9 @@ import { QueueModel } from "./model.ts";
 const runs = Number(process.env["MODEL_RUNS"] ?? 120);
 /** All of them must have their turn, or the test would promise more than it tries. */
 const kinds =
-  "arrive cancel certify claim end enqueue expire park promote renew requeue rescue settleAndClaim unpark".split(" ");
+  "arrive cancel certify claim claimByType end enqueue expire park promote renew requeue rescue settleAndClaim unpark".split(
+    " ",
+  );
 /** Most; the half of them on average, of which some have nothing to do. */
 const commandsOfRun = 200;
 /** A run takes some 0.1 s. When this is over, what has failed is told as it is, shrunk or not. */
@@ -68,6 +70,10 @@ const twins: [name: string, twin: { seams?: TextSeam[]; wreck?: Wreck }][] = [
   [
     "claims plain jobs for the dead",
     { seams: [lacking("claim-plain-jobs", "and dead_at is null and expires_at > clock_timestamp()")] },
+  ],
+  [
+    "claims a job by its type while a more urgent one of another type is ready",
+    { seams: [lacking("claim-jobs-by-type", "and priority >= coalesce((select priority from second), heads.least)")] },
   ],
   [
     "claims jobs with a key as if they were plain",

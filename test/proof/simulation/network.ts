@@ -41,6 +41,12 @@ const slowestMs = 14_000;
 
 const broken = () => Object.assign(new Error("Connection terminated unexpectedly"), { code: "ECONNRESET" });
 
+/** Stands for the look at the head of a queue. */
+const crowded = {
+  name: "crowded-head",
+  text: "select true as is_full, 1.0::float8 as foreign_share where $1::text <> '' and $2::text[] is not null",
+};
+
 /** What lies between the workers and the server, and does to each statement what the dice say. */
 export class Network {
   rates: Rates;
@@ -56,16 +62,28 @@ export class Network {
   readonly server: Server;
   readonly #client: Client;
 
+  /**
+   * Whether workers are told that jobs of other types crowd every queue, so that they claim by
+   * types.
+   */
+  readonly #isCrowded: boolean;
+
   constructor(
     world: World,
     server: Server,
-    { rates, latencyMs, client = (own) => own }: { rates: Rates; latencyMs: number; client?: Client | undefined },
+    {
+      rates,
+      latencyMs,
+      isCrowded,
+      client = (own) => own,
+    }: { rates: Rates; latencyMs: number; isCrowded: boolean; client?: Client | undefined },
   ) {
     this.world = world;
     this.server = server;
     this.#client = client;
     this.rates = rates;
     this.latencyMs = latencyMs;
+    this.#isCrowded = isCrowded;
   }
 
   usualMs(): number {
@@ -86,7 +104,8 @@ export class Network {
    */
   ask(thread: Thread, query: Query, deadlineMs: number, on: Pick<Session, "execute"> = this.server): Promise<Answer> {
     const name = query.name ?? query.text.trim().split(/\s/)[0]!;
-    return this.send(thread, name, deadlineMs, () => on.execute(query));
+    const asked = this.#isCrowded && query.name === "survey-head" ? { ...query, ...crowded } : query;
+    return this.send(thread, name, deadlineMs, () => on.execute(asked));
   }
 
   /** The same for anything that happens on the server. */

@@ -23,6 +23,8 @@ export interface Plan {
   readonly concurrency: number;
   readonly leaseMs: number;
   readonly latencyMs: number;
+  /** Workers claim by types. */
+  readonly isCrowded: boolean;
   readonly rates: Rates;
   readonly jobs: readonly {
     readonly kind: Kind;
@@ -60,6 +62,7 @@ export const plans: fc.Arbitrary<Plan> = fc.record({
   concurrency: fc.integer({ min: 1, max: 4 }),
   leaseMs: fc.constantFrom(3_000, 1_000, 6_000, 10_000),
   latencyMs: fc.constantFrom(1, 4, 40),
+  isCrowded: fc.boolean(),
   rates: fc.record({
     refused: rate(0.02, 0.1),
     lost: rate(0.02, 0.1, 0.3),

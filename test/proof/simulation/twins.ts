@@ -216,13 +216,15 @@ export const twins: readonly Twin[] = [
     name: "claims a key that runs",
     client: changed(
       {
-        statement: /^(settle-and-)?claim-jobs$/,
+        statement: /^(settle-and-)?claim-jobs(-by-type)?$/,
         sql: without("on conflict (queue, key) where key is not null do nothing"),
       },
       {
-        statement: /^(settle-and-)?claim-jobs$/,
+        statement: /^(settle-and-)?claim-jobs(-by-type)?$/,
         sql: without("held.queue = jobs.queue and held.key = jobs.key)", "false)"),
       },
+      // By types it stands there twice.
+      lacking("claim-jobs-by-type", "held.queue = jobs.queue and held.key = jobs.key)", "false)"),
     ),
     database: "drop index hark.running_jobs_key",
     says: /was not told to stop/,

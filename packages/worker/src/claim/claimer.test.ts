@@ -326,7 +326,7 @@ test("outcomes that a claim carries are written though the claim meets another a
   claimer.start();
   await vi.advanceTimersByTimeAsync(0);
   settler.settle(
-    { id: 1n, token: "00000000-0000-0000-0000-000000000001", key: undefined, handsOff: false },
+    { id: 1n, token: "00000000-0000-0000-0000-000000000001", handsOff: false },
     { state: "completed", resultJson: null },
     (settlement) => settled.push(settlement),
   );
@@ -335,5 +335,25 @@ test("outcomes that a claim carries are written though the claim meets another a
   await vi.advanceTimersByTimeAsync(50);
   expect(asked.map(({ name }) => name)).toContain("claim-contended-jobs");
   expect(settled).toEqual([{ state: "completed", resultJson: null }]);
+  await stop();
+});
+
+test("while the head of its queue is crowded, it claims by types until nothing is left", async () => {
+  const rows = [[row(1)], []];
+  const { claimer, asked, submitted, idle, head, slots, stop } = makeClaimer(({ name }) =>
+    name === "urgency-by-type" ? [] : (rows.shift() ?? []),
+  );
+  Object.assign(head, { is_full: true, foreign_share: 1 });
+  slots.demand = 5;
+  claimer.start();
+  await vi.advanceTimersByTimeAsync(0);
+  // A claim by types may find fewer jobs than are ready, so one that found some is followed by
+  // another.
+  expect(asked.map(({ name }) => name)).toEqual([
+    "claim-plain-jobs-by-type",
+    "claim-plain-jobs-by-type",
+    "urgency-by-type",
+  ]);
+  expect([submitted, idle.found]).toEqual([[1n], [0]]);
   await stop();
 });

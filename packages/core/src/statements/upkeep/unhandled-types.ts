@@ -1,3 +1,4 @@
+import { inOrder } from "../claim/ready-of-type.ts";
 import { statement } from "../statement.ts";
 
 export interface UnhandledType {
@@ -8,8 +9,8 @@ export interface UnhandledType {
 }
 
 /**
- * Types of ready jobs in these queues that a worker has no handler for, at most 20 of a queue. It
- * looks at no more than 1,000 such jobs of each.
+ * Types that a worker has no handler for among the 1,000 most urgent ready jobs of each of these
+ * queues, at most 20 of a queue. Jobs that nobody runs rise to that head.
  */
 export const unhandledTypes = statement<{ queues: readonly string[]; types: readonly string[] }, UnhandledType>(
   "unhandled-types",
@@ -18,8 +19,9 @@ export const unhandledTypes = statement<{ queues: readonly string[]; types: read
      from unnest($1::text[]) asked (queue) cross join lateral (
        select type, extract(epoch from clock_timestamp() - min(run_at))::float8 * 1000 as waiting_ms
          from (select type, run_at from hark.jobs
-                where jobs.queue = asked.queue and state = 'ready' and type <> all ($2::text[])
-                order by priority desc, id limit 1000) ready
+                where jobs.queue = asked.queue and state = 'ready' and ${inOrder}
+                order by priority desc, id limit 1000) head
+        where type <> all ($2::text[])
         group by type order by type limit 20) unhandled
     order by queue, type`,
   (row) => ({ queue: row.queue as string, type: row.type as string, waitingMs: Number(row.waiting_ms) }),
