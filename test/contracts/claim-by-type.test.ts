@@ -68,11 +68,12 @@ test(
     const worker = await registerWorker(db);
     const request = `'${queue}', 5, '${worker}', '${randomUUID()}', '{${types.join()}}'`;
     const asked: [name: string, text: string, parameters: string][] = [
-      ["claim-jobs-by-type", statements.claimReadyJobsByType.text, `(${request}, '{0,0,0}', '{0,0,0}', 1000)`],
+      ["claim-contended-jobs-by-type", statements.claimContendedJobsByType.text, `(${request}, '{0,0,0}', '{0,0,0}', 1000)`],
       ["claim-plain-jobs-by-type", statements.claimPlainJobsByType.text, `(${request}, '{0,0,0}', '{0,0,0}', 1000)`],
       ["urgency-by-type", statements.urgencyByType.text, `('${queue}', '{${types.join()}}', '{0,0,0}', '{0,0,0}', 1000)`],
       ["survey-head", statements.surveyHead.text, `('${queue}', '{${types.join()}}')`],
-      ["probe-jobs", statements.probeJobs.text, `('${queue}', '{${types.join()}}')`],
+      ["probe-jobs", statements.probeJobs.text, `('{${queue}}', '{${types.join()}}', true)`],
+      ["unhandled-types", statements.unhandledTypes.text, `('{${queue}}', '{${types.join()}}')`],
     ]; // prettier-ignore
     const costs = async () => {
       const costs = new Map<string, { pages: number; rows: number }>();
@@ -222,12 +223,13 @@ test("each type starts behind its own position", { tags: ["FM-42", "FM-58"] }, a
 });
 
 test("a probe says yes for a job behind any number of others", { tags: ["FM-58"] }, async ({ db, workerDb, queue }) => {
+  const queues = [`${queue}.empty`, queue];
   await crowd(db, queue, 1_500);
-  expect(await statements.isAnyReady(workerDb, { queue, types })).toBe(false);
+  expect(await statements.queuesWithReadyJobs(workerDb, { queues, types })).toEqual([]);
   await insertJob(db, { queue: `${queue}.other`, type: "test.c" });
-  expect(await statements.isAnyReady(workerDb, { queue, types })).toBe(false);
+  expect(await statements.queuesWithReadyJobs(workerDb, { queues, types })).toEqual([]);
   await insertJob(db, { queue, type: "test.c" });
-  expect(await statements.isAnyReady(workerDb, { queue, types })).toBe(true);
+  expect(await statements.queuesWithReadyJobs(workerDb, { queues, types })).toEqual([queue]);
 });
 
 test(

@@ -73,7 +73,11 @@ const twins: [name: string, twin: { seams?: TextSeam[]; wreck?: Wreck }][] = [
   ],
   [
     "claims a job by its type while a more urgent one of another type is ready",
-    { seams: [lacking("claim-jobs-by-type", "and priority >= coalesce((select priority from second), heads.least)")] },
+    {
+      seams: [
+        lacking("claim-contended-jobs-by-type", "and priority >= coalesce((select priority from second), heads.least)"),
+      ],
+    },
   ],
   [
     "claims jobs with a key as if they were plain",
