@@ -82,7 +82,8 @@ export class QueueModel {
 
   /**
    * The most urgent ready jobs whose key is free, of each key the first; and the keys for which
-   * ready ones have to wait. With `types` a claim by these types.
+   * ready ones have to wait, if the claim got fewer than it asked for. With `types` a claim by
+   * these types.
    */
   claim(
     worker: string,
@@ -92,11 +93,12 @@ export class QueueModel {
   ): { claimed: bigint[]; blockedKeys: string[] } {
     const running = this.runningKeys;
     const ready = this.of("ready");
-    const blocked = new Set(ready.flatMap(({ key }) => (key !== undefined && running.has(key) ? key : [])));
     const free = ready.filter(({ key }) => key === undefined || !running.has(key));
     const next = inLine(free, types)
       .slice(0, this.workers.get(worker) === "alive" ? limit : 0)
       .toSorted(byUrgency);
+    const waiting = next.length < limit ? ready : []; // a claim that is full does not ask
+    const blocked = new Set(waiting.flatMap(({ key }) => (key !== undefined && running.has(key) ? key : [])));
     const taken = new Set<string>();
     const claimed: bigint[] = [];
     for (const job of next) {

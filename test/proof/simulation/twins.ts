@@ -216,15 +216,19 @@ export const twins: readonly Twin[] = [
     name: "claims a key that runs",
     client: changed(
       {
-        statement: /^(settle-and-)?claim-jobs(-by-type)?$/,
+        statement: /^claim-contended-jobs(-by-type)?$/,
         sql: without("on conflict (queue, key) where key is not null do nothing"),
       },
       {
-        statement: /^(settle-and-)?claim-jobs(-by-type)?$/,
-        sql: without("held.queue = jobs.queue and held.key = jobs.key)", "false)"),
+        statement: /^(settle-and-)?claim-(contended-)?jobs(-by-type)?$/,
+        sql: without("held.queue = jobs.queue and held.key = jobs.key limit 1", "false limit 1"),
       },
       // By types it stands there twice.
-      lacking("claim-jobs-by-type", "held.queue = jobs.queue and held.key = jobs.key)", "false)"),
+      lacking(
+        "claim-contended-jobs-by-type",
+        "held.queue = jobs.queue and held.key = jobs.key limit 1",
+        "false limit 1",
+      ),
     ),
     database: "drop index hark.running_jobs_key",
     says: /was not told to stop/,

@@ -7,6 +7,7 @@ import * as statements from "./index.ts";
 const { claimReadyJobs, completeJobs, endFrozenListeners, listenerName, openNotifyGate, openWriters } = statements;
 const { claimContendedJobs, claimHinderedJobs, completeAndClaimNextRows, rescueJobs, settleAndClaimReadyJobs } =
   statements;
+const { claimContendedJobsByType, claimPlainJobs, claimPlainJobsByType } = statements;
 
 /** The parts of a statement that begins with `with`, by name, and the rows that it returns. */
 function partsOf({ text }: { text: string }) {
@@ -68,6 +69,21 @@ test("claims that others stand in the way of move what they found as claims do t
   for (const part of ["alive", "unkeyed", "gone"]) expect(hindered[part], part).toBe(contended[part]);
   expect(hindered["keyed"]).toBe(contended["keyed"]!.replace(/\(\s+select true[^]*?is not null/, "true"));
   expect(hindered["rows"]!.startsWith(`${contended["rows"]}\n   union all\n   select 'more'`)).toBe(true);
+});
+
+test.for([
+  ["claim", claimContendedJobs, claimContendedJobsByType],
+  ["claim of plain jobs", claimPlainJobs, claimPlainJobsByType],
+] as const)("a %s by types does with the jobs that it finds what the other does", ([, byQueue, byType]) => {
+  const [other, own] = [partsOf(byQueue), partsOf(byType)];
+  const { heads, second, next, ctes, ...rest } = own;
+  const condition =
+    /and \(key is null or \([^]*?limit 1\) is null\)/.exec(other["next"]!)?.[0].replace(/\s+/g, " ") ?? "";
+
+  for (const part of Object.keys(rest)) expect(own[part], part).toBe(other[part]);
+  expect([heads, next].map((scan) => scan!.replace(/\s+/g, " ").includes(condition))).toEqual([true, true]);
+  expect(second).toContain("offset 1 limit 1");
+  expect(ctes).not.toBe("");
 });
 
 test("opening a notify gate and waiting for its writers list the same transactions", () => {

@@ -2,13 +2,15 @@ import type { Queryable } from "../../database.ts";
 import { codeOf } from "../../sqlstate.ts";
 import type { Completions } from "../settle/complete-jobs.ts";
 import { asId } from "../statement.ts";
+import { claimContendedJobsByType } from "./claim-contended-jobs-by-type.ts";
 import { claimContendedJobs } from "./claim-contended-jobs.ts";
 import { claimHinderedJobs } from "./claim-hindered-jobs.ts";
-import { claimContendedJobsByType, claimPlainJobsByType, urgencyByType } from "./claim-jobs-by-type.ts";
 import { claimReadyJobs } from "./claim-jobs.ts";
+import { claimPlainJobsByType } from "./claim-plain-jobs-by-type.ts";
 import { claimPlainJobs } from "./claim-plain-jobs.ts";
 import type { ClaimPosition, ClaimRequest, ClaimRow } from "./claim-request.ts";
 import { settleAndClaimReadyJobs } from "./settle-and-claim-jobs.ts";
+import { urgencyByType } from "./urgency-by-type.ts";
 
 /** A job in a worker's hands. */
 export interface ClaimedJob {

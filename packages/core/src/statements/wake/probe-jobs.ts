@@ -1,5 +1,4 @@
 import type { Queryable } from "../../database.ts";
-import { isAnyReadyOf } from "../claim/ready-of-type.ts";
 import { statement } from "../statement.ts";
 
 export interface ProbeRequest {
@@ -26,13 +25,32 @@ export interface Probe {
  * locked: those of a claim that is not committed may come back. So it says yes at least wherever a
  * claim would find something; keep it so when the claim's filter changes, and keep out of it what
  * no claim takes, or idle workers look for that without end.
+ *
+ * It looks at 1,000 ready jobs of a queue. Only if there are as many, none of them of these types,
+ * it looks for each type by itself, whatever stands in front: see {@link claimContendedJobsByType}.
+ * Why two conditions that always hold: see {@link surveyHead}.
  */
 export const probeJobs = statement<ProbeRequest, Probe>(
   "probe-jobs",
   ["queues", "types", "asksDue"],
   `select array(
             select queue from unnest($1::text[]) asked (queue)
-             where ${isAnyReadyOf("asked.queue", "$2")}) as ready,
+             where exists (
+                     select from (
+                       select type from hark.jobs
+                        where jobs.queue = asked.queue and state = 'ready'
+                          and priority >= (select -2147483648) and id > (select 0) limit 1000) head
+                      where type = any ($2::text[]))
+                or exists (
+                     select from hark.jobs
+                      where jobs.queue = asked.queue and state = 'ready'
+                        and priority >= (select -2147483648) and id > (select 0) offset 999)
+                   and exists (
+                     select from unnest($2::text[]) wanted (type), lateral (
+                       select from hark.jobs
+                        where hashtext(jobs.type || jobs.queue) = hashtext(wanted.type || asked.queue)
+                          and jobs.type collate "C" = wanted.type and jobs.queue collate "C" = asked.queue
+                          and state = 'ready' limit 1) of_type)) as ready,
           extract(epoch from due.run_at - clock_timestamp())::float8 * 1000 as next_due_in_ms
      from (values (1)) one left join lateral (
        select run_at from hark.jobs where $3 and state = 'scheduled' order by run_at limit 1) due on true`,
