@@ -118,7 +118,8 @@ END $$;
 GRANT SELECT ON hark.migrations, hark.stats TO hark_reader;
 GRANT SELECT (id, queue, type, priority, attempt, max_attempts, crash_count, key, unique_key, run_at, created_at, state)
   ON hark.jobs TO hark_reader;
-GRANT SELECT (id, queue, type, priority, attempt, max_attempts, crash_count, key, unique_key, run_at, created_at, started_at, worker)
+GRANT SELECT (id, queue, type, priority, attempt, max_attempts, crash_count, key, unique_key, run_at, created_at, started_at, worker,
+              hands_off)
   ON hark.running_jobs TO hark_reader;
 GRANT SELECT (id, queue, type, priority, attempt, max_attempts, crash_count, key, unique_key, run_at, created_at, state, started_at,
               finished_at, worker) ON hark.finished_jobs TO hark_reader;

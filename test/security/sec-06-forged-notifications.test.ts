@@ -58,6 +58,7 @@ const floods: [what: string, channel: string, payload: (queue: string) => string
   ["invalid moments", "job_scheduled", () => `'NaN' || i`],
   ["cancelled jobs", "job_cancelled", () => `i::text`],
   ["cancelled jobs with invalid ids", "job_cancelled", () => `repeat('9', 20) || i`],
+  ["keys that wait", "key_waits", (queue) => `'${queue}'`],
   ["changed schedules", "schedule_changed", (queue) => `'${queue}'`],
   ["released locks", "lock_released", () => `i::text`],
   ["heartbeats of listeners", "hark_heartbeat", () => `i::text`],

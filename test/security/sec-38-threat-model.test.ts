@@ -109,6 +109,7 @@ describe("by the database", () => {
     job_cancelled: ["the job's id", /^\d+$/],
     job_ready: ["the queue's name, how many jobs, the end of the transaction's id", /^threat-model \d+ \d{1,6}$/],
     job_scheduled: ["when it is due", /^\d{13}$/],
+    key_waits: ["the queue's name", /^threat-model$/],
     lock_released: ["a hash of the lock's key", /^-?\d+$/],
     schedule_changed: ["the schedule's name", /^[a-z0-9][a-z0-9_.:-]*$/],
   };

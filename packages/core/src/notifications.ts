@@ -12,6 +12,11 @@ export const channels = {
   jobScheduled: "job_scheduled",
   /** Payload: the id of a job cancelled while it ran. Sent by cancelJob. */
   jobCancelled: "job_cancelled",
+  /**
+   * Payload: the queue of a key whose parked jobs could not be handed the key, since others hold
+   * them locked. Sent by hark.hand_off.
+   */
+  keyWaits: "key_waits",
   /** Payload: the hash of a lock's key (see lockHash in locks.ts). Sent by release. */
   lockReleased: "lock_released",
   /** Payload: the name of a schedule whose declaration was changed or removed. */

@@ -126,7 +126,7 @@ test(
       },
       async upkeep() {
         await statements.foldStats(many, { limit: 1_000 });
-        return (await statements.unparkJobs(many, { limit: 100 }))[0]!.unparked;
+        return (await statements.unparkJobs(many, { ...statements.firstKey, limit: 100 }))[0]!.unparked;
       },
     };
 

@@ -154,7 +154,9 @@ const park = fc
 
 const unpark = fc.constant(
   command("unpark()", async (model, { on }) =>
-    expect(await statements.unparkJobs(on, { limit: 10 })).toEqual([{ unparked: model.unpark() }]),
+    expect(await statements.unparkJobs(on, { ...statements.firstKey, limit: 10 })).toEqual([
+      { unparked: model.unpark(), waiting: 0, cursor: undefined },
+    ]),
   ),
 );
 

@@ -61,6 +61,7 @@ const payloadShapes: Record<Channel, RegExp> = {
   [channels.jobReady]: /^[a-z0-9][a-z0-9_.:-]{0,62}( [!-~]{1,20}){0,4}$/,
   [channels.jobScheduled]: /^-?\d{1,19}$/,
   [channels.jobCancelled]: /^\d{1,19}$/,
+  [channels.keyWaits]: /^[a-z0-9][a-z0-9_.:-]{0,62}$/,
   [channels.lockReleased]: /^-?\d{1,19}$/,
   [channels.scheduleChanged]: /^[a-z0-9][a-z0-9_.:-]{0,62}$/,
 };
