@@ -1,5 +1,5 @@
 import type { Queryable } from "@hark/core";
-import { pgTypes } from "@hark/core/internal";
+import { channels, pgTypes } from "@hark/core/internal";
 import pg from "pg";
 import { clearJobs } from "../../support/places.ts";
 import { randomFrom } from "../../support/random.ts";
@@ -70,12 +70,16 @@ class Sessions implements AsyncDisposable {
   readonly byName: ReadonlyMap<string, pg.Client>;
   readonly pids: ReadonlyMap<string, number>;
   #heard: string[] = [];
+  #keysWaiting = 0;
 
   private constructor(control: pg.Client, byName: ReadonlyMap<string, pg.Client>, pids: ReadonlyMap<string, number>) {
     this.control = control;
     this.byName = byName;
     this.pids = pids;
-    control.on("notification", ({ payload }) => this.#heard.push(payload ?? ""));
+    control.on("notification", ({ channel, payload }) => {
+      if (channel === channels.keyWaits) this.#keysWaiting += 1;
+      else this.#heard.push(payload ?? "");
+    });
   }
 
   static async open(connectionString: string, names: readonly string[]): Promise<Sessions> {
@@ -99,7 +103,7 @@ class Sessions implements AsyncDisposable {
       pids.set(name, rows[0]!.pid);
     }
     const control = await connect();
-    await control.query("listen job_ready");
+    await control.query(`listen ${channels.jobReady}; listen ${channels.keyWaits}`);
     return new Sessions(control, byName, pids);
   }
 
@@ -107,15 +111,16 @@ class Sessions implements AsyncDisposable {
   async listenAgain(): Promise<void> {
     await this.#flush();
     this.#heard = [];
+    this.#keysWaiting = 0;
   }
 
   /**
    * Returns all notifications since then. A session hears its own notification after all that were
    * committed before it.
    */
-  async heard(): Promise<readonly string[]> {
+  async heard(): Promise<Pick<Run, "heard" | "keysWaiting">> {
     await this.#flush();
-    return this.#heard;
+    return { heard: this.#heard, keysWaiting: this.#keysWaiting };
   }
 
   async #flush(): Promise<void> {
@@ -159,7 +164,7 @@ class Running<World> {
       await this.#untilStill(place === undefined);
     }
     const heard = await this.#sessions.heard();
-    return { order, events: this.#events, answers: this.#answers, errors: this.#errors, heard };
+    return { order, events: this.#events, answers: this.#answers, errors: this.#errors, ...heard };
   }
 
   #next(session: string): Step<World> {

@@ -46,6 +46,8 @@ export interface Run {
   readonly errors: Readonly<Record<string, unknown>>;
   /** Payloads on job_ready that one more session heard during the run. */
   readonly heard: readonly string[];
+  /** Notifications on key_waits that it heard. */
+  readonly keysWaiting: number;
 }
 
 /** Whether a step began before another did. */
