@@ -137,7 +137,7 @@ async function costsOf(run: Run, sent: { jobs: number }): Promise<Costs> {
       await cost("cancel", () => statements.cancelJob(db, { id: rows[0].id as bigint }));
       await cost("enqueue", () => run.producer.enqueueMany(payloads(sent, keys)));
       await cost("probe", () => statements.queuesWithReadyJobs(db, { queues: [queue], types }));
-      await cost("unpark", () => statements.unparkJobs(db, { limit: 100 }));
+      await cost("unpark", () => statements.unparkJobs(db, { queue: "", key: "", limit: 100 }));
       await cost("stats", () => getStats(db));
     }
   } finally {
