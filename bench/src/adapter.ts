@@ -24,6 +24,11 @@ export type Handle = (payload: Payload) => Promise<void> | void;
 export interface Workload {
   /** How many keys the jobs have; not given if they have none. */
   readonly keys?: number;
+  /**
+   * Queues that each worker serves; 1 if not given. Jobs go to the first of them, and the others
+   * stay empty.
+   */
+  readonly queues?: number;
 }
 
 export interface BenchProducer {
@@ -116,6 +121,8 @@ export interface Adapter {
   /** Creates the schema in a fresh database. */
   prepare(url: string): Promise<void>;
   openProducer(url: string): Promise<BenchProducer>;
+  /** Whether startWorker() can serve more than one queue. */
+  readonly hasManyQueues?: boolean;
   /** Resolves when the worker takes jobs. It runs until its process is killed. */
   startWorker(url: string, handle: Handle, workload?: Workload): Promise<void>;
 }

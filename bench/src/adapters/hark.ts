@@ -17,6 +17,7 @@ export const hark: Adapter = {
   name: "hark",
   store: "postgresql",
   hasDelay: true,
+  hasManyQueues: true,
   options: "defaults, history kept",
   slots: 10, // the default of createWorker()
   sql: {
@@ -32,7 +33,7 @@ export const hark: Adapter = {
                 select 'default', 'other', '{}', 0, 0, 3, 0, now(), now(), 'ready' from generate_series(1, $1::integer)`,
     claims: "%insert into hark.running_jobs%",
     claimed: `select (payload ->> 'n')::integer as n, extract(epoch from started_at)::float8 * 1000 as at from hark.running_jobs`,
-    questions: "%as is_any_ready%",
+    questions: "%asked (queue)%exists%",
   },
   stageOf(statement) {
     if (statement.includes("hark.insert_jobs(")) return "enqueue";
@@ -62,10 +63,11 @@ export const hark: Adapter = {
       close: () => db.close(),
     };
   },
-  async startWorker(url, handle) {
+  async startWorker(url, handle, { queues = 1 } = {}) {
+    const others = Array.from({ length: queues - 1 }, (_, n) => defineJob(`bench-${n}`, { queue: `empty-${n}` }));
     const worker = createWorker({
       connectionString: url,
-      handlers: [implement(job, ({ payload }) => handle(payload as Payload))],
+      handlers: [job, ...others].map((each) => implement(each, ({ payload }) => handle(payload as Payload))),
       logger: silentLogger,
     });
     await worker.start();

@@ -7,10 +7,10 @@ import { percentile } from "../statistics.ts";
 /** Workers in one process: 50 processes would fill the machine and so distort the figures. */
 const workersEach = 5;
 
-async function startIdle(run: Run, workers: number, capacity: number): Promise<void> {
+async function startIdle(run: Run, workers: number, capacity: number, queues = 1): Promise<void> {
   const each = workers >= 10 ? workersEach : 1;
   await run.loadWorkers(workers / each);
-  await run.startWorkers({ capacity, workersEach: each, isTimed: true });
+  await run.startWorkers({ capacity, workersEach: each, isTimed: true, workload: { queues } });
   // Waits for the end of the start-up work and for the first renewal of every lease, after which
   // the workers know each other.
   await sleep(run.isQuick ? 5_000 : 10_000);
@@ -20,9 +20,9 @@ async function startIdle(run: Run, workers: number, capacity: number): Promise<v
  * What idle workers cost: transactions in their database, which nothing else uses, and CPU of their
  * processes.
  */
-async function idle(run: Run, workers: number): Promise<Record<string, number>> {
+async function idle(run: Run, { workers = 1, queues = 1 }): Promise<Record<string, number>> {
   const seconds = run.isQuick ? 6 : 30;
-  await startIdle(run, workers, 1);
+  await startIdle(run, workers, 1, queues);
   await run.closeProducer(); // its own upkeep does not count
   const before = await Promise.all([transactions(run), cpuMicros(run)]);
   await sleep(seconds * 1_000);
@@ -94,7 +94,14 @@ export const idles: readonly Scenario[] = [
     title: `Cost of ${workers} idle ${workers === 1 ? "worker" : "workers"}`,
     metrics,
     fits: ({ store }) => store === "postgresql",
-    measure: (run) => idle(run, workers),
+    measure: (run) => idle(run, { workers }),
+  })),
+  ...[1, 100, 1_000].map((queues): Scenario => ({
+    name: `idle:queues:${queues}`,
+    title: `Cost of an idle worker with ${queues.toLocaleString("en")} ${queues === 1 ? "queue" : "queues"}`,
+    metrics: metrics.filter(({ key }) => key !== "perWorker"),
+    fits: ({ hasManyQueues = false }) => hasManyQueues,
+    measure: (run) => idle(run, { queues }),
   })),
   {
     name: "herd",

@@ -18,6 +18,10 @@ export class PendingClaims {
     this.#tokens.delete(token);
   }
 
+  get isAny(): boolean {
+    return this.#tokens.size > 0;
+  }
+
   /** Whether a claim under this token may still be answered. */
   has(token: string): boolean {
     return this.#tokens.has(token);

@@ -41,7 +41,7 @@ export interface RescuerParts {
    * Claims that may still be answered, and the event that one failed without an answer: no worker
    * may hold its jobs.
    */
-  readonly pending: Pick<PendingClaims, "has" | "unanswered">;
+  readonly pending: Pick<PendingClaims, "has" | "isAny" | "unanswered">;
   /**
    * Told of a job that runs here but that the database does not assign to this process. It was just
    * settled, or its cancellation was not heard.
@@ -87,7 +87,7 @@ export function rescuer(parts: RescuerParts): Loop {
     logger,
     async step(signal) {
       const held = attempts.heldClaims(); // before the survey, so that a job claimed during it does not count as missing
-      const earlyMs = untilLookMs(held.length > 0);
+      const earlyMs = untilLookMs(held.length > 0 || pending.isAny);
       if (earlyMs > 0) return { restMs: earlyMs };
       const { come } = changes; // a change during the survey asks for another
       const asked = { worker: lease.identity ?? nilIdentity, except: orphans.refused };
@@ -105,7 +105,7 @@ export function rescuer(parts: RescuerParts): Loop {
         lookedAt = Number.NEGATIVE_INFINITY; // more may be left; the next survey says so
         return rescue(signal);
       }
-      return { restMs: Math.max(untilLookMs(held.length > 0), 0) };
+      return { restMs: Math.max(untilLookMs(true), 0) };
     },
   });
 
