@@ -7,8 +7,8 @@ import type { Slots } from "../run/slots.ts";
 import { piggyback, type Piggyback } from "../settle/piggyback.ts";
 import type { Settler } from "../settle/settler.ts";
 import type { ClaimConfirmer } from "./claim-confirmer.ts";
-import { behindLast, behindLastOfType, ClaimCursor } from "./claim-cursor.ts";
-import { HeadWatch } from "./head-watch.ts";
+import { behindLast, ClaimCursor } from "./claim-cursor.ts";
+import { ClaimsByType } from "./claims-by-type.ts";
 import { KeyContention } from "./key-contention.ts";
 import type { PendingClaims } from "./pending-claims.ts";
 
@@ -19,7 +19,6 @@ import type { PendingClaims } from "./pending-claims.ts";
 const batchSize = 1_000;
 
 export interface Claimed {
-  /** By this claim, and by those just before it that might not have found all. */
   readonly found: number;
   /** No other job was there to be claimed. */
   readonly isAll: boolean;
@@ -53,10 +52,7 @@ export class QueueClaim {
   readonly queue: string;
   readonly #parts: QueueClaimParts;
   readonly #cursor = new ClaimCursor(behindLast);
-  readonly #head = new HeadWatch();
-  /** While jobs of other types crowd the head. */
-  readonly #cursorByType = new ClaimCursor(behindLastOfType);
-  #foundByType = 0;
+  readonly #byType: ClaimsByType;
   #isDeep = false;
   /**
    * The last jobs found were plain. A claim of plain jobs alone is quicker, but a second one must
@@ -70,6 +66,7 @@ export class QueueClaim {
   constructor(parts: QueueClaimParts) {
     this.queue = parts.slots.queue;
     this.#parts = parts;
+    this.#byType = new ClaimsByType(parts.claimDb, { queue: this.queue, types: parts.types });
   }
 
   /** True if the last claim got as many jobs as it asked for. */
@@ -87,7 +84,7 @@ export class QueueClaim {
 
   /** True if a second claim at the same time would only slow down the first. */
   get isBestAlone(): boolean {
-    if (this.#head.isCrowded) return this.#cursorByType.isScanSlow;
+    if (this.#byType.head.isCrowded) return this.#byType.isBestAlone;
     return this.#cursor.isScanSlow || (!this.#isPlain && this.#contention.isBestAlone);
   }
 
@@ -97,26 +94,28 @@ export class QueueClaim {
    */
   async claim(signal: AbortSignal): Promise<Claimed | undefined> {
     const { slots, lease, pending, confirmer } = this.#parts;
-    if (this.isWanted && !signal.aborted) await this.#lookAtHead();
+    if (this.isWanted && this.hasLease && !signal.aborted) await this.#byType.look();
     const worker = lease.identity;
     const limit = Math.min(slots.demand, batchSize);
     if (limit <= 0 || worker === undefined || signal.aborted) return undefined;
 
-    const isByType = this.#head.isCrowded;
-    const { after } = isByType ? this.#cursorByType : this.#cursor;
+    const isByType = this.#byType.head.isCrowded;
+    const after = isByType ? undefined : this.#cursor.after;
     const token = randomUUID();
     pending.add(token);
     const release = slots.reserve(limit);
     try {
       const { jobs, blockedKeys, mayHideMore, isDeferred } = await (isByType
-        ? this.#askByType({ worker, token, limit })
-        : this.#ask({ worker, token, limit, after: this.#cursor.after }));
+        ? this.#byType.claim({ worker, token, limit, mayDefer: this.#isPlain })
+        : this.#ask({ worker, token, limit, after }));
       release();
+      if (jobs.length > 0 || blockedKeys.length > 0)
+        this.#isPlain = blockedKeys.length === 0 && jobs.every(statements.isPlain);
       this.#isDeep = jobs.length === limit;
       this.#handOver(jobs, worker, signal);
       if (isDeferred) confirmer.add(jobs);
       const isAll = jobs.length < limit && after === undefined && !mayHideMore;
-      if (isByType) return { found: this.#sumByType(jobs.length, isAll), isAll, blockedKeys };
+      if (isByType) return { found: this.#byType.sum(jobs.length, isAll), isAll, blockedKeys };
       return { found: jobs.length, isAll, blockedKeys: this.#isHindered ? blockedKeys : [] };
     } catch (error) {
       if (!isRejection(error)) pending.unanswered.emit();
@@ -146,52 +145,10 @@ export class QueueClaim {
       this.#contention.met();
       return this.#send({ ...request, isContended: true });
     });
-    const { jobs, blockedKeys } = answer;
-    const endedAt = performance.now();
-    this.#cursor.move({ ...claim, jobs, startedAt, endedAt });
-    if (claim.after === undefined) this.#head.claimed({ tookMs: endedAt - startedAt, found: jobs.length });
-    this.#isHindered = blockedKeys.length > 0 && (jobs.length < claim.limit / 2 || answer.mayHideMore);
-    this.#notePlain(answer);
+    this.#cursor.move({ ...claim, jobs: answer.jobs, startedAt, endedAt: performance.now() });
+    if (!claim.after) this.#byType.head.claimed({ tookMs: performance.now() - startedAt, found: answer.jobs.length });
+    this.#isHindered = answer.blockedKeys.length > 0 && (answer.jobs.length < claim.limit / 2 || answer.mayHideMore);
     return answer;
-  }
-
-  #notePlain({ jobs, blockedKeys }: statements.ClaimAnswer): void {
-    if (jobs.length > 0 || blockedKeys.length > 0)
-      this.#isPlain = blockedKeys.length === 0 && jobs.every(statements.isPlain);
-  }
-
-  /** A claim of each type by itself. It carries no outcomes: such claims are few. */
-  async #askByType(
-    claim: Pick<statements.ClaimRequest, "worker" | "token" | "limit">,
-  ): Promise<statements.ClaimAnswer> {
-    const { claimDb, types } = this.#parts;
-    const { after } = this.#cursorByType;
-    const startedAt = performance.now();
-    const request = { ...claim, queue: this.queue, types, after, mayDefer: this.#isPlain };
-    const answer = await statements.claimJobsByType(claimDb, request);
-    this.#cursorByType.move({ ...claim, after, jobs: answer.jobs, startedAt, endedAt: performance.now() });
-    this.#notePlain(answer);
-    return answer;
-  }
-
-  /**
-   * A claim by types that found some jobs may have left others, and another follows. The one that
-   * has seen all tells what they have found together, or their wake-up would seem spurious.
-   */
-  #sumByType(found: number, isAll: boolean): number {
-    this.#foundByType += found;
-    if (!isAll) return found;
-    const sum = this.#foundByType;
-    this.#foundByType = 0;
-    return sum;
-  }
-
-  /** Looks whether jobs of other types crowd the head of the queue, if it is time. */
-  async #lookAtHead(): Promise<void> {
-    if (!this.#head.isDue(performance.now())) return;
-    const { claimDb, types } = this.#parts;
-    const [head] = await statements.surveyHead(claimDb, { queue: this.queue, types });
-    this.#head.looked(head!, performance.now());
   }
 
   async #send(request: statements.ClaimRequest): Promise<statements.ClaimAnswer> {
