@@ -82,20 +82,22 @@ describe.each(["cjs", "esm"] as const)("in one file, as %s,", (format) => {
 });
 
 test("a worker whose lease thread has its file but not what that imports runs a job", async ({ databaseUrl }) => {
-  const { outfile } = await bundle("traced/lease", working, { format: "esm" });
-  const traced = join(folder, "traced/lease");
-  const program = join(traced, "start-lease-thread.js"); // the name of the file that it was bundled from
-  mkdirSync(traced, { recursive: true });
-  writeFileSync(join(traced, "package.json"), `{"type":"module"}`);
+  const { outfile } = await bundle("traced", working, { format: "esm" });
+  const dist = join(folder, "node_modules/@hark/worker/dist");
+  mkdirSync(join(dist, "lease"), { recursive: true });
+  writeFileSync(join(dist, "package.json"), `{"type":"module"}`);
+  const program = join(dist, "index.js"); // where the file would be found
   writeFileSync(program, readFileSync(outfile));
-  writeFileSync(join(traced, "lease-thread.js"), `import "a-package-that-was-not-traced";`);
+  writeFileSync(join(dist, "lease/lease-thread.js"), `import "a-package-that-was-not-traced";`);
   expect(await outputOf(program, databaseUrl)).toBe("ran\n");
 });
 
 test("a producer contains no part of a worker, and no pg-format", async () => {
   const contents = producing.replace(`"pg-hark"`, `"@hark/producer"`);
   const { inputs } = await bundle("producer-alone", contents, { format: "esm" });
-  expect(inputs.filter((file) => /packages\/worker|pg-listen|pg-format|drizzle-orm|hono|zod/.test(file))).toEqual([]);
+  expect(inputs.filter((file) => /packages\/worker|pg-listen|pg-format|drizzle-orm|hono|zod|pino/.test(file))).toEqual(
+    [],
+  );
 });
 
 /** Whether the code reads `import.meta` or CommonJS variables while it is loaded. */

@@ -71,7 +71,9 @@ test("each published package, packed twice, has the same bytes", async () => {
 });
 
 test("the files of the published packages are those of the list", async () => {
-  const listed = `${(await unpacked()).join("\n")}\n`;
+  // Files that parts of a package share are named for their content.
+  const names = (await unpacked()).map((file) => file.replace(/-[0-9A-Z]{8}\.js$/, "-*.js"));
+  const listed = `${[...new Set(names)].join("\n")}\n`;
   // `vitest run <this file> -u`, in this order, writes the list again. Review its diff.
   await expect(listed).toMatchFileSnapshot("published-files.txt");
 });
@@ -95,7 +97,9 @@ test("no test, source map, build state, configuration or path of the packing mac
 });
 
 test("core contains the migrations and the roles of the repository", async () => {
-  const core = join(scratch, "unpacked/@hark/core/dist/migration-texts.js");
+  const dist = join(scratch, "unpacked/@hark/core/dist");
+  const file = (await readdir(dist)).find((name) => /^migration-texts-\w+\.js$/.test(name));
+  const core = join(dist, file!);
   const { migrationTexts, rolesText } = (await import(pathToFileURL(core).href)) as {
     migrationTexts: [name: string, text: string][];
     rolesText: string;

@@ -46,7 +46,8 @@ export {
   type ResultOf,
 } from "./job-definition.ts";
 export { type AcquireOptions, createLocks, type Lock, type Locks } from "./locks.ts";
-export { createLogger, type Logger, silentLogger } from "./log.ts";
+export { createLogger } from "./create-logger.ts";
+export { type Logger, silentLogger } from "./log.ts";
 export { migrate, type MigrateOptions } from "./migrate.ts";
 export type { JobSettings } from "./new-job.ts";
 export type { Channel, Notifications } from "./notifications.ts";

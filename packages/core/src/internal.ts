@@ -5,11 +5,19 @@
 export { leastNode } from "./check-node.ts"; // first, so that an old Node gets no further
 export { backoffMs, defaultBackoff, parseBackoff } from "./backoff.ts";
 export { jitter, longestDelayMs, longestTimerMs, orLate, parseDuration, withDeadline } from "./clock.ts";
-export { checkConnection, describeUrl, pgTypes } from "./database.ts";
+export { borrowPool, checkConnection, describeUrl, openDatabase, pgTypes } from "./database.ts";
 export { WakeUpLimiter } from "./wake-up-limiter.ts";
 export { queryableOf } from "./transaction.ts";
-export { checkMaxAttempts, checkPriority, parsePayload, payloadJson } from "./job-definition.ts";
-export { isHarkError } from "./errors/index.ts";
+export { checkMaxAttempts, checkPriority, defineJob, parsePayload, payloadJson } from "./job-definition.ts";
+export {
+  EnqueueFromError,
+  EnqueueTimeoutError,
+  InvalidOptionsError,
+  isHarkError,
+  ProducerClosedError,
+  QueueFullError,
+  UnknownJobTypeError,
+} from "./errors/index.ts";
 export { errorText, jsonIssues, limits, storableText } from "./json.ts";
 export { redactingLogger } from "./log.ts";
 export { type Migration, readMigrations } from "./migrations.ts";

@@ -1,5 +1,4 @@
-import { type Logger as PinoLogger, pino } from "pino";
-import { hidden, hiddenFacts, loggable, loggableFacts } from "./redact.ts";
+import { loggable, loggableFacts } from "./redact.ts";
 
 /** What Hark needs of a logger: a pino, or anything shaped like one. */
 export interface Logger {
@@ -10,23 +9,6 @@ export interface Logger {
   child(facts: object): Logger;
   /** If it can tell: saves making up what would not be written. */
   isLevelEnabled?(level: string): boolean;
-}
-
-/**
- * A pino on stderr, so that stdout stays free for data; LOG_LEVEL sets its level, "info" if not
- * given.
- */
-export function createLogger(level: string = process.env.LOG_LEVEL ?? "info"): PinoLogger {
-  return pino(
-    {
-      name: "hark",
-      level,
-      formatters: { log: (facts) => loggableFacts(facts) },
-      serializers: { err: (error: unknown) => error }, // the formatter has read it
-      redact: { paths: [...hiddenFacts], censor: hidden }, // what child() binds, which the formatter does not see
-    },
-    pino.destination({ dest: 2, sync: true }),
-  );
 }
 
 const isRedacting = Symbol("redacting");

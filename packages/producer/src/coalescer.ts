@@ -1,5 +1,5 @@
-import { EnqueueTimeoutError, type Queryable } from "@hark/core";
-import { isRejection, orLate, statements } from "@hark/core/internal";
+import type { Queryable } from "@hark/core";
+import { EnqueueTimeoutError, isRejection, orLate, statements } from "@hark/core/internal";
 
 /**
  * Most jobs in one insert, and most bytes of payload. A longer statement is not faster, and needs

@@ -1,5 +1,5 @@
-import { type Queryable, InvalidOptionsError, QueueFullError } from "@hark/core";
-import { checkName, statements } from "@hark/core/internal";
+import type { Queryable } from "@hark/core";
+import { checkName, InvalidOptionsError, QueueFullError, statements } from "@hark/core/internal";
 
 /**
  * Most ready jobs that may wait in a queue: one number for every queue, or a number by queue. Other

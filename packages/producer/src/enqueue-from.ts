@@ -1,5 +1,4 @@
-import { EnqueueFromError, InvalidOptionsError } from "@hark/core";
-import type { statements } from "@hark/core/internal";
+import { EnqueueFromError, InvalidOptionsError, type statements } from "@hark/core/internal";
 
 export interface EnqueueFromOptions {
   /**

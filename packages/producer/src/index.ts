@@ -9,4 +9,5 @@ export {
   type ProducerOptions,
 } from "./producer.ts";
 export type { EnqueuedFrom, EnqueueFromOptions } from "./enqueue-from.ts";
-export { defineJob, type Transaction } from "@hark/core";
+export type { Transaction } from "@hark/core";
+export { defineJob } from "@hark/core/internal";

@@ -1,29 +1,30 @@
+import type {
+  Database,
+  Duration,
+  Queryable,
+  InputOf,
+  Issue,
+  JobDefinition,
+  JobSettings,
+  PayloadCipher,
+  PgPool,
+  Transaction,
+} from "@hark/core";
+// Not from @hark/core itself, which also loads a logger: this package is to load quickly.
 import {
   borrowPool,
-  type Database,
-  type Duration,
-  type Queryable,
-  type InputOf,
   InvalidOptionsError,
-  type Issue,
-  type JobDefinition,
-  type JobSettings,
-  openDatabase,
-  type PayloadCipher,
-  type PgPool,
-  ProducerClosedError,
-  type Transaction,
-  UnknownJobTypeError,
-} from "@hark/core";
-import {
-  queryableOf,
   longestDelayMs,
   newJob,
+  openDatabase,
   orLate,
   parseDuration,
   parsePayload,
   payloadJson,
+  ProducerClosedError,
+  queryableOf,
   type statements,
+  UnknownJobTypeError,
 } from "@hark/core/internal";
 import { Coalescer, insert } from "./coalescer.ts";
 import { DepthLimit, type MaxDepth } from "./depth-limit.ts";

@@ -9,8 +9,6 @@ import {
   type PgPool,
 } from "@hark/core";
 import { redactingLogger } from "@hark/core/internal";
-import { getRequestListener } from "@hono/node-server";
-import { buildApp } from "./app.ts";
 import { RequestRefusedError } from "./errors.ts";
 import { checkCredentials, type Credentials, isClosed } from "./middleware/authorize.ts";
 import { answerFailure } from "./middleware/errors.ts";
@@ -87,7 +85,7 @@ export function createServer(options: BaseServerOptions): HarkServer {
   const credentials = { token, tokens, authorize };
   const database = databaseOf(options);
 
-  const app = buildApp({
+  const parts = {
     database,
     routes,
     logger,
@@ -95,20 +93,30 @@ export function createServer(options: BaseServerOptions): HarkServer {
     rateLimit: checkRateLimit(options.rateLimit ?? { perSecond: 500 }),
     allowedHosts: options.allowedHosts ?? (isClosed(credentials) ? undefined : loopbackNames),
     maxBodyBytes: options.maxBodyBytes ?? 524_288,
-  });
-  const fetch = async (request: Request) => app.fetch(request);
+  };
+  // Loaded here, and not with this package: hono takes as long to load as pg, and a process that
+  // only enqueues or works does not need it.
+  const loading = import("./app.ts").then(({ buildApp }) => buildApp(parts));
+  loading.catch(() => {}); // every request tells of it
+  const fetch = async (request: Request) => (await loading).fetch(request);
   // Passes the sockets: without a credential, the caller's address decides.
-  const fetchFromNode = async (request: Request, sockets: object) => app.fetch(request, sockets);
+  const fetchFromNode = async (request: Request, sockets: object) => (await loading).fetch(request, sockets);
   const close = async () => {
     if (!("database" in options)) await database.close();
   };
-  const listener = getRequestListener(fetchFromNode, {
-    overrideGlobalObjects: false, // do not replace the application's Request and Response
-    errorHandler: () => answerFailure(unreadable(), { method: "", path: "" }, logger),
-  });
+  const loadingListener = import("@hono/node-server").then(({ getRequestListener }) =>
+    getRequestListener(fetchFromNode, {
+      overrideGlobalObjects: false, // do not replace the application's Request and Response
+      errorHandler: () => answerFailure(unreadable(), { method: "", path: "" }, logger),
+    }),
+  );
   return {
     fetch,
-    nodeListener: (incoming, outgoing) => void listener(incoming, outgoing),
+    nodeListener: (incoming, outgoing) =>
+      void loadingListener.then(
+        (listener) => listener(incoming, outgoing),
+        (error: unknown) => outgoing.destroy(error as Error),
+      ),
     close,
     [Symbol.asyncDispose]: close,
   };

@@ -1,10 +1,11 @@
-import { cp, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { appendFile, cp, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inspect } from "node:util";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, inject, vi } from "vitest";
 import { test as base } from "../../setup/fixtures.ts";
+import { footprintsOf, inWords } from "./footprint.ts";
 import { frozenCalls } from "./lambda.ts";
 import { answersAndWorks } from "./next-server.ts";
 import { Project } from "./project.ts";
@@ -59,6 +60,13 @@ test("one install brings the library and the command, and the demo runs from it"
   expect(await project.run("npx hark --version")).toMatch(/^\d+\.\d+\.\d+\n$/);
   expect(await project.run("npx pg-hark demo")).toMatch(/In the end: 7 jobs completed, 1 dead letter/);
   expect(await project.run("npx hark doctor")).toMatch(/ok +schema +version \d+/);
+  await appendFile(
+    join(project.folder, "node_modules/@hark/worker/dist/lease/lease-thread.js"),
+    `console.log("lease thread");`,
+  );
+  expect(await project.run("npx hark demo"), "the thread runs from its file, with the project's pg").toContain(
+    "lease thread",
+  );
   for (const name of ["pg-hark", "@hark/core", "@hark/producer", "@hark/worker", "@hark/cli"]) {
     const files = await readdir(join(project.folder, "node_modules", name));
     expect(files, name).toEqual(expect.arrayContaining(["LICENSE", "README.md", "package.json"]));
@@ -176,6 +184,28 @@ test("Bun, from sources and as a bundle that runs where nothing is installed", a
   await elsewhere(join(project.folder, "dist"), async (cwd) => {
     expect(await project.run("bun run main.js", { cwd })).toContain("ada@example.com");
   });
+});
+
+test("loading a producer costs less than half of what pg-boss costs, and stats do not load more", async ({ make }) => {
+  const { project } = await make({ also: ["pg-boss", "graphile-worker"] });
+  const load = (name: string) => `await import("${name}");`;
+  const connect = `const { openDatabase, getStats } = await import("pg-hark");
+    const db = openDatabase({ connectionString: process.env.DATABASE_URL });
+    await db.query({ text: "select 1", values: [] });`;
+  const found = await footprintsOf(project, {
+    "@hark/producer": load("@hark/producer"),
+    "pg-hark": load("pg-hark"),
+    "pg-hark, connected": connect,
+    "pg-hark, with stats": `${connect} await getStats(db);`,
+    "pg-boss": load("pg-boss"),
+    "graphile-worker": load("graphile-worker"),
+  });
+  process.stdout.write(inWords(found, "pg-boss"));
+  const [producer, , connected, withStats, boss] = found;
+  expect(producer!.ms).toBeLessThan(0.6 * boss!.ms);
+  expect(producer!.mb).toBeLessThan(0.6 * boss!.mb);
+  expect(withStats!.ms - connected!.ms).toBeLessThan(boss!.ms);
+  expect(withStats!.mb - connected!.mb).toBeLessThan(boss!.mb);
 });
 
 test("a Node that is too old gets one sentence", async ({ make }) => {

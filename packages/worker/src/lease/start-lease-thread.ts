@@ -28,15 +28,16 @@ export function startLeaseThread(data: LeaseThreadData): LeaseThread {
 }
 
 /**
- * The thread's file beside this one. Undefined in a bundle, where `import.meta.url` is missing, or
+ * The thread's file in this package. Undefined in a bundle, where `import.meta.url` is missing, or
  * leads to the bundle, or to a place on the machine that built it. The URL is put together as text:
  * bundlers understand `new URL(name, import.meta.url)` and would take the file for an asset.
  */
 function ownFile(): URL | undefined {
   const here: string | undefined = import.meta.url;
-  const name = /\/start-lease-thread\.([jt]s)$/.exec(here ?? "");
-  if (name === null) return undefined;
-  const file = new URL([here.slice(0, name.index), "lease-thread.".concat(name[1]!)].join("/"));
+  // The published package consists of a few files, which were put together from these.
+  const root = /^file:.*\/worker\/(?:dist|src)(?=\/)/.exec(here ?? "")?.[0];
+  if (root === undefined) return undefined;
+  const file = new URL([root, "lease", "lease-thread.".concat(root.endsWith("dist") ? "js" : "ts")].join("/"));
   return existsSync(file) ? file : undefined;
 }
 
