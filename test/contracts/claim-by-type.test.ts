@@ -76,9 +76,9 @@ test(
       ["unhandled-types", statements.unhandledTypes.text, `('{${queue}}', '{${types.join()}}')`],
     ]; // prettier-ignore
     const costs = async () => {
-      const costs = new Map<string, { pages: number; rows: number }>();
-      for (const [name, text, parameters] of asked) costs.set(name, await costOf(workerDb, text, parameters));
-      return costs;
+      const byName = new Map<string, { pages: number; rows: number }>();
+      for (const [name, text, parameters] of asked) byName.set(name, await costOf(workerDb, text, parameters));
+      return byName;
     };
 
     await crowd(db, queue, 20_000);
