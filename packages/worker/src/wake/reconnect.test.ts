@@ -7,8 +7,8 @@ import { defaultDeadlines, Reconnect, type Session } from "./reconnect.ts";
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-test("a doubt makes a second session prove that notifications arrive, and a session that is deaf is left", async () => {
-  let isDeaf = false;
+test("a doubt makes a second session prove that notifications arrive, and a session that hears nothing is left", async () => {
+  let hearsNothing = false;
   let sessions = 0;
   let proofs = 0;
   const lost: string[] = [];
@@ -21,7 +21,7 @@ test("a doubt makes a second session prove that notifications arrive, and a sess
       ping: () => Promise.resolve(),
       probe: () => {
         proofs += 1;
-        return isDeaf ? Promise.reject(new SessionEndedError("silent", "LISTEN is silent")) : Promise.resolve(0);
+        return hearsNothing ? Promise.reject(new SessionEndedError("silent", "LISTEN is silent")) : Promise.resolve(0);
       },
       beat: () =>
         new Promise((resolve, reject) => {
@@ -51,11 +51,11 @@ test("a doubt makes a second session prove that notifications arrive, and a sess
   expect(proofs).toBe(2);
 
   await vi.advanceTimersByTimeAsync(5_000);
-  isDeaf = true;
+  hearsNothing = true;
   reconnect.doubt();
   await vi.advanceTimersByTimeAsync(1_000);
   expect([sessions, lost]).toEqual([1, ["connecting"]]);
-  isDeaf = false;
+  hearsNothing = false;
   await vi.advanceTimersByTimeAsync(500);
   expect(sessions).toBe(2);
   await Promise.all([reconnect.close(), vi.advanceTimersByTimeAsync(1_000)]);
