@@ -105,7 +105,7 @@ test("core contains the migrations and the roles of the repository", async () =>
     rolesText: string;
   };
   const files = (await readdir(`${root}drizzle`)).filter((file) => /^\d+_.*\.sql$/.test(file)).toSorted();
-  const inRepository = files.map(async (file) => [file.slice(0, -4), await readFile(`${root}drizzle/${file}`, "utf8")]);
+  const inRepository = files.map(async (sql) => [sql.slice(0, -4), await readFile(`${root}drizzle/${sql}`, "utf8")]);
   expect(migrationTexts).toEqual(await Promise.all(inRepository));
   expect(rolesText).toBe(await readFile(`${root}drizzle/roles.sql`, "utf8"));
 });
