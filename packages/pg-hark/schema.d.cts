@@ -2,6 +2,7 @@ export {
   attempts,
   deadJobs,
   finishedJobs,
+  hosts,
   jobs,
   locks,
   runningJobs,

@@ -183,6 +183,18 @@ export const statsColumns = () => ({
   dead: counter("dead"),
 });
 
+/** The columns of `hosts`. */
+export const hostsColumns = () => ({
+  host: text().primaryKey(),
+  /** The earliest moment of the next turn. */
+  freeAt: timestamp("free_at", { withTimezone: true }).notNull(),
+  /**
+   * By priority from 0 to 10, counted from 1: when the line of jobs of that priority ends that were
+   * told to come back. Null for an empty line.
+   */
+  lines: timestamp({ withTimezone: true }).array().notNull(),
+});
+
 const hark = pgSchema("hark");
 
 /** Waiting jobs: scheduled, ready or parked. */
@@ -201,6 +213,8 @@ export const uniqueKeys = hark.view("unique_keys", uniqueKeysColumns()).existing
 export const workers = hark.view("workers", workersColumns()).existing();
 /** Locks of application code. */
 export const locks = hark.view("locks", locksColumns()).existing();
+/** Hosts that jobs take turns at. */
+export const hosts = hark.view("hosts", hostsColumns()).existing();
 /** Recurring rules. */
 export const schedules = hark.view("schedules", schedulesColumns()).existing();
 /** Ticks that were fired within a day. */

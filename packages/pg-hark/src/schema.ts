@@ -6,6 +6,7 @@ export {
   attempts,
   deadJobs,
   finishedJobs,
+  hosts,
   jobs,
   locks,
   runningJobs,
