@@ -98,8 +98,8 @@ test("no test, source map, build state, configuration or path of the packing mac
 
 test("core contains the migrations and the roles of the repository", async () => {
   const dist = join(scratch, "unpacked/@hark/core/dist");
-  const file = (await readdir(dist)).find((name) => /^migration-texts-\w+\.js$/.test(name));
-  const core = join(dist, file!);
+  const texts = (await readdir(dist)).find((name) => /^migration-texts-\w+\.js$/.test(name));
+  const core = join(dist, texts!);
   const { migrationTexts, rolesText } = (await import(pathToFileURL(core).href)) as {
     migrationTexts: [name: string, text: string][];
     rolesText: string;
