@@ -9,7 +9,7 @@ import type { Settler } from "../settle/settler.ts";
 import type { ClaimConfirmer } from "./claim-confirmer.ts";
 import { behindLast, ClaimCursor } from "./claim-cursor.ts";
 import { ClaimsByType } from "./claims-by-type.ts";
-import { KeyContention } from "./key-contention.ts";
+import { OtherWorkers } from "./other-workers.ts";
 import type { PendingClaims } from "./pending-claims.ts";
 
 /**
@@ -17,6 +17,9 @@ import type { PendingClaims } from "./pending-claims.ts";
  * with 1,000, 83,000 with 2,000.
  */
 const batchSize = 1_000;
+
+/** How long a queue counts as one of jobs with keys after the last of them, in ms. */
+const keysForMs = 10_000;
 
 export interface Claimed {
   readonly found: number;
@@ -59,7 +62,8 @@ export class QueueClaim {
    * follow if others are there.
    */
   #isPlain = true;
-  readonly #contention = new KeyContention();
+  readonly #others = new OtherWorkers();
+  #sawKeysAt = Number.NEGATIVE_INFINITY;
   /** Jobs whose keys run stood in the way of the last claim. */
   #isHindered = false;
 
@@ -82,10 +86,15 @@ export class QueueClaim {
     return this.#parts.slots.demand > 0;
   }
 
+  /** Jobs with keys have come lately. */
+  get #hasKeys(): boolean {
+    return performance.now() < this.#sawKeysAt + keysForMs;
+  }
+
   /** True if a second claim at the same time would only slow down the first. */
   get isBestAlone(): boolean {
     if (this.#byType.head.isCrowded) return this.#byType.isBestAlone;
-    return this.#cursor.isScanSlow || (!this.#isPlain && this.#contention.isBestAlone);
+    return this.#cursor.isScanSlow || this.#hasKeys; // two claims at a time would meet at keys
   }
 
   /**
@@ -142,9 +151,11 @@ export class QueueClaim {
     const startedAt = performance.now();
     const answer = await this.#send(request).catch((error: unknown) => {
       if (!statements.isKeyContended(error)) throw error;
-      this.#contention.met();
+      this.#others.met();
       return this.#send({ ...request, isContended: true });
     });
+    if (!answer.isDeferred) this.#others.told(answer.hasOthers, startedAt);
+    if (answer.blockedKeys.length > 0 || answer.jobs.some(({ key }) => key !== undefined)) this.#sawKeysAt = startedAt;
     this.#cursor.move({ ...claim, jobs: answer.jobs, startedAt, endedAt: performance.now() });
     if (!claim.after) this.#byType.head.claimed({ tookMs: performance.now() - startedAt, found: answer.jobs.length });
     this.#isHindered = answer.blockedKeys.length > 0 && (answer.jobs.length < claim.limit / 2 || answer.mayHideMore);
@@ -153,14 +164,15 @@ export class QueueClaim {
 
   async #send(request: statements.ClaimRequest): Promise<statements.ClaimAnswer> {
     const { claimDb, settler } = this.#parts;
-    const isContended = request.isContended ?? (!this.#isPlain && this.#contention.isWithOthers);
+    const isContended = request.isContended ?? this.#others.mayLive;
     // Where jobs are many, carrying outcomes saves a commit. Where they are few, the claim would
     // wait for that commit, and its jobs with it.
-    const riders = this.#isDeep && !isContended && !this.#isHindered ? piggyback(settler) : undefined;
+    const mayCarry = this.#isDeep && !this.#isHindered && !(this.#hasKeys && isContended);
+    const riders = mayCarry ? piggyback(settler) : undefined;
     if (riders) return this.#settleAndClaim(request, riders);
     return statements.claimJobs(claimDb, {
       ...request,
-      mayDefer: this.#isPlain && !isContended,
+      mayDefer: this.#isPlain && !request.isContended,
       isContended,
       isHindered: this.#isHindered,
     });

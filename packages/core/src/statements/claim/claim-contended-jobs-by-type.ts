@@ -98,6 +98,9 @@ export const claimContendedJobsByType = statement<ParametersByType, ClaimRow>(
    union all
    select 'job', id, type, payload, priority, attempt, max_attempts, crash_count, key, hands_off from keyed
    union all
-   select 'blocked', null, null, null, null, null, null, null, key, null from blocked`,
+   select 'blocked', null, null, null, null, null, null, null, key, null from blocked
+   union all
+   select 'others', null, null, null, null, null, null, null, null, null
+    where exists (select from hark.workers where dead_at is null and expires_at > clock_timestamp() and id <> $3)`,
   (row) => row as ClaimRow,
 );

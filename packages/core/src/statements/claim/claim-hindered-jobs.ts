@@ -60,6 +60,9 @@ export const claimHinderedJobs = statement<ClaimParameters, ClaimRow>(
    union all
    select 'blocked', null, null, null, null, null, null, null, key, null from blocked
    union all
+   select 'others', null, null, null, null, null, null, null, null, null
+    where exists (select from hark.workers where dead_at is null and expires_at > clock_timestamp() and id <> $3)
+   union all
    select 'more', null, null, null, null, null, null, null, null, null where (select count(*) from first) = 2000`,
   (row) => row as ClaimRow,
 );

@@ -58,6 +58,9 @@ export const claimReadyJobs = statement<ClaimParameters, ClaimRow>(
       where held.queue = $1 and held.key is not null and (select count(*) from next) < $2)
    select 'job' as kind, id, type, payload, priority, attempt, max_attempts, crash_count, key, hands_off from moved
    union all
-   select 'blocked', null, null, null, null, null, null, null, key, null from blocked`,
+   select 'blocked', null, null, null, null, null, null, null, key, null from blocked
+   union all
+   select 'others', null, null, null, null, null, null, null, null, null
+    where exists (select from hark.workers where dead_at is null and expires_at > clock_timestamp() and id <> $3)`,
   (row) => row as ClaimRow,
 );

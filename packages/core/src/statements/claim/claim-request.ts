@@ -62,6 +62,8 @@ export type ClaimRow =
     }
   /** A key that is running while ready jobs of it wait. */
   | { readonly kind: "blocked"; readonly key: string }
+  /** Other workers live, whichever queues they work. */
+  | { readonly kind: "others" }
   /** Only the first of the ready jobs were looked at, and others may stand behind them. */
   | { readonly kind: "more" }
   /** A job that was to be settled, but whose own claim no longer held. */

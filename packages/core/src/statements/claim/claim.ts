@@ -65,6 +65,8 @@ export interface ClaimAnswer {
    * nothing of them was touched.
    */
   readonly refused: ReadonlySet<bigint>;
+  /** Other workers live. A claim of plain jobs alone does not tell. */
+  readonly hasOthers: boolean;
   /** Jobs that were not looked at may stand behind those that were. */
   readonly mayHideMore: boolean;
   /**
@@ -143,13 +145,15 @@ function answerOf(rows: readonly ClaimRow[], claim: Pick<ClaimRequest, "queue" |
   const blockedKeys: string[] = [];
   const refused = new Set<bigint>();
   let mayHideMore = false;
+  let hasOthers = false;
   for (const row of rows) {
     if (row.kind === "job") jobs.push(claimedJobOf(row, claim));
     else if (row.kind === "blocked") blockedKeys.push(row.key);
     else if (row.kind === "refused") refused.add(asId(row.id));
     else if (row.kind === "more") mayHideMore = true;
+    else if (row.kind === "others") hasOthers = true;
   }
   // The database returns them in the order in which it deleted them, or by keys.
   jobs.sort((one, other) => other.priority - one.priority || (one.id < other.id ? -1 : 1));
-  return { jobs, blockedKeys, refused, mayHideMore, isDeferred: false };
+  return { jobs, blockedKeys, refused, mayHideMore, hasOthers, isDeferred: false };
 }

@@ -66,6 +66,9 @@ export const settleAndClaimReadyJobs = statement<ClaimParameters & Completions, 
    union all
    select 'blocked', null, null, null, null, null, null, null, key, null from blocked
    union all
+   select 'others', null, null, null, null, null, null, null, null, null
+    where exists (select from hark.workers where dead_at is null and expires_at > clock_timestamp() and id <> $3)
+   union all
    select 'refused', id, null, null, null, null, null, null, null, null from (select unnest($8::bigint[]) as id) asked
     where (select count(*) from settled) < cardinality($8::bigint[]) and id <> all (array(select id from settled))`,
   (row) => row as ClaimRow,
