@@ -1,65 +1,20 @@
-import { randomUUID } from "node:crypto";
-import { statements } from "@hark/core/internal";
 import { expect } from "vitest";
-import { claim, completed, insertJob, registerWorker } from "../../support/jobs.ts";
-import { type Place, placesOf } from "../../support/places.ts";
-import { changeFunction, lacking, without } from "../../support/seams.ts";
-import { test } from "./fixtures.ts";
-import { begin, commit, rollback, type Scenario } from "./scenario.ts";
+import { placesOf } from "../../support/places.ts";
+import { changeFunction, lacking, type TextSeam, without } from "../../support/seams.ts";
+import { test, type Twin } from "./fixtures.ts";
+import * as keys from "./keys.ts";
+import { commit, rollback, type Scenario } from "./scenario.ts";
 
-const queue = "keys";
-const key = "k";
-
-interface World {
-  /** Runs under the key. */
-  held: statements.ClaimedJob;
-  /** Ready or parked under the key, in order of their ids. */
-  waiting: bigint[];
-  worker: string;
-}
-
-const settle = begin<World>("settle", (on, { held }) => statements.completeJobs(on, completed(held)));
-const park = begin<World>("park", (on) => statements.parkBlocked(on, { queue, keys: [key] }));
-const claimOne = begin<World>("claim", (on, { worker }) => claim(on, { queue, worker }));
-const claimByType = begin<World>("claim by type", (on, { worker }) =>
-  statements.claimJobsByType(on, { queue, worker, types: ["test.plain"], limit: 1, token: randomUUID() }),
-);
-const cancel = (place: number) =>
-  begin<World>("cancel", (on, { waiting }) => statements.cancelJob(on, { id: waiting[place]! }));
-
-/** A running job and two jobs behind it that are ready or parked. */
-const prepare = (state: "ready" | "parked"): Scenario<World>["prepare"] => {
-  return async (db) => {
-    const worker = await registerWorker(db);
-    await insertJob(db, { queue, key });
-    const [held] = await claim(db, { queue, worker });
-    const waiting = [await insertJob(db, { queue, key }), await insertJob(db, { queue, key })];
-    if (state === "parked") await statements.parkBlocked(db, { queue, keys: [key] });
-    return { held: held!, waiting, worker };
-  };
-};
-
-/**
- * No two jobs run at once, each job has one place, and a parked job has another before it that will
- * hand the key on.
- */
-const judge: Scenario<World>["judge"] = async (db) => {
-  const wrong: string[] = [];
-  const places = await placesOf(db);
-  const count = (state: Place["state"]) => places.filter((place) => place.state === state).length;
-  if (new Set(places.map(({ id }) => id)).size !== places.length) wrong.push("a job in two places");
-  if (count("running") > 1) wrong.push("two of a key run at once");
-  if (count("parked") > 0 && count("running") + count("ready") === 0) wrong.push("parked for ever");
-  return wrong;
-};
+const { cancel, claimByType, claimTwo, insert, insertBatch, judge, park, prepare, settle, settleAndNext } = keys;
+type KeyScenario = Scenario<keys.World>;
 
 /** The key's job settles while others are parked, inserted and claimed. */
-const handOff: Scenario<World> = {
+const handOff: KeyScenario = {
   sessions: {
     settler: [settle, commit],
     parker: [park, commit],
-    producer: [begin("insert", (on) => insertJob(on, { queue, key })), commit],
-    claimer: [claimOne, commit],
+    producer: [insert, commit],
+    claimer: [claimTwo(), commit],
   },
   prepare: prepare("ready"),
   judge,
@@ -69,12 +24,12 @@ const handOff: Scenario<World> = {
  * The key's job settles while the first in line is cancelled, and a cancel of the second is rolled
  * back.
  */
-const cancelled: Scenario<World> = {
+const cancelled: KeyScenario = {
   sessions: {
     settler: [settle, commit],
     canceller: [cancel(0), commit],
     doubter: [cancel(1), rollback],
-    producer: [begin("insert", (on) => insertJob(on, { queue, key })), commit, park, commit],
+    producer: [insert, commit, park, commit],
   },
   prepare: prepare("parked"),
   judge: async (db, world, run) => {
@@ -84,31 +39,29 @@ const cancelled: Scenario<World> = {
     return wrong;
   },
 };
+const cancelledBoth: KeyScenario = { ...cancelled, sessions: { ...cancelled.sessions, producer: [] } };
 
 /**
  * The first in line is cancelled, whether ready, parked or just handed the key, while others are
  * parked behind it.
  */
-const cancelledWhileParking: Scenario<World> = {
+const cancelledWhileParking: KeyScenario = {
   sessions: {
     settler: [settle, commit],
     canceller: [cancel(0), commit],
     parker: [park, commit],
     other: [cancel(1), commit],
   },
-  prepare: async (db, on) => {
-    const world = await prepare("ready")(db, on);
-    return { ...world, waiting: [...world.waiting, await insertJob(db, { queue, key })] };
-  },
+  prepare: prepare("ready"),
   judge,
 };
 
 /** Two claims ask for the key while it is freed. */
-const twoClaims: Scenario<World> = {
+const twoClaims: KeyScenario = {
   sessions: {
     settler: [settle, commit],
-    one: [claimOne, commit],
-    other: [claimOne, commit],
+    one: [claimTwo(), commit],
+    other: [claimTwo(), commit],
     parker: [park, commit],
   },
   prepare: prepare("ready"),
@@ -116,17 +69,112 @@ const twoClaims: Scenario<World> = {
 };
 
 /** As two claims, where one worker claims the queue and another claims it by types. */
-const claimsByQueueAndType: Scenario<World> = {
+const claimsByQueueAndType: KeyScenario = {
   ...twoClaims,
   sessions: { ...twoClaims.sessions, other: [claimByType, commit] },
 };
 
-const scenarios: [name: string, scenario: Scenario<World>][] = [
+/** Claims of each kind ask for the key while it is freed. */
+const allClaims: KeyScenario = {
+  sessions: {
+    settler: [settle, commit],
+    one: [claimTwo(), commit],
+    contended: [claimTwo({ isContended: true }), commit],
+    hindered: [claimTwo({ isHindered: true }), commit],
+  },
+  prepare: prepare("ready"),
+  judge,
+};
+
+/** The key's job settles, and the next of the key is claimed with its commit. */
+const next = (state: "ready" | "parked"): KeyScenario => ({
+  sessions: {
+    settler: [settleAndNext, commit],
+    parker: [park, commit],
+    claimer: [claimTwo(), commit],
+    canceller: [cancel(0), commit],
+  },
+  prepare: prepare(state),
+  judge,
+});
+
+/** The same, but it is undone: the job still runs, and another settle of it comes later. */
+const nextUndone: KeyScenario = {
+  sessions: {
+    settler: [settleAndNext, rollback, settle, commit],
+    canceller: [cancel(1), rollback],
+    claimer: [claimTwo(), commit],
+  },
+  prepare: prepare("parked"),
+  judge,
+};
+
+/** Batches of siblings are inserted, one of them in vain, while the key is freed and claimed. */
+const batches: KeyScenario = {
+  sessions: {
+    settler: [settle, commit],
+    producer: [insertBatch, commit],
+    doubter: [insertBatch, rollback],
+    claimer: [claimTwo(), commit],
+  },
+  prepare: prepare("ready"),
+  judge,
+};
+
+/** A batch is inserted while its key is claimed and parked. */
+const batchParked: KeyScenario = {
+  sessions: {
+    settler: [settle, commit],
+    producer: [insertBatch, commit],
+    claimer: [claimTwo({ isHindered: true }), commit],
+    parker: [park, commit],
+  },
+  prepare: prepare("ready"),
+  judge,
+};
+
+/** The key's job leaves in another way, while others are parked and claimed and one is cancelled. */
+const leaving = (leave: keyof typeof leaves): KeyScenario => ({
+  sessions: {
+    leaver: [leaves[leave], commit],
+    parker: [park, commit],
+    claimer: [claimTwo(), commit],
+    canceller: [cancel(0), commit],
+  },
+  prepare: prepare("ready"),
+  judge,
+});
+const leaves = { retry: keys.retry, cancel: keys.cancelRunning, rescue: keys.rescue };
+
+/** The key's job settles in a transaction that does not see what was parked since it began. */
+const inSnapshot: KeyScenario = {
+  sessions: {
+    settler: [keys.takeSnapshot, keys.settleInSnapshot, commit],
+    parker: [park, commit],
+    producer: [insert, commit, park, commit],
+    canceller: [cancel(0), commit, cancel(1), commit],
+  },
+  prepare: prepare("parked"),
+  judge,
+};
+
+const scenarios: [name: string, scenario: KeyScenario][] = [
   ["hand-off, parking, insert and claim", handOff],
   ["hand-off, cancels of those in line, insert and parking", cancelled],
+  ["hand-off and cancels of those in line", cancelledBoth],
   ["hand-off, parking and cancels of two in line", cancelledWhileParking],
   ["hand-off, parking and two claims", twoClaims],
   ["hand-off, parking, a claim of the queue and one by types", claimsByQueueAndType],
+  ["hand-off and claims of all kinds", allClaims],
+  ["claim of the next with the settle, parking, claim and cancel", next("ready")],
+  ["claim of the next among parked ones, parking, claim and cancel", next("parked")],
+  ["claim of the next that is undone, cancel and claim", nextUndone],
+  ["hand-off, batches and claim", batches],
+  ["hand-off, batch, hindered claim and parking", batchParked],
+  ["retry, parking, claim and cancel", leaving("retry")],
+  ["cancel of the running one, parking, claim and cancel", leaving("cancel")],
+  ["rescue, parking, claim and cancel", leaving("rescue")],
+  ["hand-off in an old snapshot, parking, insert and cancels", inSnapshot],
 ];
 
 test.for(scenarios)(
@@ -139,38 +187,60 @@ test.for(scenarios)(
   },
 );
 
-test("parking without a lock on the running job is found", async ({ explore }) => {
-  const seams = [lacking("park-jobs", "for share skip locked")];
-  expect((await explore(handOff, { seams })).broken).toContain("parked for ever");
-});
+const parkedForEver = (scenario: KeyScenario, seam: TextSeam): [KeyScenario, Twin] => [
+  scenario,
+  { seams: [seam], shows: "parked for ever" },
+];
+/** A function of the schema that lacks some words. */
+const wrecked = (scenario: KeyScenario, name: string, words: string, instead?: string): [KeyScenario, Twin] => [
+  scenario,
+  { wreck: (db) => changeFunction(db, name, without(words, instead)), shows: "parked for ever" },
+];
 
-test("a hand-off that skips a job which is being cancelled is found", async ({ explore }) => {
-  const cancelledBoth: Scenario<World> = { ...cancelled, sessions: { ...cancelled.sessions, producer: [] } };
-  expect((await explore(cancelledBoth)).broken).toBeUndefined();
-  const twin = await explore(cancelledBoth, {
-    wreck: (db) => changeFunction(db, "hark.hand_off", without("LIMIT 1 FOR UPDATE", "LIMIT 1")),
-  });
-  expect(twin.broken).toContain("parked for ever");
-});
+const handsOffOfClaim = "key is not null and ( select true";
+const twins: [name: string, twin: [KeyScenario, Twin]][] = [
+  ["parking without a lock on the running job", parkedForEver(handOff, lacking("park-jobs", "for no key update skip locked"))],
+  ["parking that does not tell the running job", parkedForEver(handOff, lacking("park-jobs", "set hands_off = true", "set hands_off = hands_off"))],
+  [
+    "a hand-off only of jobs behind which none was parked",
+    [
+      cancelledBoth,
+      {
+        wreck: async (db) => {
+          const text = `drop trigger running_jobs_hand_off on hark.running_jobs;
+            create trigger running_jobs_hand_off after delete on hark.running_jobs
+              for each row when (not old.hands_off) execute function hark.hand_off_key()`;
+          await db.query({ text, values: [] });
+        },
+        shows: "parked for ever",
+      },
+    ],
+  ],
+  ["a hand-off that leaves locked jobs to nobody", wrecked(cancelledBoth, "hark.hand_off", "perform pg_notify('key_waits', hand_off.queue)", "null")],
+  ["a hand-off that trusts an old snapshot", wrecked(inSnapshot, "hark.hand_off", "current_setting('transaction_isolation') <> 'read committed' or")],
+  ["a cancel that keeps the key of a ready job", parkedForEver(cancelledWhileParking, lacking("cancel-job", ", (select count(*) from handed)"))],
+  ["a cancel that hands the key on under its own older snapshot", parkedForEver(cancelledWhileParking, lacking("cancel-job",
+    "(select hark.hand_off(queue, key) from waiting where state = 'ready' and key is not null)",
+    `(update hark.jobs set state = 'ready' from waiting where jobs.id = (
+       select id from hark.jobs where queue = waiting.queue and key = waiting.key and state = 'parked'
+        order by priority desc, id limit 1 for update) and waiting.state = 'ready' returning jobs.id)`))],
+  ["a claim of the next that does not hand on", parkedForEver(next("parked"), lacking("complete-and-claim-next", "$5::uuid, true", "$5::uuid, false"))],
+  ["a hindered claim that parks and does not hand on", parkedForEver(batchParked, lacking("claim-hindered-jobs", "$4::uuid, true", "$4::uuid, false"))],
+  ["a claim that never hands on", parkedForEver(batches, lacking("claim-jobs", handsOffOfClaim, "false and ( select true"))],
+  ["a contended claim that never hands on", parkedForEver(
+    { ...batches, sessions: { ...batches.sessions, claimer: [claimTwo({ isContended: true }), commit] } },
+    lacking("claim-contended-jobs", "$4::uuid, (", "$4::uuid, false and ("))],
+  ["an insert that parks behind a scheduled job", wrecked(batches, "hark.insert_jobs", "AND coalesce(run_at, called_at + delay_ms * interval '1 ms', called_at) <= called_at")],
+]; // prettier-ignore
 
-test("a cancel that keeps the key of a ready job is found", async ({ explore }) => {
-  const seams = [lacking("cancel-job", ", (select count(*) from handed)")];
-  expect((await explore(cancelledWhileParking, { seams })).broken).toContain("parked for ever");
-});
-
-test("a cancel that hands the key on under its own older snapshot is found", async ({ explore }) => {
-  const instead = `(update hark.jobs set state = 'ready' from waiting where jobs.id = (
-    select id from hark.jobs where queue = waiting.queue and key = waiting.key and state = 'parked'
-     order by priority desc, id limit 1 for update) and waiting.state = 'ready' returning jobs.id)`;
-  const guard = "(select hark.hand_off(queue, key) from waiting where state = 'ready' and key is not null)";
-  const { broken } = await explore(cancelledWhileParking, { seams: [lacking("cancel-job", guard, instead)] });
-  expect(broken).toContain("parked for ever");
+test.for(twins)("%s is found", { tags: ["FM-40"] }, async ([, [scenario, twin]], { explore }) => {
+  expect((await explore(scenario, twin)).broken).toContain(twin.shows);
 });
 
 test("two claims without the unique index on a key's running job are found", async ({ explore }) => {
   const { broken } = await explore(twoClaims, {
-    seams: [lacking("claim-jobs", "on conflict (queue, key) where key is not null do nothing")],
     wreck: async (db) => void (await db.query({ text: "drop index hark.running_jobs_key", values: [] })),
+    shows: "two of a key run at once",
   });
   expect(broken).toContain("two of a key run at once");
 });

@@ -60,26 +60,37 @@ function anyGrants({ grants }: QueueModel, places: readonly number[]): Grant[] {
 }
 
 const ids = (rows: readonly { id: bigint }[]) => rows.map(({ id }) => id).toSorted(ascending);
+const byId = (one: { id: bigint }, other: { id: bigint }) => ascending(one.id, other.id);
 const ascending = (one: bigint, other: bigint) => Number(one - other);
 
-const enqueue = fc
-  .record({
-    type: fc.constantFrom(...types),
-    priority: fc.integer({ min: -1, max: 1 }),
-    maxAttempts: fc.integer({ min: 1, max: 4 }),
-    key: fc.option(fc.constantFrom("a", "b"), { nil: undefined }),
-    uniqueKey: fc.option(fc.constantFrom("u", "v"), { nil: undefined }),
-    isDue: fc.boolean(),
-  })
-  .map(({ isDue, ...job }) =>
-    command(`enqueue(${JSON.stringify({ ...job, isDue })})`, async (model, { on }) => {
-      const holder = model.holderOf(job.uniqueKey);
-      const delayMs = isDue ? undefined : hour;
-      const wanted = { ...job, queue, payloadJson: "{}", runAt: undefined, delayMs };
-      const [answer] = await statements.insertJobs(on, { jobs: statements.jobsJson([wanted]) });
-      if (holder) expect(answer).toEqual({ id: holder.id, status: "duplicate" });
-      else expect(answer!.status).toBe("inserted");
-      if (!holder) model.insert({ ...job, id: answer!.id, isDue });
+const drawnJob = fc.record({
+  type: fc.constantFrom(...types),
+  priority: fc.integer({ min: -1, max: 1 }),
+  maxAttempts: fc.integer({ min: 1, max: 4 }),
+  key: fc.option(fc.constantFrom("a", "b"), { nil: undefined }),
+  uniqueKey: fc.option(fc.constantFrom("u", "v"), { nil: undefined }),
+  isDue: fc.boolean(),
+});
+
+/** One job, or several in one statement. */
+const enqueue = (kind: string, most: number) =>
+  fc.array(drawnJob, { minLength: 1, maxLength: most }).map((jobs) =>
+    command(`${kind}(${JSON.stringify(jobs)})`, async (model, { on }) => {
+      const wanted = jobs.map(({ isDue, ...job }) => {
+        const delayMs = isDue ? undefined : hour;
+        return { ...job, queue, payloadJson: "{}", runAt: undefined, delayMs };
+      });
+      const holders = new Map(["u", "v"].map((uniqueKey) => [uniqueKey, model.holderOf(uniqueKey)?.id]));
+      const answers = await statements.insertJobs(on, { jobs: statements.jobsJson(wanted) });
+      const inserted = jobs.flatMap((job, place) => {
+        const answer = answers[place]!;
+        const holder = job.uniqueKey === undefined ? undefined : holders.get(job.uniqueKey);
+        if (holder !== undefined) expect(answer).toEqual({ id: holder, status: "duplicate" });
+        else expect(answer.status).toBe("inserted");
+        if (job.uniqueKey !== undefined) holders.set(job.uniqueKey, answer.id);
+        return holder === undefined ? { ...job, id: answer.id } : [];
+      });
+      model.insert(inserted);
     }),
   );
 
@@ -91,21 +102,27 @@ const arrive = fc.constant(
   ),
 );
 
-const claim = fc.tuple(some, fc.integer({ min: 1, max: 3 }), fc.boolean()).map(([place, limit, mayDefer]) =>
-  command(
-    `claim(worker ${place}, limit ${limit}${mayDefer ? ", may defer" : ""})`,
-    async (model, { on }) => {
-      const request = { queue, types, limit, worker: anyWorker(model, place), token: randomUUID() };
-      const answer = await statements.claimJobs(on, { ...request, mayDefer });
-      const isDeferred = mayDefer && model.isPlain(request.worker, limit);
-      const { claimed, blockedKeys } = model.claim(request.worker, request.token, limit);
-      expect(answer.jobs.map(({ id }) => id)).toEqual(claimed);
-      expect(answer.isDeferred).toBe(isDeferred);
-      expect(answer.blockedKeys.toSorted()).toEqual(isDeferred ? [] : blockedKeys);
-    },
-    hasWorkers,
-  ),
-);
+const claim = fc
+  .tuple(some, fc.integer({ min: 1, max: 3 }), fc.constantFrom("usual", "mayDefer", "isContended", "isHindered"))
+  .map(([place, limit, how]) =>
+    command(
+      `${how === "isHindered" ? "claimHindered" : "claim"}(worker ${place}, limit ${limit}, ${how})`,
+      async (model, { on }) => {
+        const request = { queue, types, limit, worker: anyWorker(model, place), token: randomUUID() };
+        const answer = await statements.claimJobs(on, how === "usual" ? request : { ...request, [how]: true });
+        const isDeferred = how === "mayDefer" && model.isPlain(request.worker, limit);
+        const isHindered = how === "isHindered";
+        const { claimed, blockedKeys } = model.claim(request.worker, request.token, limit, { isHindered });
+        expect(answer.jobs.map(told)).toEqual(claimed.map(told));
+        expect(answer.isDeferred).toBe(isDeferred);
+        expect(answer.blockedKeys.toSorted()).toEqual(isDeferred ? [] : blockedKeys);
+      },
+      hasWorkers,
+    ),
+  );
+
+/** What a claim must say of each job. */
+const told = ({ id, handsOff }: Pick<ModelJob, "id" | "handsOff">) => ({ id, handsOff });
 
 /** As where jobs of other types crowd the head of the queue. */
 const claimByType = fc
@@ -117,8 +134,8 @@ const claimByType = fc
         const request = { queue, types: own, limit, worker: anyWorker(model, place), token: randomUUID(), mayDefer };
         const answer = await statements.claimJobsByType(on, request);
         const isDeferred = mayDefer && model.isPlain(request.worker, limit, own);
-        const { claimed, blockedKeys } = model.claim(request.worker, request.token, limit, own);
-        expect(answer.jobs.map(({ id }) => id)).toEqual(claimed);
+        const { claimed, blockedKeys } = model.claim(request.worker, request.token, limit, { types: own });
+        expect(answer.jobs.map(told)).toEqual(claimed.map(told));
         expect(answer.isDeferred).toBe(isDeferred);
         expect(answer.blockedKeys.toSorted()).toEqual(isDeferred ? [] : blockedKeys);
       },
@@ -137,8 +154,24 @@ const settleAndClaim = fc.tuple(some, fc.array(some, { minLength: 1, maxLength: 
       const answer = await statements.claimJobs(on, request, completionsOf(grants));
       const { claimed } = model.claim(request.worker, request.token, 2);
       model.settle(grants, { kind: "completed" });
-      expect(answer.jobs.map(({ id }) => id)).toEqual(claimed);
+      expect(answer.jobs.map(told)).toEqual(claimed.map(told));
       expect([...answer.refused].toSorted(ascending)).toEqual(ids(lost));
+    },
+    (model) => hasWorkers(model) && hasGrants(model),
+  ),
+);
+
+/** One statement, in which the next of the keys that are freed are claimed. */
+const settleAndNext = fc.tuple(some, fc.array(some, { minLength: 1, maxLength: 3 })).map(([place, places]) =>
+  command(
+    `settleAndNext(worker ${place}, grants ${places.join()})`,
+    async (model, { on }) => {
+      const grants = anyGrants(model, places);
+      const claim = { worker: anyWorker(model, place), token: randomUUID(), types };
+      const answer = await statements.completeAndClaimNext(on, { ...completionsOf(grants), ...claim });
+      const { settled, claimed } = model.settleAndNext(grants, claim.worker, claim.token);
+      expect(ids(answer.settled)).toEqual(settled.toSorted(ascending));
+      expect(answer.claimed.map(told).toSorted(byId)).toEqual(claimed.map(told).toSorted(byId));
     },
     (model) => hasWorkers(model) && hasGrants(model),
   ),
@@ -314,16 +347,18 @@ const rescue = fc
 
 /** Every command, the frequent ones more than once. */
 export const commands = [
-  enqueue,
-  enqueue,
-  enqueue,
+  enqueue("enqueue", 1),
+  enqueue("enqueue", 1),
+  enqueue("enqueueMany", 4),
   arrive,
+  claim,
   claim,
   claim,
   claim,
   claimByType,
   claimByType,
   settleAndClaim,
+  settleAndNext,
   park,
   unpark,
   end,

@@ -13,6 +13,8 @@ export interface ModelJob {
   /** While it runs. */
   worker: string | undefined;
   token: string | undefined;
+  /** While it runs: whether it gives its key to the next that is parked. */
+  handsOff: boolean;
   /** Lines in the ledger. */
   lines: number;
 }
@@ -27,6 +29,11 @@ export interface Grant {
 export type NewModelJob = Pick<ModelJob, "id" | "type" | "priority" | "maxAttempts" | "key" | "uniqueKey"> & {
   isDue: boolean;
 };
+
+export interface Claimed {
+  readonly claimed: readonly ModelJob[];
+  readonly blockedKeys: string[];
+}
 
 /** How an attempt ends, in the words of the design's table of outcomes. */
 export type Way =
@@ -59,10 +66,20 @@ export class QueueModel {
     return [...this.jobs.values()].find((job) => job.uniqueKey === uniqueKey && isUnfinished(job));
   }
 
-  insert({ isDue, ...job }: NewModelJob): void {
-    const state = isDue ? "ready" : "scheduled";
-    const fresh = { attempt: 0, crashCount: 0, worker: undefined, token: undefined, lines: 0 };
-    this.jobs.set(job.id, { ...job, ...fresh, state });
+  /**
+   * Inserts a batch. Of the due jobs of a key only the most urgent is ready, and the others are
+   * parked behind it.
+   */
+  insert(batch: readonly NewModelJob[]): void {
+    const fresh = { attempt: 0, crashCount: 0, worker: undefined, token: undefined, handsOff: false, lines: 0 };
+    const heads = new Map<string, NewModelJob>();
+    for (const job of batch.filter(({ isDue }) => isDue).toSorted(byUrgency))
+      if (job.key !== undefined && !heads.has(job.key)) heads.set(job.key, job);
+    for (const { isDue, ...job } of batch) {
+      const isBehind = job.key !== undefined && heads.get(job.key)?.id !== job.id;
+      const state = !isDue ? "scheduled" : isBehind ? "parked" : "ready";
+      this.jobs.set(job.id, { ...job, ...fresh, state });
+    }
   }
 
   /** Keys that run now. */
@@ -82,36 +99,62 @@ export class QueueModel {
 
   /**
    * The most urgent ready jobs whose key is free, of each key the first; and the keys for which
-   * ready ones have to wait, if the claim got fewer than it asked for. With `types` a claim by
-   * these types.
+   * ready ones have to wait: those of which it found more than it may take, and those that run, if
+   * it found less than it asked for. One that looks at the head of the queue names all that run,
+   * and parks the others of the keys that it takes. With `types` a claim by these types.
    */
   claim(
     worker: string,
     token: string,
     limit: number,
-    types?: readonly string[],
-  ): { claimed: bigint[]; blockedKeys: string[] } {
+    { isHindered = false, types }: { isHindered?: boolean; types?: readonly string[] } = {},
+  ): Claimed {
     const running = this.runningKeys;
     const ready = this.of("ready");
+    const isAlive = this.workers.get(worker) === "alive";
     const free = ready.filter(({ key }) => key === undefined || !running.has(key));
     const next = inLine(free, types)
-      .slice(0, this.workers.get(worker) === "alive" ? limit : 0)
+      .slice(0, isAlive ? limit : 0)
       .toSorted(byUrgency);
-    const waiting = next.length < limit ? ready : []; // a claim that is full does not ask
-    const blocked = new Set(waiting.flatMap(({ key }) => (key !== undefined && running.has(key) ? key : [])));
+    const isShort = isHindered || next.length < limit;
+    const blocked = new Set(ready.flatMap(({ key }) => (isShort && key !== undefined && running.has(key) ? key : [])));
     const taken = new Set<string>();
-    const claimed: bigint[] = [];
+    const claimed: ModelJob[] = [];
     for (const job of next) {
       if (job.key !== undefined && taken.has(job.key)) {
-        blocked.add(job.key);
+        if (!isHindered) blocked.add(job.key);
         continue;
       }
+      const handsOff = job.key !== undefined && (isHindered || this.#firstParked(job.key) !== undefined);
       if (job.key !== undefined) taken.add(job.key);
-      Object.assign(job, { state: "running", attempt: job.attempt + 1, worker, token });
-      claimed.push(job.id);
-      this.grants.push({ id: job.id, token, attempt: job.attempt });
+      claimed.push(this.#grant(job, { worker, token, handsOff }));
     }
+    if (isHindered) for (const job of this.of("ready")) if (taken.has(job.key!)) job.state = "parked";
     return { claimed, blockedKeys: [...blocked].toSorted() };
+  }
+
+  /**
+   * Completes jobs, and claims the most urgent parked one of each key that is handed on, unless a
+   * ready job goes before it.
+   */
+  settleAndNext(grants: readonly Grant[], worker: string, token: string): { settled: bigint[]; claimed: ModelJob[] } {
+    const held = grants.flatMap((grant) => this.heldBy(grant) ?? []);
+    const [head] = this.of("ready").toSorted(byUrgency);
+    const isAlive = this.workers.get(worker) === "alive";
+    const next = held.flatMap((job) => {
+      const first = job.handsOff && isAlive ? this.#firstParked(job.key!) : undefined;
+      return first && (!head || byUrgency(first, head) < 0) ? first : [];
+    });
+    const claimed = next.map((job) => this.#grant(job, { worker, token, handsOff: true }));
+    const passed = new Set(claimed.map(({ key }) => key));
+    for (const job of held) this.#end(job, { kind: "completed" }, { givesKey: !passed.has(job.key) });
+    return { settled: held.map(({ id }) => id), claimed };
+  }
+
+  #grant(job: ModelJob, claim: Pick<ModelJob, "worker" | "token" | "handsOff">): ModelJob {
+    Object.assign(job, { state: "running", attempt: job.attempt + 1, ...claim });
+    this.grants.push({ id: job.id, token: claim.token!, attempt: job.attempt });
+    return job;
   }
 
   /** The job of a claim that still holds. */
@@ -127,12 +170,12 @@ export class QueueModel {
     return held.map(({ id }) => id);
   }
 
-  #end(job: ModelJob, way: Way): void {
+  #end(job: ModelJob, way: Way, { givesKey = true } = {}): void {
     if (way.kind !== "completed" || job.attempt > 1) job.lines += 1;
     const isLast = job.attempt === job.maxAttempts;
     switch (way.kind) {
       case "completed":
-        this.#finish(job, "completed");
+        this.#finish(job, "completed", { givesKey });
         break;
       case "fatal":
         this.#finish(job, "dead");
@@ -190,6 +233,7 @@ export class QueueModel {
   /** Parks the ready jobs of keys that run; returns whether all of the keys did. */
   park(keys: readonly string[]): boolean {
     const running = this.runningKeys;
+    for (const job of this.of("running")) if (job.key !== undefined && keys.includes(job.key)) job.handsOff = true;
     for (const job of this.of("ready"))
       if (job.key !== undefined && running.has(job.key) && keys.includes(job.key)) job.state = "parked";
     return keys.every((key) => running.has(key));
@@ -221,27 +265,32 @@ export class QueueModel {
       }));
   }
 
-  #finish(job: ModelJob, state: "completed" | "cancelled" | "dead"): void {
+  #finish(job: ModelJob, state: "completed" | "cancelled" | "dead", how?: { givesKey: boolean }): void {
     this.counted[state] += 1;
-    this.#leave(job, state);
+    this.#leave(job, state, how);
   }
 
   /** A job that goes while it runs, or is ready, gives its key to the most urgent parked one. */
-  #leave(job: ModelJob, to: ModelJob["state"]): void {
+  #leave(job: ModelJob, to: ModelJob["state"], { givesKey = true } = {}): void {
     const hadTurn = job.state === "running" || job.state === "ready";
-    Object.assign(job, { state: to, worker: undefined, token: undefined });
-    if (hadTurn && job.key !== undefined) this.#handOff(job.key);
+    Object.assign(job, { state: to, worker: undefined, token: undefined, handsOff: false });
+    if (hadTurn && givesKey && job.key !== undefined) this.#handOff(job.key);
   }
 
   #handOff(key: string): void {
-    const [first] = this.of("parked")
-      .filter((job) => job.key === key)
-      .toSorted(byUrgency);
+    const first = this.#firstParked(key);
     if (first) first.state = "ready";
+  }
+
+  #firstParked(key: string): ModelJob | undefined {
+    return this.of("parked")
+      .filter((job) => job.key === key)
+      .toSorted(byUrgency)[0];
   }
 }
 
-const byUrgency = (one: ModelJob, other: ModelJob) => other.priority - one.priority || Number(one.id - other.id);
+type Urgency = Pick<ModelJob, "priority" | "id">;
+const byUrgency = (one: Urgency, other: Urgency) => other.priority - one.priority || Number(one.id - other.id);
 
 function isUnfinished({ state }: ModelJob): boolean {
   return state === "scheduled" || state === "ready" || state === "parked" || state === "running";

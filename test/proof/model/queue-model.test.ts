@@ -4,7 +4,7 @@ import { expect, inject, vi } from "vitest";
 import { test } from "../../support/fixtures.ts";
 import { clearJobs } from "../../support/places.ts";
 import { seedOfRun } from "../../support/random.ts";
-import { lacking, type TextSeam, withSeams } from "../../support/seams.ts";
+import { changeFunction, lacking, type TextSeam, without, withSeams } from "../../support/seams.ts";
 import { commands, type Real } from "./commands.ts";
 import { QueueModel } from "./model.ts";
 
@@ -12,7 +12,7 @@ import { QueueModel } from "./model.ts";
 const runs = Number(process.env["MODEL_RUNS"] ?? 120);
 /** All of them must have their turn, or the test would promise more than it tries. */
 const kinds =
-  "arrive cancel certify claim claimByType end enqueue expire park promote renew requeue rescue settleAndClaim unpark".split(
+  "arrive cancel certify claim claimByType claimHindered end enqueue enqueueMany expire park promote renew requeue rescue settleAndClaim settleAndNext unpark".split(
     " ",
   );
 /** Most; the half of them on average, of which some have nothing to do. */
@@ -72,14 +72,6 @@ const twins: [name: string, twin: { seams?: TextSeam[]; wreck?: Wreck }][] = [
     { seams: [lacking("claim-plain-jobs", "and dead_at is null and expires_at > clock_timestamp()")] },
   ],
   [
-    "claims a job by its type while a more urgent one of another type is ready",
-    {
-      seams: [
-        lacking("claim-contended-jobs-by-type", "and priority >= coalesce((select priority from second), heads.least)"),
-      ],
-    },
-  ],
-  [
     "claims jobs with a key as if they were plain",
     {
       seams: [lacking("claim-plain-jobs", "key is not null or max_attempts = 1", "max_attempts = 1")],
@@ -94,6 +86,33 @@ const twins: [name: string, twin: { seams?: TextSeam[]; wreck?: Wreck }][] = [
   [
     "renews what has run out",
     { seams: [lacking("renew-lease", "and dead_at is null and expires_at > clock_timestamp()")] },
+  ],
+  [
+    "claims the next of a key for the dead",
+    { seams: [lacking("complete-and-claim-next", "and dead_at is null and expires_at > clock_timestamp()")] },
+  ],
+  [
+    "claims the next of a key before a more urgent job",
+    { seams: [lacking("complete-and-claim-next", "first.priority > head.priority or", "true or")] },
+  ],
+  [
+    "parks nothing behind what a hindered claim takes",
+    { seams: [lacking("claim-hindered-jobs", "set state = 'parked'", "set state = 'ready'")] },
+  ],
+  [
+    "parks a batch behind the oldest of a key, not the most urgent",
+    {
+      wreck: (db) =>
+        changeFunction(db, "hark.insert_jobs", without("coalesce(priority, 0) DESC, ordinality", "ordinality")),
+    },
+  ],
+  [
+    "claims a job by its type while a more urgent one of another type is ready",
+    {
+      seams: [
+        lacking("claim-contended-jobs-by-type", "and priority >= coalesce((select priority from second), heads.least)"),
+      ],
+    },
   ],
   ["hands no key on", { wreck: (db) => db.pool.query("drop trigger running_jobs_hand_off on hark.running_jobs") }],
   [
