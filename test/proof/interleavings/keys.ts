@@ -37,13 +37,14 @@ export const rescue = begin<World>("rescue", async (on, { worker }) => {
   return statements.rescueJobs(on, { limit: 10 });
 });
 export const insert = begin<World>("insert", (on) => insertJob(on, { queue, key }));
-export const insertBatch = begin<World>("insert batch", (on) =>
+/** Three jobs in one statement, of which the most urgent that is due is ready. */
+export const insertSiblings = (on: Queryable): Promise<bigint[]> =>
   insertJobs(on, [
     { queue, key },
     { queue, key, priority: 1 },
     { queue, key, priority: 2, delayMs: 3_600_000 },
-  ]),
-);
+  ]);
+export const insertBatch = begin<World>("insert batch", insertSiblings);
 
 export const claimByType = begin<World>("claim by type", (on, { worker }) =>
   statements.claimJobsByType(on, { queue, worker, types: ["test.plain"], limit: 1, token: randomUUID() }),
@@ -80,13 +81,14 @@ export const settleInSnapshot: Step<World> = {
     }),
 };
 
-/** A running job and two jobs behind it that are ready or parked. */
-export const prepare = (state: "ready" | "parked"): Scenario<World>["prepare"] => {
+/** A running job and jobs behind it that are ready or parked. */
+export const prepare = (state: "ready" | "parked", behind = 2): Scenario<World>["prepare"] => {
   return async (db) => {
     const worker = await registerWorker(db);
     await insertJob(db, { queue, key });
     const [held] = await claim(db, { queue, worker });
-    const waiting = [await insertJob(db, { queue, key }), await insertJob(db, { queue, key })];
+    const waiting: bigint[] = [];
+    while (waiting.length < behind) waiting.push(await insertJob(db, { queue, key }));
     if (state === "parked") await statements.parkBlocked(db, { queue, keys: [key] });
     const handsOff = state === "parked";
     return { held: { ...held!, handsOff }, waiting, worker };
