@@ -42,6 +42,16 @@ test(
     const claimed: statements.ClaimedJob[] = [];
     const ids: bigint[] = [];
     const taken = () => shuffled(claimed.slice(-3 * mostOfMove)).slice(0, few());
+    const newClaim = async () => {
+      const worker = await registerWorker(many);
+      return { queue, worker, limit: few(), token: randomUUID(), types: ["test.plain"] };
+    };
+    /** Claims as a worker does: once more if another claim took one of the keys. */
+    const claimAgain = (request: statements.ClaimRequest, done?: statements.Completions) =>
+      statements.claimJobs(many, request, done).catch((error: unknown) => {
+        if (!statements.isKeyContended(error)) throw error;
+        return statements.claimJobs(many, { ...request, isContended: true });
+      });
     const moved: Record<string, number> = {};
     const moves: Record<string, () => Promise<number>> = {
       async enqueue() {
@@ -56,30 +66,25 @@ test(
         return jobs.length;
       },
       async claim() {
-        const worker = await registerWorker(many);
-        const { jobs, blockedKeys } = await statements.claimJobs(many, {
-          queue,
-          worker,
-          limit: few(),
-          token: randomUUID(),
-          types: ["test.plain"],
-          mayDefer: random() < 0.5,
-        });
+        const how = pick(random, [{}, { mayDefer: true }, { isContended: true }, { isHindered: true }]);
+        const { jobs, blockedKeys } = await claimAgain({ ...(await newClaim()), ...how });
         claimed.push(...jobs);
         await statements.parkJobs(many, { queue, keys: shuffled(blockedKeys), limit: 100 });
         return jobs.length;
       },
       async "settle and claim"() {
-        const worker = await registerWorker(many);
         const ended = taken();
         const done = statements.completionsOf(ended.map(({ id, token }) => ({ id, token, resultJson: null })));
-        const { jobs, refused } = await statements.claimJobs(
-          many,
-          { queue, worker, limit: few(), token: randomUUID(), types: ["test.plain"] },
-          done,
-        );
+        const { jobs, refused } = await claimAgain(await newClaim(), done);
         claimed.push(...jobs);
         return ended.length - refused.size;
+      },
+      async "settle and claim the next"() {
+        const done = taken().map(({ id, token }) => ({ id, token, resultJson: null }));
+        const request = { ...statements.completionsOf(done), ...(await newClaim()) };
+        const { settled, claimed: next } = await statements.completeAndClaimNext(many, request);
+        claimed.push(...next);
+        return settled.length;
       },
       async complete() {
         const done = taken().map(({ id, token }) => ({ id, token, resultJson: null }));

@@ -216,7 +216,7 @@ export const twins: readonly Twin[] = [
     name: "claims a key that runs",
     client: changed(
       {
-        statement: /^claim-contended-jobs(-by-type)?$/,
+        statement: /^claim-(contended|hindered)-jobs(-by-type)?$/,
         sql: without("on conflict (queue, key) where key is not null do nothing"),
       },
       {
@@ -234,8 +234,24 @@ export const twins: readonly Twin[] = [
     says: /was not told to stop/,
   },
   {
+    name: "forgets the next of a key that it claimed, and that nobody has answered for",
+    methods: [
+      method("NextOfKey.complete", (original) => {
+        return async function complete(this: { claimed: { emit(): void } }, ...given: unknown[]) {
+          this.claimed.emit = () => {};
+          return original.apply(this, given) as unknown;
+        };
+      }),
+      method("ForgottenClaims.release", () => () => Promise.resolve()),
+    ],
+    says: /and jobs are left/,
+  },
+  {
     name: "hands no key on",
-    client: changed(lacking("unpark-jobs", "limit $1", "limit 0 * $1::integer")),
+    client: changed(
+      lacking("unpark-jobs", "set state = 'ready'", "set state = 'parked'"),
+      lacking("complete-and-claim-next", "where settled.hands_off", "where false"),
+    ),
     database: "drop trigger running_jobs_hand_off on hark.running_jobs",
     says: /and jobs are left: .*parked/,
   },

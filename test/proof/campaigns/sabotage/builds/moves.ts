@@ -59,7 +59,16 @@ export const moveBuilds: readonly Build[] = [
   {
     name: "no-hand-off",
     does: "leaves the jobs of a key parked when the key is freed",
-    seams: [{ database: "alter table hark.running_jobs disable trigger running_jobs_hand_off" }],
+    seams: [
+      {
+        // No running job knows that it is to hand on: neither its end nor the claim of the next does.
+        database: `
+          create function sabotage.keep_key() returns trigger language plpgsql as
+            $$ begin new.hands_off := false; return new; end $$;
+          create trigger sabotage_keep_key before insert or update on hark.running_jobs
+            for each row when (new.hands_off) execute function sabotage.keep_key()`,
+      },
+    ],
     breaks: ["L1"],
     only: ["cut"],
     // Upkeep frees one job of each key a minute. With several parked jobs of a key it cannot make
