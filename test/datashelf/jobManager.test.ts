@@ -132,8 +132,8 @@ test("many jobs are added in one call, all or none", async ({ manage, sql }) => 
   const manager = await manage();
   const ids = await manager.addJobs([
     { type: "navigation", target_url: url },
-    { type: "category", target_url: url },
-    { type: "product", target_url: url, priority: 8, delay: 60_000 },
+    { type: "category", target_url: `${url}/2` },
+    { type: "product", target_url: `${url}/3`, priority: 8, delay: 60_000 },
   ]);
   const { rows } = await sql.query("select id::text, type, priority, state from hark.jobs order by id");
   expect(rows).toEqual([
