@@ -237,7 +237,7 @@ test("a worker under hark_worker rescues the jobs of one that died", async ({
 describe("the doctor", () => {
   test.for([
     ["hark_worker", /may work but not enqueue/],
-    ["hark_producer", /may enqueue but not work/],
+    ["hark_producer", /may enqueue, and not work/],
   ] as const)("finds that %s has its rights", async ([role, verdict], { logIn }) => {
     const { url } = await logIn(role);
     const { output } = await run("node packages/cli/dist/main.js doctor --json", { DATABASE_URL: url }, 60_000);

@@ -3,6 +3,7 @@ import { longestPromoteMs } from "@hark/core/internal";
 import { ClaimConfirmer } from "./claim/claim-confirmer.ts";
 import { Claimer } from "./claim/claimer.ts";
 import { Claimers } from "./claim/claimers.ts";
+import { handOver } from "./claim/hand-over.ts";
 import { NextOfKey } from "./claim/next-of-key.ts";
 import { PendingClaims } from "./claim/pending-claims.ts";
 import { Scheduler } from "./cron/scheduler.ts";
@@ -142,12 +143,7 @@ export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts
   const cancellations = new Cancellations({ db, notifications: listener, attempts, logger });
   const confirmer = new ClaimConfirmer({ db, attempts, lease, cancellations, logger });
 
-  nextOfKey.claimed.on(({ jobs, mayStart }) => {
-    for (const job of jobs) {
-      if (mayStart) executor.submit(job);
-      else executor.handBack(job);
-    }
-  });
+  nextOfKey.claimed.on((claimed) => handOver(claimed, executor));
   const readyJobs = new ReadyJobs({ db: claimDb, types });
   const claimerOf = (of: Slots) =>
     new Claimer({

@@ -9,7 +9,8 @@ import type { Settler } from "../settle/settler.ts";
 import type { ClaimConfirmer } from "./claim-confirmer.ts";
 import { behindLast, ClaimCursor } from "./claim-cursor.ts";
 import { ClaimsByType } from "./claims-by-type.ts";
-import { OtherWorkers } from "./other-workers.ts";
+import { handOver } from "./hand-over.ts";
+import { KeyedClaims } from "./keyed-claims.ts";
 import type { PendingClaims } from "./pending-claims.ts";
 
 /**
@@ -17,9 +18,6 @@ import type { PendingClaims } from "./pending-claims.ts";
  * with 1,000, 83,000 with 2,000.
  */
 const batchSize = 1_000;
-
-/** How long a queue counts as one of jobs with keys after the last of them, in ms. */
-const keysForMs = 10_000;
 
 export interface Claimed {
   readonly found: number;
@@ -62,8 +60,7 @@ export class QueueClaim {
    * follow if others are there.
    */
   #isPlain = true;
-  readonly #others = new OtherWorkers();
-  #sawKeysAt = Number.NEGATIVE_INFINITY;
+  readonly #keyed = new KeyedClaims();
   /** Jobs whose keys run stood in the way of the last claim. */
   #isHindered = false;
 
@@ -86,15 +83,10 @@ export class QueueClaim {
     return this.#parts.slots.demand > 0;
   }
 
-  /** Jobs with keys have come lately. */
-  get #hasKeys(): boolean {
-    return performance.now() < this.#sawKeysAt + keysForMs;
-  }
-
   /** True if a second claim at the same time would only slow down the first. */
   get isBestAlone(): boolean {
     if (this.#byType.head.isCrowded) return this.#byType.isBestAlone;
-    return this.#cursor.isScanSlow || this.#hasKeys; // two claims at a time would meet at keys
+    return this.#cursor.isScanSlow || this.#keyed.areExpected; // two claims at a time would meet at keys
   }
 
   /**
@@ -121,7 +113,7 @@ export class QueueClaim {
       if (jobs.length > 0 || blockedKeys.length > 0)
         this.#isPlain = blockedKeys.length === 0 && jobs.every(statements.isPlain);
       this.#isDeep = jobs.length === limit;
-      this.#handOver(jobs, worker, signal);
+      handOver({ jobs, mayStart: !signal.aborted && lease.identity === worker }, this.#parts.executor);
       if (isDeferred) confirmer.add(jobs);
       const isAll = jobs.length < limit && after === undefined && !mayHideMore;
       if (isByType) return { found: this.#byType.sum(jobs.length, isAll), isAll, blockedKeys };
@@ -135,15 +127,6 @@ export class QueueClaim {
     }
   }
 
-  #handOver(jobs: readonly statements.ClaimedJob[], worker: string, signal: AbortSignal): void {
-    const { executor, lease } = this.#parts;
-    for (const job of jobs) {
-      // The loop was stopped, its watchdog gave up this step, or the lease of this claim is lost.
-      if (signal.aborted || lease.identity !== worker) executor.handBack(job);
-      else executor.submit(job);
-    }
-  }
-
   async #ask(
     claim: Pick<statements.ClaimRequest, "worker" | "token" | "limit" | "after">,
   ): Promise<statements.ClaimAnswer> {
@@ -151,11 +134,10 @@ export class QueueClaim {
     const startedAt = performance.now();
     const answer = await this.#send(request).catch((error: unknown) => {
       if (!statements.isKeyContended(error)) throw error;
-      this.#others.met();
+      this.#keyed.met();
       return this.#send({ ...request, isContended: true });
     });
-    if (!answer.isDeferred) this.#others.told(answer.hasOthers, startedAt);
-    if (answer.blockedKeys.length > 0 || answer.jobs.some(({ key }) => key !== undefined)) this.#sawKeysAt = startedAt;
+    this.#keyed.answered(answer, startedAt);
     this.#cursor.move({ ...claim, jobs: answer.jobs, startedAt, endedAt: performance.now() });
     if (!claim.after) this.#byType.head.claimed({ tookMs: performance.now() - startedAt, found: answer.jobs.length });
     this.#isHindered = answer.blockedKeys.length > 0 && (answer.jobs.length < claim.limit / 2 || answer.mayHideMore);
@@ -164,10 +146,10 @@ export class QueueClaim {
 
   async #send(request: statements.ClaimRequest): Promise<statements.ClaimAnswer> {
     const { claimDb, settler } = this.#parts;
-    const isContended = request.isContended ?? this.#others.mayLive;
+    const isContended = request.isContended ?? this.#keyed.mayMeetOthers;
     // Where jobs are many, carrying outcomes saves a commit. Where they are few, the claim would
     // wait for that commit, and its jobs with it.
-    const mayCarry = this.#isDeep && !this.#isHindered && !(this.#hasKeys && isContended);
+    const mayCarry = this.#isDeep && !this.#isHindered && !(this.#keyed.areExpected && isContended);
     const riders = mayCarry ? piggyback(settler) : undefined;
     if (riders) return this.#settleAndClaim(request, riders);
     return statements.claimJobs(claimDb, {
