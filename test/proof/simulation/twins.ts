@@ -234,19 +234,6 @@ export const twins: readonly Twin[] = [
     says: /was not told to stop/,
   },
   {
-    name: "forgets the next of a key that it claimed, and that nobody has answered for",
-    methods: [
-      method("NextOfKey.complete", (original) => {
-        return async function complete(this: { claimed: { emit(): void } }, ...given: unknown[]) {
-          this.claimed.emit = () => {};
-          return original.apply(this, given) as unknown;
-        };
-      }),
-      method("ForgottenClaims.release", () => () => Promise.resolve()),
-    ],
-    says: /and jobs are left/,
-  },
-  {
     name: "hands no key on",
     client: changed(
       lacking("unpark-jobs", "set state = 'ready'", "set state = 'parked'"),
