@@ -136,12 +136,13 @@ const claimFive =
 /** Claims five, parks the others of their keys, and then settles the five. */
 const settleFive: ClaimFive = async (client, request) => {
   const { jobs, ...answer } = await statements.claimJobs(client, { ...request, isHindered: true, limit: 5 });
-  const keys = jobs.flatMap(({ key }) => key ?? []);
+  const keys = new Set(jobs.flatMap(({ key }) => key ?? []));
   const text = "update hark.jobs set priority = 1 where queue = $1 and state = 'parked'"; // or claims take them
   await client.query({ text, values: [request.queue] });
   const next = await statements.completeAndClaimNext(client, { ...completed(...jobs), ...request });
   expect(next.settled).toHaveLength(jobs.length);
-  expect(next.claimed.map(({ key }) => key).toSorted()).toEqual(keys.toSorted());
+  expect(next.claimed).toHaveLength(keys.size);
+  expect(new Set(next.claimed.map(({ key }) => key))).toEqual(keys);
   return { ...answer, jobs: next.claimed };
 };
 

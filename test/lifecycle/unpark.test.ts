@@ -1,10 +1,10 @@
 import { cancelJob, type Database, defineJob, getJob } from "@hark/core";
 import { statements } from "@hark/core/internal";
-import { implement } from "@hark/worker";
-import type pg from "pg";
-import { expect, onTestFinished } from "vitest";
+import { type Handler, implement } from "@hark/worker";
+import pg from "pg";
+import { expect, onTestFinished, vi } from "vitest";
 import { eventually } from "../support/eventually.ts";
-import { test as base } from "../support/fixtures.ts";
+import { type StartWorker, test as base } from "../support/fixtures.ts";
 import { claim, completed, countJobs, insertJob, insertJobs, registerWorker, untilState } from "../support/jobs.ts";
 import { clearJobs } from "../support/places.ts";
 
@@ -13,7 +13,9 @@ const test = base.extend("emptied", { auto: true }, ({ db }) => clearJobs(db)); 
 const never = { pollInterval: "10m", promoteInterval: "10m" } as const;
 const unpark = (db: Database, limit = 1_000) => statements.unparkJobs(db, { ...statements.firstKey, limit });
 
-/** A stranger's transaction that stands idle and holds a waiting job locked. Returns how it ends. */
+/**
+ * A stranger's transaction that stands idle and holds a waiting job locked. Returns how it ends.
+ */
 async function lock({ pool }: Database, id: bigint): Promise<() => Promise<unknown>> {
   const client = await pool.connect();
   let isOver = false;
@@ -27,6 +29,35 @@ async function lock({ pool }: Database, id: bigint): Promise<() => Promise<unkno
   await client.query("begin");
   await client.query("select from hark.jobs where id = $1 for update", [id]);
   return end;
+}
+
+/** Counts the looks at parked jobs of this process, from now on. */
+function countLooks(): () => number {
+  let looks = 0;
+  // oxlint-disable-next-line typescript/unbound-method -- it is called with its own `this`
+  const query = pg.Client.prototype.query;
+  const spy = vi.spyOn(pg.Client.prototype, "query").mockImplementation(function (this: pg.Client, ...args: unknown[]) {
+    if ((args[0] as { name?: string }).name === "unpark-jobs") looks += 1;
+    return query.apply(this, args as never) as never;
+  });
+  onTestFinished(() => spy.mockRestore());
+  return () => looks;
+}
+
+/**
+ * Starts a worker, and waits until it has looked at parked jobs as it does after its start. It
+ * would look again in a minute, unless a notification asks for it.
+ */
+async function startQuietWorker(
+  { db, queue, startWorker }: { db: Database; queue: string; startWorker: StartWorker },
+  handler: Handler,
+): Promise<void> {
+  const looks = countLooks();
+  await startWorker([handler], { ...never, queues: { [queue]: 20 } });
+  await eventually(() => looks() > 0, { withinMs: 30_000, what: "a look at parked jobs" });
+  const before = looks();
+  await db.pool.query("select pg_notify('key_waits', $1)", [queue]);
+  await eventually(() => looks() > before, { withinMs: 30_000, what: "another" });
 }
 
 test("a round frees the most urgent job of each key that nobody would hand on, and no other", async ({ db, queue }) => {
@@ -68,7 +99,7 @@ test("rounds of some keys each come to all keys of all queues", async ({ db, que
   let cursor: statements.KeyCursor | undefined = statements.firstKey;
   const found: number[] = [];
   while (cursor) {
-    const [look]: statements.Unparking[] = await statements.unparkJobs(db, { ...cursor, limit: 4 });
+    const [look]: statements.UnparkLook[] = await statements.unparkJobs(db, { ...cursor, limit: 4 });
     found.push(look!.unparked);
     ({ cursor } = look!);
   }
@@ -138,7 +169,7 @@ test(
     const job = defineJob("test.page", { queue });
     const gate = Promise.withResolvers<void>();
     const handler = implement(job, ({ payload }) => (payload === "first" ? gate.promise : undefined));
-    await startWorker([handler], { ...never, queues: { [queue]: 20 } });
+    await startQuietWorker({ db, queue, startWorker }, handler);
     const [first, second] = await producer.enqueueMany(
       ["first", "second"].map((payload) => ({ job, payload, options: { key: "k" } })),
     );
@@ -159,7 +190,7 @@ test(
 );
 
 test.for(["repeatable read", "serializable"])(
-  "a job completed in a %s transaction hands its key on, though that cannot see who waits",
+  "a job completed in a %s transaction hands its key on, though that cannot see what was parked",
   { tags: ["FM-40"] },
   async (isolation, { db, producer, queue, startWorker }) => {
     const job = defineJob("test.book", { queue });
@@ -178,7 +209,7 @@ test.for(["repeatable read", "serializable"])(
         client.release();
       }
     });
-    await startWorker([handler], never);
+    await startQuietWorker({ db, queue, startWorker }, handler);
     const request = (payload: string) => ({ job, payload, options: { key: "k" } });
     const [first, withdrawn] = await producer.enqueueMany([request("first"), request("withdrawn")]);
     expect(await cancelJob(db, withdrawn!.id)).toBe("parked"); // the first will hand on all the same

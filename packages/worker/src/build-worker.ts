@@ -29,7 +29,7 @@ import { rescuer } from "./upkeep/rescuer.ts";
 import { schemaWatch } from "./upkeep/schema-watch.ts";
 import { statistics } from "./upkeep/statistics.ts";
 import { sweep } from "./upkeep/sweep.ts";
-import { Unparker } from "./upkeep/unpark.ts";
+import { Unpark } from "./upkeep/unpark.ts";
 import { vacuum } from "./upkeep/vacuum.ts";
 import { IdlePolicy } from "./wake/idle-policy.ts";
 import { Listener } from "./wake/listener.ts";
@@ -199,7 +199,7 @@ export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts
     partitions({ db, keepDays: settings.keepDays, logger }),
     statistics({ db, logger }),
     sweep({ db, logger }),
-    new Unparker({ db, notifications: listener, queues: concurrency.keys(), logger }),
+    new Unpark({ db, notifications: listener, queues: concurrency.keys(), logger }),
     vacuum({ db: vacuumDb, moved: settler.moved, logger }),
     oldSnapshotWatch({ db, identity: () => lease.identity, logger }),
     frozenListenerWatch({ db, lease, logger }),

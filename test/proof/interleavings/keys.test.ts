@@ -109,7 +109,10 @@ const nextUndone: KeyScenario = {
   judge,
 };
 
-/** Batches of siblings are inserted, one of them in vain, while the key is freed and claimed twice. */
+/**
+ * Batches of siblings are inserted, one of them rolled back, while the key is freed and claimed
+ * twice.
+ */
 const batches: KeyScenario = {
   sessions: {
     settler: [settle, commit],
@@ -122,7 +125,9 @@ const batches: KeyScenario = {
   judge,
 };
 
-/** The jobs behind the running one came in one batch: the head of it is ready, and another parked. */
+/**
+ * The jobs behind the running one came in one batch: the head of it is ready, and another parked.
+ */
 const siblings: KeyScenario = {
   sessions: {
     settler: [settle, commit],
@@ -150,7 +155,9 @@ const batchParked: KeyScenario = {
   judge,
 };
 
-/** The key's job leaves in another way, while others are parked and claimed and one is cancelled. */
+/**
+ * The key's job leaves in another way, while others are parked and claimed and one is cancelled.
+ */
 const leaving = (leave: keyof typeof leaves): KeyScenario => ({
   sessions: {
     leaver: [leaves[leave], commit],

@@ -167,9 +167,9 @@ const settleAndNext = fc.tuple(some, fc.array(some, { minLength: 1, maxLength: 3
     `settleAndNext(worker ${place}, grants ${places.join()})`,
     async (model, { on }) => {
       const grants = anyGrants(model, places);
-      const claim = { worker: anyWorker(model, place), token: randomUUID(), types };
-      const answer = await statements.completeAndClaimNext(on, { ...completionsOf(grants), ...claim });
-      const { settled, claimed } = model.settleAndNext(grants, claim.worker, claim.token);
+      const request = { worker: anyWorker(model, place), token: randomUUID(), types };
+      const answer = await statements.completeAndClaimNext(on, { ...completionsOf(grants), ...request });
+      const { settled, claimed } = model.settleAndNext(grants, request.worker, request.token);
       expect(ids(answer.settled)).toEqual(settled.toSorted(ascending));
       expect(answer.claimed.map(told).toSorted(byId)).toEqual(claimed.map(told).toSorted(byId));
     },

@@ -12,7 +12,7 @@ export { type Probe, probeJobs, type ProbeRequest, queuesWithReadyJobs } from ".
 
 export { listDue } from "./promote/list-due.ts";
 export { promoteJobs, type Promotion, type PromotionRequest } from "./promote/promote-jobs.ts";
-export { firstKey, type KeyCursor, type Unparking, unparkJobs } from "./promote/unpark-jobs.ts";
+export { firstKey, type KeyCursor, type UnparkLook, unparkJobs } from "./promote/unpark-jobs.ts";
 
 export {
   type ClaimAnswer,

@@ -23,7 +23,9 @@ const next: Row = {
   crash_count: 0, key: "k", hands_off: true,
 }; // prettier-ignore
 
-/** A started NextOfKey on a database that answers each statement with rows or an error. */
+/**
+ * A started NextOfKey on a database where `answer` returns the rows or the error of a statement.
+ */
 function makeNext(answer: (asked: { name: string; values: unknown[] }) => Row[] | Error | Promise<Row[]>) {
   const lease: { identity: string | undefined } = { identity: "worker" };
   const pending = new PendingClaims();

@@ -1,6 +1,6 @@
 import { type Database, silentLogger } from "@hark/core";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { Unparker } from "./unpark.ts";
+import { Unpark } from "./unpark.ts";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -8,8 +8,10 @@ afterEach(() => void vi.useRealTimers());
 type Row = { unparked: number; waiting: number; queue: string | null; key: string | null };
 const end: Row = { unparked: 0, waiting: 0, queue: null, key: null };
 
-/** A started unparker, when it looked, in ms, and from which key on. `answer` gets 1 at the first look. */
-async function startUnparker(answer: (look: number) => Row | undefined, tookMs = 10) {
+/**
+ * A started loop, when it looked, in ms, and from which key on. `answer` gets 1 at the first look.
+ */
+async function startUnpark(answer: (look: number) => Row | undefined, tookMs = 10) {
   const beganAt = performance.now();
   const looks: [atMs: number, key: string][] = [];
   const query = async ({ values }: { values: unknown[] }) => {
@@ -21,10 +23,10 @@ async function startUnparker(answer: (look: number) => Row | undefined, tookMs =
   let hear: (payload: string | undefined) => void = () => {};
   const notifications = { on: (_: string, heard: typeof hear) => ((hear = heard), () => {}) };
   const db = { query } as unknown as Database;
-  const unparker = new Unparker({ db, notifications, queues: ["q"], logger: silentLogger });
-  unparker.start();
+  const unpark = new Unpark({ db, notifications, queues: ["q"], logger: silentLogger });
+  unpark.start();
   await vi.advanceTimersByTimeAsync(20);
-  const stop = () => Promise.all([unparker.stop(), vi.advanceTimersByTimeAsync(1)]);
+  const stop = () => Promise.all([unpark.stop(), vi.advanceTimersByTimeAsync(1)]);
   /** How many looks there are in the next `ms`. */
   const looksIn = async (ms: number) => {
     const before = looks.length;
@@ -35,7 +37,7 @@ async function startUnparker(answer: (look: number) => Row | undefined, tookMs =
 }
 
 test("it looks once a minute while nothing is found, and a second after it hears that a key waits", async () => {
-  const { looks, looksIn, hear, stop } = await startUnparker(() => end);
+  const { looks, looksIn, hear, stop } = await startUnpark(() => end);
   expect(looks).toHaveLength(1);
   expect(await looksIn(50_000)).toBe(0);
   hear("other"); // workers of that queue look
@@ -51,7 +53,7 @@ test("it looks once a minute while nothing is found, and a second after it hears
 
 test("while keys wait it looks again and again, less and less often, until none does", async () => {
   let isLocked = true;
-  const { looks, looksIn, hear, stop } = await startUnparker((look) => ({
+  const { looks, looksIn, hear, stop } = await startUnpark((look) => ({
     ...end,
     waiting: look > 1 && isLocked ? 1 : 0,
   }));
@@ -71,7 +73,7 @@ test("while keys wait it looks again and again, less and less often, until none 
 });
 
 test("it walks over many keys in steps, which take a hundredth of its time, or a tenth while keys wait", async () => {
-  const { looks, looksIn, hear, stop } = await startUnparker((look) =>
+  const { looks, looksIn, hear, stop } = await startUnpark((look) =>
     look % 4 === 0 ? end : { ...end, queue: "q", key: `k${look % 4}` },
   );
   await vi.advanceTimersByTimeAsync(4_000);
@@ -84,7 +86,7 @@ test("it walks over many keys in steps, which take a hundredth of its time, or a
 });
 
 test("however many notifications come, one lap follows the other after a rest", async () => {
-  const { looksIn, hear, stop } = await startUnparker(() => end);
+  const { looksIn, hear, stop } = await startUnpark(() => end);
   let looks = 0;
   for (let ms = 0; ms < 60_000; ms += 10) {
     hear("q");
@@ -96,7 +98,7 @@ test("however many notifications come, one lap follows the other after a rest", 
 });
 
 test("a key that is heard of during a lap is looked for in another", async () => {
-  const { looksIn, hear, stop } = await startUnparker(() => end, 1_000);
+  const { looksIn, hear, stop } = await startUnpark(() => end, 1_000);
   hear("q"); // during the first look
   expect(await looksIn(3_500)).toBe(1);
   expect(await looksIn(50_000)).toBe(0);

@@ -4,8 +4,8 @@ import { Loop, type Next } from "../runtime/loop.ts";
 import type { Part } from "../runtime/part.ts";
 
 /**
- * From the end of one lap over all keys to the next, in ms. A hand-off frees parked jobs at once, so
- * there is hardly ever one to free.
+ * From the end of one lap over all keys to the next, in ms. A hand-off frees parked jobs at once,
+ * so there is hardly ever one to free.
  */
 const intervalMs = 60_000;
 
@@ -25,7 +25,7 @@ const whileKeysWait = { baseMs: 1_000, factor: 2, capMs: 5_000, jitter: 0.1 };
  * Frees parked jobs whose key is free but that no hand-off could free. Walks over all keys, some at
  * a time; a notification says that one waits, and then it looks soon, until none does.
  */
-export class Unparker implements Part {
+export class Unpark implements Part {
   readonly #db: Database;
   readonly #notifications: Notifications;
   readonly #queues: ReadonlySet<string>;

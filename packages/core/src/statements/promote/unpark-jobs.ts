@@ -9,7 +9,7 @@ export interface KeyCursor {
 /** Before the first key of all. */
 export const firstKey: KeyCursor = { queue: "", key: "" };
 
-export interface Unparking {
+export interface UnparkLook {
   readonly unparked: number;
   /** Keys whose next job another transaction holds locked, so that it was left as it was. */
   readonly waiting: number;
@@ -20,14 +20,14 @@ export interface Unparking {
 /**
  * Looks at the next `limit` keys of waiting jobs, in the order of queues and keys. Where jobs of a
  * key are parked while none of it is ready and none runs that would hand it on, the most urgent of
- * them becomes ready; if one runs, it is told to hand on. Settles, rescues and cancels hand a key on
- * the moment it comes free. This is for what none of them could take: locked rows, what their
+ * them becomes ready; if one runs, it is told to hand on. Settles, rescues and cancels hand a key
+ * on the moment it comes free. This is for what none of them could take: locked rows, what their
  * snapshot did not show, and rows that somebody deleted by hand.
  *
  * - It steps from key to key in the index, however many jobs a key has: see the recursion.
  * - It never waits for a lock.
  */
-export const unparkJobs = statement<KeyCursor & { limit: number }, Unparking>(
+export const unparkJobs = statement<KeyCursor & { limit: number }, UnparkLook>(
   "unpark-jobs",
   ["queue", "key", "limit"],
   `with recursive walk as (

@@ -61,7 +61,8 @@ export const moveBuilds: readonly Build[] = [
     does: "leaves the jobs of a key parked when the key is freed",
     seams: [
       {
-        // No running job knows that it is to hand on: neither its end nor the claim of the next does.
+        // No running job knows that it is to hand on: neither its end nor the claim of the next
+        // does.
         database: `
           create function sabotage.keep_key() returns trigger language plpgsql as
             $$ begin new.hands_off := false; return new; end $$;
