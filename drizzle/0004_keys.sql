@@ -14,15 +14,29 @@
 -- It never waits for a row that another transaction holds locked, or one such would hold up every
 -- job that is settled in the same statement. If all that wait are locked, workers are told to look
 -- after them (the worker's unpark.ts). So they are if the transaction has one snapshot for all of
--- its statements, which need not show what was parked meanwhile.
+-- its statements: that need not show what was parked meanwhile, and others may have changed what it
+-- shows. Such a change must not fail the caller's transaction.
 CREATE FUNCTION hark.hand_off(queue text, key text) RETURNS void
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
+DECLARE
+  sees_all boolean := current_setting('transaction_isolation') = 'read committed';
 BEGIN
-  UPDATE hark.jobs SET state = 'ready', run_at = clock_timestamp() WHERE id = (
-    SELECT id FROM hark.jobs WHERE queue = hand_off.queue AND key = hand_off.key AND state = 'parked'
-     ORDER BY priority DESC, id LIMIT 1 FOR UPDATE SKIP LOCKED);
-  IF NOT FOUND AND (current_setting('transaction_isolation') <> 'read committed' OR EXISTS (
+  IF sees_all THEN
+    UPDATE hark.jobs SET state = 'ready', run_at = clock_timestamp() WHERE id = (
+      SELECT id FROM hark.jobs WHERE queue = hand_off.queue AND key = hand_off.key AND state = 'parked'
+       ORDER BY priority DESC, id LIMIT 1 FOR UPDATE SKIP LOCKED);
+  ELSE
+    BEGIN
+      UPDATE hark.jobs SET state = 'ready', run_at = clock_timestamp() WHERE id = (
+        SELECT id FROM hark.jobs WHERE queue = hand_off.queue AND key = hand_off.key AND state = 'parked'
+         ORDER BY priority DESC, id LIMIT 1 FOR UPDATE SKIP LOCKED);
+    EXCEPTION WHEN serialization_failure THEN
+      PERFORM pg_notify('key_waits', hand_off.queue);
+      RETURN;
+    END;
+  END IF;
+  IF NOT FOUND AND (NOT sees_all OR EXISTS (
     SELECT FROM hark.jobs WHERE queue = hand_off.queue AND key = hand_off.key AND state = 'parked'))
   THEN
     PERFORM pg_notify('key_waits', hand_off.queue);

@@ -189,22 +189,30 @@ test(
   },
 );
 
-test.for(["repeatable read", "serializable"])(
-  "a job completed in a %s transaction hands its key on, though that cannot see what was parked",
+test.for([
+  ["repeatable read", "before"],
+  ["repeatable read", "after"],
+  ["serializable", "before"],
+] as const)(
+  "a job completed in a %s transaction hands its key on, though the one it had parked was withdrawn %s its snapshot",
   { tags: ["FM-40"] },
-  async (isolation, { db, producer, queue, startWorker }) => {
+  async ([isolation, when], { db, producer, queue, startWorker }) => {
     const job = defineJob("test.book", { queue });
-    const [begun, goOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const [mayBegin, begun, goOn] = Array.from({ length: 3 }, () => Promise.withResolvers<void>());
     const handler = implement(job, async (context) => {
       if (context.payload === "second") return;
-      const client: pg.PoolClient = await db.pool.connect();
+      await mayBegin!.promise;
+      const client = await db.pool.connect();
       try {
         await client.query(`begin isolation level ${isolation}`);
         await client.query("select count(*) from hark.jobs"); // takes the snapshot
-        begun.resolve();
-        await goOn.promise;
+        begun!.resolve();
+        await goOn!.promise;
         await context.completeIn(client);
         await client.query("commit");
+      } catch (error) {
+        await client.query("rollback");
+        throw error;
       } finally {
         client.release();
       }
@@ -212,14 +220,18 @@ test.for(["repeatable read", "serializable"])(
     await startQuietWorker({ db, queue, startWorker }, handler);
     const request = (payload: string) => ({ job, payload, options: { key: "k" } });
     const [first, withdrawn] = await producer.enqueueMany([request("first"), request("withdrawn")]);
-    expect(await cancelJob(db, withdrawn!.id)).toBe("parked"); // the first will hand on all the same
-    await begun.promise;
+    await untilState(db, first!.id, "running");
+    // It will hand on all the same.
+    if (when === "before") expect(await cancelJob(db, withdrawn!.id)).toBe("parked");
+    mayBegin!.resolve();
+    await begun!.promise;
+    if (when === "after") expect(await cancelJob(db, withdrawn!.id)).toBe("parked");
     const { id: second } = await producer.enqueue(job, "second", { key: "k" });
     await statements.parkBlocked(db, { queue, keys: ["k"] }); // or the worker does
     await untilState(db, second, "parked");
-    goOn.resolve();
+    goOn!.resolve();
 
-    await untilState(db, first!.id, "completed");
+    expect((await untilState(db, first!.id, "completed")).attempts).toEqual([]); // at the first try
     await untilState(db, second, "completed");
   },
 );
