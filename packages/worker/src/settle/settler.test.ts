@@ -22,8 +22,8 @@ function settlerOnClock() {
   const query = async ({ name, values }: { name: string; values: unknown[] }) => {
     const ids = String(values[0]).match(/\d+/g)!; // an array, or its text
     writes.push([performance.now() - beganAt, name, ids.length]);
-    const failure = failures.shift();
-    if (failure) throw failure;
+    const error = failures.shift();
+    if (error) throw error;
     return { rows: ids.map((id) => ({ kind: "settled", id })) };
   };
   const nextOfKey = new NextOfKey({ lease: { identity: "worker" }, pending: new PendingClaims(), types: [] });
