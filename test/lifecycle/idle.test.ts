@@ -90,6 +90,29 @@ test("a notification wakes one of many queues: one claim, and one look whether m
   expect(sent.get("probe-jobs")).toBeLessThanOrEqual(10 + 5); // and polls for scheduled jobs
 });
 
+test("a long transaction costs a worker of many queues some looks at it, and no claims", async ({
+  pool,
+  queue,
+  startWorker,
+}) => {
+  const client = await pool.connect();
+  try {
+    await client.query("begin");
+    await client.query("select hark.enqueue('test.other', '{}', queue => $1)", [`${queue}.other`]);
+    const { sent, end } = countStatements();
+    const handlers = jobsOf(queue, many).map((job) => implement(job, () => {}));
+    const worker = await startWorker(handlers, { pollInterval: "100ms" });
+    await eventually(() => (sent.get("open-writers") ?? 0) >= 100, { withinMs, what: "a hundred looks" });
+    end();
+    await worker.stop();
+    expect(sent.get("claim-plain-jobs") ?? 0).toBe(0);
+    expect(sent.get("probe-jobs")).toBeLessThan(100 + many);
+  } finally {
+    await client.query("rollback");
+    client.release();
+  }
+});
+
 test("a job whose notification is lost starts by the poll, in any of many queues", async ({
   startIdle,
   producer,

@@ -181,7 +181,10 @@ export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts
     queuesEveryMs: pollMs,
     dueEveryMs,
     hurriedBy: [readyJobs.failed, listening],
-    onMissed: () => listener.doubt(),
+    onMissed() {
+      listener.doubt();
+      void gate.check();
+    },
     logger,
   });
 
@@ -197,7 +200,7 @@ export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts
     rescuer({ db, lease, attempts, pending, cancellations, leaseMs, logger }),
     ...(scheduler ? [scheduler] : []),
     partitions({ db, keepDays: settings.keepDays, logger }),
-    statistics({ db, logger }),
+    statistics({ db, moved: settler.moved, logger }),
     sweep({ db, logger }),
     new Unpark({ db, notifications: listener, queues: concurrency.keys(), logger }),
     vacuum({ db: vacuumDb, moved: settler.moved, logger }),

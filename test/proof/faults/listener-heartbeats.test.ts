@@ -27,10 +27,10 @@ const test = base.extend("witness", async ({ databaseUrl }, { onCleanup }) => {
 });
 
 test(
-  "an idle listener sends at most one heartbeat in twelve times its interval, and no other statement",
+  "an idle listener sends at most one heartbeat in twenty times its interval, and no other statement",
   { tags: ["AWAKE-5"] },
   async ({ databaseUrl, pool, witness }) => {
-    const heartbeatMs = 40;
+    const heartbeatMs = 25;
     await using one = listening(databaseUrl, { applicationName: "idle", heartbeatMs });
     await one.listener.whenListening();
     const startedAt = performance.now();
@@ -45,14 +45,14 @@ test(
     await eventually(look, { withinMs: 30_000, what: "six heartbeats", everyMs: 1 });
 
     // The first of the six may be sent at once.
-    expect(performance.now() - startedAt).toBeGreaterThanOrEqual(5 * 12 * heartbeatMs * 0.95);
+    expect(performance.now() - startedAt).toBeGreaterThanOrEqual(5 * 20 * heartbeatMs * 0.95);
     expect([...statements]).toEqual(["NOTIFY hark_heartbeat"]);
     expect(one.listener.counts).toMatchObject({ connects: 1, failures: 0 });
   },
 );
 
 test("many listeners together send few heartbeats", { tags: ["FM-02"] }, async ({ databaseUrl, witness }) => {
-  const heartbeatMs = 100;
+  const heartbeatMs = 60;
   await using stack = new AsyncDisposableStack();
   const many = Array.from({ length: 20 }, () => stack.use(listening(databaseUrl, { heartbeatMs })));
   await Promise.all(many.map(({ listener }) => listener.whenListening()));
@@ -61,7 +61,7 @@ test("many listeners together send few heartbeats", { tags: ["FM-02"] }, async (
 
   await eventually(() => witness.senders.length >= 10, { withinMs: 60_000, what: "ten heartbeats" });
 
-  // One heartbeat in 12 to 15 times heartbeatMs makes 10 in 12 s. If each listener sent its own, 10
+  // One heartbeat in 20 to 25 times heartbeatMs makes 10 in 12 s. If each listener sent its own, 10
   // would take 0.7 s. A busy machine hears them late.
   expect(performance.now() - startedAt).toBeGreaterThanOrEqual(2_400);
   for (const { listener } of many) expect(listener.counts).toMatchObject({ connects: 1, failures: 0 });
@@ -71,7 +71,7 @@ test.for(["cut", "hole"] as const)(
   "when the listener that sends for all is lost (%s), the others go on listening, and another sends",
   { tags: ["FM-02"] },
   async (loss, { databaseUrl, pool, witness }) => {
-    const heartbeatMs = 300;
+    const heartbeatMs = 200;
     await using stack = new AsyncDisposableStack();
     const members = await Promise.all(
       Array.from({ length: 4 }, async (_, place) => {

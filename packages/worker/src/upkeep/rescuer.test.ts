@@ -38,16 +38,16 @@ function rescuerBeside(nextExpiriesMs: (number | null)[]) {
 }
 
 test(
-  "a rescuer looks again just after the next lease would run out, and once in three leases if there is none",
+  "a rescuer looks again just after the next lease would run out, and once in six leases if there is none",
   { tags: ["FM-15"] },
   async () => {
-    const { loop, askedAt } = rescuerBeside([3_000, 700, null, 60_000]);
+    const { loop, askedAt } = rescuerBeside([3_000, 700, null, 120_000]);
     loop.start();
-    await vi.advanceTimersByTimeAsync(3_020 + 720 + 30_000 + 30_000 + 1);
+    await vi.advanceTimersByTimeAsync(3_020 + 720 + 60_000 + 60_000 + 1);
     await Promise.all([loop.stop(), vi.advanceTimersByTimeAsync(1)]);
 
     expect(askedAt.map(([name]) => name)).toEqual(Array(5).fill("survey-leases"));
-    expect(askedAt.map(([, at]) => at)).toEqual([0, 3_020, 3_740, 33_740, 63_740]);
+    expect(askedAt.map(([, at]) => at)).toEqual([0, 3_020, 3_740, 63_740, 123_740]);
   },
 );
 
@@ -103,8 +103,8 @@ test("after a claim without an answer, a rescuer looks at once, twice more, and 
   loop.start();
   await vi.advanceTimersByTimeAsync(1_000);
   pending.unanswered.emit();
-  await vi.advanceTimersByTimeAsync(3 * leaseMs + 501);
+  await vi.advanceTimersByTimeAsync(6 * leaseMs + 501);
   await Promise.all([loop.stop(), vi.advanceTimersByTimeAsync(1)]);
 
-  expect(askedAt.map(([, at]) => at)).toEqual([0, 1_000, 1_250, 1_500, 31_500]);
+  expect(askedAt.map(([, at]) => at)).toEqual([0, 1_000, 1_250, 1_500, 61_500]);
 });

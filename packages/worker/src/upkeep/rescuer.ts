@@ -28,7 +28,7 @@ const unanswered = { looks: 3, restMs: 250 };
  * of every other worker that comes, goes or is late; what is left to be found is an orphan whose
  * worker was deleted by hand.
  */
-const quietLeases = 3;
+const quietLeases = 6;
 
 /** An identity that owns nothing. Without a lease, the worker still rescues the jobs of others. */
 const nilIdentity = "00000000-0000-0000-0000-000000000000";

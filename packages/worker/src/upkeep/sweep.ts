@@ -3,7 +3,7 @@ import { statements } from "@hark/core/internal";
 import { Loop } from "../runtime/loop.ts";
 
 /** How often to sweep, in ms. An expired row costs only its room. */
-const intervalMs = 60_000;
+const intervalMs = 300_000;
 
 /** Rows of each table deleted in one statement. */
 const batchSize = 1_000;

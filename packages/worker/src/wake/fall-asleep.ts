@@ -28,32 +28,31 @@ export interface Interruption {
  * `isAnyReady` must see ready jobs that others hold locked too: a claim that is not committed may
  * be undone, and nothing announces what comes back by that.
  *
- * Returns true if the gate is open and the queue is empty. Returns false if there is reason to look
- * again first: something is ready, though another may have it in hand, `rung` resolved, or `signal`
- * was aborted. The gate may be open then. Throws what `isAnyReady` throws, and when the gate cannot
- * be opened: then only the poll finds jobs.
+ * Returns "asleep" if the gate is open and the queue is empty; "ready" if something is ready,
+ * though another may have it in hand; and "interrupted" if `rung` resolved, `signal` was aborted,
+ * or the gate was lost, and nothing was ready before. The gate may be open then. Throws what
+ * `isAnyReady` throws, and when the gate cannot be opened: then only the poll finds jobs.
  */
 export async function fallAsleep(
   gate: NotifyGate,
   queue: string,
   isAnyReady: () => Promise<boolean>,
   interruption: Interruption,
-): Promise<boolean> {
+): Promise<"asleep" | "ready" | "interrupted"> {
   const writers = await lateOnceRung(gate.open(queue), interruption.rung);
-  if (writers === "late" || (await isAnyReady())) return false;
-  if (!(await quiesce(gate, writers, isAnyReady, interruption))) return false;
-  return gate.isOpen(queue); // its session may have been lost meanwhile
+  if (writers === "late") return "interrupted";
+  if (await isAnyReady()) return "ready";
+  const end = await quiesce(gate, writers, isAnyReady, interruption);
+  return end === "quiet" && gate.isOpen(queue) ? "asleep" : end === "ready" ? "ready" : "interrupted";
 }
 
-/**
- * Waits until all `writers` have ended. Returns false if something is ready, or on an interruption.
- */
+/** Waits until all `writers` have ended, something is ready, or it is interrupted. */
 async function quiesce(
   gate: NotifyGate,
   writers: Writers,
   isAnyReady: () => Promise<boolean>,
   { rung, signal }: Interruption,
-): Promise<boolean> {
+): Promise<"quiet" | "ready" | "interrupted"> {
   const interrupted = Promise.race([rung, ...(signal ? [aborted(signal)] : [])]).then(() => "interrupted" as const);
   const since = performance.now();
   let left = writers;
@@ -61,10 +60,11 @@ async function quiesce(
     const wait = gate.someEnded(left, since);
     const still = await Promise.race([wait.left, interrupted]).finally(wait.leave);
     // First this, then the look: what the others wrote is visible from here on.
-    if (still === "interrupted" || (await isAnyReady())) return false;
+    if (still === "interrupted") return still;
+    if (await isAnyReady()) return "ready";
     left = still;
   }
-  return true;
+  return "quiet";
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -177,8 +177,9 @@ export class IdlePolicy {
       });
     try {
       const giveUp = AbortSignal.any([signal, AbortSignal.timeout(this.#patienceMs)]);
-      this.#isQuiesced = await fallAsleep(this.#gate, this.#queue, isAnyReady, { rung, signal: giveUp });
-      return this.#isQuiesced ? "quiet" : "ready";
+      const end = await fallAsleep(this.#gate, this.#queue, isAnyReady, { rung, signal: giveUp });
+      this.#isQuiesced = end === "asleep";
+      return end === "asleep" ? "quiet" : end;
     } catch (error) {
       if (error === failure) throw error;
       this.#logger.debug({ queue: this.#queue, error }, "could not fall asleep: will look again soon");

@@ -32,9 +32,11 @@ export type Mode = "looking" | "settling" | "held up" | "asleep" | "waiting";
 /**
  * "quiet": nothing is ready, and whatever comes will be announced, or nothing is announced at the
  * moment. "ready": something is, or may be. "no gate": nothing is ready, but whatever comes will
- * not be announced although notifications arrive. "unknown": the question failed.
+ * not be announced although notifications arrive. "interrupted": nothing is ready, but it could not
+ * make sure that whatever comes is announced, most likely because of a long transaction. "unknown":
+ * the question failed.
  */
-export type Answer = "quiet" | "ready" | "no gate" | "unknown";
+export type Answer = "quiet" | "ready" | "no gate" | "interrupted" | "unknown";
 
 export type IdleEvent =
   /** Jobs may be ready. Other workers go first for `delayMs`. */

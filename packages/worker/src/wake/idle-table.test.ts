@@ -18,7 +18,7 @@ const step = { on: "step", now } as const;
 const asked = (answer: Answer) => ({ on: "asked", now, answer }) as const;
 const claimed = (found: number, { isListening = true, isBusy = false } = {}) =>
   ({ on: "claimed", now, found, isListening, isBusy }) as const;
-const settled = (answer: "quiet" | "ready" | "no gate", found = 0) =>
+const settled = (answer: Exclude<Answer, "unknown">, found = 0) =>
   ({ on: "settled", now, found, claimedAt: now - 30, answer }) as const;
 const nothingWanted = { on: "nothing wanted" } as const;
 
@@ -100,6 +100,15 @@ const rows: readonly [why: string, from: IdleState, event: IdleEvent, ...expecte
   ["woken while it asked, and there is no answer", state("looking"), asked("unknown"), "looking", "claim"],
   ["the question failed: the poll will ask", state("asleep"), asked("unknown"), "asleep", "until rung"],
   ["something", state("waiting"), asked("ready"), "looking", "claim", { waitsUntil: Infinity }],
+  [
+    "a transaction lasts: it asks again",
+    state("asleep"),
+    asked("interrupted"),
+    "waiting",
+    "again",
+    { waitsUntil: now },
+  ],
+  ["woken while it asked, others first", state("waiting"), asked("interrupted"), "waiting", { restMs: 20 }],
 
   // A claim left nothing free.
   ["on the way to sleep", state("looking"), claimed(0), "settling", "settle", { wasUnproven: false, isWoken: false }],
@@ -164,6 +173,8 @@ const rows: readonly [why: string, from: IdleState, event: IdleEvent, ...expecte
     "again",
   ],
   ["the gate does not open", state("settling"), settled("no gate"), "waiting", { restMs: 970 }],
+  ["a transaction lasts: it asks", state("settling"), settled("interrupted"), "waiting", "again", { waitsUntil: now }],
+  ["woken meanwhile", state("settling", { isWoken: true }), settled("interrupted"), "looking", "again"],
   ["a claim found jobs, and more are there", state("settling"), settled("ready", 1), "looking", "again"],
   ["a step that the loop gave up", state("looking"), settled("quiet"), "looking", "again"],
   ["a step that the loop gave up", state("asleep"), settled("ready"), "asleep", "again"],
@@ -204,7 +215,7 @@ test("the gate is closed exactly when it looks without notifications", () => {
 });
 
 test("the table has a row for every event in every mode", () => {
-  const answers = ["quiet", "ready", "no gate"] as const;
+  const answers = ["quiet", "ready", "no gate", "interrupted"] as const;
   const events: IdleEvent[] = [
     ...[woken(), woken(30), unsure, step, claimed(0), claimed(1), nothingWanted],
     ...[...answers, "unknown" as const].map((answer) => asked(answer)),

@@ -124,6 +124,7 @@ const isStaggered = (_: IdleState, { delayMs }: On<"woken">) => delayMs > 0;
 const wasSpurious = ({ spuriousAt }: IdleState, { now }: On<"woken">) => now < spuriousAt + spurious.memoryMs;
 const isEarly = ({ waitsUntil }: IdleState, { now }: { now: number }) => now < waitsUntil;
 const isQuiet = (_: IdleState, { answer }: { answer: Answer }) => answer === "quiet";
+const isInterrupted = (_: IdleState, { answer }: { answer: Answer }) => answer === "interrupted";
 const hasNoGate = (_: IdleState, { answer }: { answer: Answer }) => answer === "no gate";
 const isQuietOrUnknown = (_: IdleState, { answer }: On<"asked">) => answer === "quiet" || answer === "unknown";
 const askedWithoutGate = (state: IdleState, { now }: On<"asked">) => to.withoutGate(state, now);
@@ -161,6 +162,8 @@ const table: { readonly [K in Kind]: readonly Row<K>[] } = {
     [["waiting"], isQuietOrUnknown, to.stillWaiting, act.restUntilTurn], // woken while it asked
     [["held up", "asleep"], isQuietOrUnknown, to.asleep, act.sleep],
     [["held up", ...sleeping], hasNoGate, askedWithoutGate, act.restUntilTurn],
+    [["waiting"], isInterrupted, to.same, act.restUntilTurn], // woken while it asked
+    [["held up", "asleep"], isInterrupted, to.unsure, act.again],
     [any, always, to.looking, act.claim], // something is ready, or it was woken while it asked
   ],
   claimed: [
@@ -174,6 +177,7 @@ const table: { readonly [K in Kind]: readonly Row<K>[] } = {
     [["settling"], isWoken, to.looking, act.again],
     [["settling"], isQuiet, to.asleep, act.sleep],
     [["settling"], hasNoGate, settledWithoutGate, act.restUntilTurn],
+    [["settling"], isInterrupted, to.unsure, act.again],
     [["settling"], hasFound, to.looking, act.again],
     [["settling"], always, to.heldUp, act.restHeldUp],
     [any, always, to.same, act.again], // from a step that hung and that the loop gave up

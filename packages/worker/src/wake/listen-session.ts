@@ -46,10 +46,10 @@ const heartbeatChannel = "hark_heartbeat";
  * A listener that has heard nothing for this many times heartbeatMs sends a heartbeat. It costs
  * each listener a transaction, and finds only a session that gets answers and hears nothing, which
  * is rare: the poll finds it too, by a job that was not announced. With `spread` the first sender
- * is mostly alone: in the 5 ms that its heartbeat takes to reach the others, one in six hundred of
+ * is mostly alone: in the 5 ms that its heartbeat takes to reach the others, one in a thousand of
  * them sends too.
  */
-const silence = { least: 12, spread: 3 };
+const silence = { least: 20, spread: 5 };
 
 /**
  * One attempt to listen: it connects, listens, checks that it is alive, and ends at the first

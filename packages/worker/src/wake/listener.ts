@@ -15,7 +15,7 @@ export interface ListenerOptions {
   readonly logger: Logger;
   /**
    * Longest time without a sign of life before the server is asked for one, in ms. Default: 1 s. A
-   * listener that has heard nothing for twelve times that sends a heartbeat, for all listeners of
+   * listener that has heard nothing for twenty times that sends a heartbeat, for all listeners of
    * the database. Idle listeners send no other statement.
    */
   readonly heartbeatMs?: number;

@@ -56,7 +56,7 @@ export class NotifyGate implements AsyncDisposable {
     connectionString,
     logger,
     onLost = () => {},
-    checkMs = 60_000,
+    checkMs = 300_000,
     answerMs = 2_000,
     openDatabase = realPorts.openDatabase,
   }: NotifyGateOptions) {

@@ -1,5 +1,5 @@
 import type { Database, Logger } from "@hark/core";
-import { jitter, statements } from "@hark/core/internal";
+import { statements } from "@hark/core/internal";
 import type { TypedEvent } from "../runtime/event.ts";
 import { Loop, type Next } from "../runtime/loop.ts";
 import type { Part } from "../runtime/part.ts";
@@ -9,6 +9,12 @@ import type { Part } from "../runtime/part.ts";
  * one transaction more costs more than an early look.
  */
 const earlyShare = 0.25;
+
+/**
+ * A poll comes at random earlier than its interval asks for, by this share of it at most and never
+ * later: so that workers that start together do not stay together.
+ */
+const earliness = 0.1;
 
 /** What the poll needs of a claimer. */
 export interface PolledClaimer {
@@ -88,7 +94,8 @@ export class Poll implements Part {
     const asleep = this.#queues.isDue(now) ? claimers.filter(({ awaitsPoll }) => awaitsPoll) : [];
     const asksDue = this.#due.isDue(now) && promoter.awaitsPoll;
     if (asleep.length > 0 || asksDue) await this.#ask(asleep, asksDue);
-    for (const timetable of [this.#queues, this.#due]) timetable.passed(now);
+    const share = 1 - earliness * Math.random(); // the same for both, so that they stay together
+    for (const timetable of [this.#queues, this.#due]) timetable.passed(now, share);
     return { restMs: Math.max(Math.min(this.#queues.nextAt, this.#due.nextAt) - performance.now(), 0) };
   }
 
@@ -117,8 +124,8 @@ class Timetable {
     return now >= this.nextAt - earlyShare * this.#everyMs;
   }
 
-  /** What was due at `now` has been asked for. */
-  passed(now: number): void {
-    if (this.isDue(now)) this.nextAt = now + jitter(this.#everyMs / 1.1); // varied by a tenth, and never later than asked for
+  /** What was due at `now` has been asked for, and is due again after `share` of the interval. */
+  passed(now: number, share: number): void {
+    if (this.isDue(now)) this.nextAt = now + share * this.#everyMs;
   }
 }

@@ -8,7 +8,7 @@ export type Session = ReturnType<Ports["newListenSession"]>;
 
 /**
  * In ms. A black hole is noticed heartbeatMs + answerMs after it opened, at worst. A LISTEN that
- * turned silent is noticed 15 * heartbeatMs + answerMs after that (docs/decisions/0017), or when
+ * turned silent is noticed 25 * heartbeatMs + answerMs after that (docs/decisions/0017), or when
  * the poll finds a job that was not announced.
  */
 export interface ListenerDeadlines {
