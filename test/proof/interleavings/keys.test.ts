@@ -246,7 +246,7 @@ const twins: [name: string, twin: [KeyScenario, Twin]][] = [
       },
     ],
   ],
-  ["a hand-off that leaves locked jobs to nobody", wrecked(cancelledBoth, "hark.hand_off", "perform pg_notify('key_waits', hand_off.queue)", "null")],
+  ["a hand-off that leaves locked jobs to nobody", wrecked(cancelledBoth, "hark.hand_off", "if not found and (", "if false and (")],
   ["a hand-off that trusts an old snapshot", wrecked(inSnapshot, "hark.hand_off", "not sees_all or")],
   ["a cancel that keeps the key of a ready job", parkedForEver(cancelledWhileParking, lacking("cancel-job", ", (select count(*) from handed)"))],
   ["a cancel that hands the key on under its own older snapshot", parkedForEver(cancelledWhileParking, lacking("cancel-job",
