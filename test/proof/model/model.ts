@@ -270,9 +270,12 @@ export class QueueModel {
     this.#leave(job, state, how);
   }
 
-  /** A job that goes while it runs, or is ready, gives its key to the most urgent parked one. */
+  /**
+   * A job that is ready, or runs and hands off, gives its key to the most urgent parked one when it
+   * goes.
+   */
   #leave(job: ModelJob, to: ModelJob["state"], { givesKey = true } = {}): void {
-    const hadTurn = job.state === "running" || job.state === "ready";
+    const hadTurn = job.state === "ready" || (job.state === "running" && job.handsOff);
     Object.assign(job, { state: to, worker: undefined, token: undefined, handsOff: false });
     if (hadTurn && givesKey && job.key !== undefined) this.#handOff(job.key);
   }
