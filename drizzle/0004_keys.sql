@@ -44,12 +44,19 @@ BEGIN
 END $$;--> statement-breakpoint
 
 -- A trigger, so that no way out of running_jobs can forget the hand-off. The WHEN keeps it off jobs
--- without a key.
+-- without a key. Nothing is left to do if the key runs again, or if this transaction itself has
+-- made its next job ready (complete-and-claim-next.ts). Two others do not count. One that was ready
+-- before: a claim that has not committed may have taken it already, with a snapshot that does not
+-- show what was parked since. And one that this transaction inserted, or brought back from running:
+-- others before it may be parked.
 CREATE FUNCTION hark.hand_off_key() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = hark, pg_temp AS $$
 BEGIN
   PERFORM hark.hand_off(OLD.queue, OLD.key)
-    WHERE NOT EXISTS (SELECT FROM running_jobs WHERE queue = OLD.queue AND key = OLD.key);
+    WHERE NOT EXISTS (SELECT FROM running_jobs WHERE queue = OLD.queue AND key = OLD.key)
+      AND NOT coalesce((
+        SELECT xmin = pg_current_xact_id()::xid AND created_at < now() AND id <> OLD.id FROM jobs
+         WHERE queue = OLD.queue AND key = OLD.key AND state = 'ready' ORDER BY priority DESC, id LIMIT 1), false);
   RETURN NULL;
 END $$;--> statement-breakpoint
 CREATE TRIGGER running_jobs_hand_off AFTER DELETE ON hark.running_jobs

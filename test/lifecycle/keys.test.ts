@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { cancelJob, defineJob, getJob, type JobDetails } from "@hark/core";
 import { statements } from "@hark/core/internal";
 import { implement } from "@hark/worker";
@@ -84,6 +85,53 @@ test("the most urgent parked job gets the key", async ({ db, queue }) => {
 
   expect((await getJob(db, urgent))!.state).toBe("ready");
   expect((await getJob(db, old))!.state).toBe("parked");
+});
+
+test("of a job parked before and one that its transaction adds, a settled job hands on to the older", async ({
+  db,
+  queue,
+}) => {
+  const worker = await registerWorker(db);
+  await insertJob(db, { queue, key: "k" });
+  const [running] = await claim(db, { queue, worker });
+  const parked = await insertJob(db, { queue, key: "k" });
+  await statements.parkJobs(db, { queue, keys: ["k"], limit: 10 });
+
+  const added = await db.transaction(async (tx) => {
+    const id = await insertJob(tx, { queue, key: "k" });
+    await statements.completeJobs(tx, completed(running!));
+    return id;
+  });
+
+  expect((await getJob(db, parked))!.state).toBe("ready");
+  const [next] = await claim(db, { queue, worker });
+  expect(next!.id).toBe(parked);
+  expect((await getJob(db, added))!.state).not.toBe("running");
+});
+
+test("where another ready job comes before, one job of each key becomes ready with the settle", async ({
+  db,
+  queue,
+}) => {
+  const worker = await registerWorker(db);
+  const keys = ["a", "b"];
+  for (const key of keys) await insertJob(db, { queue, key });
+  const running = await claim(db, { queue, worker, limit: 2 });
+  const before = await insertJob(db, { queue });
+  const firsts = [];
+  for (const key of keys) firsts.push(await insertJob(db, { queue, key }));
+  for (const key of keys) await insertJob(db, { queue, key });
+  await statements.parkJobs(db, { queue, keys, limit: 10 });
+  const held = await db.pool.query("update hark.running_jobs set hands_off = true where queue = $1", [queue]);
+  expect(held.rowCount).toBe(2);
+
+  const request = { ...completed(...running), worker, token: randomUUID(), types: ["test.plain"] };
+  const { settled, claimed } = await statements.completeAndClaimNext(db, request);
+
+  expect(settled).toHaveLength(2);
+  expect(claimed).toEqual([]);
+  expect(await countJobs(db, queue)).toEqual({ completed: 2, ready: 3, parked: 2 });
+  for (const id of [before, ...firsts]) expect((await getJob(db, id))!.state).toBe("ready");
 });
 
 test("retry, death, cancellation and rescue each hand the key over", { tags: ["STRICT-1"] }, async ({ db, queue }) => {

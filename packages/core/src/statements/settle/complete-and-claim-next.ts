@@ -20,10 +20,12 @@ type NextRow =
  * of each of their keys with the same commit. A key that many jobs wait for costs one commit a job
  * then, and not one to settle and one to claim.
  *
- * - The next of a key is the most urgent of those parked. It is left to the claims if the queue has
- *   a ready job before it in the order of claims or it is of another type than these.
- * - The trigger of running_jobs finds the key running again, and hands nothing off. It does where
- *   this claimed nothing, under a newer snapshot.
+ * - The next of a key is the most urgent of those parked. It is left to the claims, and becomes
+ *   ready, if the queue has a ready job before it in the order of claims or it is of another type
+ *   than these. All that do so become ready in one update: a call of hark.hand_off for each took
+ *   140 us, since each of its updates fires the trigger that announces jobs.
+ * - The trigger of running_jobs finds the key running again, or the job that this made ready, and
+ *   hands nothing off. It does where this found nothing, under a newer snapshot.
  * - What it claims may hand off, since the snapshot need not show all that are parked.
  * - No other claim of the key can come between: the settled job's row held it until this commit.
  */
@@ -49,17 +51,22 @@ export const completeAndClaimNextRows = statement<Completions & NextRequest, Nex
    alive as materialized (
      select id from hark.workers
       where id = $4 and dead_at is null and expires_at > clock_timestamp() for key share),
+   heads as materialized (
+     select of.queue, head.priority, head.id from (select distinct queue from settled where hands_off) of, lateral (
+       select priority, id from hark.jobs where jobs.queue = of.queue and state = 'ready' order by priority desc, id limit 1) head),
    next as materialized (
-     select first.id from settled, lateral (
-       select id, type, priority from hark.jobs parked
-        where parked.queue = settled.queue and parked.key = settled.key and parked.state = 'parked'
-        order by priority desc, id limit 1 for update skip locked) first
-      where settled.hands_off and exists (select from alive) and first.type = any ($6::text[])
-        and coalesce((
-          select first.priority > head.priority or (first.priority = head.priority and first.id < head.id)
-            from hark.jobs head where head.queue = settled.queue and head.state = 'ready'
-           order by head.priority desc, head.id limit 1), true)),
-   gone as (delete from hark.jobs where id = any (array(select id from next)) returning *),
+     select first.id, exists (select from alive) and first.type = any ($6::text[]) and coalesce((
+         select first.priority > head.priority or (first.priority = head.priority and first.id < head.id)
+           from heads head where head.queue = settled.queue), true) as is_claimed
+       from settled, lateral (
+         select id, type, priority from hark.jobs parked
+          where parked.queue = settled.queue and parked.key = settled.key and parked.state = 'parked'
+          order by priority desc, id limit 1 for update skip locked) first
+      where settled.hands_off),
+   handed as (
+     update hark.jobs set state = 'ready', run_at = clock_timestamp()
+      where id = any (array(select id from next where not is_claimed))),
+   gone as (delete from hark.jobs where id = any (array(select id from next where is_claimed)) returning *),
    moved as (
      insert into hark.running_jobs (id, queue, type, payload, priority, attempt, max_attempts, crash_count, key, unique_key,
                                     run_at, created_at, started_at, worker, token, hands_off)
