@@ -108,6 +108,7 @@ CREATE TABLE "hark"."running_jobs" (
 	"worker" uuid NOT NULL,
 	"token" uuid NOT NULL,
 	"hands_off" boolean DEFAULT false NOT NULL,
+	"begun" boolean DEFAULT false NOT NULL,
 	CONSTRAINT "running_jobs_attempts" CHECK (attempt between 1 and max_attempts)
 );
 --> statement-breakpoint
@@ -161,6 +162,7 @@ CREATE TABLE "hark"."workers" (
 	"queues" jsonb NOT NULL,
 	"started_at" timestamp with time zone NOT NULL,
 	"expires_at" timestamp with time zone NOT NULL,
+	"steady_since" timestamp with time zone DEFAULT now() NOT NULL,
 	"dead_at" timestamp with time zone
 );
 --> statement-breakpoint

@@ -94,6 +94,42 @@ BEGIN
   deleted := deleted + more;
 END $$;--> statement-breakpoint
 
+-- Takes back what a rescue has held against the jobs of these claims, whose worker was declared
+-- dead and lives: it was cut off, or stood still. Their ledger says `interrupted` instead of
+-- `crashed`, and what the crash has counted is given back: of a job that runs again only the crash,
+-- since its worker counts its attempts. Dead letters of dead workers become ready again, unless
+-- they had one attempt, which may have done its work, or their unique key has another job. Returns
+-- how many crashes it took back; each is taken back once.
+CREATE FUNCTION hark.absolve_claims(ids bigint[], tokens uuid[]) RETURNS integer
+LANGUAGE sql SECURITY DEFINER SET search_path = hark, pg_temp AS $$
+  WITH absolved AS (
+    UPDATE attempts SET ending = 'interrupted'
+     WHERE job_id = ANY (ids) AND token = ANY (tokens) AND ending = 'crashed' RETURNING job_id),
+  waiting AS (
+    UPDATE jobs SET attempt = greatest(attempt - 1, 0), crash_count = greatest(crash_count - 1, 0)
+     WHERE id = ANY (ARRAY(SELECT job_id FROM absolved))),
+  running AS (
+    UPDATE running_jobs SET crash_count = greatest(crash_count - 1, 0)
+     WHERE id = ANY (ARRAY(SELECT job_id FROM absolved))),
+  buried AS MATERIALIZED (
+    SELECT * FROM dead_jobs
+     WHERE id = ANY (ARRAY(SELECT job_id FROM absolved)) AND reason = 'worker_died' AND max_attempts > 1 FOR UPDATE),
+  keyed AS (
+    INSERT INTO unique_keys (queue, unique_key, job_id)
+    SELECT queue, unique_key, id FROM buried WHERE unique_key IS NOT NULL ORDER BY queue, unique_key
+    ON CONFLICT DO NOTHING RETURNING job_id),
+  taken AS (
+    DELETE FROM dead_jobs WHERE id = ANY (ARRAY(
+      SELECT id FROM buried WHERE unique_key IS NULL OR id IN (SELECT job_id FROM keyed))) RETURNING *),
+  back AS (
+    INSERT INTO jobs (id, queue, type, payload, priority, attempt, max_attempts, crash_count, key, unique_key, run_at,
+                      created_at, state)
+    SELECT id, queue, type, payload, priority, attempt - 1, max_attempts, greatest(crash_count - 1, 0), key, unique_key,
+           clock_timestamp(), created_at, 'ready' FROM taken ORDER BY id),
+  counted AS (INSERT INTO stats (queue, dead) SELECT queue, -count(*) FROM taken GROUP BY queue)
+  SELECT count(*)::integer FROM absolved
+$$;--> statement-breakpoint
+
 -- PostgreSQL opens every new function to PUBLIC (SEC-02). docs/how-to/roles.md says what to grant
 -- to whom.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA hark FROM PUBLIC;

@@ -102,8 +102,8 @@ GRANT SELECT, INSERT ON hark.finished_jobs, hark.attempts TO hark_worker;
 GRANT INSERT ON hark.dead_jobs TO hark_worker;
 GRANT SELECT, INSERT, UPDATE ON hark.schedules TO hark_worker; -- fired by a function, which records the ticks
 GRANT USAGE ON SEQUENCE hark.fence_numbers TO hark_worker;
-GRANT EXECUTE ON FUNCTION hark.create_partitions, hark.drop_partitions, hark.next_fence, hark.fire_schedule, hark.take_turn
-  TO hark_worker;
+GRANT EXECUTE ON FUNCTION hark.create_partitions, hark.drop_partitions, hark.next_fence, hark.fire_schedule, hark.take_turn,
+  hark.absolve_claims TO hark_worker;
 -- Vacuums the tables that jobs move through, where PostgreSQL can grant that (from 17 on). Before,
 -- only autovacuum does.
 DO $$
@@ -119,14 +119,14 @@ GRANT SELECT ON hark.migrations, hark.stats TO hark_reader;
 GRANT SELECT (id, queue, type, priority, attempt, max_attempts, crash_count, key, unique_key, run_at, created_at, state)
   ON hark.jobs TO hark_reader;
 GRANT SELECT (id, queue, type, priority, attempt, max_attempts, crash_count, key, unique_key, run_at, created_at, started_at, worker,
-              hands_off)
+              hands_off, begun)
   ON hark.running_jobs TO hark_reader;
 GRANT SELECT (id, queue, type, priority, attempt, max_attempts, crash_count, key, unique_key, run_at, created_at, state, started_at,
               finished_at, worker) ON hark.finished_jobs TO hark_reader;
 GRANT SELECT (id, queue, type, priority, attempt, max_attempts, crash_count, key, unique_key, run_at, created_at, reason, error,
               started_at, finished_at) ON hark.dead_jobs TO hark_reader;
 GRANT SELECT (job_id, queue, type, attempt, ending, error, worker, started_at, finished_at, retry_at) ON hark.attempts TO hark_reader;
-GRANT SELECT (id, name, hostname, pid, queues, started_at, expires_at, dead_at) ON hark.workers TO hark_reader;
+GRANT SELECT (id, name, hostname, pid, queues, started_at, expires_at, steady_since, dead_at) ON hark.workers TO hark_reader;
 GRANT SELECT (key, owner, fence, acquired_at, expires_at) ON hark.locks TO hark_reader;
 GRANT SELECT (name, cron, zone, every_ms, missed, queue, type, priority, max_attempts, key, unique_key, revision, next_at, changed_at)
   ON hark.schedules TO hark_reader;

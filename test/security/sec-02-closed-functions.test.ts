@@ -24,6 +24,7 @@ const expected: Record<string, string[]> = {
   hand_off: ["hark_admin"],
   fire_schedule: ["hark_worker"],
   take_turn: ["hark_worker"],
+  absolve_claims: ["hark_worker"],
 };
 
 test("a role without grants can execute none of our functions, and each role those for its purpose", async ({

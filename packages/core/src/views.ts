@@ -66,6 +66,11 @@ export const runningJobsColumns = () => ({
    * parks one sets it under a lock on this row.
    */
   handsOff: boolean("hands_off").notNull().default(false),
+  /**
+   * Its handler was about to start. Written for jobs that a crash may bury: on their last attempt,
+   * or after a crash. Of others it says nothing.
+   */
+  begun: boolean().notNull().default(false),
 });
 
 /** The columns of `finished_jobs`. */
@@ -128,6 +133,8 @@ export const workersColumns = () => ({
   queues: jsonb().notNull(),
   startedAt: timestamp("started_at", { withTimezone: true }).notNull(),
   expiresAt: timestamp("expires_at", { withTimezone: true }).notNull(),
+  /** Since when its renewals have come without a gap: since then the database was in reach. */
+  steadySince: timestamp("steady_since", { withTimezone: true }).notNull().defaultNow(),
   deadAt: timestamp("dead_at", { withTimezone: true }),
 });
 

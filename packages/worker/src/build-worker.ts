@@ -18,6 +18,7 @@ import { WorkerEvents } from "./run/events.ts";
 import { Executor } from "./run/executor.ts";
 import { Quarantine } from "./run/quarantine.ts";
 import { Slots } from "./run/slots.ts";
+import { StartMarks } from "./run/start-marks.ts";
 import { TypedEvent } from "./runtime/event.ts";
 import type { Part, Stage } from "./runtime/part.ts";
 import { flushDeadlineMs, Settler } from "./settle/settler.ts";
@@ -28,6 +29,7 @@ import { partitions } from "./upkeep/partitions.ts";
 import { rescuer } from "./upkeep/rescuer.ts";
 import { schemaWatch } from "./upkeep/schema-watch.ts";
 import { statistics } from "./upkeep/statistics.ts";
+import { survivedClaims } from "./upkeep/survived-claims.ts";
 import { sweep } from "./upkeep/sweep.ts";
 import { Unpark } from "./upkeep/unpark.ts";
 import { vacuum } from "./upkeep/vacuum.ts";
@@ -134,6 +136,7 @@ export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts
     quarantine,
     lease,
     settler,
+    marks: new StartMarks({ db, logger }),
     events,
     graceMs: abortMs,
     cipher,
@@ -198,6 +201,7 @@ export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts
     poll,
     nextOfKey,
     rescuer({ db, lease, attempts, pending, cancellations, leaseMs, logger }),
+    survivedClaims({ db, lease, attempts, leaseMs, logger }),
     ...(scheduler ? [scheduler] : []),
     partitions({ db, keepDays: settings.keepDays, logger }),
     statistics({ db, moved: settler.moved, logger }),

@@ -29,12 +29,12 @@ const claims = [
  * A worker holds one job, claims another, renews and settles, while its lease runs out and another
  * worker declares it dead.
  */
-const leases = (how: { mayDefer: boolean }): Scenario<Leases> => ({
+const leases = (how: { mayDefer: boolean; mayRevive?: boolean }): Scenario<Leases> => ({
   sessions: {
     claimer: [begin("claim", (on, { worker }) => claim(on, { queue, worker, ...how })), commit],
     keeper: [
       begin("renew", (on, { worker }) =>
-        statements.renewLease(on, { id: worker, leaseMs: 100 * minute, knownFleet: "" }),
+        statements.renewLease(on, { id: worker, leaseMs: 100 * minute, knownFleet: "", mayRevive: how.mayRevive }),
       ),
       commit,
     ],
@@ -61,7 +61,7 @@ const leases = (how: { mayDefer: boolean }): Scenario<Leases> => ({
     const count = (step: string) => (run.answers[step] as unknown[]).length;
     const isInTime = (step: string) => beganBefore(run, step, "rescuer.hour passes");
 
-    if (count("keeper.renew") !== Number(isInTime("keeper.renew")))
+    if (!how.mayRevive && count("keeper.renew") !== Number(isInTime("keeper.renew")))
       wrong.push("renewed after the lease's end, or not before it");
     if (isDead === count("keeper.renew")) wrong.push("both renewed and certified dead, or neither");
     if (isDead && !isInTime("claimer.claim") && count("claimer.claim") > 0) wrong.push("claimed after the lease's end");
@@ -93,6 +93,20 @@ test.for(claims)(
   },
 );
 
+test(
+  "in any order of claim, revival, end of the lease, certificate, rescue and settle, a lease is revived or its worker dead",
+  { tags: ["FM-76", "OWNED-3"] },
+  async ({ explore }) => {
+    expect((await explore(leases({ mayDefer: true, mayRevive: true }))).broken).toBeUndefined();
+  },
+);
+
+test("a revival of the dead is found", async ({ explore }) => {
+  const seam = lacking("renew-lease", "where id = $1 and dead_at is null", "where id = $1");
+  const { broken } = await explore(leases({ mayDefer: true, mayRevive: true }), { seams: [seam] });
+  expect(broken).toMatch(/both renewed and certified dead|left with the dead worker/);
+});
+
 test.for(claims)("%s that does not lock its worker's row is found", async ([statement, how], { explore }) => {
   const seams = [lacking(statement, "for key share")];
   expect((await explore(leases(how), { seams })).broken).toContain("left with the dead worker");
@@ -106,7 +120,11 @@ test.for(claims)("%s after the lease's end is found", async ([statement, how], {
 const twins: [name: string, seam: TextSeam, found: string | RegExp][] = [
   [
     "a renewal of a lease that has run out",
-    lacking("renew-lease", "and dead_at is null and expires_at > clock_timestamp()"),
+    lacking(
+      "renew-lease",
+      "and dead_at is null and (expires_at > clock_timestamp() or $4::boolean is true)",
+      "and $4::boolean is not true",
+    ),
     "renewed after the lease's end",
   ],
   [

@@ -177,6 +177,19 @@ const settleAndNext = fc.tuple(some, fc.array(some, { minLength: 1, maxLength: 3
   ),
 );
 
+const beginSome = fc.array(some, { minLength: 1, maxLength: 3 }).map((places) =>
+  command(
+    `begin(grants ${places.join()})`,
+    async (model, { on }) => {
+      const grants = anyGrants(model, places);
+      const request = { ids: grants.map(({ id }) => id), tokens: grants.map(({ token }) => token) };
+      const begun = await statements.beginJobs(on, request);
+      expect(begun.map(({ id }) => id).toSorted(ascending)).toEqual(model.begin(grants).toSorted(ascending));
+    },
+    hasGrants,
+  ),
+);
+
 const park = fc
   .subarray(["a", "b"], { minLength: 1 })
   .map((keys) =>
@@ -359,6 +372,8 @@ export const commands = [
   claimByType,
   settleAndClaim,
   settleAndNext,
+  beginSome,
+  beginSome,
   park,
   unpark,
   end,

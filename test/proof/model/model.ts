@@ -15,6 +15,8 @@ export interface ModelJob {
   token: string | undefined;
   /** While it runs: whether it gives its key to the next that is parked. */
   handsOff: boolean;
+  /** While it runs: whether it was marked as about to start. */
+  begun: boolean;
   /** Lines in the ledger. */
   lines: number;
 }
@@ -71,7 +73,15 @@ export class QueueModel {
    * parked behind it.
    */
   insert(batch: readonly NewModelJob[]): void {
-    const fresh = { attempt: 0, crashCount: 0, worker: undefined, token: undefined, handsOff: false, lines: 0 };
+    const fresh = {
+      attempt: 0,
+      crashCount: 0,
+      worker: undefined,
+      token: undefined,
+      handsOff: false,
+      begun: false,
+      lines: 0,
+    };
     const heads = new Map<string, NewModelJob>();
     for (const job of batch.filter(({ isDue }) => isDue).toSorted(byUrgency))
       if (job.key !== undefined && !heads.has(job.key)) heads.set(job.key, job);
@@ -152,7 +162,7 @@ export class QueueModel {
   }
 
   #grant(job: ModelJob, claim: Pick<ModelJob, "worker" | "token" | "handsOff">): ModelJob {
-    Object.assign(job, { state: "running", attempt: job.attempt + 1, ...claim });
+    Object.assign(job, { state: "running", attempt: job.attempt + 1, begun: false, ...claim });
     this.grants.push({ id: job.id, token: claim.token!, attempt: job.attempt });
     return job;
   }
@@ -208,11 +218,27 @@ export class QueueModel {
     return state;
   }
 
-  /** Takes back the oldest `limit` jobs of the dead; returns how many. */
+  /** Marks jobs as about to start; returns the ids of those that are still held. */
+  begin(grants: readonly Grant[]): bigint[] {
+    const held = grants.flatMap((grant) => this.heldBy(grant) ?? []);
+    for (const job of held) job.begun = true;
+    return held.map(({ id }) => id);
+  }
+
+  /**
+   * Takes back the oldest `limit` jobs of the dead; returns how many. A job that a crash may bury
+   * is tried only if it was marked.
+   */
   rescue(limit: number): number {
     const orphans = this.of("running").filter(({ worker }) => this.workers.get(worker!) === "dead");
     for (const job of orphans.slice(0, limit)) {
       job.lines += 1;
+      const mayBury = job.attempt === job.maxAttempts || job.crashCount > 0;
+      if (mayBury && !job.begun) {
+        job.attempt -= 1;
+        this.#leave(job, "ready");
+        continue;
+      }
       job.crashCount += 1;
       if (job.attempt === job.maxAttempts || job.crashCount === mostCrashes) this.#finish(job, "dead");
       else this.#leave(job, "ready");

@@ -12,7 +12,7 @@ import { QueueModel } from "./model.ts";
 const runs = Number(process.env["MODEL_RUNS"] ?? 120);
 /** All of them must have their turn, or the test would promise more than it tries. */
 const kinds =
-  "arrive cancel certify claim claimByType claimHindered end enqueue enqueueMany expire park promote renew requeue rescue settleAndClaim settleAndNext unpark".split(
+  "arrive begin cancel certify claim claimByType claimHindered end enqueue enqueueMany expire park promote renew requeue rescue settleAndClaim settleAndNext unpark".split(
     " ",
   );
 /** Most; the half of them on average, of which some have nothing to do. */

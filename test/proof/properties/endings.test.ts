@@ -87,7 +87,7 @@ test(
           statements.buryJobs(db, statements.buriedOf(buried)),
         ]);
         expect(settled.map((rows) => rows.length)).toEqual([completed.length, retried.length, buried.length]);
-        await db.pool.query("update hark.running_jobs set worker = $1 where id = any ($2::bigint[])", [
+        await db.pool.query("update hark.running_jobs set worker = $1, begun = true where id = any ($2::bigint[])", [
           mortal,
           crashed,
         ]);

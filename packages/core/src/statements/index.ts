@@ -35,6 +35,7 @@ export { urgencyByType } from "./claim/urgency-by-type.ts";
 export { type QueueHead, surveyHead } from "./claim/survey-head.ts";
 export { confirmClaims, type ConfirmedClaim } from "./claim/confirm-claims.ts";
 export { heldClaims } from "./claim/held-claims.ts";
+export { beginJobs, needsMark } from "./claim/begin-jobs.ts";
 export { parkBlocked, parkJobs } from "./claim/park-jobs.ts";
 
 export { type Claim, completeJobs, type Completions, completionsOf } from "./settle/complete-jobs.ts";
@@ -49,6 +50,7 @@ export { registerWorker } from "./lease/register-worker.ts";
 export { type Peer, type Renewal, renewLease } from "./lease/renew-lease.ts";
 export { type Survey, surveyLeases, type SurveyRequest } from "./lease/survey-leases.ts";
 export { certifyDeaths } from "./lease/certify-deaths.ts";
+export { absolveClaims } from "./lease/absolve-claims.ts";
 export { rescueJobs } from "./lease/rescue-jobs.ts";
 export { listOrphans } from "./lease/list-orphans.ts";
 export { leaveWorkers } from "./lease/leave-workers.ts";

@@ -92,6 +92,6 @@ test("opening a notify gate and waiting for its writers list the same transactio
 });
 
 test("the numbers and names in statements are those of the code", () => {
-  expect(rescueJobs.text).toContain(`crash_count + 1 >= ${crashBudget} `);
+  expect(rescueJobs.text).toContain(`crash_count + 1 >= ${crashBudget})`);
   expect(endFrozenListeners.text).toContain(`application_name = '${listenerName}'`);
 });

@@ -88,8 +88,8 @@ test("a lost lease is reported once, and so is the next registration", async () 
   const { keeper, threads, told } = makeKeeper();
   void keeper.start();
   threads[0]!.register("one", 1);
-  threads[0]!.tell({ kind: "lost" });
-  threads[0]!.tell({ kind: "lost" });
+  threads[0]!.tell({ kind: "lost", isHung: false });
+  threads[0]!.tell({ kind: "lost", isHung: false });
   expect(keeper.identity).toBeUndefined();
   threads[0]!.register("two", 2);
   expect(told).toEqual(["registered one", "lost", "registered two"]);
@@ -105,7 +105,7 @@ test("the lease no longer holds even before the message about its loss arrives",
 
   threads[0]!.deadline.set(1, 0); // lost, and the message is on its way
   expect(keeper.isHeld(now + 60_000)).toBe(false);
-  threads[0]!.tell({ kind: "lost" });
+  threads[0]!.tell({ kind: "lost", isHung: false });
   expect(keeper.isHeld(now)).toBe(false);
 });
 
@@ -113,7 +113,7 @@ test("the deadline of an earlier registration does not count for the present one
   const { keeper, threads } = makeKeeper();
   void keeper.start();
   threads[0]!.register("one", 1, 60_000);
-  threads[0]!.tell({ kind: "lost" });
+  threads[0]!.tell({ kind: "lost", isHung: false });
   threads[0]!.tell({ kind: "registered", identity: "two", registration: 2 });
   expect(keeper.isHeld(performance.now())).toBe(false);
 });

@@ -37,9 +37,14 @@ const restartMs = 1_000;
  * loses it (FM-18, FM-19).
  */
 export class LeaseKeeper implements Part {
-  /** A new identity is registered: claiming may go on. */
+  /**
+   * An identity is registered, or one whose lease had run out has it again: claiming may go on.
+   */
   readonly registered: TypedEvent = new TypedEvent();
-  /** The identity is gone: its jobs belong to others. */
+  /**
+   * The lease has run out: its jobs may belong to others. Unless another worker declares it dead,
+   * the identity comes back with {@link LeaseKeeper.registered}.
+   */
   readonly lost: TypedEvent = new TypedEvent();
   /** The lease was renewed, and the answer tells of the other workers. */
   readonly renewed: TypedEvent<Renewed> = new TypedEvent();
@@ -58,6 +63,7 @@ export class LeaseKeeper implements Part {
    * memory for each job.
    */
   #heldUntilMs = 0;
+  #wasHung = false;
   #peers: NonNullable<Renewed["peers"]> = [];
   /** By queue, as far as it was asked for since the peers changed. */
   readonly #peersOn = new Map<string, readonly string[]>();
@@ -72,6 +78,11 @@ export class LeaseKeeper implements Part {
   /** The identity under which jobs are claimed. Undefined while there is no lease. */
   get identity(): string | undefined {
     return this.#identity;
+  }
+
+  /** Whether the last lease was given up because this event loop stood still for a minute. */
+  get wasHung(): boolean {
+    return this.#wasHung;
   }
 
   /**
@@ -192,6 +203,7 @@ export class LeaseKeeper implements Part {
         this.registered.emit();
         return;
       case "lost":
+        this.#wasHung = news.isHung;
         this.#lose();
         return;
       case "renewed":
@@ -219,7 +231,7 @@ export class LeaseKeeper implements Part {
     this.#heldUntilMs = 0;
     this.#options.logger.error(
       {},
-      "lease lost: running jobs are aborted, and the process goes on under a new identity",
+      "lease lost: running jobs are aborted, and the process goes on once the database answers",
     );
     this.lost.emit();
   }

@@ -19,7 +19,8 @@ export interface Renewed {
 export type LeaseNews =
   /** `registration` counts them from 1. */
   | { readonly kind: "registered"; readonly identity: string; readonly registration: number }
-  | { readonly kind: "lost" }
+  /** `isHung`: the main thread stood still for so long that the lease was given up. */
+  | { readonly kind: "lost"; readonly isHung: boolean }
   | ({ readonly kind: "renewed" } & Renewed)
   | { readonly kind: "failed"; readonly message: string };
 
@@ -47,8 +48,17 @@ export interface LeaseRenewalParts {
 }
 
 /**
- * Registers the process, renews its lease, and registers again whenever the lease is lost. Runs in
- * the lease thread, for ever.
+ * How the time of a registration ended: the server refused a renewal, since the identity is
+ * declared dead; no answer came while the lease held; the main thread hangs.
+ */
+type End = "refused" | "no answer" | "hung";
+
+/** How long to wait before the main thread is looked at again that hangs, in ms. */
+const hungRestMs = 500;
+
+/**
+ * Registers the process, renews its lease, and renews or registers again whenever the lease is
+ * lost. Runs in the lease thread, for ever.
  */
 export async function renewForEver(parts: LeaseRenewalParts): Promise<never> {
   const { name, hostname, queues, leaseMs, tell, hold, connect, discard, isMainHung } = parts;
@@ -61,13 +71,33 @@ export async function renewForEver(parts: LeaseRenewalParts): Promise<never> {
   const marginMs = Math.min(1_000, leaseMs / 10);
   let knownFleet = "";
 
+  let former: string | undefined;
   for (let registration = 1; ; registration += 1) {
-    const { identity, heldUntil } = await register();
+    const { identity, heldUntil } = (former === undefined ? undefined : await revive(former)) ?? (await register());
     hold(registration, heldUntil - performance.now());
     tell({ kind: "registered", identity, registration });
-    await keep(identity, heldUntil, registration);
+    const end = await keep(identity, heldUntil, registration);
     hold(registration, 0);
-    tell({ kind: "lost" }); // a dead identity never comes back: register under a new one
+    tell({ kind: "lost", isHung: end === "hung" });
+    while (isMainHung()) await wait(hungRestMs);
+    // A dead identity never comes back: register under a new one.
+    former = end === "refused" ? undefined : identity;
+  }
+
+  /**
+   * Renews a lease that ran out, as soon as the database answers. If nobody has declared its worker
+   * dead, all its jobs are still its own. Undefined if somebody has.
+   */
+  async function revive(identity: string): Promise<{ identity: string; heldUntil: number } | undefined> {
+    for (;;) {
+      const askedAt = performance.now();
+      try {
+        const [renewed] = await renew(identity, true);
+        return renewed && { identity, heldUntil: askedAt + leaseMs - marginMs };
+      } catch (error) {
+        await startOver(error);
+      }
+    }
   }
 
   async function register(): Promise<{ identity: string; heldUntil: number }> {
@@ -84,23 +114,26 @@ export async function renewForEver(parts: LeaseRenewalParts): Promise<never> {
   }
 
   /** Renews until the lease is refused, or no answer came while it held. */
-  async function keep(identity: string, firstHeldUntil: number, registration: number): Promise<void> {
+  async function keep(identity: string, firstHeldUntil: number, registration: number): Promise<End> {
     let heldUntil = firstHeldUntil;
     let pauseMs = intervalMs;
     for (;;) {
       await wait(Math.max(Math.min(jitter(pauseMs), heldUntil - performance.now()), 0));
       if (isMainHung()) {
         // The main thread cannot run its jobs, so others should get them.
-        if (performance.now() >= heldUntil) return;
+        if (performance.now() >= heldUntil) return "hung";
         continue;
       }
       const askedAt = performance.now();
-      if (askedAt >= heldUntil) return;
+      if (askedAt >= heldUntil) return "no answer";
       try {
         const answer = await orLate(renew(identity), heldUntil - askedAt);
-        if (answer === "late") return discard(); // a later answer might come when others already have the jobs
+        if (answer === "late") {
+          discard(); // a later answer might come when others already have the jobs
+          return "no answer";
+        }
         const [renewed] = answer;
-        if (!renewed) return;
+        if (!renewed) return "refused";
         heldUntil = askedAt + leaseMs - marginMs;
         hold(registration, heldUntil - performance.now());
         pauseMs = intervalMs;
@@ -114,8 +147,8 @@ export async function renewForEver(parts: LeaseRenewalParts): Promise<never> {
     }
   }
 
-  async function renew(identity: string): ReturnType<typeof renewLease> {
-    return renewLease(await connect(), { id: identity, leaseMs, knownFleet });
+  async function renew(identity: string, mayRevive = false): ReturnType<typeof renewLease> {
+    return renewLease(await connect(), { id: identity, leaseMs, knownFleet, mayRevive });
   }
 
   /** Pauses before the next try, but not longer than until `at`. */

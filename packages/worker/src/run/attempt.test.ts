@@ -24,12 +24,13 @@ const job = {
   token: "00000000-0000-0000-0000-000000000001",
 };
 
-function attemptOf(run: () => Promise<void>, changes: Partial<AttemptParts & typeof job> = {}): Attempt {
+function attemptOf(run: () => void | Promise<void>, changes: Partial<AttemptParts & typeof job> = {}): Attempt {
   const handler = implement(defineJob(job.type), run);
-  const { slots, settler, ...ofJob } = changes;
+  const { slots, settler, marks, lease, ...ofJob } = changes;
   return new Attempt({ ...job, ...ofJob }, handler, {
     slots: slots ?? { run: (attempt) => attempt.run(), offer: () => {}, reserve: () => () => {} },
-    lease: { isHeld: () => true },
+    lease: lease ?? { isHeld: () => true },
+    marks: marks ?? { mark: () => Promise.resolve(true) },
     settler: settler ?? { settle: () => {} },
     events: new WorkerEvents(silentLogger),
     retries: new RetryBudget(),
@@ -87,3 +88,30 @@ test("the slot of a success is kept for the next job of its key until that is cl
   expect(await keptSlots(succeed, false)).toEqual({ keptUntilTold: 0, kept: 0, offers: [0] });
   expect(await keptSlots(() => Promise.reject(new Error("no")), true)).toMatchObject({ keptUntilTold: 0 });
 });
+
+const starts = [
+  { named: "a first attempt of three", of: {}, isMarked: false },
+  { named: "the last attempt", of: { attempt: 3 }, isMarked: true },
+  { named: "an attempt after a crash", of: { attempt: 2, crashCount: 1 }, isMarked: true },
+];
+
+test.for(starts)(
+  "$named starts after a mark: $isMarked, and not if its claim is gone by then",
+  { tags: ["FM-75"] },
+  async ({ of, isMarked }) => {
+    for (const isThere of [true, false]) {
+      const steps: string[] = [];
+      const marks = {
+        mark: () => {
+          steps.push("marked");
+          return Promise.resolve(isThere);
+        },
+      };
+      const attempt = attemptOf(() => void steps.push("started"), { ...of, marks });
+      const { kind } = await attempt.run();
+      const mayStart = isThere || !isMarked;
+      expect(steps).toEqual([...(isMarked ? ["marked"] : []), ...(mayStart ? ["started"] : [])]);
+      expect(kind).toBe(mayStart ? "completed" : "interrupted");
+    }
+  },
+);

@@ -28,12 +28,14 @@ import type { Handler } from "./implement.ts";
 import { logOutcome, logRefusal } from "./outcome-log.ts";
 import { checkResult } from "./result.ts";
 import type { Slots } from "./slots.ts";
+import type { StartMarks } from "./start-marks.ts";
 
 /** The parts that all attempts of a queue share. */
 export interface AttemptParts {
   readonly slots: Pick<Slots, "run" | "offer" | "reserve">;
   readonly lease: Pick<LeaseKeeper, "isHeld">;
   readonly settler: Pick<Settler, "settle">;
+  readonly marks: Pick<StartMarks, "mark">;
   readonly events: WorkerEvents;
   readonly retries: RetryBudget;
   readonly cipher: PayloadCipher | undefined;
@@ -121,7 +123,11 @@ export class Attempt {
    */
   async run(): Promise<Ending> {
     const startedAt = performance.now();
-    if (!this.#parts.lease.isHeld(startedAt)) return interrupted; // the lease is lost, and others may run the job
+    const { lease, marks } = this.#parts;
+    if (!lease.isHeld(startedAt)) return interrupted; // the lease is lost, and others may run the job
+    if (statements.needsMark(this.job)) {
+      if (!(await marks.mark(this.job)) || !lease.isHeld(performance.now())) return interrupted;
+    }
     this.#parts.events.tell("started", this.job);
     if (this.#controller?.signal.aborted) return endingOf(undefined, this.#controller.signal.reason); // aborted before it started
     let payload: unknown;

@@ -38,6 +38,7 @@ function makeExecutor(run: (context: JobContext) => unknown, { capacity = 2, isL
     quarantine,
     lease,
     settler,
+    marks: { mark: () => Promise.resolve(true) },
     events,
     graceMs: 1_000,
     cipher: undefined,

@@ -29,6 +29,7 @@ export class Executor implements Part {
     quarantine: Quarantine;
     lease: Pick<LeaseKeeper, "isHeld" | "lost">;
     settler: Pick<Settler, "settle">;
+    marks: AttemptParts["marks"];
     events: WorkerEvents;
     /** How long an aborted handler has to end, in ms. */
     graceMs: number;
@@ -40,8 +41,8 @@ export class Executor implements Part {
     this.#attempts = parts.attempts;
     this.#quarantine = parts.quarantine;
     this.#logger = parts.logger;
-    const { lease, settler, events, graceMs, cipher, logger } = parts;
-    const shared = { lease, settler, events, graceMs, cipher, logger, onSettled: this.#left };
+    const { lease, settler, marks, events, graceMs, cipher, logger } = parts;
+    const shared = { lease, settler, marks, events, graceMs, cipher, logger, onSettled: this.#left };
     this.#attemptParts = new Map(
       parts.slots.map((slots) => [slots.queue, { ...shared, slots, retries: new RetryBudget() }]),
     );

@@ -30,6 +30,17 @@ const unanswered = { looks: 3, restMs: 250 };
  */
 const quietLeases = 6;
 
+/**
+ * A worker may be declared dead by one that has renewed its own lease for this share of it without
+ * a gap. So those that live have that long to renew theirs after an outage
+ * (docs/decisions/0037). Longer than a connection attempt of the lease thread may hang, which is
+ * a third.
+ */
+const steadyShare = 0.4;
+
+/** Between looks at a lease that has run out and may not be declared dead yet, in leases. */
+const unsteadyRest = 0.05;
+
 /** An identity that owns nothing. Without a lease, the worker still rescues the jobs of others. */
 const nilIdentity = "00000000-0000-0000-0000-000000000000";
 
@@ -101,17 +112,19 @@ export function rescuer(parts: RescuerParts): Loop {
 
       const { nextExpiryMs = Number.POSITIVE_INFINITY } = survey;
       expiryAt = lookedAt + Math.max(nextExpiryMs, 0) + afterExpiryMs;
-      if ((nextExpiryMs <= 0 && (await certifyDeaths())) || survey.hasOrphans) {
+      const isLate = nextExpiryMs <= 0;
+      if ((isLate && (await certifyDeaths(asked.worker))) || survey.hasOrphans) {
         lookedAt = Number.NEGATIVE_INFINITY; // more may be left; the next survey says so
         return rescue(signal);
       }
+      if (isLate) expiryAt = lookedAt + unsteadyRest * leaseMs;
       return { restMs: Math.max(untilLookMs(true), 0) };
     },
   });
 
   /** Declares workers dead whose lease ran out; returns whether there were any. */
-  async function certifyDeaths(): Promise<boolean> {
-    const died = await statements.certifyDeaths(db, {});
+  async function certifyDeaths(witness: string): Promise<boolean> {
+    const died = await statements.certifyDeaths(db, { witness, steadyMs: steadyShare * leaseMs });
     for (const { id, name } of died)
       logger.warn({ worker: id, workerName: name }, "a worker's lease ran out: it is declared dead");
     return died.length > 0;

@@ -7,7 +7,8 @@ export const registerWorker = statement<
 >(
   "register-worker",
   ["id", "name", "hostname", "pid", "queues", "leaseMs"],
-  `insert into hark.workers (id, name, hostname, pid, queues, started_at, expires_at)
-   values ($1, $2, $3, $4, $5::jsonb, clock_timestamp(), clock_timestamp() + $6::float8 * interval '1 ms')`,
+  `insert into hark.workers (id, name, hostname, pid, queues, started_at, expires_at, steady_since)
+   values ($1, $2, $3, $4, $5::jsonb, clock_timestamp(), clock_timestamp() + $6::float8 * interval '1 ms',
+           clock_timestamp())`,
   neverReturned,
 );

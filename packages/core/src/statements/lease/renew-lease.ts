@@ -30,20 +30,27 @@ export interface RenewalRequest {
   readonly leaseMs: number;
   /** The fleet of the last answer, or "" at first. */
   readonly knownFleet: string;
+  /** The lease may have run out, since the database was out of reach or the process stood still. */
+  readonly mayRevive?: boolean | undefined;
 }
 
 /**
  * Renews a lease that still holds; no row means it is lost for good. Never an upsert, which would
- * revive the dead (FM-21). It comes every few seconds anyway, so it also tells what a worker has to
- * know of the others, from the one small table that it touches. The lists of queues are read only
- * when the fleet has changed: for a worker of 1,000 queues that takes some ms for each peer.
+ * revive the dead (FM-21). With `mayRevive` it also renews one that has run out while nobody
+ * declared its worker dead: until then nobody takes its jobs, and the row's lock decides between
+ * the two. `steady_since` starts anew after a gap of half a lease (docs/decisions/0037). It comes
+ * every few seconds anyway, so it also tells what a worker has to know of the others, from the one
+ * small table that it touches. The lists of queues are read only when the fleet has changed: for a
+ * worker of 1,000 queues that takes some ms for each peer.
  */
 export const renewLease = statement<RenewalRequest, Renewal>(
   "renew-lease",
-  ["id", "leaseMs", "knownFleet"],
+  ["id", "leaseMs", "knownFleet", "mayRevive"],
   `with renewed as (
-     update hark.workers set expires_at = clock_timestamp() + $2::float8 * interval '1 ms'
-      where id = $1 and dead_at is null and expires_at > clock_timestamp()
+     update hark.workers set expires_at = clock_timestamp() + $2::float8 * interval '1 ms',
+            steady_since = case when expires_at < clock_timestamp() + $2::float8 / 2 * interval '1 ms'
+                                then clock_timestamp() else steady_since end
+      where id = $1 and dead_at is null and (expires_at > clock_timestamp() or $4::boolean is true)
      returning queues),
    fleet as materialized (
      select md5(string_agg(id::text, ' ' order by id) filter (where expires_at > clock_timestamp())) as digest,
