@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { checkSchema, type Database, openDatabase } from "@hark/core";
-import { describeUrl, isPermissionDenied } from "@hark/core/internal";
+import { connectionStringIssue, describeUrl, isPermissionDenied } from "@hark/core/internal";
 import { rootOf } from "./exit-codes.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -31,7 +31,10 @@ export async function findConnection(
   const listenUrl = environment.HARK_LISTEN_URL || undefined;
   if (listenUrl !== undefined) checkUrl(listenUrl, "HARK_LISTEN_URL");
   const { url, source } = await findUrl(flags, environment);
-  return { url, listenUrl, where: describeUrl(url), source };
+  // The name of the database may stand in PGDATABASE alone.
+  const where =
+    describeUrl(url) + (url.endsWith("/") && source === "the PG* variables" ? (environment.PGDATABASE ?? "") : "");
+  return { url, listenUrl, where, source };
 }
 
 async function findUrl(
@@ -68,12 +71,9 @@ export function isConnectionGiven(
 
 /** Its error never repeats the URL, which may hold a password. */
 function checkUrl(url: string, source: string): string {
-  const isUrl = (text: string) => URL.canParse(text) || URL.canParse(text.replace("@/", "@localhost/"));
-  if (/^postgres(ql)?:\/\//.test(url) && isUrl(url)) return url;
-  throw new UsageError(
-    `${source} is not a PostgreSQL URL such as postgres://user@localhost:5432/app. Characters like # / ? @ in a ` +
-      `password must be percent-encoded.`,
-  );
+  const issue = connectionStringIssue(url);
+  if (issue === undefined && /^postgres(ql)?:/.test(url)) return url;
+  throw new UsageError(`${source} ${issue ?? "is not a PostgreSQL URL such as postgres://user@localhost:5432/app"}.`);
 }
 
 /**
@@ -81,7 +81,9 @@ function checkUrl(url: string, source: string): string {
  * the other variables itself.
  */
 function urlOfVariables({ PGHOST, PGPORT, PGDATABASE }: Environment): string {
-  const database = encodeURI(PGDATABASE ?? "");
+  // pg cannot read a name with such characters from a URL, however it is encoded. It then reads
+  // PGDATABASE itself.
+  const database = /[?#%\\/]|^\.+$/.test(PGDATABASE ?? "") ? "" : encodeURI(PGDATABASE ?? "");
   const host = PGHOST || "localhost";
   const port = PGPORT || "5432";
   if (host.startsWith("/"))

@@ -1,8 +1,10 @@
 import { Socket } from "node:net";
-import { Pool, type PoolClient, type PoolConfig, TypeOverrides, types } from "pg";
+import { Pool, type PoolClient, type PoolConfig } from "pg";
 import { DatabaseUnreachableError } from "./errors/index.ts";
+import { pgTypes } from "./pg-types.ts";
 import type { PgPool } from "./pool.ts";
-import { isPoolerRefusal } from "./sqlstate.ts";
+import { type Login, SessionClient, sessionConfig } from "./session.ts";
+import { isNameRefused, isStartupRefused } from "./sqlstate.ts";
 
 /**
  * Whatever runs a statement: a pool, a client, a {@link Database}, or a caller's transaction behind
@@ -26,9 +28,7 @@ export interface Database extends Queryable {
   close(): Promise<void>;
 }
 
-export interface DatabaseOptions {
-  /** The URL of the database. */
-  connectionString: string;
+export interface DatabaseOptions extends Login {
   /** What pg_stat_activity shows; "hark" if not given. */
   applicationName?: string;
   /** Most connections; 3 if not given. */
@@ -52,15 +52,25 @@ export interface DatabaseOptions {
   isPooled?: boolean;
 }
 
-/** Reads int8 as bigint: ids go beyond 2^53 (FM-38). */
-export const pgTypes = new TypeOverrides();
-pgTypes.setTypeParser(types.builtins.INT8, BigInt);
+/**
+ * Settings of sessions that run named statements. They are short: compiling them costs more than it
+ * saves (52 ms for a 0.2 ms look-up, measured), and one generic plan cannot be talked into a bad
+ * one by stale statistics.
+ */
+const planSettings = { jit: "off", plan_cache_mode: "force_generic_plan" };
 
-/** Opens nothing yet: the pool connects when it is first asked. */
+/** Every table is reached by an index. */
+const indexSettings = { enable_seqscan: "off", enable_hashjoin: "off", enable_mergejoin: "off" };
+
+/**
+ * Opens nothing yet: the pool connects when it is first asked.
+ * @throws InvalidOptionsError if the connection string is none that can be read
+ */
 export function openDatabase(options: DatabaseOptions): Database {
   const deadlineMs = options.deadlineMs ?? 10_000;
+  const isPooled = options.isPooled ?? false;
   const config: PoolConfig = {
-    connectionString: options.connectionString,
+    ...sessionConfig(options, { isPooled, settings: { ...planSettings, ...(options.plansByIndex && indexSettings) } }),
     application_name: options.applicationName ?? "hark",
     max: options.maxConnections ?? 3,
     connectionTimeoutMillis: options.connectMs ?? 5_000,
@@ -68,17 +78,14 @@ export function openDatabase(options: DatabaseOptions): Database {
     keepAlive: true,
     types: pgTypes,
     stream: mortalSocket,
+    Client: SessionClient,
   };
-  if (!options.isPooled) {
+  if (!isPooled) {
     config.statement_timeout = deadlineMs - 500;
     config.idle_in_transaction_session_timeout = 10_000;
-    // Our statements are short and named: compiling them costs more than it saves (52 ms for a 0.2
-    // ms look-up, measured), and one generic plan cannot be talked into a bad one by stale
-    // statistics.
-    config.options = "-c jit=off -c plan_cache_mode=force_generic_plan";
-    if (options.plansByIndex) config.options += " -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off";
   }
-  return wrapPool(new Pool(config), { isOurs: true, isPooled: options.isPooled ?? false });
+  const plainOptions = sessionConfig(options, { isPooled: true }).options;
+  return wrapPool(new Pool(config), { plainOptions, isPooled });
 }
 
 /** How long the server may take to answer the goodbye of a connection, in ms. */
@@ -102,13 +109,19 @@ function mortalSocket(): Socket {
 /** A {@link Database} on the application's own pool, which close() leaves open. */
 export function borrowPool(pool: PgPool, { isPooled = false }: { isPooled?: boolean } = {}): Database {
   // Of a pool that is not ours, only what PgPool names is used.
-  return wrapPool(pool as Pool, { isOurs: false, isPooled });
+  return wrapPool(pool as Pool, { isPooled, isBorrowed: true });
 }
 
-/** What openDatabase() asks of a session when it starts, and a transaction pooler refuses. */
-const sessionSettings = ["statement_timeout", "idle_in_transaction_session_timeout", "options"] as const;
+type QueryRequest = Parameters<Queryable["query"]>[0];
 
-function wrapPool(pool: Pool, { isOurs, isPooled }: { isOurs: boolean; isPooled: boolean }): Database {
+interface Wrapped {
+  readonly isPooled: boolean;
+  readonly isBorrowed?: boolean;
+  /** What a session of our own starts with if it may set nothing: the options of the URL. */
+  readonly plainOptions?: string | undefined;
+}
+
+function wrapPool(pool: Pool, { isPooled, isBorrowed = false, plainOptions }: Wrapped): Database {
   // Without listeners, a server that closes idle connections ends the process (FM-06). The pool
   // drops such clients itself.
   const ignore = () => {};
@@ -116,27 +129,49 @@ function wrapPool(pool: Pool, { isOurs, isPooled }: { isOurs: boolean; isPooled:
   pool.on("error", ignore);
   pool.on("connect", guard);
 
+  /** No named statements and no session settings: the sessions are shared (FM-04). */
   let isWithoutSession = isPooled;
-  /**
-   * Does `work`, and once more without any session state if a pooler turned out to stand in the
-   * way.
-   */
-  const overAnything = async <Answer>(work: () => Promise<Answer>): Promise<Answer> => {
+
+  const connect = async (): Promise<PoolClient> => {
     try {
-      return await work();
-    } catch (error) {
-      if (!isOurs || !isPoolerRefusal(error)) throw error;
-      isWithoutSession = true;
-      for (const setting of sessionSettings) delete pool.options[setting];
-      return work();
+      return await pool.connect();
+    } catch (refusal) {
+      if (isBorrowed || isWithoutSession || !isStartupRefused(refusal)) throw refusal;
+      // Perhaps it was for the settings that this session asks for: once without (FM-80).
+      const { options, statement_timeout, idle_in_transaction_session_timeout } = pool.options;
+      Object.assign(pool.options, {
+        options: plainOptions,
+        statement_timeout: undefined,
+        idle_in_transaction_session_timeout: undefined,
+      });
+      try {
+        const client = await pool.connect();
+        isWithoutSession = true;
+        return client;
+      } catch {
+        Object.assign(pool.options, { options, statement_timeout, idle_in_transaction_session_timeout });
+        throw refusal;
+      }
     }
   };
 
-  const query = (on: Pool | PoolClient, { name, text, values }: Parameters<Queryable["query"]>[0]) =>
-    on.query(isWithoutSession || name === undefined ? { text, values } : { name, text, values });
+  /**
+   * Runs a statement; once more without its name if a session did not know it, and so did nothing.
+   */
+  const query = async (on: Pick<PoolClient, "query">, { name, text, values }: QueryRequest) => {
+    const unnamed = { text, values, types: pgTypes };
+    if (isWithoutSession || name === undefined) return on.query(unnamed);
+    try {
+      return await on.query({ name, ...unnamed });
+    } catch (error) {
+      if (!isNameRefused(error)) throw error;
+      isWithoutSession = true;
+      return on.query(unnamed);
+    }
+  };
 
   const onClient = async <Answer>(work: (client: PoolClient) => Promise<Answer>): Promise<Answer> => {
-    const client = await overAnything(() => pool.connect());
+    const client = await connect();
     let failure: unknown;
     try {
       return await work(client);
@@ -150,19 +185,41 @@ function wrapPool(pool: Pool, { isOurs, isPooled }: { isOurs: boolean; isPooled:
     }
   };
 
+  const transaction: Database["transaction"] = (work) =>
+    onClient(async (client) => {
+      await client.query("begin isolation level read committed");
+      const answer = await work(client);
+      await client.query("commit");
+      return answer;
+    });
+
+  /**
+   * Whether statements stand alone in read committed. Our own sessions ask for it. Where they may
+   * not, and in sessions of the application, the default of the database decides.
+   */
+  let isReadCommitted: Promise<boolean> | undefined;
+  const standsAlone = (): Promise<boolean> =>
+    (isReadCommitted ??= onClient(async (client) => {
+      const { rows } = await client.query("show default_transaction_isolation");
+      return (
+        (rows[0] as { default_transaction_isolation?: unknown } | undefined)?.default_transaction_isolation ===
+        "read committed"
+      );
+    }).catch((error: unknown) => {
+      isReadCommitted = undefined;
+      throw error;
+    }));
+
   return {
     pool,
-    query(statement) {
-      return overAnything(() => query(pool, statement));
+    async query(statement) {
+      if ((isBorrowed || isWithoutSession) && !(await standsAlone())) {
+        const { text, values } = statement; // no name: nothing may fail and be repeated in a transaction
+        return transaction((client) => query(client, { text, values }));
+      }
+      return onClient((client) => query(client, statement));
     },
-    transaction(work) {
-      return onClient(async (client) => {
-        await client.query("begin");
-        const answer = await work(client);
-        await client.query("commit");
-        return answer;
-      });
-    },
+    transaction,
     onOneConnection(work) {
       return onClient((client) => work({ query: (statement) => query(client, statement) }));
     },
@@ -170,7 +227,7 @@ function wrapPool(pool: Pool, { isOurs, isPooled }: { isOurs: boolean; isPooled:
       pool.off("error", ignore);
       pool.off("connect", guard);
       pool.on("error", ignore);
-      if (isOurs && !pool.ended && !pool.ending) await pool.end();
+      if (!isBorrowed && !pool.ended && !pool.ending) await pool.end();
     },
   };
 }

@@ -73,6 +73,7 @@ export {
   type StoredSchedule,
 } from "./admin/index.ts";
 export { type CipherOptions, createPayloadCipher, type PayloadCipher, type SealedFor } from "./payload-cipher.ts";
+export type { Login, Password } from "./session.ts";
 export { createRoles, readRolesScript, roleNames } from "./roles.ts";
 export { checkSchema, type SchemaVersion, schemaVersion } from "./schema-version.ts";
 export * as doctor from "./doctor/index.ts";

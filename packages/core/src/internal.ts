@@ -5,7 +5,16 @@
 export { leastNode } from "./check-node.ts"; // first, so that an old Node gets no further
 export { backoffMs, defaultBackoff, parseBackoff } from "./backoff.ts";
 export { jitter, longestDelayMs, longestTimerMs, orLate, parseDuration, withDeadline } from "./clock.ts";
-export { borrowPool, checkConnection, describeUrl, openDatabase, pgTypes } from "./database.ts";
+export { borrowPool, checkConnection, describeUrl, openDatabase } from "./database.ts";
+export { pgTypes } from "./pg-types.ts";
+export {
+  type Login,
+  connectionStringIssue,
+  connectSession,
+  missingSettings,
+  sessionConfig,
+  withFreshPassword,
+} from "./session.ts";
 export { WakeUpLimiter } from "./wake-up-limiter.ts";
 export { queryableOf } from "./transaction.ts";
 export { checkMaxAttempts, checkPriority, defineJob, parsePayload, payloadJson } from "./job-definition.ts";
@@ -38,6 +47,7 @@ export {
   isReadOnly,
   isRejection,
   isSchemaMissing,
+  isStartupRefused,
   isUnreachable,
   mayBeOneRow,
 } from "./sqlstate.ts";

@@ -4,11 +4,11 @@ import { MigrationForbiddenError } from "./errors/index.ts";
 import { underMigrationLock, withClient } from "./migration-session.ts";
 import { type Migration, readMigrations } from "./migrations.ts";
 import { ledgerStatements, pendingOf, readLedger, readOwnLedger } from "./schema-version.ts";
+import type { Login } from "./session.ts";
 import { isPermissionDenied } from "./sqlstate.ts";
 
-export interface MigrateOptions {
-  /** The URL of the database; its login will own the schema. */
-  connectionString: string;
+/** The login will own the schema. */
+export interface MigrateOptions extends Login {
   /**
    * Longest wait for other processes that migrate, and for tables that others use, in ms; 60 s if
    * not given.
@@ -33,18 +33,16 @@ const statementDeadlineMs = 600_000;
  * them
  * @throws MigrationForbiddenError if the login lacks a right, with what an administrator has to do
  * @throws MigrationBlockedError if somebody held a table or the migrations' lock all the time
- * @throws DatabaseUnreachableError
+ * @throws DatabaseUnreachableError, InvalidOptionsError
  */
-export async function migrate({ connectionString, waitMs = 60_000 }: MigrateOptions): Promise<string[]> {
+export async function migrate({ waitMs = 60_000, ...login }: MigrateOptions): Promise<string[]> {
   const migrations = await readMigrations();
-  return withClient(connectionString, statementDeadlineMs, async (client) => {
+  return withClient(login, statementDeadlineMs, async (client) => {
     const applied: string[] = [];
     try {
       // Most calls find nothing to do, and need no lock to see it.
       while (pendingOf(migrations, await readLedger(client)).length > 0)
-        applied.push(
-          ...(await underMigrationLock(client, waitMs, () => applyNext(client, connectionString, migrations))),
-        );
+        applied.push(...(await underMigrationLock(client, waitMs, () => applyNext(client, login, migrations))));
       return applied;
     } catch (error) {
       if (!isPermissionDenied(error)) throw error;
@@ -57,16 +55,10 @@ export async function migrate({ connectionString, waitMs = 60_000 }: MigrateOpti
 /**
  * Applies what can be applied next: all that is pending, up to a change between inside and outside.
  */
-async function applyNext(
-  client: Client,
-  connectionString: string,
-  migrations: readonly Migration[],
-): Promise<string[]> {
+async function applyNext(client: Client, login: Login, migrations: readonly Migration[]): Promise<string[]> {
   for (const text of ledgerStatements) await client.query(text);
   const pending = pendingOf(migrations, await readOwnLedger(client));
-  return pending[0]?.isOutsideTransaction
-    ? applyOutside(client, connectionString, pending[0])
-    : applyInside(client, pending);
+  return pending[0]?.isOutsideTransaction ? applyOutside(client, login, pending[0]) : applyInside(client, pending);
 }
 
 /**
@@ -89,8 +81,8 @@ async function applyInside(client: Client, pending: readonly Migration[]): Promi
  * without a snapshot meanwhile. What a crash leaves of it is met by the next try, so its statements
  * are such that they can run again.
  */
-async function applyOutside(client: Client, connectionString: string, migration: Migration): Promise<string[]> {
-  await withClient(connectionString, statementDeadlineMs, async (beside) => {
+async function applyOutside(client: Client, login: Login, migration: Migration): Promise<string[]> {
+  await withClient(login, statementDeadlineMs, async (beside) => {
     for (const text of migration.statements) await beside.query(text);
   });
   await writeDown(client, migration);

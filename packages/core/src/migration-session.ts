@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { Client } from "pg";
+import type { Client } from "pg";
 import { jitter, orLate } from "./clock.ts";
 import { describeUrl } from "./database.ts";
-import { DatabaseUnreachableError, MigrationBlockedError } from "./errors/index.ts";
+import { DatabaseUnreachableError, InvalidOptionsError, MigrationBlockedError } from "./errors/index.ts";
+import { pgTypes } from "./pg-types.ts";
+import { connectSession, type Login } from "./session.ts";
 import { isGivingWay } from "./sqlstate.ts";
 
 /**
@@ -27,6 +29,14 @@ const turnWaitMs = 500;
 /** Rest before a migration that gave way tries again, in ms: what it held up goes first. */
 const restMs = 250;
 
+/**
+ * Lifts what may end a transaction that works for long, until its end: a migration has deadlines of
+ * its own. Asks for what this server knows; an older one refuses a setting that it does not.
+ */
+const liftLimits = `
+  select set_config(name, '0', true) from pg_settings
+   where name in ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout') and setting <> '0'`;
+
 /** How long the server may take to answer our goodbye, in ms. */
 const goodbyeMs = 1_000;
 
@@ -43,7 +53,8 @@ export async function underMigrationLock<Answer>(
   const endsAt = performance.now() + waitMs;
   for (;;) {
     try {
-      await client.query("begin");
+      await client.query("begin isolation level read committed");
+      await client.query(liftLimits);
       await takeTurn(client, endsAt);
       await client.query(`select set_config('lock_timeout', $1, true)`, [`${tableWaitMs}ms`]);
       const answer = await work();
@@ -76,27 +87,30 @@ async function takeTurn(client: Client, endsAt: number): Promise<void> {
 /**
  * Runs `work` on a session of its own, whose statements take `deadlineMs` at most.
  * @throws DatabaseUnreachableError if there is none
+ * @throws InvalidOptionsError if the connection string is none that can be read
  */
 export async function withClient<Answer>(
-  connectionString: string,
+  login: Login,
   deadlineMs: number,
   work: (client: Client) => Promise<Answer>,
 ): Promise<Answer> {
-  const client = new Client({
-    connectionString,
+  const clients: Client[] = [];
+  const config = {
     connectionTimeoutMillis: 5_000,
     query_timeout: deadlineMs,
     application_name: "hark migrate",
-  });
-  client.on("error", () => {}); // a lost connection rejects the query that runs; alone it must not end the process (FM-06)
+    types: pgTypes,
+  };
   try {
-    await client.connect();
-  } catch (error) {
-    throw new DatabaseUnreachableError(describeUrl(connectionString), error);
-  }
-  try {
+    const client = await connectSession(login, config, (opened) => {
+      opened.on("error", () => {}); // a lost connection rejects the query that runs; alone it must not end the process (FM-06)
+      clients.push(opened);
+    }).catch((error: unknown) => {
+      if (error instanceof InvalidOptionsError) throw error;
+      throw new DatabaseUnreachableError(describeUrl(login.connectionString), error);
+    });
     return await work(client);
   } finally {
-    await orLate(client.end(), goodbyeMs); // also ends a transaction that failed
+    await Promise.all(clients.map((client) => orLate(client.end(), goodbyeMs))); // also ends a transaction that failed
   }
 }

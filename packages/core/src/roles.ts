@@ -27,9 +27,9 @@ export async function readRolesScript(): Promise<string> {
  * @throws RolesForbiddenError if the login may not create roles, or does not own the schema
  * @throws DatabaseUnreachableError
  */
-export async function createRoles({ connectionString, waitMs = 60_000 }: MigrateOptions): Promise<void> {
+export async function createRoles({ waitMs = 60_000, ...login }: MigrateOptions): Promise<void> {
   const script = await readRolesScript();
-  await withClient(connectionString, scriptDeadlineMs, async (client) => {
+  await withClient(login, scriptDeadlineMs, async (client) => {
     const { found, wanted, pending } = await schemaVersionOn(client);
     if (pending.length > 0) throw new SchemaVersionError({ found, wanted });
     try {

@@ -3,6 +3,7 @@ import { listHiddenTables } from "./doctor/hidden-tables.ts";
 import { RowsHiddenError, SchemaVersionError, SchemaWithoutLedgerError } from "./errors/index.ts";
 import { withClient } from "./migration-session.ts";
 import { type Migration, readMigrations } from "./migrations.ts";
+import type { Login } from "./session.ts";
 
 /** How long a look at the ledger may take, in ms. */
 const lookDeadlineMs = 10_000;
@@ -49,8 +50,11 @@ export interface SchemaVersion {
  * since
  * @throws DatabaseUnreachableError
  */
-export async function schemaVersion(connectionString: string): Promise<SchemaVersion> {
-  return withClient(connectionString, lookDeadlineMs, schemaVersionOn);
+export async function schemaVersion(
+  connectionString: string,
+  { password }: Pick<Login, "password"> = {},
+): Promise<SchemaVersion> {
+  return withClient({ connectionString, password }, lookDeadlineMs, schemaVersionOn);
 }
 
 /** The same over a connection that is there already. */
@@ -71,8 +75,8 @@ export async function schemaVersionOn(db: Queryable): Promise<SchemaVersion> {
  * @throws SchemaWithoutLedgerError, RowsHiddenError
  * @throws DatabaseUnreachableError
  */
-export async function checkSchema(connectionString: string): Promise<void> {
-  await withClient(connectionString, lookDeadlineMs, async (client) => {
+export async function checkSchema(connectionString: string, { password }: Pick<Login, "password"> = {}): Promise<void> {
+  await withClient({ connectionString, password }, lookDeadlineMs, async (client) => {
     const hidden = await listHiddenTables(client);
     if (hidden.length > 0) throw new RowsHiddenError(hidden);
     const { found, wanted, pending } = await schemaVersionOn(client);

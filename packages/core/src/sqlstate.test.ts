@@ -4,7 +4,8 @@ import {
   isGivingWay,
   isLoginRefused,
   isPermissionDenied,
-  isPoolerRefusal,
+  isNameRefused,
+  isStartupRefused,
   isRejection,
   isSchemaMissing,
   isUnreachable,
@@ -27,8 +28,13 @@ test.for([
   ["a deadlock", "40P01", [isGivingWay]],
 ] as const)("%s is told apart by its SQLSTATE, %s", ([, code, meanings]) => {
   const all = [
-    ...[isRejection, mayBeOneRow, isUnreachable, isLoginRefused, isSchemaMissing, isPermissionDenied, isGivingWay],
-    isPoolerRefusal,
+    isRejection,
+    mayBeOneRow,
+    isUnreachable,
+    isLoginRefused,
+    isSchemaMissing,
+    isPermissionDenied,
+    isGivingWay,
   ];
   expect(all.filter((means) => means(raised(code)))).toEqual(meanings);
 });
@@ -36,10 +42,33 @@ test.for([
 test("errors of the network and of a pooler are told from those of PostgreSQL", () => {
   const refused = Object.assign(new Error("connect"), { code: "ECONNREFUSED" });
   expect([isDatabaseError(refused), isUnreachable(refused), mayBeOneRow(refused)]).toEqual([false, true, false]);
-  expect(isPoolerRefusal(raised("08P01", "unsupported startup parameter: options"))).toBe(true);
   expect([isRejection("no error"), mayBeOneRow(undefined), isUnreachable(new Error("plain"))]).toEqual([
     false,
     false,
     false,
   ]);
+});
+
+test.for([
+  ["PgBouncer", raised("08P01", "unsupported startup parameter: options"), true],
+  ["RDS Proxy", raised("0A000", "RDS Proxy currently doesn't support command-line options."), true],
+  ["a pooler that names no reason", raised("XX000", "internal error"), true],
+  ["a server that lets this role set nothing", raised("42501", "permission denied to set parameter"), true],
+  ["a pooler that hangs up", new Error("Connection terminated unexpectedly"), true],
+  ["a wrong password", raised("28P01"), false],
+  ["a database that is not there", raised("3D000"), false],
+  ["a server that starts up", raised("57P03"), false],
+  ["nobody", Object.assign(new Error("connect"), { code: "ECONNREFUSED" }), false],
+] as const)("a session refused at its start by %s may have been refused for its settings: %s", ([, error, is]) => {
+  expect(isStartupRefused(error)).toBe(is);
+});
+
+test.for([
+  ["26000", "ERROR", true],
+  ["42P05", "ERROR", true],
+  ["08P01", "ERROR", true],
+  ["08P01", "FATAL", false], // a pooler lost the server, and the statement may have run
+  ["57014", "ERROR", false],
+] as const)("a named statement that fails with %s, %s, is repeated without its name: %s", ([code, severity, is]) => {
+  expect(isNameRefused(Object.assign(raised(code), { severity }))).toBe(is);
 });

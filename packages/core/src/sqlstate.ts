@@ -76,7 +76,22 @@ export const isCancelled = (error: unknown): boolean => codeOf(error) === "57014
  */
 export const isGivingWay = (error: unknown): boolean => /^(55P03|40P01)$/.test(codeOf(error));
 
-/** Whether a transaction pooler refuses session settings: its clients share sessions (FM-04). */
-export function isPoolerRefusal(error: unknown): boolean {
-  return codeOf(error) === "08P01" && (error as Error).message.includes("unsupported startup parameter");
+/**
+ * Whether the other end refused a session at its start for a reason that may be what the session
+ * asked to set. Poolers say so in many ways: PgBouncer by 08P01, RDS Proxy by 0A000, others by a
+ * closed connection. False for a wrong login or database, too many connections, and for no answer.
+ */
+export function isStartupRefused(error: unknown): boolean {
+  if (isDatabaseError(error)) return !/^(28|3D|53|57)/.test(error.code);
+  return error instanceof Error && codeOf(error) === "" && /^Connection terminated unexpectedly/.test(error.message);
+}
+
+/**
+ * Whether a session refused a statement for its name, and so did nothing: it does not know the name
+ * (26000), knows it already (42P05), or knows another statement by it (08P01, if raised by
+ * PostgreSQL: the same code of a pooler, FATAL, ends a session in which the statement may have
+ * run). Then a transaction pooler is in the way, or something like DISCARD ALL was run (FM-81).
+ */
+export function isNameRefused(error: unknown): boolean {
+  return isDatabaseError(error) && error.severity === "ERROR" && /^(26000|42P05|08P01)$/.test(error.code);
 }

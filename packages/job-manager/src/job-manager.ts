@@ -210,15 +210,15 @@ export class JobManager implements UrlLocks, AsyncDisposable {
   }
 
   async #initialize(): Promise<void> {
-    const { connectionString, listenUrl, migrate, cipher } = this.#settings;
-    await prepareSchema(connectionString, migrate, this.#logger);
+    const { connectionString, password, listenUrl, migrate, cipher } = this.#settings;
+    await prepareSchema({ connectionString, password }, migrate, this.#logger);
     const isPooled = listenUrl !== undefined && listenUrl !== connectionString;
-    const database = openDatabase({ connectionString, isPooled, applicationName: "hark job manager" });
+    const database = openDatabase({ connectionString, password, isPooled, applicationName: "hark job manager" });
     this.#open = { database, producer: createProducer({ database, cipher }) };
   }
 
   async #start(): Promise<void> {
-    const { connectionString, listenUrl, drainTimeout, name, cipher, ...settings } = this.#settings;
+    const { connectionString, password, listenUrl, drainTimeout, name, cipher, ...settings } = this.#settings;
     const turns = new Turns({ database: this.#open!.database, delayMs: settings.requestDelay });
     const locks: UrlLocks = {
       acquireLock: (url, options) => this.acquireLock(url, options),
@@ -227,6 +227,7 @@ export class JobManager implements UrlLocks, AsyncDisposable {
     const parts = { current: () => this.#processor!, turns, locks };
     const worker = createWorker({
       connectionString,
+      password,
       listenUrl,
       handlers: this.jobs.map((job) => handlerOf(job, parts)),
       queues: settings.concurrency,

@@ -1,4 +1,5 @@
-import { InvalidOptionsError, type Issue, type Logger, type PayloadCipher } from "@hark/core";
+import { InvalidOptionsError, type Issue, type Logger, type Password, type PayloadCipher } from "@hark/core";
+import { connectionStringIssue } from "@hark/core/internal";
 import { z } from "zod";
 import { tryCheck, wholeNumber } from "./check.ts";
 import { defaults, ranges } from "./defaults.ts";
@@ -8,6 +9,8 @@ import { type VariableName, variables } from "./environment.ts";
 export interface SharedOptions {
   /** The URL of the database. Default: `DATABASE_URL`. */
   connectionString?: string | undefined;
+  /** Called for each new connection, for passwords that change. The URLs then need none. */
+  password?: Password | undefined;
   /**
    * A direct URL to PostgreSQL for LISTEN, needed if connectionString goes through a transaction
    * pooler. Default: `HARK_LISTEN_URL` if the database is that of `DATABASE_URL`.
@@ -51,6 +54,11 @@ export interface SharedOptions {
   logger?: Logger | undefined;
 }
 
+const isConnectionString = (value: string, { addIssue }: { addIssue: (message: string) => void }): void => {
+  const issue = connectionStringIssue(value);
+  if (issue !== undefined) addIssue(issue);
+};
+
 export const sharedOptions = {
   connectionString: z
     .string({
@@ -59,8 +67,9 @@ export const sharedOptions = {
           ? "is missing: give the URL of the database, or set DATABASE_URL"
           : "must be a PostgreSQL URL: postgres://user:password@host:5432/database",
     })
-    .min(1, { error: "is empty" }),
-  listenUrl: z.string({ error: "must be a PostgreSQL URL" }).min(1, { error: "is empty" }).optional(),
+    .superRefine(isConnectionString),
+  password: z.custom<Password>((value) => typeof value === "function", { error: "must be a function" }).optional(),
+  listenUrl: z.string({ error: "must be a PostgreSQL URL" }).superRefine(isConnectionString).optional(),
   lockTTL: wholeNumber(...ranges.lockTTL).default(defaults.lockTTL),
   lease: wholeNumber(...ranges.lease).default(defaults.lease),
   pollInterval: wholeNumber(...ranges.pollInterval).default(defaults.pollInterval),

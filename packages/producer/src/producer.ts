@@ -6,6 +6,7 @@ import type {
   Issue,
   JobDefinition,
   JobSettings,
+  Password,
   PayloadCipher,
   PgPool,
   Transaction,
@@ -121,6 +122,8 @@ export type ProducerOptions = {
   | {
       /** The URL of the database. The producer opens its own connections. */
       connectionString: string;
+      /** Called for each new connection, for passwords that change. The URL then needs none. */
+      password?: Password | undefined;
       /** Most connections. Default: 3. */
       maxConnections?: number;
       /** Set to true if the URL goes through a transaction pooler. */

@@ -6,6 +6,7 @@ import {
   InvalidOptionsError,
   type Logger,
   openDatabase,
+  type Password,
   type PgPool,
 } from "@hark/core";
 import { redactingLogger } from "@hark/core/internal";
@@ -33,6 +34,8 @@ export type DatabaseChoice =
   | {
       /** The URL of the database. The server opens its own connections. */
       connectionString: string;
+      /** Called for each new connection, for passwords that change. The URL then needs none. */
+      password?: Password | undefined;
       /** Set to true if the URL goes through a transaction pooler. */
       isPooled?: boolean;
       /** Most connections. Default: 3. */

@@ -88,7 +88,19 @@ export interface WorkerParts {
  * here, or subscribes to their events. No part refers to one below it.
  */
 export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts {
-  const { connectionString, listenUrl, handlers, concurrency, name, cipher, leaseMs, pollMs, logger } = settings;
+  const {
+    connectionString,
+    password,
+    isPooled,
+    listenUrl,
+    handlers,
+    concurrency,
+    name,
+    cipher,
+    leaseMs,
+    pollMs,
+    logger,
+  } = settings;
   const types = [...handlers.keys()];
 
   const databases = openDatabases(settings, ports);
@@ -98,6 +110,7 @@ export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts
   const listening = new TypedEvent();
   const listener = new Listener({
     connectionString: listenUrl,
+    password,
     logger,
     onListening: () => listening.emit(),
     newSession: ports.newListenSession,
@@ -105,6 +118,7 @@ export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts
   const gateLost = new TypedEvent();
   const gate = new NotifyGate({
     connectionString: listenUrl,
+    password,
     logger,
     onLost: () => gateLost.emit(),
     openDatabase: ports.openDatabase,
@@ -112,6 +126,8 @@ export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts
   const locks = createLocks({ db, notifications: listener, owner: name });
   const lease = new LeaseKeeper({
     connectionString,
+    password,
+    isPooled,
     db,
     name,
     queues: Object.fromEntries(concurrency),
@@ -228,7 +244,7 @@ export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts
     poll,
     scheduler,
     stages: [
-      { parts: [{ start: () => ports.checkSchema(connectionString) }] },
+      { parts: [{ start: () => ports.checkSchema(connectionString, { password }) }] },
       { parts: Object.values(databases).map(closing), stopWithinMs: flushDeadlineMs },
       { parts: [gate] },
       // Stops after the last job is settled. Ending the lease before would hand running jobs to
@@ -245,9 +261,9 @@ export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts
 
 const closing = (database: Database): Part => ({ stop: () => database.close() });
 
-function openDatabases({ connectionString, isPooled }: WorkerSettings, { openDatabase }: Ports) {
+function openDatabases({ connectionString, password, isPooled }: WorkerSettings, { openDatabase }: Ports) {
   const open = (options: Partial<DatabaseOptions>) =>
-    openDatabase({ connectionString, isPooled, applicationName: "hark worker", ...options });
+    openDatabase({ connectionString, password, isPooled, applicationName: "hark worker", ...options });
   return {
     db: open({ maxConnections, plansByIndex: true }),
     claimDb: open({ maxConnections: 1, plansByIndex: true }),

@@ -5,15 +5,21 @@ import {
   InvalidOptionsError,
   type Issue,
   type Logger,
+  type Password,
   type PayloadCipher,
 } from "@hark/core";
-import { checkName, parseDuration, redactingLogger } from "@hark/core/internal";
+import { checkName, connectionStringIssue, parseDuration, redactingLogger } from "@hark/core/internal";
 import type { Schedule } from "./cron/schedule.ts";
 import type { Handler } from "./run/implement.ts";
 
 export interface WorkerOptions {
   /** The URL of the database. */
   connectionString: string;
+  /**
+   * Called for each new connection, for passwords that change, such as tokens of a cloud. The URLs
+   * then need none.
+   */
+  password?: Password | undefined;
   /**
    * A direct URL to PostgreSQL for LISTEN (HARK_LISTEN_URL), needed if connectionString goes
    * through a transaction pooler.
@@ -76,6 +82,7 @@ export interface WorkerOptions {
 /** All settings of a worker, checked, with every time in ms. */
 export interface WorkerSettings {
   readonly connectionString: string;
+  readonly password: Password | undefined;
   readonly listenUrl: string;
   /** True if connectionString goes through a pooler, so that no session state may be used. */
   readonly isPooled: boolean;
@@ -144,13 +151,20 @@ export function parseOptions(options: WorkerOptions): WorkerSettings {
   const names = schedules.map(({ name }) => name);
   for (const name of new Set(names.filter((each, place) => names.indexOf(each) !== place)))
     issues.push({ path: ["schedules"], message: `there are two schedules named ${name}: give each its own name` });
-  if (!options.connectionString) issues.push({ path: ["connectionString"], message: "is missing" });
+  for (const path of ["connectionString", "listenUrl"] as const) {
+    const issue =
+      path === "listenUrl" && options[path] === undefined ? undefined : connectionStringIssue(options[path]);
+    if (issue !== undefined) issues.push({ path: [path], message: issue });
+  }
+  if (options.password !== undefined && typeof options.password !== "function")
+    issues.push({ path: ["password"], message: "must be a function that returns the password of now" });
   const { keepDays = 7 } = options;
   if (!Number.isInteger(keepDays) || keepDays < 1 || keepDays > mostKeepDays)
     issues.push({ path: ["keepDays"], message: `must be a whole number from 1 to ${mostKeepDays}` });
 
   const settings: WorkerSettings = {
     connectionString: options.connectionString,
+    password: options.password,
     listenUrl: options.listenUrl ?? options.connectionString,
     isPooled: options.isPooled ?? (options.listenUrl !== undefined && options.listenUrl !== options.connectionString),
     handlers,

@@ -1,4 +1,4 @@
-import { checkSchema, type Database, type DatabaseOptions, openDatabase } from "@hark/core";
+import { checkSchema, type Database, type DatabaseOptions, openDatabase, type Password } from "@hark/core";
 import type { LeaseThreadData } from "./lease/lease-thread.ts";
 import { type LeaseThread, startLeaseThread } from "./lease/start-lease-thread.ts";
 import { ListenSession, type SessionOptions } from "./wake/listen-session.ts";
@@ -9,7 +9,7 @@ import { ListenSession, type SessionOptions } from "./wake/listen-session.ts";
  */
 export interface Ports {
   /** Throws SchemaVersionError or DatabaseUnreachableError. */
-  readonly checkSchema: (connectionString: string) => Promise<void>;
+  readonly checkSchema: (connectionString: string, how: { password?: Password | undefined }) => Promise<void>;
   readonly openDatabase: (options: DatabaseOptions) => Database;
   readonly newListenSession: (
     options: SessionOptions,

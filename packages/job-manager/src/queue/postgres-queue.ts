@@ -67,19 +67,32 @@ export class PostgresQueue implements UrlLocks, AsyncDisposable {
    */
   constructor(options: PostgresQueueOptions = {}) {
     const settings = (this.#settings = settingsOf("PostgresQueue", queueSettings, options));
-    const { connectionString, listenUrl = connectionString, retryAttempts, cipher } = settings;
+    const { connectionString, password, listenUrl = connectionString, retryAttempts, cipher } = settings;
     const logger = (this.#logger = redactingLogger(settings.logger ?? createLogger()));
     const name = (this.#name = settings.name ?? `${hostname()}:${process.pid}`);
     const jobs = (this.#jobs = urlJobsWith(retryAttempts));
     const db = (this.#db = openDatabase({
       connectionString,
+      password,
       isPooled: listenUrl !== connectionString,
       applicationName: "hark queue",
     }));
     this.#producer = createProducer({ database: db, cipher });
     const { lease: leaseMs, pollInterval: pollMs } = settings;
     this.#makeRuntime = () =>
-      new QueueRuntime({ connectionString, listenUrl, leaseMs, pollMs, name, cipher, db, queue, jobs, logger });
+      new QueueRuntime({
+        connectionString,
+        password,
+        listenUrl,
+        leaseMs,
+        pollMs,
+        name,
+        cipher,
+        db,
+        queue,
+        jobs,
+        logger,
+      });
     this.#runtime = this.#makeRuntime();
   }
 
@@ -194,8 +207,8 @@ export class PostgresQueue implements UrlLocks, AsyncDisposable {
   }
 
   #prepare(): Promise<void> {
-    const { connectionString, migrate } = this.#settings;
-    return prepareSchema(connectionString, migrate, this.#logger);
+    const { migrate, ...login } = this.#settings;
+    return prepareSchema(login, migrate, this.#logger);
   }
 
   /** Returns the claim of a reference. An id alone stands for the latest claim of it made here. */

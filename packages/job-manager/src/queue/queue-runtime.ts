@@ -1,5 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Database, DatabaseUnreachableError, type Logger, type Outcome, type PayloadCipher } from "@hark/core";
+import {
+  type Database,
+  DatabaseUnreachableError,
+  type Logger,
+  type Login,
+  type Outcome,
+  type PayloadCipher,
+} from "@hark/core";
 import { describeUrl, type statements, withDeadline } from "@hark/core/internal";
 import {
   type AttemptEnd,
@@ -28,8 +35,7 @@ const promoteBatch = 1_000;
 const promoteTries = 20;
 const promoteRestMs = 5;
 
-export interface QueueRuntimeOptions {
-  connectionString: string;
+export interface QueueRuntimeOptions extends Login {
   listenUrl: string;
   leaseMs: number;
   pollMs: number;

@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 import { type Database, DatabaseUnreachableError, LeaseThreadError, type Logger } from "@hark/core";
-import { orLate, statements } from "@hark/core/internal";
+import { errorText, type Login, orLate, statements } from "@hark/core/internal";
 import { type Ports, realPorts } from "../ports.ts";
 import { TypedEvent } from "../runtime/event.ts";
 import type { Part } from "../runtime/part.ts";
@@ -8,8 +8,9 @@ import type { LeaseNews, Renewed } from "./lease-renewal.ts";
 import { SharedDeadline } from "./shared-deadline.ts";
 import type { LeaseThread } from "./start-lease-thread.ts";
 
-export interface LeaseKeeperOptions {
-  connectionString: string;
+export interface LeaseKeeperOptions extends Login {
+  /** The URL goes through a transaction pooler. */
+  isPooled?: boolean;
   db: Database;
   name: string;
   /** Concurrency by queue, shown to people in hark.workers. */
@@ -160,10 +161,13 @@ export class LeaseKeeper implements Part {
   }
 
   #startThread(): void {
-    const { connectionString, name, queues, leaseMs, startThread = realPorts.startLeaseThread } = this.#options;
+    const { connectionString, password, isPooled = false, name, queues, leaseMs } = this.#options;
+    const { startThread = realPorts.startLeaseThread } = this.#options;
     this.#hold = new SharedDeadline();
     const thread = startThread({
       connectionString,
+      asksPassword: password !== undefined,
+      isPooled,
       name,
       hostname: hostname(),
       queues: JSON.stringify(queues),
@@ -193,8 +197,21 @@ export class LeaseKeeper implements Part {
     this.#thread = thread;
   }
 
+  /** Tells the thread the password of now. */
+  async #tellPassword(): Promise<void> {
+    try {
+      const password = (await this.#options.password?.()) ?? "";
+      this.#thread?.postMessage({ password });
+    } catch (error) {
+      this.#thread?.postMessage({ noPassword: `password() failed: ${errorText(error).split("\n")[0]}` });
+    }
+  }
+
   #hear(news: LeaseNews): void {
     switch (news.kind) {
+      case "password":
+        void this.#tellPassword();
+        return;
       case "registered":
         this.#identity = news.identity;
         this.#registration = news.registration;

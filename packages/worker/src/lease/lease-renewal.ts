@@ -17,6 +17,8 @@ export interface Renewed {
 }
 
 export type LeaseNews =
+  /** The thread connects anew, and asks for the password of now. */
+  | { readonly kind: "password" }
   /** `registration` counts them from 1. */
   | { readonly kind: "registered"; readonly identity: string; readonly registration: number }
   /** `isHung`: the main thread stood still for so long that the lease was given up. */

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { Worker as Thread, type WorkerOptions } from "node:worker_threads";
 import type { LeaseNews } from "./lease-renewal.ts";
 import { leaseThreadBundle } from "./lease-thread-bundle.ts";
-import type { LeaseThreadData } from "./lease-thread.ts";
+import type { LeaseThreadData, LeaseThreadWord } from "./lease-thread.ts";
 
 /** The lease thread, seen from the main one. */
 export interface LeaseThread {
@@ -11,7 +11,7 @@ export interface LeaseThread {
   on(event: "error", failed: (error: unknown) => void): unknown;
   on(event: "exit", exited: () => void): unknown;
   once(event: "exit", exited: () => void): unknown;
-  postMessage(word: "stop"): void;
+  postMessage(word: LeaseThreadWord): void;
   terminate(): Promise<unknown>;
 }
 
@@ -86,8 +86,8 @@ class FallbackThread extends EventEmitter implements LeaseThread {
     });
   }
 
-  postMessage(word: "stop"): void {
-    this.#isStopping = true;
+  postMessage(word: LeaseThreadWord): void {
+    if (word === "stop") this.#isStopping = true;
     this.#thread.postMessage(word);
   }
 

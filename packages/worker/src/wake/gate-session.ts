@@ -1,5 +1,5 @@
-import { DatabaseUnreachableError } from "@hark/core";
-import { statements } from "@hark/core/internal";
+import { DatabaseUnreachableError, type Queryable } from "@hark/core";
+import { pgTypes, statements } from "@hark/core/internal";
 import type { PoolClient } from "pg";
 import type { Writers } from "./writer-watch.ts";
 
@@ -23,6 +23,13 @@ interface Call {
  */
 export class GateSession {
   readonly #client: PoolClient;
+  /**
+   * Without names: until the listener has found out, this may be a session of a transaction pooler,
+   * which another client used with the same names.
+   */
+  readonly #unnamed: Queryable = {
+    query: ({ text, values }) => this.#client.query({ text, values, types: pgTypes }),
+  };
   readonly #onLost: (error: unknown) => void;
   #calls: Call[] = [];
   #isRunning = false;
@@ -95,10 +102,10 @@ export class GateSession {
   async #ask(requests: readonly Request[]): Promise<Writers> {
     const queues = requests.flatMap((request) => ("queue" in request ? [request.queue] : []));
     const { kind } = requests[0]!;
-    if (kind === "open") return (await statements.openNotifyGate(this.#client, { queues }))[0]?.writers ?? [];
+    if (kind === "open") return (await statements.openNotifyGate(this.#unnamed, { queues }))[0]?.writers ?? [];
     if (kind === "writers")
-      return (await statements.openWriters(this.#client, { among: amongAll(requests) })).map(({ writer }) => writer);
-    if (kind === "close") await statements.closeNotifyGate(this.#client, { queues });
+      return (await statements.openWriters(this.#unnamed, { among: amongAll(requests) })).map(({ writer }) => writer);
+    if (kind === "close") await statements.closeNotifyGate(this.#unnamed, { queues });
     else await this.#client.query("select 1");
     return [];
   }

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { HarkError } from "@hark/core";
-import { orLate, withDeadline } from "@hark/core/internal";
+import { isStartupRefused, type Login, orLate, withDeadline } from "@hark/core/internal";
 import { ListenSocket } from "./listen-socket.ts";
 import { SecondSession } from "./second-session.ts";
 
@@ -16,8 +16,11 @@ export class SessionEndedError extends HarkError {
   }
 }
 
-export interface SessionOptions {
-  readonly connectionString: string;
+export interface SessionOptions extends Readonly<Login> {
+  /** Sets nothing for the session, since the last one was refused for it. */
+  readonly isPlain?: boolean;
+  /** The other end refused the session, perhaps for what it asked to set. */
+  readonly refusedAtStart?: () => void;
   readonly applicationName: string;
   readonly channels: readonly string[];
   /**
@@ -75,9 +78,11 @@ export class ListenSession {
 
   constructor(options: SessionOptions) {
     this.#options = options;
-    const { connectionString, applicationName } = options;
+    const { connectionString, password, isPlain = false, applicationName } = options;
     this.#socket = new ListenSocket({
       connectionString,
+      password,
+      isPlain,
       applicationName,
       onError: (error) => this.#end(this.#isConnected ? "cut" : "refused", describe(error), error),
       onClose: () => this.#end("cut", "the connection was closed"),
@@ -237,6 +242,7 @@ export class ListenSession {
 
   #end(end: SessionEnd, message: string, cause?: unknown): void {
     if (this.over.aborted) return;
+    if (!this.#isConnected && isStartupRefused(cause)) this.#options.refusedAtStart?.();
     this.#over.abort(new SessionEndedError(end, message, cause));
     this.#socket.leave();
     this.#socket.destroy();

@@ -1,4 +1,5 @@
 import { Socket } from "node:net";
+import { type Login, sessionConfig, withFreshPassword } from "@hark/core/internal";
 import { Client, type ClientConfig, type Connection } from "pg";
 import type createSubscriberOf from "pg-listen";
 import type { Subscriber } from "pg-listen";
@@ -6,8 +7,9 @@ import * as pgListen from "./pg-listen-bundle.ts";
 
 const createSubscriber = pgListen.createSubscriber as typeof createSubscriberOf.default;
 
-export interface ListenSocketOptions {
-  readonly connectionString: string;
+export interface ListenSocketOptions extends Readonly<Login> {
+  /** Sets nothing for the session, since an earlier one was refused. */
+  readonly isPlain: boolean;
   readonly applicationName: string;
   /** The socket failed, before or after the connection was made. */
   readonly onError: (error: Error) => void;
@@ -41,8 +43,9 @@ export class ListenSocket {
   }
 
   /** Connects, TLS and password included. Throws at once for an unreadable connection string. */
-  connect(): Promise<unknown> {
-    return (this.#subscriber = this.#subscribe()).connect();
+  async connect(): Promise<unknown> {
+    const connectionString = await withFreshPassword(this.#options);
+    return (this.#subscriber = this.#subscribe(connectionString)).connect();
   }
 
   listenTo(channel: string): Promise<unknown> | undefined {
@@ -82,14 +85,15 @@ export class ListenSocket {
     this.#socket?.destroy();
   }
 
-  #subscribe(): Subscriber {
-    const { connectionString, applicationName, onEndedByServer, onNotification } = this.#options;
+  #subscribe(connectionString: string): Subscriber {
+    const { isPlain, applicationName, onEndedByServer, onNotification } = this.#options;
+    const session = sessionConfig({ connectionString }, { isPooled: isPlain });
     // pg-listen hides its client, and with it all but queries. A client that is never used makes
     // the connection for it.
-    const { connection } = new Client({ connectionString, keepAlive: true, stream: () => this.#plug() });
+    const { connection } = new Client({ ...session, keepAlive: true, stream: () => this.#plug() });
     this.#connection = connection;
     const config: ClientConfig & { connection: Connection } = {
-      connectionString,
+      ...session,
       application_name: applicationName,
       connection,
     };

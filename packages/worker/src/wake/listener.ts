@@ -1,16 +1,15 @@
 import { randomBytes } from "node:crypto";
 import { type Channel, HarkError, type Logger, type Notifications } from "@hark/core";
-import { channels, statements } from "@hark/core/internal";
+import { channels, type Login, statements } from "@hark/core/internal";
 import { type Ports, realPorts } from "../ports.ts";
 import { RateLimitedLog } from "./rate-limited-log.ts";
 import { defaultDeadlines, type ListenerDeadlines, Reconnect } from "./reconnect.ts";
 
-export interface ListenerOptions {
-  /**
-   * A direct URL to PostgreSQL, or one through a pooler in session mode. LISTEN does not work
-   * through a transaction pooler.
-   */
-  readonly connectionString: string;
+/**
+ * The URL leads to PostgreSQL directly, or through a pooler in session mode. LISTEN does not work
+ * through a transaction pooler.
+ */
+export interface ListenerOptions extends Readonly<Login> {
   readonly applicationName?: string;
   readonly logger: Logger;
   /**
@@ -87,8 +86,12 @@ export class Listener implements Notifications, AsyncDisposable {
   constructor(options: ListenerOptions) {
     const { newSession = realPorts.newListenSession } = options;
     const deadlines = { ...defaultDeadlines, ...options.deadlines };
+    let isPlain = false;
     const session = {
       connectionString: options.connectionString,
+      password: options.password,
+      // Each refusal may be for something else, so the other way is tried next (FM-80).
+      refusedAtStart: () => (isPlain = !isPlain),
       applicationName: options.applicationName ?? statements.listenerName,
       channels: Object.values(channels),
       ownChannel: `hark_listener_${randomBytes(8).toString("hex")}`,
@@ -99,7 +102,7 @@ export class Listener implements Notifications, AsyncDisposable {
     this.#onListening = options.onListening;
     this.#log = new RateLimitedLog(options.logger.child({ part: "listener" }));
     this.#reconnect = new Reconnect({
-      newSession: () => newSession(session),
+      newSession: () => newSession({ ...session, isPlain }),
       deadlines,
       log: this.#log,
       onConnected: () => this.#connected(),

@@ -1,8 +1,14 @@
 import { EventEmitter } from "node:events";
 import type { Database } from "@hark/core";
 import { silentLogger } from "@hark/core";
+import { statements } from "@hark/core/internal";
 import { expect, test } from "vitest";
 import { NotifyGate } from "./notify-gate.ts";
+
+/** The gate's statements have no names on the wire. */
+const nameOf = (text: string) =>
+  [statements.openNotifyGate, statements.closeNotifyGate, statements.openWriters].find((each) => each.text === text)!
+    .statementName;
 
 /** A session of the gate. A test may hold its answers back, or let the next statement fail. */
 class StubClient extends EventEmitter {
@@ -12,8 +18,8 @@ class StubClient extends EventEmitter {
   failure: Error | undefined;
   isReleased = false;
 
-  async query(query: string | { name: string; values: unknown[] }): Promise<{ rows: unknown[] }> {
-    const name = typeof query === "string" ? query : query.name;
+  async query(query: string | { text: string; values: unknown[] }): Promise<{ rows: unknown[] }> {
+    const name = typeof query === "string" ? query : nameOf(query.text);
     this.asked.push(typeof query === "string" ? name : `${name} ${String(query.values[0])}`);
     await this.answers;
     if (this.failure) throw this.failure;

@@ -1,15 +1,14 @@
 import { type Database, DatabaseUnreachableError, type Logger } from "@hark/core";
-import { orLate } from "@hark/core/internal";
+import { type Login, orLate } from "@hark/core/internal";
 import { type Ports, realPorts } from "../ports.ts";
 import { GateSession } from "./gate-session.ts";
 import { type Writers, WriterWatch } from "./writer-watch.ts";
 
-export interface NotifyGateOptions {
-  /**
-   * A direct URL to PostgreSQL, or one through a pooler in session mode, because the locks belong
-   * to one session.
-   */
-  readonly connectionString: string;
+/**
+ * The URL leads to PostgreSQL directly, or through a pooler in session mode, because the locks
+ * belong to one session.
+ */
+export interface NotifyGateOptions extends Readonly<Login> {
   readonly logger: Logger;
   /**
    * The session is lost, and every queue is closed with it: a worker that sleeps must look again,
@@ -54,6 +53,7 @@ export class NotifyGate implements AsyncDisposable {
 
   constructor({
     connectionString,
+    password,
     logger,
     onLost = () => {},
     checkMs = 300_000,
@@ -65,6 +65,7 @@ export class NotifyGate implements AsyncDisposable {
     this.#checkMs = checkMs;
     this.#db = openDatabase({
       connectionString,
+      password,
       applicationName: "hark gate",
       maxConnections: 1,
       deadlineMs: answerMs,

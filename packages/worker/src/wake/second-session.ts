@@ -1,7 +1,7 @@
 import { Socket } from "node:net";
 import { HarkError } from "@hark/core";
-import { withDeadline } from "@hark/core/internal";
-import { Client } from "pg";
+import { connectSession, type Login, withDeadline } from "@hark/core/internal";
+import type { Client } from "pg";
 
 /**
  * Ends the sessions of one own channel that are older than the session with the process number $1:
@@ -15,8 +15,7 @@ const endOlderSessions = `
   select pg_terminate_backend(older.pid)
     from ours older join ours mine on mine.pid = $1 and older.backend_start < mine.backend_start`;
 
-export interface SecondSessionOptions {
-  readonly connectionString: string;
+export interface SecondSessionOptions extends Readonly<Login> {
   readonly applicationName: string;
   readonly ownChannel: string;
   /** How long all of its answers together may take, in ms. */
@@ -31,24 +30,24 @@ export interface SecondSessionOptions {
  */
 export class SecondSession {
   readonly #options: SecondSessionOptions;
-  readonly #socket = new Socket();
-  readonly #client: Client;
+  #socket = new Socket();
+  #client: Client | undefined;
   readonly #dueAt: number;
 
   constructor(options: SecondSessionOptions) {
-    const { connectionString, applicationName, answerMs } = options;
     this.#options = options;
-    this.#dueAt = performance.now() + answerMs;
-    this.#client = new Client({
-      connectionString,
-      application_name: applicationName,
-      stream: () => this.#socket,
-    });
-    this.#client.on("error", () => {}); // without a listener, a lost server would end the process (FM-06)
+    this.#dueAt = performance.now() + options.answerMs;
   }
 
   async connect(): Promise<void> {
-    await this.#inTime(this.#client.connect());
+    const { applicationName } = this.#options;
+    const config = { application_name: applicationName, stream: () => (this.#socket = new Socket()) };
+    await this.#inTime(
+      connectSession(this.#options, config, (client) => {
+        client.on("error", () => {}); // without a listener, a lost server would end the process (FM-06)
+        this.#client = client;
+      }),
+    );
   }
 
   /**
@@ -56,17 +55,17 @@ export class SecondSession {
    * finds this session if it is left.
    */
   async notify(payload: string): Promise<void> {
-    await this.#inTime(this.#client.query(`select pg_notify('${this.#options.ownChannel}', $1)`, [payload]));
+    await this.#inTime(this.#client!.query(`select pg_notify('${this.#options.ownChannel}', $1)`, [payload]));
   }
 
   /** Ends the sessions of the own channel that are older than `backend`'s, and returns how many. */
   async endOlderThan(backend: number | undefined): Promise<number> {
-    const ended = this.#client.query(endOlderSessions, [backend, this.#options.ownChannel]);
+    const ended = this.#client!.query(endOlderSessions, [backend, this.#options.ownChannel]);
     return (await this.#inTime(ended)).rows.length;
   }
 
   close(): void {
-    this.#client.end().catch(() => {}); // closes the session properly if it can, and the socket in any case
+    this.#client?.end().catch(() => {}); // closes the session properly if it can, and the socket in any case
     this.#socket.destroy();
   }
 
