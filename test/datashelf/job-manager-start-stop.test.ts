@@ -99,17 +99,19 @@ test("health works while the database is gone", async ({ ownUrl, manage }) => {
 test("the HTTP API takes a JobManager as its runtime", async ({ ownUrl, manage }) => {
   const manager = await manage(() => done);
   const jobs: readonly JobDefinition[] = manager.jobs;
-  await using server = createServer({ connectionString: ownUrl, runtime: manager, jobs, logger: silentLogger });
+  const token = "0123456789abcdef0123456789abcdef";
+  const authorization = `Bearer ${token}`;
+  await using server = createServer({ connectionString: ownUrl, token, runtime: manager, jobs, logger: silentLogger });
   const request = new Request("http://127.0.0.1/api/queue/jobs", {
     method: "POST",
-    headers: { "content-type": "application/json" },
+    headers: { authorization, "content-type": "application/json" },
     body: JSON.stringify({ type: "product", target_url: url }),
   });
 
   expect((await server.fetch(request)).status).toBe(201);
   await eventually(async () => (await manager.getStats()).completed === 1, within);
 
-  const stats = await server.fetch(new Request("http://127.0.0.1/api/queue/stats"));
+  const stats = await server.fetch(new Request("http://127.0.0.1/api/queue/stats", { headers: { authorization } }));
   expect(await stats.json()).toMatchObject({
     success: true,
     data: {

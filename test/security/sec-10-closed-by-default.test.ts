@@ -1,11 +1,11 @@
 import { createServer as createHttpServer } from "node:http";
-import { type AddressInfo } from "node:net";
+import { type AddressInfo, connect } from "node:net";
 // @module-tag SEC-10
 import { networkInterfaces } from "node:os";
 import { silentLogger } from "@hark/core";
 import { createServer } from "@hark/job-manager";
 import { describe, expect } from "vitest";
-import { call } from "../support/http.ts";
+import { call, routes } from "../support/http.ts";
 import { recordingLogger } from "../support/recording-logger.ts";
 import { test } from "../support/servers.ts";
 
@@ -59,6 +59,95 @@ describe("without a credential", () => {
     },
   );
 });
+
+/** What a proxy on this machine sends to a server behind it, next to a host of loopback. */
+const proxied: Record<string, string>[] = [
+  { forwarded: "for=203.0.113.7" },
+  { "x-forwarded-for": "203.0.113.7" },
+  { "X-Forwarded-For": "127.0.0.1" },
+  { "x-forwarded-host": "queue.example" },
+  { "x-forwarded-proto": "https" },
+  { x_forwarded_for: "203.0.113.7" },
+  { "x-real-ip": "203.0.113.7" },
+  { via: "1.1 proxy" },
+  { "cf-connecting-ip": "203.0.113.7" },
+  { "cf-ray": "230b030023ae2822-SJC" },
+  { "true-client-ip": "203.0.113.7" },
+  { "x-client-ip": "203.0.113.7" },
+  { "x-cluster-client-ip": "203.0.113.7" },
+  { "fastly-client-ip": "203.0.113.7" },
+  { "fly-client-ip": "203.0.113.7" },
+  { "x-envoy-external-address": "203.0.113.7" },
+  { "x-original-forwarded-for": "203.0.113.7" },
+  { "x-amzn-trace-id": "Root=1-67891233-abcdef012345678912345678" },
+  { "tailscale-user-login": "someone@example.com" },
+  { "cdn-loop": "cloudflare" },
+];
+
+describe("without a credential a caller is not taken for one of this machine", () => {
+  const guarded = routes.filter(({ isOpen }) => isOpen !== true);
+
+  test("if a proxy on this machine speaks for it, on any route", async ({ start, pool }) => {
+    for (const { path, ...request } of guarded) {
+      const { url, port } = await start(); // strangers may send a server a hundred requests at once
+      for (const headers of proxied) {
+        const answer = await call(url + path, { ...request, headers: { host: `localhost:${port}`, ...headers } });
+        expect([answer.status, answer.body.error.code], `${path} ${JSON.stringify(headers)}`).toEqual([
+          401,
+          "UNAUTHORIZED",
+        ]);
+        expect(answer.body.error.message).toMatch(/came through a proxy.*token, tokens or authorize/);
+      }
+    }
+    expect((await pool.query("select from hark.jobs")).rowCount).toBe(0);
+  });
+
+  test("if it speaks HTTP/1.0, as nginx does to what stands behind it", async ({ start }) => {
+    const { port } = await start();
+    expect(await statusOf(port, `GET /api/queue/stats HTTP/1.0\r\nHost: localhost:${port}\r\n\r\n`)).toBe(401);
+    expect(await statusOf(port, `GET /livez HTTP/1.0\r\nHost: localhost:${port}\r\n\r\n`)).toBe(200);
+  });
+
+  test("if the server is mounted through fetch, which knows no address", async ({ database, pool }) => {
+    await using hark = createServer({ database, logger: silentLogger });
+    for (const { path, method, body } of guarded) {
+      const answer = await hark.fetch(
+        new Request(`http://localhost${path}`, {
+          method,
+          headers: { "content-type": "application/json" },
+          ...(body !== undefined && { body: JSON.stringify(body) }),
+        }),
+      );
+      expect([path, answer.status]).toEqual([path, 401]);
+      expect(await answer.json()).toMatchObject({
+        error: { code: "UNAUTHORIZED", message: expect.stringMatching(/cannot see.*token, tokens or authorize/) },
+      });
+    }
+    expect((await pool.query("select from hark.jobs")).rowCount).toBe(0);
+    expect((await hark.fetch(new Request("http://localhost/livez"))).status).toBe(200);
+    const health = await hark.fetch(new Request("http://localhost/readyz", { headers: { via: "1.1 proxy" } }));
+    expect(await health.json()).toEqual({ isReady: true, reasons: [] });
+  });
+
+  test("with a token the same requests are let in", async ({ start, database }) => {
+    const { url } = await start({ token });
+    const authorization = `Bearer ${token}`;
+    for (const headers of proxied)
+      expect((await call(`${url}/api/queue/stats`, { headers: { authorization, ...headers } })).status).toBe(200);
+    await using hark = createServer({ database, token, logger: silentLogger });
+    const request = new Request("https://app.example/api/queue/stats", { headers: { authorization } });
+    expect((await hark.fetch(request)).status).toBe(200);
+  });
+});
+
+/** Sends text as it is, and returns the status of what comes back. */
+async function statusOf(port: number, text: string): Promise<number> {
+  const socket = connect(port, "127.0.0.1");
+  socket.end(text);
+  let received = "";
+  for await (const chunk of socket) received += String(chunk);
+  return Number(received.split(" ")[1]);
+}
 
 describe("with a credential it starts on any address", () => {
   test.for([

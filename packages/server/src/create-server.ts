@@ -68,7 +68,8 @@ export type BaseServerOptions = DatabaseChoice &
 export interface HarkServer extends AsyncDisposable {
   /**
    * Handles a request, for any framework that uses fetch. It responds to every path, with 404 for
-   * unknown ones.
+   * unknown ones. A `Request` does not tell whose it is: without a credential, all but health
+   * checks are refused with 401.
    */
   readonly fetch: (request: Request) => Promise<Response>;
   /** The same for node:http, Express and similar frameworks. No body parser may run before it. */
@@ -102,7 +103,7 @@ export function createServer(options: BaseServerOptions): HarkServer {
   const loading = import("./app.ts").then(({ buildApp }) => buildApp(parts));
   loading.catch(() => {}); // every request tells of it
   const fetch = async (request: Request) => (await loading).fetch(request);
-  // Passes the sockets: without a credential, the caller's address decides.
+  // Passes the sockets: without a credential, the caller's address decides (SEC-10).
   const fetchFromNode = async (request: Request, sockets: object) => (await loading).fetch(request, sockets);
   const close = async () => {
     if (!("database" in options)) await database.close();

@@ -3,8 +3,8 @@ import type { IncomingMessage } from "node:http";
 import { InvalidOptionsError } from "@hark/core";
 import type { Context, MiddlewareHandler } from "hono";
 import { RequestRefusedError } from "../errors.ts";
-import { isLoopback } from "../loopback.ts";
 import { Access, type Env, type Scope } from "./access.ts";
+import { doubtOfCaller } from "./local-caller.ts";
 import { RateLimiter, tooManyRequests } from "./rate-limit.ts";
 
 /** The part of a request that `authorize` gets. The body is read later, with its limits. */
@@ -105,9 +105,10 @@ export function authorizeBy(credentials: Credentials): MiddlewareHandler<Env> {
   const known = knownTokens(credentials);
   const limiter = new RateLimiter(strangers);
   return async (c, next) => {
-    const peer = peerOf(c);
+    const incoming = incomingOf(c);
+    const doubt = isClosed(credentials) ? undefined : doubtOfCaller(incoming);
     const access = !isClosed(credentials)
-      ? openAccess(peer)
+      ? openAccess(doubt)
       : authorize
         ? accessOf(await authorize(headOf(c)))
         : holderOf(c.req.header("authorization"), known);
@@ -115,32 +116,31 @@ export function authorizeBy(credentials: Credentials): MiddlewareHandler<Env> {
       c.set("access", access);
       return next();
     }
-    const waitMs = limiter.take(peer ?? "unknown");
+    const waitMs = limiter.take(incoming?.socket?.remoteAddress ?? "unknown");
     if (waitMs > 0) throw tooManyRequests(waitMs);
-    throw new RequestRefusedError("UNAUTHORIZED", "Send the server's token as Authorization: Bearer <token>.", {
+    throw new RequestRefusedError("UNAUTHORIZED", doubt === undefined ? sendToken : setToken(doubt), {
       headers: { "www-authenticate": `Bearer realm="hark"` },
     });
   };
 }
 
+const sendToken = "Send the server's token as Authorization: Bearer <token>.";
+
+const setToken = (doubt: string) =>
+  `This server has no token, so it serves only programs on its own machine, and ${doubt}. Give createServer() or ` +
+  `startServer() a token, tokens or authorize, and send the token as Authorization: Bearer <token>.`;
+
 function headOf({ req: { raw } }: Context): RequestHead {
   return { method: raw.method, url: raw.url, headers: raw.headers };
 }
 
-/**
- * Returns the address at the other end of the socket, if it is known. Never takes it from a header.
- */
-function peerOf(c: Context): string | undefined {
-  const { incoming } = (c.env ?? {}) as { incoming?: IncomingMessage };
-  return incoming?.socket?.remoteAddress;
+/** Returns what Node read of the request, if it came through Node. */
+function incomingOf(c: Context): IncomingMessage | undefined {
+  return ((c.env ?? {}) as { incoming?: IncomingMessage }).incoming;
 }
 
-/**
- * Allows every caller on this machine. If the socket is unknown, the check of the Host header must
- * be enough.
- */
-function openAccess(peer: string | undefined): Access | undefined {
-  return peer === undefined || isLoopback(peer) ? new Access("open", ["admin"]) : undefined;
+function openAccess(doubt: string | undefined): Access | undefined {
+  return doubt === undefined ? new Access("open", ["admin"]) : undefined;
 }
 
 /**
