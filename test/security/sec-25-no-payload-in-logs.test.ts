@@ -311,9 +311,14 @@ test("the logger of createLogger hides secrets by itself", () => {
     log.error(error, "failed");
     log.info({ payload: { card: "${marker}" }, result: "${marker}", job: { payload: "${marker}" } }, "done");
     log.info({ connectionString: "postgres://user:${marker}@host/db" }, "connecting");
-    log.child({ payload: "${marker}" }).warn({ url: "postgres://user:${marker}@host/db" }, "connecting");`;
+    log.child({ payload: "${marker}" }).warn({ url: "postgres://user:${marker}@host/db" }, "connecting");
+    log.child({ db: { Password: "${marker}" }, ApiKey: "${marker}" }).child({ "X-Auth-Token": "${marker}" }).info("in children");
+    log.info("to postgres://user:a/${marker}@host/db with %s and %j", "Bearer ${marker}", { secret: "${marker}" });
+    log.error(new Error("token=${marker}"));
+    log.error({ err: new Error("password=${marker}") });
+    log.error({ Authorization: "${marker}", msg: "token=${marker}" });`;
   const said = spawnSync(process.execPath, ["--input-type=module", "-e", program], { encoding: "utf8" }).stderr;
-  expect(said.trim().split("\n")).toHaveLength(6);
+  expect(said.trim().split("\n")).toHaveLength(11);
   expect(said).not.toContain(marker);
   expect(said).toMatch(/"message":"invalid input syntax for type integer: \\"\[hidden\]\\""/);
   expect(said).toContain("postgres://user:***@host/db");

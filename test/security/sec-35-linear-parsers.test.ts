@@ -1,5 +1,5 @@
 // @module-tag SEC-35
-import { checkName, errorText, loggable, maskPasswords, parseDuration, storableText } from "@hark/core/internal";
+import { checkName, errorText, loggable, maskSecrets, parseDuration, storableText } from "@hark/core/internal";
 import { expect, test } from "vitest";
 import { hideValues } from "../../packages/core/dist/redact.js";
 import { lastError } from "../../packages/job-manager/dist/dead-letters.js";
@@ -15,7 +15,7 @@ const readers: [name: string, read: (text: string) => unknown][] = [
   ["stored texts", (text) => storableText(text)],
   ["error texts", (text) => errorText(new Error(text))],
   ["errors for the log", (text) => loggable(new Error(text))],
-  ["passwords in short texts", (text) => maskPasswords(text.slice(0, 500))],
+  ["passwords in short texts", (text) => maskSecrets(text.slice(0, 500))],
   [
     "values in messages",
     (text) => hideValues(text.slice(0, 10_000), { text: text.slice(0, 100), list: [text.slice(0, 9)] }),

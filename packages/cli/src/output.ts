@@ -1,5 +1,5 @@
 import { styleText } from "node:util";
-import { escapeControls, jsonText, maskPasswords } from "@hark/core/text";
+import { escapeControls, jsonText, maskSecrets } from "@hark/core/text";
 
 /**
  * Data goes to stdout and everything else to stderr. With --json, stdout gets one document and
@@ -96,9 +96,9 @@ export function showsColours(stream: NodeJS.WriteStream): boolean {
 }
 
 /**
- * Returns `text` as one line without control characters, with passwords of URLs masked. Job types,
+ * Returns `text` as one line without control characters, with secrets masked. Job types,
  * errors and names of other programs are untrusted text (SEC-25).
  */
 export function printable(text: string): string {
-  return escapeControls(maskPasswords(text).replace(/[\n\t]/g, " "));
+  return escapeControls(maskSecrets(text).replace(/[\n\t]/g, " "));
 }

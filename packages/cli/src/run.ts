@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { maskSecrets } from "@hark/core/text";
 import { commandTable } from "./command-table.ts";
 import { type Command, commonFlags } from "./command.ts";
 import { type ExitCode, exitCodes, verdictOn } from "./exit-codes.ts";
@@ -17,7 +18,8 @@ export async function run(args: readonly string[]): Promise<ExitCode> {
   } catch (error) {
     const { code, message } = verdictOn(error);
     process.stderr.write(`hark: ${printable(message)}\n`);
-    if (process.env.LOG_LEVEL === "debug" && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+    if (process.env.LOG_LEVEL === "debug" && error instanceof Error)
+      process.stderr.write(`${maskSecrets(error.stack ?? "")}\n`);
     return code;
   }
 }

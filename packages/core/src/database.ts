@@ -1,6 +1,7 @@
 import { Socket } from "node:net";
 import { Pool, type PoolClient, type PoolConfig } from "pg";
 import { DatabaseUnreachableError } from "./errors/index.ts";
+import { maskSecrets } from "./mask.ts";
 import { pgTypes } from "./pg-types.ts";
 import type { PgPool } from "./pool.ts";
 import { type Login, SessionClient, sessionConfig } from "./session.ts";
@@ -235,7 +236,7 @@ function wrapPool(pool: Pool, { isPooled, isBorrowed = false, plainOptions }: Wr
 /** `host:port/database` of a connection string, for messages: never its credentials. */
 export function describeUrl(connectionString: string): string {
   try {
-    const { host, pathname } = new URL(connectionString);
+    const { host, pathname } = new URL(maskSecrets(connectionString)); // a raw "/" in a password would end the host
     return `${host || "local socket"}${pathname}`;
   } catch {
     return "the given address";

@@ -51,4 +51,4 @@ export {
   isUnreachable,
   mayBeOneRow,
 } from "./sqlstate.ts";
-export { escapeControls, firstLine, maskPasswords, maskUrl } from "./text.ts";
+export { escapeControls, firstLine, maskSecrets, maskUrl } from "./text.ts";

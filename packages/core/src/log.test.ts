@@ -50,3 +50,49 @@ describe("a logger that throws", () => {
     expect(lines).toEqual(["the next one"]);
   });
 });
+
+describe("secrets in what is logged", () => {
+  /** What a logger was given, as one text. */
+  function recorded(write: (logger: Logger) => void): string {
+    const lines: unknown[] = [];
+    const to = (...given: unknown[]) => void lines.push(given);
+    const ours: Logger = { debug: to, info: to, warn: to, error: to, child: (facts) => (lines.push(facts), ours) };
+    write(redactingLogger(ours));
+    return JSON.stringify(lines);
+  }
+
+  it("are hidden by their name in any case, however deep they stand, also where a child binds them", () => {
+    const facts = {
+      Password: "s3cret",
+      deep: { headers: { "X-Api-Key": "s3cret", Cookie: ["s3cret"] }, list: [{ DB_PASSWORD: "s3cret" }] },
+      rawHeaders: ["Authorization", "s3cret", "Host", "x"],
+      clientSecret: { value: "s3cret" },
+      PAYLOAD: { card: "s3cret" },
+      bytes: Buffer.from("s3cret"),
+      jobId: 7n.toString(),
+    };
+    const said = recorded((logger) => {
+      logger.info(facts, "a line");
+      logger.child({ ...facts, nested: facts }).warn({}, "another");
+    });
+    expect(said).not.toMatch(/s3cret|115,51,99/);
+    expect(said).toContain('"jobId":"7"');
+    expect(said).toContain('"Host","x"');
+  });
+
+  it("are masked in texts, in messages and in errors with their causes", () => {
+    const cause = new Error("no answer: password=s3cret host=db");
+    const error = Object.assign(new Error("cannot reach postgres://app:a/s3cret@db/app", { cause }), {
+      code: "token=s3cret",
+    });
+    error.name = "Authorization: Bearer s3cret";
+    const said = recorded((logger) => {
+      logger.error({ error, url: new URL("https://x.example/?token=s3cret") }, "sent Bearer s3cret1");
+      logger.error(error, undefined as never);
+      (logger as unknown as { info(text: string): void }).info("token=s3cret");
+      logger.info({ text: `${"x".repeat(480)} postgres://app:${"y".repeat(30)}s3cret@db/app` }, "cut");
+    });
+    expect(said).not.toMatch(/s3cret|yyyy/);
+    expect(said).toContain("postgres://app:***@db/app");
+  });
+});

@@ -1,4 +1,4 @@
-import { loggable, loggableFacts } from "./redact.ts";
+import { loggable, loggableFacts, loggableText } from "./redact.ts";
 
 /** What Hark needs of a logger: a pino, or anything shaped like one. */
 export interface Logger {
@@ -14,8 +14,8 @@ export interface Logger {
 const isRedacting = Symbol("redacting");
 
 /**
- * The same logger, but that no line has a payload, a result, a connection string or what an error
- * of PostgreSQL's quotes (SEC-25), and that one which throws loses its line and nothing else:
+ * The same logger, but that no line has a payload, a result, a secret or what an error of
+ * PostgreSQL's quotes (SEC-25), and that one which throws loses its line and nothing else:
  * `process.emitWarning` tells of the first. Everything of Hark's that is given a logger writes
  * through this, the `log` of handlers too.
  */
@@ -45,8 +45,8 @@ function redacting(logger: Logger, warn: (error: unknown) => void): Logger {
   }
   const line =
     (level: "debug" | "info" | "warn" | "error") =>
-    (facts: object, message: string): void =>
-      orElse(undefined, () => logger[level](loggableFacts(facts), message));
+    (facts: object | string, message?: string): void =>
+      orElse(undefined, () => logger[level](factsOf(facts), loggableText(message ?? messageOf(facts))));
   const same: Logger & { [isRedacting]: true } = {
     [isRedacting]: true,
     debug: line("debug"),
@@ -58,6 +58,13 @@ function redacting(logger: Logger, warn: (error: unknown) => void): Logger {
   };
   return same;
 }
+
+/** What a line of a handler says, which may have left out the facts, or given an error for them. */
+const factsOf = (facts: object | string) =>
+  facts instanceof Error ? { error: loggable(facts) } : typeof facts === "string" ? {} : loggableFacts(facts);
+
+const messageOf = (facts: object | string) =>
+  typeof facts === "string" ? facts : facts instanceof Error ? facts.message : "";
 
 /** A logger that says nothing. */
 export const silentLogger: Logger = {

@@ -1,6 +1,7 @@
 import { storableText } from "./json.ts";
+import { isSecretName, maskSecrets } from "./mask.ts";
 import { isDatabaseError, quotesData } from "./sqlstate.ts";
-import { firstLine, maskPasswords } from "./text.ts";
+import { firstLine } from "./text.ts";
 
 /** Stands for what is not to be seen. */
 export const hidden = "[hidden]";
@@ -32,16 +33,16 @@ export function withoutRowText(error: unknown): unknown {
 
 /**
  * An error as a log may have it: name, code, the first line of its message and its frames, and so
- * for its causes. No statement, no parameters, no password of a URL, and nothing that a library has
- * hung on it (SEC-25).
+ * for its causes. No statement, no parameters, no secret that {@link maskSecrets} knows, and
+ * nothing that a library has hung on it (SEC-25).
  */
 export function loggable(error: unknown, depth = 0): object {
   if (!(error instanceof Error)) return { thrown: typeof error };
   const { name, message, stack = "", cause } = withoutRowText(error) as Error;
   const { code } = error as { code?: unknown };
   return {
-    name,
-    ...((typeof code === "string" || typeof code === "number") && { code }),
+    name: oneLine(name),
+    ...((typeof code === "string" || typeof code === "number") && { code: loggableFact(code) }),
     // Drizzle's message is the statement with its parameters; the cause says what was wrong with
     // it.
     message: message.startsWith("Failed query") ? "a query failed" : oneLine(message),
@@ -49,48 +50,69 @@ export function loggable(error: unknown, depth = 0): object {
       .split("\n")
       .filter((line) => /^\s+at /.test(line))
       .slice(0, 10)
+      .map(loggableText)
       .join("\n"),
     ...(cause !== undefined && depth < 4 && { cause: loggable(cause, depth + 1) }),
   };
 }
 
-function oneLine(text: string): string {
-  return maskPasswords(storableText(firstLine(text), longestText));
+const oneLine = (text: string) => loggableText(firstLine(text));
+
+/**
+ * Most characters of a text that are read for secrets: only the first {@link longestText} are
+ * shown.
+ */
+const longestRead = 65_536;
+
+/** A text as a log may have it: short, and with its secrets masked before it is cut. */
+export function loggableText(text: string): string {
+  return storableText(maskSecrets(text.slice(0, longestRead)), longestText);
 }
 
-/** Facts that no log line has, whatever wrote it. */
-export const hiddenFacts: ReadonlySet<string> = new Set([
+/** Facts that no log line has, whatever wrote it, beside those that are named like a secret. */
+const hiddenFacts: ReadonlySet<string> = new Set([
   "payload",
   "result",
-  "resultJson",
-  "payloadJson",
-  "connectionString",
-  "password",
-  "authorization",
+  "resultjson",
+  "payloadjson",
+  "connectionstring",
 ]);
+
+const isHidden = (name: string) => hiddenFacts.has(name.toLowerCase()) || isSecretName(name);
 
 /** Levels of a fact that are looked through; what lies deeper is left out. */
 const deepest = 4;
 
 /**
- * The facts of a log line, with errors made {@link loggable}, texts cut, and payloads, results and
- * passwords hidden.
+ * The facts of a log line, with errors made {@link loggable}, texts cut and masked, and payloads,
+ * results, connection strings and everything that is named like a secret hidden.
  */
 export function loggableFacts(facts: object, depth = 0): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(facts).map(([name, value]: [string, unknown]) => [
       name,
-      hiddenFacts.has(name) ? hidden : loggableFact(value, depth + 1),
+      isHidden(name) ? hidden : loggableFact(value, depth + 1),
     ]),
   );
 }
 
-function loggableFact(value: unknown, depth: number): unknown {
+/** One fact, or one part of a message, as {@link loggableFacts} has it. */
+export function loggableFact(value: unknown, depth = 0): unknown {
   if (value instanceof Error) return loggable(value);
-  if (typeof value === "string") return maskPasswords(storableText(value, longestText));
+  if (typeof value === "string") return loggableText(value);
+  if (value instanceof URL) return loggableText(value.href);
   if (typeof value !== "object" || value === null || value instanceof Date) return value;
+  if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
   if (depth > deepest) return "...";
-  return Array.isArray(value) ? value.map((each) => loggableFact(each, depth + 1)) : loggableFacts(value, depth);
+  return Array.isArray(value) ? loggableList(value, depth) : loggableFacts(value, depth);
+}
+
+/** In a flat list of headers, a name comes before its value. */
+function loggableList(list: readonly unknown[], depth: number): unknown[] {
+  return list.map((value, place) => {
+    const before: unknown = list[place - 1];
+    return typeof before === "string" && isSecretName(before) ? hidden : loggableFact(value, depth + 1);
+  });
 }
 
 /** Leaves of a payload that are looked for in a message. */

@@ -8,7 +8,7 @@ import {
   pruneDeadJobs,
   requeueDeadJob,
 } from "@hark/core";
-import { deadJobIdAt, escapeControls, firstLine } from "@hark/core/internal";
+import { deadJobIdAt, escapeControls, firstLine, maskSecrets } from "@hark/core/internal";
 import { z } from "zod";
 import { check, isJobId, shown, wholeNumber } from "./check.ts";
 import { DeadLetterNotFoundError, UniqueKeyTakenError } from "./errors.ts";
@@ -136,12 +136,12 @@ function deadLetter(job: DeadJob): DeadLetterJob {
 }
 
 /**
- * Returns the first line of an error, at most 500 characters, with control characters escaped
- * (SEC-25). The class is left out where it says nothing: of a plain Error, and of the error that
- * stands for `success: false`.
+ * Returns the first line of an error, at most 500 characters, with secrets masked and control
+ * characters escaped (SEC-25). The class is left out where it says nothing: of a plain Error, and
+ * of the error that stands for `success: false`.
  */
 export function lastError(error: string): string {
-  const line = firstLine(error).replace(/^(?:Error|JobFailedError): (?=.)/, "");
+  const line = maskSecrets(firstLine(error).slice(0, 65_536)).replace(/^(?:Error|JobFailedError): (?=.)/, "");
   return escapeControls(line.length > 500 ? `${line.slice(0, 500).toWellFormed()}...` : line);
 }
 
