@@ -27,7 +27,8 @@ export {
   QueueFullError,
   UnknownJobTypeError,
 } from "./errors/index.ts";
-export { errorText, jsonIssues, limits, storableText } from "./json.ts";
+export { errorText } from "./error-text.ts";
+export { jsonIssues, limits, storableText } from "./json.ts";
 export { redactingLogger } from "./log.ts";
 export { type Migration, readMigrations } from "./migrations.ts";
 export { checkName } from "./names.ts";

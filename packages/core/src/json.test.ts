@@ -1,7 +1,7 @@
 import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { errorText, jsonIssues, limits, storableText } from "./json.ts";
+import { jsonIssues, storableText } from "./json.ts";
 
 /** Mostly text, and now and then what PostgreSQL cannot store, or what only looks like it. */
 const unit = fc.oneof(
@@ -69,14 +69,6 @@ test(
     );
   },
 );
-
-test("an error's text names it, its causes, and stays within the limit", { tags: ["FM-37"] }, () => {
-  const text = errorText(new TypeError("no price", { cause: new Error("page was empty") }));
-  expect(text).toMatch(/^TypeError: no price\n\s+at /);
-  expect(text).toContain("caused by Error: page was empty");
-  expect(Buffer.byteLength(errorText(new Error("x".repeat(100_000))))).toBeLessThanOrEqual(limits.errorBytes);
-  expect(errorText(circle)).toBe("thrown: [object Object]");
-});
 
 test("a plain object of another realm is plain, and a class instance of it is not", () => {
   const other = (code: string): unknown => runInNewContext(code);

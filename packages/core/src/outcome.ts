@@ -1,5 +1,5 @@
 import { type Backoff, backoffMs } from "./backoff.ts";
-import { errorText } from "./json.ts";
+import { errorText } from "./error-text.ts";
 
 /** How an attempt ended, as its worker or a rescuer saw it. */
 export type Ending =
