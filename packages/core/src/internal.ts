@@ -27,7 +27,7 @@ export {
   QueueFullError,
   UnknownJobTypeError,
 } from "./errors/index.ts";
-export { errorText } from "./error-text.ts";
+export { errorText, messageOf } from "./error-text.ts";
 export { jsonIssues, limits, storableText } from "./json.ts";
 export { redactingLogger } from "./log.ts";
 export { type Migration, readMigrations } from "./migrations.ts";
@@ -39,6 +39,7 @@ export { countPrunable, deadJobIdAt, deadJobIdsAfter } from "./admin/index.ts";
 export { isSealed, openPayload } from "./payload-cipher.ts";
 export { hidden, loggable, withoutRowText } from "./redact.ts";
 export { longestStretchMs, RetryBudget } from "./retry-budget.ts";
+export { type StoredJson, storedJson } from "./stored-json.ts";
 export { ledgerStatements, schemaVersionOn } from "./schema-version.ts";
 export * as statements from "./statements/index.ts";
 export {

@@ -75,7 +75,7 @@ function isPlain(prototype: unknown): boolean {
   return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype as object, "hasOwnProperty");
 }
 
-function stringFlaw(text: string): string | undefined {
+export function stringFlaw(text: string): string | undefined {
   if (text.includes("\0")) return "has a NUL character, which PostgreSQL cannot store";
   if (!text.isWellFormed()) return "has half a surrogate pair, which is no text";
   return undefined;

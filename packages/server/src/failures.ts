@@ -1,7 +1,8 @@
-import { HarkError, type Issue, QueueFullError } from "@hark/core";
+import type { HarkError, Issue, QueueFullError } from "@hark/core";
 import {
   isCancelled,
   isDatabaseMissing,
+  isHarkError,
   isPermissionDenied,
   isReadOnly,
   isSchemaMissing,
@@ -61,7 +62,7 @@ const ownWords: Record<string, string> = {
 
 /** Returns the failure for a thrown value, or 500 INTERNAL if the value is unknown. */
 export function failureOf(error: unknown): Failure {
-  const code = error instanceof HarkError ? error.code : databaseFault(error);
+  const code = isHarkError(error) ? error.code : databaseFault(error);
   const status = code === undefined ? undefined : statuses[code];
   if (code === undefined || status === undefined) {
     return {
@@ -77,8 +78,8 @@ export function failureOf(error: unknown): Failure {
     message: ownWords[code] ?? storableText((error as HarkError).message, 1_000),
     ...(issues && { issues }),
     ...(error instanceof RequestRefusedError && { headers: error.headers }),
-    ...(error instanceof QueueFullError && {
-      headers: { "retry-after": String(Math.ceil(error.retryAfterMs / 1_000)) },
+    ...(isHarkError(error, "QUEUE_FULL") && {
+      headers: { "retry-after": String(Math.ceil((error as QueueFullError).retryAfterMs / 1_000)) },
     }),
   };
 }
@@ -88,7 +89,7 @@ export function failureOf(error: unknown): Failure {
  */
 function issuesOf(error: unknown): Issue[] | undefined {
   const issues =
-    error instanceof HarkError && "issues" in error ? (error.issues as readonly Issue[] | undefined) : undefined;
+    isHarkError(error) && "issues" in error ? (error.issues as readonly Issue[] | undefined) : undefined;
   return issues?.slice(0, 20).map(({ message, path }) => ({
     message: storableText(message, 300),
     path: path.slice(0, 64).map((step) => (typeof step === "string" ? storableText(step, 100) : step)),

@@ -15,11 +15,19 @@ export class HarkError extends Error {
 }
 
 /**
- * Whether it is the error of Hark with this code, whichever copy of Hark made it: a bundle has a
- * copy of its own, and so may a dependency.
+ * Whether it is an error of Hark, with this code if one is given. Known by its fields, whichever
+ * copy of Hark made it: a bundle has a copy of its own, and so may a dependency. Never throws,
+ * whatever `error` is.
  */
-export function isHarkError(error: unknown, code: string): error is HarkError {
-  return error instanceof Error && "facts" in error && "code" in error && error.code === code;
+export function isHarkError(error: unknown, code?: string): error is HarkError {
+  try {
+    if (typeof error !== "object" || error === null) return false;
+    const { code: own, facts, message } = error as Partial<HarkError>;
+    const isOne = typeof own === "string" && typeof facts === "object" && facts !== null && typeof message === "string";
+    return isOne && (code === undefined || own === code);
+  } catch {
+    return false; // a revoked proxy, or a getter that throws
+  }
 }
 
 /** One thing wrong with a value, where `path` leads to it, as in `["items", 2, "url"]`. */

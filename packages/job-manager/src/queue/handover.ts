@@ -1,5 +1,5 @@
-import { LeaseLostError, type Outcome } from "@hark/core";
-import type { statements } from "@hark/core/internal";
+import type { Outcome } from "@hark/core";
+import { isHarkError, type statements } from "@hark/core/internal";
 import type { JobContext } from "@hark/worker";
 import { AttemptEnd, interrupted, type Slots, type WorkerParts } from "@hark/worker/internal";
 import type { UrlPayload } from "../define-url-job.ts";
@@ -84,7 +84,7 @@ export class Handover {
     };
     const abort = () => {
       // After a lost lease the caller may still settle the job, until another worker claims it.
-      if (!(signal.reason instanceof LeaseLostError)) this.#decide(inHand, signal.reason as Error);
+      if (!isHarkError(signal.reason, "LEASE_LOST")) this.#decide(inHand, signal.reason as Error);
     };
     signal.addEventListener("abort", abort, { once: true });
     this.#waiting.delete(caller);

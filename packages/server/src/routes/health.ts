@@ -1,5 +1,5 @@
-import { type Database, SchemaVersionError } from "@hark/core";
-import { schemaVersionOn } from "@hark/core/internal";
+import type { Database } from "@hark/core";
+import { isHarkError, schemaVersionOn } from "@hark/core/internal";
 import { Hono } from "hono";
 import { readDeadlineMs, within } from "../deadline.ts";
 import { failureOf } from "../failures.ts";
@@ -46,7 +46,7 @@ async function readiness(database: Database): Promise<Readiness> {
 }
 
 function reasonOf(error: unknown): string {
-  if (error instanceof SchemaVersionError) return error.facts.changed === undefined ? "schema_newer" : "schema_changed";
+  if (isHarkError(error, "SCHEMA_VERSION")) return error.facts.changed === undefined ? "schema_newer" : "schema_changed";
   const { code } = failureOf(error);
   return code.startsWith("DATABASE_") ? code.toLowerCase() : "schema_unreadable";
 }
