@@ -3,6 +3,7 @@ import { statements } from "@hark/core/internal";
 import { implement } from "@hark/worker";
 import { sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/node-postgres";
+import * as v from "valibot";
 import { expect } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { test as base } from "../support/fixtures.ts";
@@ -213,24 +214,48 @@ test(
   },
 );
 
-test("a result that cannot be stored rolls the transaction back", async ({
+test("a result that does not fit its schema rolls the transaction back", async ({
   db,
   producer,
   queue,
   books,
   startWorker,
 }) => {
-  const job = defineJob("test.book", { queue });
+  const job = defineJob("test.book", { queue, result: v.object({ pages: v.number() }) });
   const handler = implement(job, (context) =>
     db.transaction(async (tx) => {
       await tx.query("insert into books values ($1, 'never')", [context.id]);
-      await context.completeIn(tx, { at: new Date() });
+      await context.completeIn(tx, { pages: "many" } as never);
+      return { pages: 1 };
     }),
   );
   await startWorker([handler]);
 
   const { id } = await producer.enqueue(job, {});
 
-  expect((await untilState(db, id, "dead")).error).toMatch(/not JSON at at: a Date/);
+  expect((await untilState(db, id, "dead")).error).toMatch(/the result of test\.book fails its schema/);
   expect(await books(id)).toEqual([]);
 });
+
+test(
+  "of a result that is no JSON is kept what JSON makes of it, in the transaction too",
+  { tags: ["FM-71"] },
+  async ({ db, producer, queue, books, startWorker }) => {
+    const job = defineJob("test.book", { queue });
+    const results = [{ at: new Date(0), id: 5n }, "a\0b"];
+    const handler = implement(job, (context) =>
+      db.transaction(async (tx) => {
+        await tx.query("insert into books values ($1, 'once')", [context.id]);
+        await context.completeIn(tx, results[context.payload as number]);
+      }),
+    );
+    await startWorker([handler]);
+
+    const kept = [{ at: "1970-01-01T00:00:00.000Z", id: "5" }, null];
+    for (const [place, result] of kept.entries()) {
+      const { id } = await producer.enqueue(job, place);
+      expect((await untilState(db, id, "completed")).result).toEqual(result);
+      expect(await books(id)).toHaveLength(1);
+    }
+  },
+);

@@ -1,4 +1,4 @@
-import { defineJob, getJob } from "@hark/core";
+import { defineJob, getJob, silentLogger } from "@hark/core";
 import { statements } from "@hark/core/internal";
 import { implement } from "@hark/worker";
 import * as v from "valibot";
@@ -46,37 +46,84 @@ test("a handler gets the payload as parsed by the schema, and the table keeps th
 });
 
 test(
-  "a result that cannot be stored makes a dead letter that says why",
-  { tags: ["FM-36", "FM-37"] },
+  "without a result schema a job is completed whatever its handler returns, and warned of once a type",
+  { tags: ["FM-36", "FM-37", "FM-71"] },
   async ({ db, producer, queue, startWorker }) => {
+    const circle: unknown[] = [];
+    circle.push(circle);
+    const results: [returned: () => unknown, kept: unknown][] = [
+      [() => "x".repeat(65_534), "x".repeat(65_534)],
+      [() => ({ id: 5n, at: new Date(0) }), { id: "5", at: "1970-01-01T00:00:00.000Z" }],
+      [async () => (await db.pool.query("select now() as at")).rowCount, 1],
+      [() => Promise.all([Promise.resolve(), undefined]), [null, null]],
+      [() => Buffer.from("x"), { type: "Buffer", data: [120] }],
+      [() => new Map([[1, 2]]), {}],
+      [() => new Response("x"), {}],
+      [() => Number.NaN, null],
+      [() => "x".repeat(70_000), null],
+      [() => ({ text: "a\0b" }), null],
+      [() => circle, null],
+      [() => Symbol("x"), null],
+      [() => db.pool, null],
+      [
+        () => ({
+          toJSON() {
+            throw new Error("no");
+          },
+        }),
+        null,
+      ],
+    ];
     const loose = defineJob("test.loose", { queue });
-    const strict = defineJob("test.strict", { queue, result: v.object({ sum: v.number() }) });
-    const results = [{ id: 1n }, { text: "a\0b" }, "x".repeat(65_536), "x".repeat(65_534)];
+    const lines: string[] = [];
+    const logger = { ...silentLogger, warn: (_: object, message: string) => void lines.push(message) };
+    await startWorker([implement(loose, ({ payload }) => results[payload as number]![0]())], { logger });
+
+    const jobs = await producer.enqueueMany(results.map((_, place) => ({ job: loose, payload: place })));
+
+    for (const [place, { id }] of jobs.entries()) {
+      const job = await untilState(db, id, "completed");
+      const [returned, kept] = results[place]!;
+      if (kept !== null || job.result === null) expect(job.result, returned.toString()).toEqual(kept);
+    }
+    expect(lines.filter((line) => line.includes("a handler returned what is not JSON"))).toHaveLength(1);
+  },
+);
+
+test(
+  "with a result schema its output is kept as JSON, and what does not fit it is a dead letter that says why",
+  { tags: ["FM-36", "FM-71"] },
+  async ({ db, producer, queue, startWorker }) => {
+    const sum = v.object({
+      sum: v.pipe(
+        v.number(),
+        v.transform((number) => BigInt(number)),
+      ),
+      at: v.optional(v.date()),
+    });
+    const strict = defineJob("test.strict", { queue, result: sum });
+    const text = defineJob("test.text", { queue, result: v.string() });
     const handlers = [
-      implement(loose, ({ payload }) => results[payload as number]),
-      implement(strict, () => ({ sum: "six" }) as never),
+      implement(strict, ({ payload }) => payload as never),
+      implement(text, ({ payload }) => ((payload as { nul: boolean }).nul ? "a\0b" : "x".repeat(70_000))),
     ];
     await startWorker(handlers);
 
-    const [bigint, nul, large, fitting] = await producer.enqueueMany(
-      results.map((_, place) => ({ job: loose, payload: place })),
-    );
-    const wrong = await producer.enqueue(strict, {});
-
-    const reasons: [bigint, RegExp][] = [
-      [bigint!.id, /the result of test\.loose is not JSON at id: a bigint/],
-      [nul!.id, /is not JSON at text: has a NUL/],
-      [large!.id, /has more than 65536 bytes/],
-      [wrong.id, /the result of test\.strict fails its schema/],
+    const fits = await producer.enqueue(strict, { sum: 6, dropped: true });
+    const wrongs: [bigint, RegExp][] = [
+      [(await producer.enqueue(strict, { sum: "six" })).id, /the result of test\.strict fails its schema/],
+      [(await producer.enqueue(text, { nul: true })).id, /the result of test\.text cannot be kept: has a NUL/],
+      [(await producer.enqueue(text, { nul: false })).id, /has more than 65536 bytes/],
     ];
-    for (const [id, error] of reasons) {
+
+    expect((await untilState(db, fits.id, "completed")).result).toEqual({ sum: "6" });
+    for (const [id, error] of wrongs) {
       expect(await untilState(db, id, "dead")).toMatchObject({
         reason: "unrecoverable",
         attempt: 1,
         error: expect.stringMatching(error),
       });
     }
-    await untilState(db, fitting!.id, "completed");
   },
 );
 

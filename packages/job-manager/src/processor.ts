@@ -1,5 +1,5 @@
 import { UnrecoverableError } from "@hark/core";
-import { errorText } from "@hark/core/internal";
+import { messageOf } from "@hark/core/internal";
 import { type Handler, implement } from "@hark/worker";
 import { shown } from "./check.ts";
 import type { UrlJob } from "./define-url-job.ts";
@@ -62,9 +62,7 @@ function judge(type: string, result: unknown): JobResult {
         `Correct it, then requeue the job.`,
     );
   }
-  const texts = errors.map((error) =>
-    typeof error === "string" ? error : error instanceof Error ? error.message : errorText(error),
-  );
+  const texts = errors.map(messageOf);
   if (!success) throw new JobFailedError(texts);
   return { success, itemsProcessed, errors: texts, duration } as JobResult;
 }

@@ -12,6 +12,7 @@ export { SharedDeadline } from "./lease/shared-deadline.ts";
 export { parseOptions } from "./options.ts";
 export { type Ports, realPorts } from "./ports.ts";
 export { DueJobs } from "./promote/due-jobs.ts";
+export { completedWith } from "./run/result.ts";
 export { AttemptEnd, endingOf, interrupted } from "./run/ending.ts";
 export type { Slots } from "./run/slots.ts";
 export { startStages, stopStages } from "./runtime/stages.ts";

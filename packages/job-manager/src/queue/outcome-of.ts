@@ -1,12 +1,5 @@
-import {
-  type DeadReason,
-  InvalidOptionsError,
-  JobCancelledError,
-  type JobDetails,
-  LeaseLostError,
-  type Outcome,
-} from "@hark/core";
-import { type Ending, jsonIssues, limits, type statements } from "@hark/core/internal";
+import { type DeadReason, JobCancelledError, type JobDetails, LeaseLostError, type Outcome } from "@hark/core";
+import type { Ending, statements } from "@hark/core/internal";
 import { endingOf } from "@hark/worker/internal";
 import type { ClaimReference } from "./dequeued-job.ts";
 
@@ -33,20 +26,6 @@ export function endingOfFailure(error: unknown, retryAfterMs: number | undefined
   return retryAfterMs === undefined
     ? endingOf(error, undefined)
     : { kind: "retry_after", error, delayMs: retryAfterMs };
-}
-
-/**
- * Returns a result as JSON text, or null if there is none. Throws {@link InvalidOptionsError} if it
- * cannot be stored.
- */
-export function resultJsonOf(result: unknown): string | null {
-  if (result === undefined) return null;
-  const issues = jsonIssues(result).map(({ path, message }) => ({ path: ["result", ...path], message }));
-  if (issues.length > 0) throw new InvalidOptionsError("completeJob", issues);
-  const text = JSON.stringify(result);
-  if (Buffer.byteLength(text) <= limits.resultBytes) return text;
-  const message = `has more than ${limits.resultBytes} bytes as JSON`;
-  throw new InvalidOptionsError("completeJob", [{ path: ["result"], message }]);
 }
 
 /** Returns why a claim was refused, from the job's present state and the caller's reference. */

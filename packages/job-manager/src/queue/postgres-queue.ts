@@ -9,7 +9,7 @@ import {
   type statements,
 } from "@hark/core/internal";
 import { createProducer, type Producer } from "@hark/producer";
-import { AttemptEnd } from "@hark/worker/internal";
+import { AttemptEnd, completedWith } from "@hark/worker/internal";
 import type { z } from "zod";
 import { Calls } from "../calls.ts";
 import { check } from "../check.ts";
@@ -20,7 +20,7 @@ import { settingsOf } from "../settings.ts";
 import { type AddedJob, addUrlJob, type NewUrlJob } from "../url-job.ts";
 import { type LockOptions, lockValueOf, lockWaitOf, type UrlLocks } from "../url-locks.ts";
 import { claimOf, type ClaimReference, type DequeuedJob, idOf, isToken } from "./dequeued-job.ts";
-import { endingOfFailure, type FailedJob, failedJob, refusalOf, resultJsonOf } from "./outcome-of.ts";
+import { endingOfFailure, type FailedJob, failedJob, refusalOf } from "./outcome-of.ts";
 import {
   dequeueOptions,
   type DequeueOptions,
@@ -124,8 +124,8 @@ export class PostgresQueue implements UrlLocks, AsyncDisposable {
   }
 
   /**
-   * Completes a job. `result` is any JSON up to 64 KiB, stored with the job. Takes the dequeued
-   * job, or its id and token, or the id alone of a job that was dequeued here. Resolves once the
+   * Completes a job, and keeps what JSON makes of `result` with it, up to 64 KiB. A result that
+   * cannot be kept completes the job without it, and is logged. Takes the dequeued job, or its id and token, or the id alone of a job that was dequeued here. Resolves once the
    * outcome is written. While the database cannot write it, it waits and tries again, until
    * close().
    * @throws OutcomeRejectedError if the database rejected the outcome, LeaseLostError if the claim
@@ -135,9 +135,9 @@ export class PostgresQueue implements UrlLocks, AsyncDisposable {
   completeJob(job: ClaimReference | string, result?: unknown): Promise<void> {
     return this.#run("completeJob", async () => {
       const claim = this.#claimOf("completeJob", job);
-      const resultJson = resultJsonOf(result);
       const settled =
-        this.#runtime.end(claim, { result }) ?? this.#runtime.settle(claim, { state: "completed", resultJson });
+        this.#runtime.end(claim, { result }) ??
+        this.#runtime.settle(claim, completedWith("a URL job", result, this.#logger));
       const written = await settled;
       if (written === "refused") throw refusalOf(claim, job, await getJob(this.#db, claim.id));
       if (written.state === "dead") throw new OutcomeRejectedError(claim.id, written.error);

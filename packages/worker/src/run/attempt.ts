@@ -26,7 +26,7 @@ import type { WorkerEvents } from "./events.ts";
 import { HandlerContext } from "./handler-context.ts";
 import type { Handler } from "./implement.ts";
 import { logOutcome, logRefusal } from "./outcome-log.ts";
-import { checkResult } from "./result.ts";
+import { checkResult, unchecked } from "./result.ts";
 import type { Slots } from "./slots.ts";
 import type { StartMarks } from "./start-marks.ts";
 
@@ -71,6 +71,7 @@ export class Attempt {
   #leave: ((reason: unknown) => void) | undefined;
   readonly #ended = new Ended();
   #durationMs = 0;
+  #hasBegun = false;
   #isCompletedInTransaction = false;
 
   constructor(job: statements.ClaimedJob, handler: Handler, parts: AttemptParts) {
@@ -110,8 +111,10 @@ export class Attempt {
     let ending: Ending;
     try {
       ending = await slots.run(this);
-    } catch {
-      ending = interrupted; // dropped before it started
+    } catch (error) {
+      // Dropped before it started. What fails later is a failed attempt, or it would run again at
+      // once, for ever.
+      ending = this.#hasBegun ? { kind: "error", error } : interrupted;
     }
     this.settle(ending);
     slots.offer();
@@ -122,6 +125,7 @@ export class Attempt {
    * Never throws.
    */
   async run(): Promise<Ending> {
+    this.#hasBegun = true;
     const startedAt = performance.now();
     const { lease, marks } = this.#parts;
     if (!lease.isHeld(startedAt)) return interrupted; // the lease is lost, and others may run the job
@@ -179,7 +183,7 @@ export class Attempt {
 
   /** Completes the job inside the application's transaction. See JobContext.completeIn. */
   async completeIn(tx: Transaction, result: unknown): Promise<void> {
-    const ending = await checkResult(this.#handler.job, result);
+    const ending = await checkResult(this.#handler.job, result, this.#parts.logger);
     if (ending.kind !== "completed") throw ending.error;
     const { id, token } = this.job;
     const completions = statements.completionsOf([{ id, token, resultJson: ending.resultJson }]);
@@ -213,8 +217,8 @@ export class Attempt {
     // If the transaction committed, the job is completed. If it rolled back, this worker still has
     // the job, and the attempt failed.
     if (this.#isCompletedInTransaction) return { kind: "error", error: rolledBack };
-    if (result === undefined && !job.result) return { kind: "completed", resultJson: null };
-    return checkResult(job, result);
+    const { logger } = this.#parts;
+    return job.result ? checkResult(job, result, logger) : unchecked(job.type, result, logger);
   }
 
   async #leaveAfterGrace(): Promise<void> {
