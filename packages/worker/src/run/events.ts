@@ -1,4 +1,4 @@
-import { EventEmitter } from "node:events";
+import { captureRejectionSymbol, EventEmitter } from "node:events";
 import type { Logger, Outcome } from "@hark/core";
 import type { statements } from "@hark/core/internal";
 
@@ -14,16 +14,25 @@ export interface WorkerEventMap {
   leaseLost: [];
 }
 
-/** Emits events. A listener that throws is logged, and does not affect the job. */
+/**
+ * Emits events. A listener that throws, or whose promise rejects, is logged, and affects neither the
+ * job nor the process.
+ */
 export class WorkerEvents extends EventEmitter<WorkerEventMap> {
   readonly #logger: Logger;
 
   constructor(logger: Logger) {
-    super();
+    super({ captureRejections: true });
     this.#logger = logger;
   }
 
+  /** Node calls this for a listener whose promise rejects. */
+  override [captureRejectionSymbol](error: unknown, name: unknown, ..._facts: unknown[]): void {
+    this.#logger.error({ event: name, error }, "an event listener rejected");
+  }
+
   tell<Name extends keyof WorkerEventMap>(name: Name, ...facts: WorkerEventMap[Name]): void {
+    if (this.listenerCount(name) === 0) return; // most workers have none
     try {
       this.emit(name, ...(facts as never));
     } catch (error) {
