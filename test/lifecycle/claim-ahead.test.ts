@@ -114,15 +114,13 @@ test("two claims of a deep queue run at once, and each of its jobs runs once", a
   // oxlint-disable-next-line typescript/unbound-method -- it is called with its own `this`
   const query = pg.Client.prototype.query;
   const spy = vi.spyOn(pg.Client.prototype, "query").mockImplementation(function (this: pg.Client, ...args: unknown[]) {
-    const heard = args.at(-1);
-    if (typeof heard === "function" && /claim-(plain-)?jobs/.test((args[0] as { name?: string }).name ?? "")) {
+    const answer = query.apply(this, args as never) as unknown as Promise<unknown>;
+    if (/claim-(plain-)?jobs/.test((args[0] as { name?: string }).name ?? "")) {
       claims.most = Math.max(claims.most, (claims.underWay += 1));
-      args[args.length - 1] = (...answer: unknown[]) => {
-        claims.underWay -= 1;
-        (heard as (...answer: unknown[]) => void)(...answer);
-      };
+      const answered = () => void (claims.underWay -= 1);
+      answer.then(answered, answered);
     }
-    return query.apply(this, args as never) as never;
+    return answer as never;
   });
   onTestFinished(() => spy.mockRestore());
   const job = defineJob("test.deep", { queue });

@@ -5,18 +5,18 @@ import { vi } from "vitest";
 const original = pg.Client.prototype.query;
 
 /**
- * Counts the statements that this process sends, by name, and shows each to `sees`. Lease renewals
- * come from their own thread.
+ * Counts the statements that this process sends, by name, and shows each to `sees` with its values
+ * and text. Lease renewals come from their own thread.
  */
-export function countStatements(sees: (name: string, values: readonly unknown[]) => void = () => {}): {
+export function countStatements(sees: (name: string, values: readonly unknown[], text: string) => void = () => {}): {
   readonly sent: Map<string, number>;
   readonly end: () => void;
 } {
   const sent = new Map<string, number>();
   const spy = vi.spyOn(pg.Client.prototype, "query").mockImplementation(function (this: pg.Client, ...args: unknown[]) {
-    const { name = "unnamed", values = [] } = (args[0] ?? {}) as { name?: string; values?: unknown[] };
+    const { name = "unnamed", values = [], text = "" } = (args[0] ?? {}) as Partial<pg.QueryConfig>;
     sent.set(name, (sent.get(name) ?? 0) + 1);
-    sees(name, values);
+    sees(name, values, text);
     return original.apply(this, args as never) as never;
   });
   return { sent, end: () => spy.mockRestore() };

@@ -1,5 +1,5 @@
 import { Socket } from "node:net";
-import { Pool, type PoolClient, type PoolConfig } from "pg";
+import { Pool, type PoolClient, type PoolConfig, TypeOverrides, types } from "pg";
 import { DatabaseUnreachableError } from "./errors/index.ts";
 import { maskSecrets } from "./mask.ts";
 import { pgTypes } from "./pg-types.ts";
@@ -60,6 +60,13 @@ export interface DatabaseOptions extends Login {
  */
 const planSettings = { jit: "off", plan_cache_mode: "force_generic_plan" };
 
+/**
+ * What callers of the pool itself read: as the application set it, but int8 as bigint. Our own
+ * statements bring {@link pgTypes} along.
+ */
+const poolTypes = new TypeOverrides();
+poolTypes.setTypeParser(types.builtins.INT8, BigInt);
+
 /** Every table is reached by an index. */
 const indexSettings = { enable_seqscan: "off", enable_hashjoin: "off", enable_mergejoin: "off" };
 
@@ -77,7 +84,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     connectionTimeoutMillis: options.connectMs ?? 5_000,
     query_timeout: deadlineMs,
     keepAlive: true,
-    types: pgTypes,
+    types: poolTypes,
     stream: mortalSocket,
     Client: SessionClient,
   };
