@@ -42,6 +42,21 @@ describe("hark work", { timeout: 180_000 }, () => {
     expect(await getJob(db, other)).toMatchObject({ state: "ready" });
   });
 
+  test(
+    "`hark work` ends with exit code 0 if SIGTERM comes before its module has loaded",
+    { tags: ["FM-74"] },
+    async ({ writeModule, databaseUrl }) => {
+      const file = await writeModule(
+        "slow.mjs",
+        `console.error("loading"); await new Promise((go) => setTimeout(go, 60_000));`,
+      );
+      const worker = start(["work", file], { env: { DATABASE_URL: databaseUrl } });
+      await eventually(() => worker.stderr().includes("loading"), { withinMs: 30_000, what: "the module" });
+      worker.child.kill("SIGTERM");
+      expect((await worker.ended).code).toBe(0);
+    },
+  );
+
   test("it runs until SIGTERM (exit code 0) or SIGINT (130), and leaves no lease behind", async ({
     databaseUrl,
     db,

@@ -58,6 +58,9 @@ async function run(job: JobContext<{ does: string; ms: number; times: number }>)
     case "block":
       for (const endsAt = performance.now() + ms; performance.now() < endsAt;);
       break;
+    case "hang":
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0); // for ever, without using the processor
+      break;
     case "fail":
       if (job.attempt <= times) throw new Error(`attempt ${job.attempt} was told to fail`);
       break;

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { nodeComplaint } from "@hark/core/node-version";
+import { endOnSigterm } from "./early-signals.ts";
 
 // Runs before any modern syntax is loaded. Otherwise an old Node would fail there with a stack
 // trace instead of a reason.
@@ -11,8 +12,10 @@ if (complaint) {
   process.stdout.on("error", (error) => {
     if ("code" in error && error.code === "EPIPE") process.exit(0); // the reader, such as `head`, has closed the pipe
   });
+  const args = process.argv.slice(2);
+  if (args.includes("work")) endOnSigterm();
   const { run } = await import("./run.ts");
-  const code = await run(process.argv.slice(2));
+  const code = await run(args);
   // Setting exitCode is not enough: the user's module may have left a pool or a timer open.
   process.stdout.write("", () => process.exit(code));
 }

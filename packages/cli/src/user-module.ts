@@ -2,6 +2,7 @@ import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type JobDefinition, UnknownJobTypeError } from "@hark/core";
+import { messageOf } from "@hark/core/internal";
 import { isAtLeast, leastNodeForTypeScript } from "@hark/core/node-version";
 import type { Handler, Schedule, WorkerOptions } from "@hark/worker";
 import { UsageError } from "./usage-error.ts";
@@ -50,7 +51,7 @@ function checkTypeScript(file: string): void {
 }
 
 function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return `it threw ${String(error)}`;
+  if (!(error instanceof Error)) return `it threw ${messageOf(error)}`;
   const code = "code" in error ? error.code : undefined;
   const advice =
     code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX"

@@ -34,6 +34,7 @@ export {
   UnknownJobTypeError,
   UnrecoverableError,
   UnsupportedNodeError,
+  WorkerStoppedError,
   WorkerStoppingError,
 } from "./errors/index.ts";
 export type { DrizzleTransaction, PgTransaction, Transaction } from "./transaction.ts";

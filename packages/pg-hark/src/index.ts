@@ -76,6 +76,7 @@ export {
   UnknownJobTypeError,
   UnrecoverableError,
   UnsupportedNodeError,
+  WorkerStoppedError,
   WorkerStoppingError,
 } from "@hark/core";
 export {

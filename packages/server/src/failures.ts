@@ -88,8 +88,7 @@ export function failureOf(error: unknown): Failure {
  * Returns at most 20 issues, shortened, because names in them may be as long as a request's body.
  */
 function issuesOf(error: unknown): Issue[] | undefined {
-  const issues =
-    isHarkError(error) && "issues" in error ? (error.issues as readonly Issue[] | undefined) : undefined;
+  const issues = isHarkError(error) && "issues" in error ? (error.issues as readonly Issue[] | undefined) : undefined;
   return issues?.slice(0, 20).map(({ message, path }) => ({
     message: storableText(message, 300),
     path: path.slice(0, 64).map((step) => (typeof step === "string" ? storableText(step, 100) : step)),

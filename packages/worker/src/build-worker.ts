@@ -81,13 +81,19 @@ export interface WorkerParts {
   readonly scheduler: Scheduler | undefined;
   /** Sink first, source last. Starting walks them forwards, and stopping backwards. */
   readonly stages: readonly Stage[];
+  /** How long a stop of all stages may take, whatever hangs, in ms. */
+  readonly stopMs: number;
 }
 
 /**
  * Builds the parts of a worker from top to bottom. A part uses only parts that are built above it
  * here, or subscribes to their events. No part refers to one below it.
  */
-export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts {
+export function buildWorker(
+  settings: WorkerSettings,
+  ports: Ports,
+  events: WorkerEvents = new WorkerEvents(settings.logger),
+): WorkerParts {
   const {
     connectionString,
     password,
@@ -105,7 +111,6 @@ export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts
 
   const databases = openDatabases(settings, ports);
   const { db, claimDb, vacuumDb } = databases;
-  const events = new WorkerEvents(logger);
 
   const listening = new TypedEvent();
   const listener = new Listener({
@@ -158,7 +163,8 @@ export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts
     cipher,
     logger,
   });
-  const drain = new Drain({ attempts, executor, settler, drainMs, abandonMs: abortMs + flushDeadlineMs, logger });
+  const lastMs = lastMsOf(drainMs, abortMs);
+  const drain = new Drain({ attempts, executor, settler, drainMs, abandonMs: abortMs + lastMs / 2, logger });
   const cancellations = new Cancellations({ db, notifications: listener, attempts, logger });
   const confirmer = new ClaimConfirmer({ db, attempts, lease, cancellations, logger });
 
@@ -243,6 +249,7 @@ export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts
     claiming,
     poll,
     scheduler,
+    stopMs: drainMs + abortMs + lastMs,
     stages: [
       { parts: [{ start: () => ports.checkSchema(connectionString, { password }) }] },
       { parts: Object.values(databases).map(closing), stopWithinMs: flushDeadlineMs },
@@ -257,6 +264,15 @@ export function buildWorker(settings: WorkerSettings, ports: Ports): WorkerParts
       { parts: sources, stopWithinMs: loopDeadlineMs },
     ],
   };
+}
+
+/**
+ * How long a stop may take after the last job has ended or was given up, in ms: to write outcomes,
+ * to give up the lease and to close connections. With the default times, the whole stop stays below
+ * the 30 s after which Kubernetes kills.
+ */
+function lastMsOf(drainMs: number, abortMs: number): number {
+  return Math.min(Math.max(29_000 - drainMs - abortMs, 2_000), 10_000);
 }
 
 const closing = (database: Database): Part => ({ stop: () => database.close() });

@@ -1,8 +1,9 @@
-import type { Locks } from "@hark/core";
+import { type Locks, WorkerStoppedError } from "@hark/core";
+import { orLate } from "@hark/core/internal";
 import { buildWorker, type WorkerParts } from "./build-worker.ts";
 import { parseOptions, type WorkerOptions, type WorkerSettings } from "./options.ts";
 import { type Ports, realPorts } from "./ports.ts";
-import type { WorkerEvents } from "./run/events.ts";
+import { WorkerEvents } from "./run/events.ts";
 import { runUntilSignalled, type Stoppable } from "./runtime/shutdown.ts";
 import { startStages, stopStages } from "./runtime/stages.ts";
 import type { ListenerState } from "./wake/listener.ts";
@@ -20,44 +21,63 @@ export interface WorkerHealth {
   readonly listener: ListenerState;
 }
 
-/** A worker process: starts and stops its parts in order. See createWorker(). */
+/**
+ * A worker process: starts and stops its parts in order. It starts once: after a stop, make another
+ * one. See createWorker().
+ */
 export class Worker implements Stoppable, AsyncDisposable {
+  /** Listeners stay, also after a start that failed. */
+  readonly events: WorkerEvents;
   readonly #settings: WorkerSettings;
-  readonly #parts: WorkerParts;
+  readonly #ports: Ports;
+  #parts: WorkerParts;
   #state: WorkerState = "new";
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
+  #running: Promise<void> | undefined;
+  readonly #stopped = Promise.withResolvers<{ isComplete: boolean }>();
 
   /** `ports` is for simulations: see {@link Ports}. */
   constructor(options: WorkerOptions, ports: Ports = realPorts) {
     this.#settings = parseOptions(options);
-    this.#parts = buildWorker(this.#settings, ports);
+    this.#ports = ports;
+    this.events = new WorkerEvents(this.#settings.logger);
+    this.#parts = buildWorker(this.#settings, ports, this.events);
   }
 
-  get events(): WorkerEvents {
-    return this.#parts.events;
-  }
-
-  /** Locks by key for application code. This worker's listener wakes their waiters. */
+  /**
+   * Locks by key for application code. This worker's listener wakes their waiters. Ask for them
+   * again after a start that failed.
+   */
   get locks(): Locks {
     return this.#parts.locks;
   }
 
+  /** Resolves once the worker was stopped, whoever did it. */
+  get stopped(): Promise<{ isComplete: boolean }> {
+    return this.#stopped.promise;
+  }
+
   /**
    * Starts claiming. Resolves once the lease holds; it does not wait for a listener that cannot
-   * connect, since the poll finds every job. If it throws, it has cleaned up.
+   * connect, since the poll finds every job. A second call while it starts or runs returns the same
+   * promise. If it throws, it has cleaned up, and may be called again.
    * @throws SchemaVersionError if the schema is missing, older than this code, or newer and does
    * not let it in
    * @throws DatabaseUnreachableError
+   * @throws WorkerStoppedError after stop()
    */
   start(): Promise<void> {
+    if (this.#stopping) return Promise.reject(new WorkerStoppedError(this.#settings.name));
     return (this.#starting ??= this.#start());
   }
 
   /**
    * Stops claiming, and waits up to the drain time for running jobs. Aborts the others, and hands
    * back the rest without counting the attempt. `"now"` skips the drain, also that of a running
-   * stop. Resolves when nothing runs any more.
+   * stop. Resolves when nothing runs any more, or when the time for a stop is over: drainTimeout and
+   * abortTimeout and some seconds, 29 s by default. May be called at any time and again; a worker
+   * that has not started never will.
    */
   stop(how: "drain" | "now" = "drain"): Promise<void> {
     if (how === "now") this.#parts.drain.hurry();
@@ -65,12 +85,15 @@ export class Worker implements Stoppable, AsyncDisposable {
   }
 
   /**
-   * Runs as a service: starts, and resolves once SIGTERM or SIGINT has stopped it, which may be
-   * while it starts. A second signal aborts, a third exits. Throws what start() throws.
+   * Runs as a service: starts, and resolves once SIGTERM or SIGINT or a call of stop() has stopped
+   * it, which may be while it starts. A second signal aborts, a third exits. Throws what start()
+   * throws. A second call returns the same promise.
    */
-  async run(): Promise<void> {
-    const starting = this.start().then(() => this.#parts.lease.endProcessWhenHung());
-    await runUntilSignalled(this, this.#settings.logger, starting);
+  run(): Promise<void> {
+    return (this.#running ??= this.#run().catch((error: unknown) => {
+      this.#running = undefined;
+      throw error;
+    }));
   }
 
   health(): WorkerHealth {
@@ -108,12 +131,22 @@ export class Worker implements Stoppable, AsyncDisposable {
     await this.stop();
   }
 
+  async #run(): Promise<void> {
+    if (this.#stopping) throw new WorkerStoppedError(this.#settings.name);
+    const starting = this.start().then(() => this.#parts.lease.endProcessWhenHung());
+    await runUntilSignalled(this, this.#settings.logger, starting);
+  }
+
   async #start(): Promise<void> {
     const { logger, concurrency, handlers, name } = this.#settings;
     this.#state = "starting";
+    const stopOptions = { withinMs: this.#parts.stopMs, logger };
     try {
-      if (!(await startStages(this.#parts.stages, () => this.#stopping !== undefined))) return;
+      if (!(await startStages(this.#parts.stages, () => this.#stopping !== undefined, stopOptions))) return;
     } catch (error) {
+      // Before the next call: a connection that was closed does not open again.
+      this.#parts = buildWorker(this.#settings, this.#ports, this.events);
+      this.#starting = undefined;
       this.#state = "stopped";
       throw error;
     }
@@ -123,16 +156,23 @@ export class Worker implements Stoppable, AsyncDisposable {
   }
 
   async #stop(): Promise<void> {
+    const since = performance.now();
+    const { name, logger } = this.#settings;
+    const { stopMs } = this.#parts;
     // Start and stop are serialised (FM-51); a start that failed has cleaned up after itself.
-    const started = await this.#starting?.then(
+    const started = this.#starting?.then(
       () => "started" as const,
       () => "failed" as const,
     );
-    if (started === "failed") return;
-    if (started) this.#state = "draining";
-    await stopStages(this.#parts.stages);
+    const ended = started && (await orLate(started, stopMs));
+    let isComplete = true;
+    if (ended !== "failed") {
+      if (ended) this.#state = "draining";
+      isComplete = await stopStages(this.#parts.stages, { withinMs: stopMs, since, logger });
+    }
     this.#state = "stopped";
-    if (started) this.#settings.logger.info({ worker: this.#settings.name }, "worker stopped");
+    if (ended) logger.info({ worker: name, isComplete }, "worker stopped");
+    this.#stopped.resolve({ isComplete });
   }
 }
 

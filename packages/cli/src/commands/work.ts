@@ -2,6 +2,7 @@ import { type Database, doctor, getStats, type Logger, openDatabase } from "@har
 import { createWorker, runUntilSignalled, type Worker } from "@hark/worker";
 import { command } from "../command.ts";
 import { type Connection, findConnection, withDatabase } from "../connection.ts";
+import { leaveSigtermToWorker } from "../early-signals.ts";
 import { type ExitCode, exitCodes } from "../exit-codes.ts";
 import type { Output } from "../output.ts";
 import { chooseQueues } from "../queues-flag.ts";
@@ -75,9 +76,11 @@ LOG_LEVEL sets the least level that is logged.`,
     output.note(`working on queues ${lanes}; ${listening}; ${ready} ready`);
 
     const types = handlers.map(({ job }) => job.type);
-    const code = values.once
-      ? await workOnce({ worker, connection, queues: Object.keys(queues), types, logger, output })
-      : await worker.run().then(() => exitCodes.ok);
+    const running: Promise<ExitCode> = values.once
+      ? workOnce({ worker, connection, queues: Object.keys(queues), types, logger, output })
+      : worker.run().then(() => exitCodes.ok);
+    leaveSigtermToWorker(); // it has its own handler by now
+    const code = await running;
     return isInterrupted ? exitCodes.interrupted : code;
   },
 });

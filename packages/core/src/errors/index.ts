@@ -18,6 +18,7 @@ export {
   UnrecoverableError,
   WorkerStoppingError,
 } from "./job-errors.ts";
+export { WorkerStoppedError } from "./worker-errors.ts";
 export { LockLostError, LockTimeoutError } from "./lock-errors.ts";
 export {
   DatabaseUnreachableError,

@@ -91,7 +91,11 @@ export class QueueRuntime {
    * DatabaseUnreachableError, the runtime is stopped.
    */
   async start(): Promise<void> {
-    await (this.#starting ??= startStages(this.#parts.stages, () => this.#isStopping));
+    await (this.#starting ??= startStages(this.#parts.stages, () => this.#isStopping, this.#stopOptions));
+  }
+
+  get #stopOptions() {
+    return { withinMs: this.#parts.stopMs, logger: this.#options.logger };
   }
 
   /** Hands back unsettled jobs without counting the attempt, and closes all connections. */
@@ -99,7 +103,7 @@ export class QueueRuntime {
     this.#isStopping = true;
     await Promise.allSettled([this.#starting]);
     this.#handover.release();
-    await stopStages(this.#parts.stages);
+    await stopStages(this.#parts.stages, this.#stopOptions);
   }
 
   /**

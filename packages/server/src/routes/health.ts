@@ -46,7 +46,8 @@ async function readiness(database: Database): Promise<Readiness> {
 }
 
 function reasonOf(error: unknown): string {
-  if (isHarkError(error, "SCHEMA_VERSION")) return error.facts.changed === undefined ? "schema_newer" : "schema_changed";
+  if (isHarkError(error, "SCHEMA_VERSION"))
+    return error.facts.changed === undefined ? "schema_newer" : "schema_changed";
   const { code } = failureOf(error);
   return code.startsWith("DATABASE_") ? code.toLowerCase() : "schema_unreadable";
 }

@@ -2,6 +2,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import type { Queryable } from "@hark/core";
 import { connectSession } from "@hark/core/session";
 import type { Client } from "pg";
+import { endHungProcess } from "./last-words.ts";
 import { type LeaseNews, renewForEver } from "./lease-renewal.ts";
 import { SharedDeadline } from "./shared-deadline.ts";
 
@@ -54,7 +55,8 @@ setInterval(() => {
   // Counted in checks, not in time: a process that was stopped and continued has not hung.
   silentChecks = tick === lastTick ? silentChecks + 1 : 0;
   lastTick = tick;
-  if (silentChecks === mostSilentChecks && Atomics.load(ticks, 1) === 1) process.kill(process.pid, "SIGKILL");
+  if (silentChecks === mostSilentChecks && Atomics.load(ticks, 1) === 1)
+    void endHungProcess(registration.name, mostSilentChecks);
 }, 1_000);
 
 port.on("message", (word: LeaseThreadWord) => {

@@ -22,7 +22,7 @@ export class Drain implements Part {
     attempts: Attempts;
     executor: Executor;
     settler: Settler;
-    /** How long running jobs may go on. */
+    /** How long running jobs may go on, from when the whole stop began. */
     drainMs: number;
     /** How long aborted jobs and their outcomes may take. */
     abandonMs: number;
@@ -41,9 +41,10 @@ export class Drain implements Part {
     this.#hurry.resolve();
   }
 
-  async stop(): Promise<void> {
+  async stop(since: number = performance.now()): Promise<void> {
     const drained = this.#executor.stop().then(() => "drained" as const);
-    if ((await Promise.race([orLate(drained, this.#drainMs), this.#hurry.promise])) === "drained") return;
+    const drainMs = Math.max(since + this.#drainMs - performance.now(), 0);
+    if ((await Promise.race([orLate(drained, drainMs), this.#hurry.promise])) === "drained") return;
     this.#logger.warn({ running: this.#attempts.size }, "running jobs are aborted, to be handed back");
     this.#executor.abortAll("stopping");
     // An attempt abandons a handler that ignores its signal. Then the settler has every outcome.

@@ -4,15 +4,19 @@
  */
 export interface Part {
   start?(): void | Promise<void>;
-  /** Resolves when nothing of the part runs any more. */
-  stop?(): Promise<void>;
+  /**
+   * Resolves when nothing of the part runs any more. `since` is when the whole stop began, in ms of
+   * performance.now().
+   */
+  stop?(since: number): Promise<void>;
 }
 
 /** Parts that start one after the other and stop together. */
 export interface Stage {
   readonly parts: readonly Part[];
   /**
-   * How long stop() waits for them before it continues, in ms. Default: until they have stopped.
+   * How long stop() waits for them before it continues, in ms. Default: as long as is left of the
+   * time for the whole stop.
    */
   readonly stopWithinMs?: number;
 }

@@ -3,14 +3,26 @@ import type { Logger } from "@hark/core";
 export interface Stoppable {
   /** Drains, and `"now"` aborts at once. May be called again to hurry. */
   stop(how?: "drain" | "now"): Promise<void>;
+  /**
+   * Resolves once it was stopped, whoever called stop(). `isComplete` is false if something did not
+   * end in time, and may keep the process alive.
+   */
+  readonly stopped?: Promise<{ isComplete: boolean }>;
 }
 
 const exitCodes = { SIGINT: 130, SIGTERM: 143 } as const;
 
 /**
- * Resolves once a signal has stopped `stoppable`: the first SIGTERM or SIGINT drains, a second
- * aborts what runs, a third ends the process at once. A signal may come while it starts. Pass the
- * promise of its start, so that a failed start ends the wait and is thrown.
+ * How long the process may go on after a signal has stopped it and something did not end, in ms.
+ * Whoever sent the signal waits for the end of the process.
+ */
+const afterlifeMs = 500;
+
+/**
+ * Resolves once `stoppable` was stopped, by a signal or by a call of its stop(). The first SIGTERM or
+ * SIGINT drains, a second aborts what runs, a third ends the process at once. A signal may come while
+ * it starts: pass the promise of its start, so that a failed start ends the wait and is thrown. After
+ * a signal it is not thrown, since nothing is to start any more.
  */
 export async function runUntilSignalled(
   stoppable: Stoppable,
@@ -30,8 +42,16 @@ export async function runUntilSignalled(
   };
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
+  void stoppable.stopped?.then(({ isComplete }) => {
+    stopped.resolve();
+    if (signals > 0 && !isComplete) setTimeout(() => process.exit(), afterlifeMs).unref();
+  });
   try {
-    await Promise.all([starting, stopped.promise]);
+    const started = starting.catch((error: unknown) => {
+      if (signals === 0) throw error;
+      logger.info({ error }, "it was stopped before it could start");
+    });
+    await Promise.race([started.then(() => stopped.promise), stopped.promise]);
   } finally {
     process.off("SIGINT", onSignal);
     process.off("SIGTERM", onSignal);

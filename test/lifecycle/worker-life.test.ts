@@ -1,0 +1,107 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { text } from "node:stream/consumers";
+import { defineJob, silentLogger } from "@hark/core";
+import { createWorker, implement, type WorkerOptions } from "@hark/worker";
+import { expect } from "vitest";
+import { test } from "../support/fixtures.ts";
+import { untilState } from "../support/jobs.ts";
+
+const job = defineJob("test.life");
+const optionsFor = (connectionString: string, more: Partial<WorkerOptions> = {}): WorkerOptions => ({
+  connectionString,
+  handlers: [implement(job, () => {})],
+  logger: silentLogger,
+  ...more,
+});
+
+test(
+  "a stop before the start ends the worker, and start() and run() are refused",
+  { tags: ["FM-74"] },
+  async ({ databaseUrl }) => {
+    const worker = createWorker(optionsFor(databaseUrl));
+    await Promise.all([worker.stop(), worker.stop("now"), worker.stop()]);
+    expect(worker.health().state).toBe("stopped");
+    for (const start of [() => worker.start(), () => worker.run()])
+      await expect(start()).rejects.toMatchObject({ code: "WORKER_STOPPED" });
+    expect(process.listenerCount("SIGTERM")).toBe(0);
+  },
+);
+
+test(
+  "start() during and after a stop is refused, and the stop goes on",
+  { tags: ["FM-74"] },
+  async ({ databaseUrl }) => {
+    await using worker = createWorker(optionsFor(databaseUrl));
+    await Promise.all([worker.start(), worker.start()]);
+    const stopped = worker.stop();
+    await expect(worker.start()).rejects.toMatchObject({ code: "WORKER_STOPPED" });
+    await stopped;
+    await expect(worker.start()).rejects.toThrow("Make a new one");
+    expect(worker.health().state).toBe("stopped");
+  },
+);
+
+test(
+  "a start that failed may be called again, and listeners stay",
+  { tags: ["FM-74"] },
+  async ({ db, producer, proxy, queue }) => {
+    const ofQueue = defineJob("test.again", { queue });
+    await proxy.set("refuse");
+    await using worker = createWorker(optionsFor(proxy.url, { handlers: [implement(ofQueue, () => {})] }));
+    const settled: bigint[] = [];
+    worker.events.on("settled", ({ id }) => settled.push(id));
+    for (let tries = 0; tries < 2; tries += 1)
+      await expect(worker.start()).rejects.toMatchObject({ code: "DATABASE_UNREACHABLE" });
+
+    await proxy.set("ok");
+    await worker.start();
+    const { id } = await producer.enqueue(ofQueue, {});
+
+    await untilState(db, id, "completed");
+    await expect.poll(() => settled).toEqual([id]);
+  },
+);
+
+/** Runs a program in a process of its own. */
+async function program(code: string, databaseUrl: string) {
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", code], {
+    env: { ...process.env, DATABASE_URL: databaseUrl },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const [[exitCode], stderr] = await Promise.all([once(child, "exit"), text(child.stderr)]);
+  return { exitCode: exitCode as number | null, stderr };
+}
+
+const head = `
+import { createWorker, implement } from ${JSON.stringify(import.meta.resolve("@hark/worker"))};
+import { defineJob } from ${JSON.stringify(import.meta.resolve("@hark/core"))};
+const worker = createWorker({
+  connectionString: process.env.DATABASE_URL,
+  handlers: [implement(defineJob("test.life"), () => {})],
+});`;
+
+test.for([
+  [
+    "run() resolves when the worker is stopped by code",
+    `worker.start().then(() => worker.stop()); await worker.run();`,
+  ],
+  [
+    "two calls of run() are one",
+    `setTimeout(() => worker.stop(), 300); await Promise.all([worker.run(), worker.run()]);`,
+  ],
+  ["a signal comes while it starts", `const end = worker.run(); process.kill(process.pid, "SIGTERM"); await end;`],
+  ["it is left by await using", `{ await using one = worker; await one.start(); }`],
+])("a process ends with exit code 0: %s", { tags: ["FM-74"] }, async ([, code], { databaseUrl }) => {
+  expect(await program(`${head}\n${code}`, databaseUrl)).toMatchObject({ exitCode: 0 });
+});
+
+test(
+  "a signal while the database does not answer ends the start with exit code 0",
+  { tags: ["FM-74"] },
+  async ({ proxy }) => {
+    await proxy.set("hole");
+    const code = `const end = worker.run(); process.kill(process.pid, "SIGTERM"); await end;`;
+    expect(await program(`${head}\n${code}`, proxy.url)).toMatchObject({ exitCode: 0 });
+  },
+);
