@@ -52,5 +52,6 @@ export {
   isStartupRefused,
   isUnreachable,
   mayBeOneRow,
+  quotesData,
 } from "./sqlstate.ts";
 export { escapeControls, firstLine, maskSecrets, maskUrl } from "./text.ts";

@@ -14,6 +14,8 @@ const entry = (changes: Partial<Unsettled> = {}, handsOff = true): Unsettled => 
   done: () => {},
   isDoubtful: false,
   isLeftBehind: false,
+  refusals: 0,
+  refusedAt: undefined,
   ...changes,
 });
 

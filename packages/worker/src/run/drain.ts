@@ -47,6 +47,7 @@ export class Drain implements Part {
     if ((await Promise.race([orLate(drained, drainMs), this.#hurry.promise])) === "drained") return;
     this.#logger.warn({ running: this.#attempts.size }, "running jobs are aborted, to be handed back");
     this.#executor.abortAll("stopping");
+    this.#settler.lastCall(); // a refused outcome could wait longer than the stop
     // An attempt abandons a handler that ignores its signal. Then the settler has every outcome.
     if ((await orLate(drained, this.#abandonMs)) === "late") this.#settler.abandon();
   }

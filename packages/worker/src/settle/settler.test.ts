@@ -19,10 +19,12 @@ function settlerOnClock() {
   const beganAt = performance.now();
   const writes: [atMs: number, name: string, jobs: number][] = [];
   const failures: Error[] = [];
+  const refused: { error?: Error | undefined; name?: string | undefined } = {};
+  const setRefusal = (error: Error | undefined, name?: string) => Object.assign(refused, { error, name });
   const query = async ({ name, values }: { name: string; values: unknown[] }) => {
     const ids = String(values[0]).match(/\d+/g)!; // an array, or its text
     writes.push([performance.now() - beganAt, name, ids.length]);
-    const error = failures.shift();
+    const error = failures.shift() ?? (refused.name === undefined || refused.name === name ? refused.error : undefined);
     if (error) throw error;
     return { rows: ids.map((id) => ({ kind: "settled", id })) };
   };
@@ -36,7 +38,7 @@ function settlerOnClock() {
       settler.settle({ id, token: crypto.randomUUID(), handsOff }, outcome, done);
     });
   const names = () => writes.map(([, name]) => name);
-  return { writes, names, settle, failures, nextOfKey };
+  return { writes, names, settle, failures, nextOfKey, settler, setRefusal };
 }
 
 test("a success is written at once, and those of a stream every 5 ms", { tags: ["FM-41"] }, async () => {
@@ -120,4 +122,63 @@ test("if the database rejects a row of that commit, the others still claim the n
     ["complete-and-claim-next", 1],
     ["complete-and-claim-next", 1],
   ]);
+});
+
+const refusal = (code = "P0001") => Object.assign(new Error("not now"), { severity: "ERROR", code });
+
+test(
+  "an outcome that the database refuses for some seconds is written once it no longer does",
+  { tags: ["FM-72"] },
+  async () => {
+    for (const outcome of [success, failure]) {
+      const { writes, settle, setRefusal } = settlerOnClock();
+      setRefusal(refusal());
+      const settled = [settle(outcome), settle(outcome), settle(outcome)];
+      await vi.advanceTimersByTimeAsync(8_000);
+      expect(writes.length).toBeLessThan(5 + 8 * 2); // one probe a try, and not one statement a job
+      setRefusal(undefined);
+      await vi.advanceTimersByTimeAsync(6_000);
+      expect(await Promise.all(settled)).toEqual([outcome, outcome, outcome]);
+    }
+  },
+);
+
+test(
+  "a success that is refused for too long becomes a dead letter that says that the work was done",
+  { tags: ["FM-72"] },
+  async () => {
+    const { settle, setRefusal } = settlerOnClock();
+    setRefusal(refusal(), "complete-jobs");
+    const settled = [settle(success), settle(success)];
+    await vi.advanceTimersByTimeAsync(30_000);
+    for (const settlement of await Promise.all(settled)) {
+      expect(settlement).toMatchObject({
+        state: "dead",
+        error: expect.stringMatching(/^the job is done, but its success could not be stored.*\d times: Error: not now/),
+      });
+    }
+  },
+);
+
+test(
+  "a result whose data the database rejects is left out, and the job is completed",
+  { tags: ["FM-72"] },
+  async () => {
+    const { settle, failures } = settlerOnClock();
+    failures.push(refusal("22P05"));
+    const settled = settle({ state: "completed", resultJson: '"é"' });
+    await vi.advanceTimersByTimeAsync(100);
+    expect(await settled).toEqual(success);
+  },
+);
+
+test("a stop tries a refused outcome once more and no longer waits for it", { tags: ["FM-72"] }, async () => {
+  const { settle, setRefusal, settler } = settlerOnClock();
+  setRefusal(refusal(), "complete-jobs");
+  const settled = settle(success);
+  await vi.advanceTimersByTimeAsync(3_000);
+  const stopped = settler.stop();
+  await vi.advanceTimersByTimeAsync(100);
+  await stopped;
+  expect(await settled).toMatchObject({ state: "dead" });
 });

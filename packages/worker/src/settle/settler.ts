@@ -1,11 +1,12 @@
 import type { Database, Logger, Outcome } from "@hark/core";
-import { backoffMs, errorText, isRejection, orLate } from "@hark/core/internal";
+import { backoffMs, isRejection, orLate, quotesData } from "@hark/core/internal";
 import type { NextOfKey } from "../claim/next-of-key.ts";
 import { bisect } from "../runtime/bisect.ts";
 import { TypedEvent } from "../runtime/event.ts";
 import type { Part } from "../runtime/part.ts";
 import { sleep } from "../runtime/sleep.ts";
 import { WakeUp } from "../runtime/wake-up.ts";
+import { buried, RefusedOutcomes } from "./refused-outcomes.ts";
 import { isUrgent, type KeyedClaim, type Settlement, type Unsettled, writeOutcomes } from "./unsettled.ts";
 
 /** Most outcomes in one statement, as many as in one claim, which may carry them. */
@@ -52,6 +53,7 @@ export class Settler implements Part {
   readonly #nextOfKey: NextOfKey | undefined;
   readonly #logger: Logger;
   readonly #giveUp = new AbortController();
+  readonly #refused = new RefusedOutcomes((entry) => this.putBack([entry]));
   #waiting: Unsettled[] = [];
   #inFlight = 0;
   #wasBehind = false;
@@ -75,13 +77,20 @@ export class Settler implements Part {
 
   /** Writes what waits, and gives up after some seconds without an answer. */
   async stop(): Promise<void> {
+    this.lastCall();
     await orLate(this.#flushed(), flushDeadlineMs);
     this.abandon(); // or unwritten outcomes would be retried for ever, and keep the process alive
+  }
+
+  /** Tries refused outcomes once more, now, and buries the jobs of those that are refused again. */
+  lastCall(): void {
+    this.#refused.lastCall();
   }
 
   /** Gives up the unwritten outcomes. Their jobs are rescued when the lease runs out. */
   abandon(): void {
     this.#giveUp.abort();
+    this.#refused.lastCall();
   }
 
   /**
@@ -89,7 +98,7 @@ export class Settler implements Part {
    * refused it.
    */
   settle(claim: KeyedClaim, outcome: Outcome, done: (settlement: Settlement) => void): void {
-    const entry = { claim, outcome, done, isDoubtful: false, isLeftBehind: false };
+    const entry = { claim, outcome, done, isDoubtful: false, isLeftBehind: false, refusals: 0, refusedAt: undefined };
     this.#waiting.push(entry);
     if (isUrgent(entry) || this.#waiting.length >= batchSize) this.#hurry.ring();
     this.#flushing ??= this.#flush();
@@ -158,7 +167,9 @@ export class Settler implements Part {
       if (batch.length > 0) this.#flushedAt = performance.now(); // else a claim took them
       for (const state of ["completed", "scheduled", "dead"] as const) {
         const entries = batch.filter(({ outcome }) => outcome.state === state);
-        if (entries.length > 0) await this.#write(entries);
+        const fresh = entries.filter(({ refusals }) => refusals === 0);
+        if (fresh.length > 0) await this.#write(fresh);
+        if (fresh.length < entries.length) await this.#writeRefused(entries.filter(({ refusals }) => refusals > 0));
       }
       // A cancelled job's row went when it was cancelled: there is nothing to write.
       this.#refuse(batch.filter(({ outcome }) => outcome.state === "cancelled"));
@@ -182,6 +193,23 @@ export class Settler implements Part {
       alone: (entry, rejection) => this.#replace(entry, rejection),
       isRowsFault: isRejection,
     });
+  }
+
+  /**
+   * Writes outcomes that were refused before, behind one of them: if that is refused again, the cause
+   * lasts, and the others need no statement each to find that out.
+   */
+  async #writeRefused(entries: readonly Unsettled[]): Promise<void> {
+    const probe = entries[Math.floor(Math.random() * entries.length)]!;
+    const others = entries.filter((entry) => entry !== probe);
+    try {
+      await this.#writeOnce([probe]);
+    } catch (rejection) {
+      await this.#replace(probe, rejection);
+      const overdue = others.filter((entry) => this.#refused.isOverdue(entry) || !this.#refused.rest(entry));
+      return this.#write(overdue);
+    }
+    await this.#write(others);
   }
 
   /** Tries until the database answers. Throws its rejection. */
@@ -209,16 +237,27 @@ export class Settler implements Part {
     return writeOutcomes(this.#db, entries);
   }
 
-  /** The database rejected a single outcome. The job becomes a dead letter with that error. */
+  /**
+   * The database rejected a single outcome. It is written again after a rest; after some of them the
+   * job becomes a dead letter with that error. A result whose data is rejected is left out.
+   */
   async #replace(entry: Unsettled, rejection: unknown): Promise<void> {
-    const { claim, outcome } = entry;
-    this.#logger.error(
-      { jobId: claim.id, error: rejection, outcome: outcome.state },
-      "the database rejected an outcome",
-    );
+    const { claim, outcome, refusals } = entry;
+    const facts = { jobId: claim.id, error: rejection, outcome: outcome.state };
+    if (outcome.state === "completed" && outcome.resultJson !== null && quotesData(rejection)) {
+      this.#logger.warn(facts, "the database rejected a result, so its job is completed without it");
+      entry.outcome = { state: "completed", resultJson: null };
+      return this.#write([entry]);
+    }
+    if (this.#refused.rest(entry)) {
+      if (refusals === 0) this.#logger.error(facts, "the database rejected an outcome, will try again");
+      return;
+    }
+    this.#logger.error(facts, "the database rejected an outcome for too long");
     if (outcome.state === "dead") return this.#refuse([entry]); // even this plain text was rejected, so upkeep hands the job back later
-    const error = `the outcome "${outcome.state}" could not be stored: ${errorText(rejection)}`;
-    entry.outcome = { state: "dead", ending: "fatal", reason: "unrecoverable", error };
+    entry.outcome = buried(entry, rejection);
+    entry.refusals = 0;
+    entry.refusedAt = undefined;
     await this.#write([entry]);
   }
 

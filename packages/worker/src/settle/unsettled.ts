@@ -19,6 +19,9 @@ export interface Unsettled {
   isDoubtful: boolean;
   /** True if a claim that carried it failed. Then a flush writes it. */
   isLeftBehind: boolean;
+  /** How often the database refused it by itself, and when first, in ms of performance.now(). */
+  refusals: number;
+  refusedAt: number | undefined;
 }
 
 /**
