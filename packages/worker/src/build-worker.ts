@@ -19,6 +19,7 @@ import { Executor } from "./run/executor.ts";
 import { Quarantine } from "./run/quarantine.ts";
 import { Slots } from "./run/slots.ts";
 import { StartMarks } from "./run/start-marks.ts";
+import { calmLogger } from "./runtime/calm-logger.ts";
 import { TypedEvent } from "./runtime/event.ts";
 import type { Part, Stage } from "./runtime/part.ts";
 import { flushDeadlineMs, Settler } from "./settle/settler.ts";
@@ -105,8 +106,8 @@ export function buildWorker(
     cipher,
     leaseMs,
     pollMs,
-    logger,
   } = settings;
+  const logger = calmLogger(settings.logger); // for the parts; handlers and their outcomes have their own
   const types = [...handlers.keys()];
 
   const databases = openDatabases(settings, ports);
@@ -161,7 +162,7 @@ export function buildWorker(
     events,
     graceMs: abortMs,
     cipher,
-    logger,
+    logger: settings.logger,
   });
   const lastMs = lastMsOf(drainMs, abortMs);
   const drain = new Drain({ attempts, executor, settler, drainMs, abandonMs: abortMs + lastMs / 2, logger });
