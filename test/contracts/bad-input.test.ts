@@ -289,6 +289,51 @@ test("an invalid definition is rejected when it is made", () => {
   for (const [make, error] of wrong) expect(make).toThrow(error);
 });
 
+test.for<[string, object, RegExp]>([
+  ["an option of another library", { concurrency: 1 }, /concurrency: is no option of createWorker: give queues/],
+  ["an option of a job type", { maxAttempts: 7 }, /maxAttempts: .*defineJob/],
+  ["a misspelled option", { pollinterval: "1s" }, /pollinterval: .*give pollInterval/],
+  ["an option that nobody has", { colour: "red" }, /colour: .*known are connectionString/],
+  ["a pool", { pool: {} }, /pool: .*connectionString/],
+  ["no handlers", { handlers: undefined }, /handlers: must be an array/],
+  ["handlers by name", { handlers: { a: () => {} } }, /handlers: must be an array/],
+  ["a bare function for a handler", { handlers: [() => {}] }, /handlers\.0: is no handler: make it with implement/],
+  ["null for a handler", { handlers: [null] }, /handlers\.0: is no handler/],
+  ["a handler without a function", { handlers: [implement(loose, "run" as never)] }, /handlers\.0: has no function/],
+  ["a handler of a name", { handlers: [implement("mail" as never, (() => {}) as never)] }, /handlers\.0: has no job type/],
+  ["a job type by hand", { handlers: [{ job: { type: "a" }, run() {} }] }, /handlers\.0: .*cannot name a queue/],
+  ["a type with a NUL", { handlers: [{ job: { ...loose, type: "a\0b" }, run() {} }] }, /cannot name a job type/],
+  ["a job type without backoff", { handlers: [{ job: { ...loose, backoff: undefined }, run() {} }] }, /no backoff/],
+  ["a class for a schema", { handlers: [{ job: { ...loose, result: class {} }, run() {} }] }, /no Standard Schema/],
+  ["a queue with a NUL", { queues: { "a\0b": 1 } }, /queues: .*cannot name a queue/],
+  ["a list of queues", { queues: ["default"] }, /queues: must be a number, or numbers by queue/],
+  ["text for a number of jobs", { queues: { default: "5" } }, /queues\.default: must be an integer/],
+  ["a label with a NUL", { name: "a\0b" }, /name: must be text/],
+  ["a schedule by hand", { schedules: [null, "0 9 * * *"] }, /schedules: must be an array of what schedule/],
+  ["console.log for a logger", { logger: () => {} }, /logger: must have debug/],
+  ["a key for a cipher", { cipher: "secret" }, /cipher: must be made by createPayloadCipher/],
+  ["text for isPooled", { isPooled: "yes" }, /isPooled: must be true or false/],
+  ["a number for a URL", { listenUrl: 5432 }, /listenUrl: must be a URL/],
+  ["a wrong duration", { lease: "soon" }, /lease/],
+])("createWorker refuses %s", ([, options, message], { databaseUrl }) => {
+  const create = () =>
+    createWorker({
+      connectionString: databaseUrl,
+      handlers: [implement(loose, () => {})],
+      logger: silentLogger,
+      ...options,
+    } as never);
+  expect(create).toThrow(InvalidOptionsError);
+  expect(create).toThrow(message);
+});
+
+test("a worker without options is refused, and undefined counts as not given", ({ databaseUrl }) => {
+  for (const options of [undefined, null, "url"])
+    expect(() => createWorker(options as never)).toThrow(InvalidOptionsError);
+  const handlers = [implement(loose, () => {})];
+  createWorker({ connectionString: databaseUrl, handlers, concurrency: undefined, logger: silentLogger } as never);
+});
+
 test("a worker's invalid options are rejected together, each by its name", ({ databaseUrl }) => {
   const handler = implement(loose, () => {});
 

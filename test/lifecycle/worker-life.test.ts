@@ -6,6 +6,7 @@ import { createWorker, implement, type WorkerOptions } from "@hark/worker";
 import { expect } from "vitest";
 import { test } from "../support/fixtures.ts";
 import { untilState } from "../support/jobs.ts";
+import { recordingLogger } from "../support/recording-logger.ts";
 
 const job = defineJob("test.life");
 const optionsFor = (connectionString: string, more: Partial<WorkerOptions> = {}): WorkerOptions => ({
@@ -105,3 +106,14 @@ test(
     expect(await program(`${head}\n${code}`, proxy.url)).toMatchObject({ exitCode: 0 });
   },
 );
+
+test("a worker says which of its handlers are of a queue that it does not serve", async ({ databaseUrl, queue }) => {
+  const logger = recordingLogger();
+  const served = implement(defineJob("test.served", { queue }), () => {});
+  await using worker = createWorker(
+    optionsFor(databaseUrl, { handlers: [served, implement(job, () => {})], queues: { [queue]: 1 }, logger }),
+  );
+  await worker.start();
+  const warnings = logger.lines.filter(({ level }) => level === "warn");
+  expect(warnings).toMatchObject([{ facts: { type: "test.life", queue: "default", queues: [queue] } }]);
+});

@@ -7,9 +7,19 @@ import {
   type Logger,
   type Password,
   type PayloadCipher,
+  silentLogger,
 } from "@hark/core";
-import { checkName, connectionStringIssue, parseDuration, redactingLogger } from "@hark/core/internal";
+import {
+  checkName,
+  connectionStringIssue,
+  isHarkError,
+  messageOf,
+  parseDuration,
+  redactingLogger,
+} from "@hark/core/internal";
+import { handlersByType } from "./check-handlers.ts";
 import type { Schedule } from "./cron/schedule.ts";
+import { unknownOptions } from "./known-options.ts";
 import type { Handler } from "./run/implement.ts";
 
 export interface WorkerOptions {
@@ -124,6 +134,60 @@ const mostKeepDays = 1_000_000;
  */
 const mostQueues = 1_000;
 
+const known: ReadonlySet<string> = new Set<keyof WorkerOptions>([
+  "connectionString",
+  "password",
+  "listenUrl",
+  "isPooled",
+  "handlers",
+  "queues",
+  "schedules",
+  "name",
+  "logger",
+  "lease",
+  "pollInterval",
+  "promoteInterval",
+  "drainTimeout",
+  "abortTimeout",
+  "keepDays",
+  "cipher",
+]);
+
+/** Longest label of a worker, in characters. It stands in a row, in log lines and in tables. */
+const longestName = 200;
+
+/** Issues with options of the wrong type, which would fail much later or not at all. */
+function typeIssues({ listenUrl, isPooled, schedules, name, logger, cipher }: WorkerOptions): Issue[] {
+  const issues: Issue[] = [];
+  const check = (field: string, isRight: boolean, message: string) =>
+    void (isRight || issues.push({ path: [field], message }));
+  const has = (value: object, ...methods: string[]) =>
+    methods.every((method) => typeof (value as Record<string, unknown>)[method] === "function");
+  check("listenUrl", listenUrl === undefined || (typeof listenUrl === "string" && listenUrl !== ""), "must be a URL");
+  check("isPooled", isPooled === undefined || typeof isPooled === "boolean", "must be true or false");
+  const areSchedules = (all: readonly unknown[]) =>
+    all.every((each) => typeof each === "object" && each !== null && "rule" in each && "job" in each && "name" in each);
+  check(
+    "schedules",
+    schedules === undefined || (Array.isArray(schedules) && areSchedules(schedules)),
+    "must be an array of what schedule(job, when) returns",
+  );
+  const isLabel = typeof name === "string" && name.length <= longestName && !/\p{Cc}|\p{Cs}/u.test(name);
+  check(
+    "name",
+    name === undefined || isLabel,
+    `must be text of at most ${longestName} characters without control characters`,
+  );
+  const isLogger = logger === undefined || (logger && has(logger, "debug", "info", "warn", "error", "child"));
+  check("logger", Boolean(isLogger), "must have debug(), info(), warn(), error() and child(), as a pino has");
+  check(
+    "cipher",
+    cipher === undefined || Boolean(cipher && has(cipher, "open")),
+    "must be made by createPayloadCipher()",
+  );
+  return issues;
+}
+
 /** Checks all options together; throws {@link InvalidOptionsError} with every issue. */
 export function parseOptions(options: WorkerOptions): WorkerSettings {
   const issues: Issue[] = [];
@@ -131,8 +195,9 @@ export function parseOptions(options: WorkerOptions): WorkerSettings {
     try {
       return parse();
     } catch (error) {
-      if (!(error instanceof InvalidOptionsError)) throw error;
-      issues.push(...error.issues.map(({ path, message }) => ({ path: [String(error.facts.what), ...path], message })));
+      if (!isHarkError(error, "INVALID_OPTIONS")) throw error;
+      const { issues: found, facts } = error as InvalidOptionsError;
+      issues.push(...found.map(({ path, message }) => ({ path: [String(facts.what), ...path], message })));
       return otherwise;
     }
   };
@@ -142,16 +207,12 @@ export function parseOptions(options: WorkerOptions): WorkerSettings {
     return ms;
   };
 
-  const handlers = new Map<string, Handler>();
-  for (const handler of options.handlers) {
-    const { type } = handler.job;
-    if (handlers.has(type)) issues.push({ path: ["handlers"], message: `there are two handlers for ${type}` });
-    handlers.set(type, handler);
-  }
-  if (handlers.size === 0)
-    issues.push({ path: ["handlers"], message: "is empty: a worker without handlers would run nothing" });
-  const { schedules = [] } = options;
-  const names = schedules.map(({ name }) => name);
+  if (typeof options !== "object" || options === null)
+    throw new InvalidOptionsError("createWorker", [{ path: [], message: "takes an object with its options" }]);
+  issues.push(...unknownOptions(options, known), ...typeIssues(options));
+  const handlers = handlersByType(options.handlers, issues);
+  const schedules = Array.isArray(options.schedules) ? options.schedules : [];
+  const names = schedules.flatMap((each) => (each ? [each.name] : [])); // others are among the issues
   for (const name of new Set(names.filter((each, place) => names.indexOf(each) !== place)))
     issues.push({ path: ["schedules"], message: `there are two schedules named ${name}: give each its own name` });
   for (const path of ["connectionString", "listenUrl"] as const) {
@@ -176,7 +237,7 @@ export function parseOptions(options: WorkerOptions): WorkerSettings {
     isQuarantining: true,
     schedules,
     name: options.name ?? `${hostname()}:${process.pid}`,
-    logger: redactingLogger(options.logger ?? createLogger()),
+    logger: redactingLogger(issues.length > 0 ? silentLogger : (options.logger ?? createLogger())),
     leaseMs: duration("lease", options.lease, 10_000, leastLeaseMs),
     pollMs: duration("pollInterval", options.pollInterval, 5_000, 100),
     promoteMs: duration("promoteInterval", options.promoteInterval, 5_000, 100),
@@ -195,15 +256,22 @@ function concurrencyByQueue(
   queues: number | Record<string, number>,
   issues: Issue[],
 ): Map<string, number> {
-  const named = typeof queues === "number" ? { "*": queues } : queues;
+  const isRecord = typeof queues === "object" && queues !== null && !Array.isArray(queues);
+  if (typeof queues !== "number" && !isRecord)
+    issues.push({ path: ["queues"], message: "must be a number, or numbers by queue such as { email: 10 }" });
+  const named = isRecord ? queues : { "*": typeof queues === "number" ? queues : 1 };
   const concurrency = new Map<string, number>();
   const others = named["*"];
   if (others !== undefined) for (const { job } of handlers.values()) concurrency.set(job.queue, others);
   for (const [queue, limit] of Object.entries(named)) {
     if (!Number.isInteger(limit) || limit < 1 || limit > 10_000) {
-      issues.push({ path: ["queues", queue], message: `must be an integer from 1 to 10000, not ${limit}` });
+      issues.push({ path: ["queues", queue], message: `must be an integer from 1 to 10000, not ${String(limit)}` });
     }
-    if (queue !== "*") concurrency.set(checkName("queue", queue), limit);
+    try {
+      if (queue !== "*") concurrency.set(checkName("queue", queue), limit);
+    } catch (error) {
+      issues.push({ path: ["queues"], message: messageOf(error) });
+    }
   }
   if (concurrency.size > mostQueues)
     issues.push({

@@ -153,6 +153,13 @@ export class Worker implements Stoppable, AsyncDisposable {
     this.#state = "running";
     const facts = { worker: name, queues: Object.fromEntries(concurrency), types: [...handlers.keys()] };
     logger.info(facts, "worker started");
+    for (const { job } of handlers.values()) {
+      if (concurrency.has(job.queue)) continue;
+      logger.warn(
+        { type: job.type, queue: job.queue, queues: [...concurrency.keys()] },
+        'this worker has a handler whose queue it does not serve: its jobs wait for another worker. Name the queue in queues, or give "*"',
+      );
+    }
   }
 
   async #stop(): Promise<void> {
