@@ -10,7 +10,10 @@ export const taskPayload = v.object({
    * at all on later ones. float: returns at once, and leaves a promise that rejects after `ms`.
    * exhaust: fills the memory until the process's own limit ends it.
    */
-  does: v.optional(v.picklist(["sleep", "ignore", "block", "fail", "die", "hold", "float", "exhaust"]), "sleep"),
+  does: v.optional(
+    v.picklist(["sleep", "ignore", "block", "fail", "die", "hold", "float", "exhaust", "hang"]),
+    "sleep",
+  ),
   ms: v.optional(v.number(), 0),
   times: v.optional(v.number(), 0),
 });

@@ -44,7 +44,7 @@ try {
 }
 await clock?.end();
 process.removeAllListeners("disconnect");
-process.disconnect();
+process.disconnect?.();
 
 async function run(job: JobContext<{ does: string; ms: number; times: number }>): Promise<void> {
   const { does, ms, times } = job.payload;
