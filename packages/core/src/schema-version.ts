@@ -115,16 +115,22 @@ interface LedgerRow {
 
 /** Returns what was applied, in order; nothing if there is no Hark schema. */
 export async function readLedger(db: Queryable): Promise<LedgerRow[]> {
-  const tables = await db.query({ text: "select to_regclass('hark.migrations') as ledger", values: [] });
+  const tables = await db.query({ text: "select to_regclass('hark.migrations')::text as ledger", values: [] });
   if (!tables.rows[0]?.ledger) return [];
   const { rows } = await db.query({
     // By way of JSON, since the column is not there yet in a ledger that only older code has
     // written.
-    text: `select version, name, hash, coalesce((to_jsonb(applied) ->> 'oldest_code')::integer, version) as "oldestCode"
-             from hark.migrations applied order by version`,
+    text: `select version::text, name, hash, coalesce(to_jsonb(applied) ->> 'oldest_code', version::text) as oldest_code
+             from hark.migrations applied order by applied.version`,
     values: [],
   });
-  return rows as unknown as LedgerRow[];
+  // As text, since an application may have set how pg reads numbers.
+  return rows.map(({ version, name, hash, oldest_code: oldestCode }) => ({
+    version: Number(version),
+    name: String(name),
+    hash: String(hash),
+    oldestCode: Number(oldestCode),
+  }));
 }
 
 /**

@@ -124,7 +124,7 @@ function deadLetter(job: DeadJob): DeadLetterJob {
     type: job.type,
     target_url: typeof payload.target_url === "string" ? payload.target_url : null,
     priority: job.priority,
-    metadata: isObject(payload.metadata) ? payload.metadata : {},
+    metadata: shownMetadata(payload.metadata),
     attempts: job.attempt,
     max_attempts: job.maxAttempts,
     reason: job.reason,
@@ -133,6 +133,12 @@ function deadLetter(job: DeadJob): DeadLetterJob {
     failed_at: job.finishedAt,
     created_at: job.createdAt,
   };
+}
+
+/** Metadata is an object, or a text that says why it is not in the list. */
+function shownMetadata(metadata: unknown): Record<string, unknown> {
+  if (isObject(metadata)) return metadata;
+  return typeof metadata === "string" ? { note: metadata } : {};
 }
 
 /**

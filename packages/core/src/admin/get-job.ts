@@ -2,7 +2,7 @@ import type { Queryable } from "../database.ts";
 import type { Ending } from "../outcome.ts";
 import { shownPayload } from "../payload-cipher.ts";
 import { type RawRow, statement } from "../statements/statement.ts";
-import { shownRow } from "./shown-row.ts";
+import { asJsonRows, fieldsOf, shownFields } from "./shown-rows.ts";
 
 export interface JobDetails {
   id: bigint;
@@ -50,11 +50,11 @@ export interface JobAttempt {
  */
 const findJobStatement = (name: string, { withPayload }: { withPayload: boolean }) => {
   const payload = withPayload ? "payload" : "null::jsonb as payload";
-  const common = `id, queue, type, ${payload}, priority, attempt, max_attempts, crash_count, key, unique_key, run_at, created_at`;
+  const common = `id::text, queue, type, ${payload}, priority, attempt, max_attempts, crash_count, key, unique_key, run_at, created_at`;
   return statement<{ id: bigint }, JobDetails>(
     name,
     ["id"],
-    `with found as (
+    asJsonRows(`with found as (
      select ${common}, state,
             null::timestamptz as started_at, null::timestamptz as finished_at, null::jsonb as result, null as reason, null as error
        from hark.jobs where id = $1
@@ -67,12 +67,12 @@ const findJobStatement = (name: string, { withPayload }: { withPayload: boolean 
      union all
      select ${common}, state, started_at, finished_at, ${withPayload ? "result" : "null"}, null, null
        from hark.finished_jobs where id = $1)
-   select found.*, array(
-            select json_build_object('job_id', job_id::text, 'queue', queue, 'type', type, 'attempt', attempt, 'ending', ending,
+   select found.*, (
+            select coalesce(json_agg(json_build_object('job_id', job_id::text, 'queue', queue, 'type', type, 'attempt', attempt, 'ending', ending,
                                      'error', error, 'worker', worker, 'token', ${withPayload ? "token" : "null"},
-                                     'started_at', started_at, 'finished_at', finished_at, 'retry_at', retry_at)
-              from hark.attempts where job_id = $1 order by finished_at) as attempts
-     from found`,
+                                     'started_at', started_at, 'finished_at', finished_at, 'retry_at', retry_at) order by finished_at), '[]')
+              from hark.attempts where job_id = $1) as attempts
+     from found`),
     detailsOf,
   );
 };
@@ -94,15 +94,17 @@ export async function getJob(
 }
 
 /** Without the fields that the job's state does not have. */
-function detailsOf({ attempts: ledger, started_at, finished_at, result, reason, error, ...row }: RawRow): JobDetails {
+function detailsOf(found: RawRow): JobDetails {
+  const { attempts: ledger, started_at, finished_at, result, reason, error, ...row } = fieldsOf(found);
   const isWaiting = started_at === null && finished_at === null;
+  const job = shownFields({
+    ...row,
+    ...(!isWaiting && { started_at }),
+    ...(finished_at !== null && (reason === null ? { finished_at, result } : { finished_at, reason, error })),
+  }) as JobDetails;
   return {
-    ...(shownRow({
-      ...row,
-      ...(!isWaiting && { started_at }),
-      ...(finished_at !== null && (reason === null ? { finished_at, result } : { finished_at, reason, error })),
-    }) as JobDetails),
-    payload: shownPayload(row.payload),
-    attempts: (ledger as RawRow[]).map(shownRow) as JobDetails["attempts"],
+    ...job,
+    payload: shownPayload(job.payload),
+    attempts: (ledger as RawRow[]).map(shownFields) as JobDetails["attempts"],
   };
 }

@@ -2,6 +2,7 @@ import type { Database } from "../database.ts";
 import { statement } from "../statements/statement.ts";
 import { queryableOf } from "../transaction.ts";
 import { countWaiting } from "./count-waiting.ts";
+import { asJsonRows, shownRow } from "./shown-rows.ts";
 
 /** How many jobs stand in each state. */
 export interface StateCounts {
@@ -33,8 +34,8 @@ export interface Stats {
 const runningByQueue = statement<Record<string, never>, { queue: string; count: number }>(
   "count-running",
   [],
-  `select queue, count(*)::integer as count from hark.running_jobs group by queue`,
-  (row) => ({ queue: row.queue as string, count: row.count as number }),
+  asJsonRows(`select queue, count(*)::integer as count from hark.running_jobs group by queue`),
+  (row) => shownRow(row) as { queue: string; count: number },
 );
 
 interface FinishedCount {
@@ -47,9 +48,9 @@ interface FinishedCount {
 const finishedByQueue = statement<Record<string, never>, FinishedCount>(
   "sum-finished",
   [],
-  `select queue, sum(completed)::float8 as completed, sum(cancelled)::float8 as cancelled, sum(dead)::float8 as dead
-     from hark.stats group by queue`,
-  (row) => row as unknown as FinishedCount,
+  asJsonRows(`select queue, sum(completed)::float8 as completed, sum(cancelled)::float8 as cancelled, sum(dead)::float8 as dead
+     from hark.stats group by queue`),
+  (row) => shownRow(row) as FinishedCount,
 );
 
 /**

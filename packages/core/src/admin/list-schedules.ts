@@ -1,6 +1,6 @@
 import type { Queryable } from "../database.ts";
 import { statement } from "../statements/statement.ts";
-import { shownRow } from "./shown-row.ts";
+import { asJsonRows, shownRow } from "./shown-rows.ts";
 
 /** A recurring rule, without the payload of its jobs. */
 export interface StoredSchedule {
@@ -30,11 +30,11 @@ export interface StoredSchedule {
 const storedSchedules = statement<Record<string, never>, StoredSchedule>(
   "list-schedules",
   [],
-  `select name, cron, zone, every_ms::float8, missed, queue, type, priority, max_attempts, key, unique_key, revision::float8,
+  asJsonRows(`select name, cron, zone, every_ms::float8, missed, queue, type, priority, max_attempts, key, unique_key, revision::float8,
           next_at, changed_at,
           (select max(tick) from hark.schedule_ticks where schedule = schedules.name) as last_tick_at,
           greatest(0, coalesce(floor(extract(epoch from clock_timestamp() - next_at) * 1000), 0))::float8 as late_ms
-     from hark.schedules order by name`,
+     from hark.schedules order by name`),
   (row) => shownRow(row) as StoredSchedule,
 );
 

@@ -37,9 +37,9 @@ export async function pruneDeadJobs(db: Database, { olderThan, type, limit }: Pr
 /** Counts the dead letters that pruneDeadJobs() would delete, without a limit. */
 export async function countPrunable(db: Database, { olderThan, type }: PruneOptions): Promise<number> {
   const { rows } = await db.query({
-    text: `select count(*)::integer as count from hark.dead_jobs
+    text: `select count(*)::text as count from hark.dead_jobs
             where finished_at <= clock_timestamp() - $1::float8 * interval '1 ms' and ($2::text is null or type = $2)`,
     values: [parseDuration("olderThan", olderThan), type ?? null],
   });
-  return rows[0]!.count as number;
+  return Number(rows[0]!.count);
 }
