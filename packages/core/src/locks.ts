@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { jitter } from "./clock.ts";
 import type { Queryable } from "./database.ts";
 import { InvalidOptionsError, LockLostError, LockTimeoutError } from "./errors/index.ts";
+import { withJsonIds } from "./json-ids.ts";
 import { limits } from "./json.ts";
 import { channels, type Notifications } from "./notifications.ts";
 import { asId, statement } from "./statements/statement.ts";
@@ -174,7 +175,7 @@ function heldLock({
   const lose = () => controller.abort(new LockLostError(key, fence));
   arm(askedAt, grantedMs);
 
-  const lock: Lock = {
+  const lock: Lock = withJsonIds({
     key,
     token,
     fence,
@@ -205,7 +206,7 @@ function heldLock({
     async [Symbol.asyncDispose]() {
       await lock.release();
     },
-  };
+  });
   return lock;
 }
 

@@ -39,6 +39,7 @@ export interface EnqueueOptions extends JobSettings {
 }
 
 export interface EnqueuedJob {
+  /** Text in JSON: `res.json(await producer.enqueue(...))` sends it. */
   readonly id: bigint;
   /** "duplicate": an unfinished job already has the unique key, and `id` is its id. */
   readonly status: "inserted" | "duplicate";

@@ -73,7 +73,7 @@ export async function listDeadJobs(
   });
   return rows.map((row) => {
     const job = shownRow(row) as DeadJob;
-    return { ...job, payload: shownPayload(job.payload) };
+    return Object.assign(job, { payload: shownPayload(job.payload) });
   });
 }
 

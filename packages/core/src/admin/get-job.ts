@@ -102,9 +102,8 @@ function detailsOf(found: RawRow): JobDetails {
     ...(!isWaiting && { started_at }),
     ...(finished_at !== null && (reason === null ? { finished_at, result } : { finished_at, reason, error })),
   }) as JobDetails;
-  return {
-    ...job,
+  return Object.assign(job, {
     payload: shownPayload(job.payload),
     attempts: (ledger as RawRow[]).map(shownFields) as JobDetails["attempts"],
-  };
+  });
 }

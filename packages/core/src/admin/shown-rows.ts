@@ -1,3 +1,4 @@
+import { withJsonIds } from "../json-ids.ts";
 import { limits } from "../json.ts";
 import { asId, type RawRow } from "../statements/statement.ts";
 
@@ -9,7 +10,7 @@ import { asId, type RawRow } from "../statements/statement.ts";
 export const asJsonRows = (sql: string) => `select row_to_json(shown)::text as shown from (${sql}) shown`;
 
 /** A row of {@link asJsonRows} with its names in camelCase, ids as bigints and moments as dates. */
-export function shownRow(row: RawRow): unknown {
+export function shownRow(row: RawRow): object {
   return shownFields(fieldsOf(row));
 }
 
@@ -17,8 +18,10 @@ export function shownRow(row: RawRow): unknown {
 export const fieldsOf = (row: RawRow) => JSON.parse(row.shown as string) as RawRow;
 
 /** Fields of a JSON object, read as {@link shownRow} reads them. */
-export function shownFields(fields: RawRow): unknown {
-  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [camelCase(name), decode(name, value)]));
+export function shownFields(fields: RawRow): object {
+  return withJsonIds(
+    Object.fromEntries(Object.entries(fields).map(([name, value]) => [camelCase(name), decode(name, value)])),
+  );
 }
 
 const camelCase = (name: string) => name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());

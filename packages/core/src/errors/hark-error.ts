@@ -1,3 +1,5 @@
+import { withJsonIds } from "../json-ids.ts";
+
 /**
  * What every error of Hark has: a stable `code`, the facts as fields, and a message that says what
  * to do next.
@@ -10,7 +12,7 @@ export class HarkError extends Error {
     super(message, options);
     this.name = new.target.name;
     this.code = code;
-    this.facts = facts;
+    this.facts = withJsonIds(facts);
   }
 }
 

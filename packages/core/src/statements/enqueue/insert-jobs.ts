@@ -1,3 +1,4 @@
+import { withJsonIds } from "../../json-ids.ts";
 import { asId, statement } from "../statement.ts";
 
 /**
@@ -29,7 +30,7 @@ export const insertJobs = statement<{ jobs: string }, InsertedJob>(
   "insert-jobs",
   ["jobs"],
   `select id, status from hark.insert_jobs($1::jsonb)`,
-  (row) => ({ id: asId(row.id), status: row.status as InsertedJob["status"] }),
+  (row) => withJsonIds({ id: asId(row.id), status: row.status as InsertedJob["status"] }),
 );
 
 /** What hark.insert_jobs takes a job to have where it says nothing. */

@@ -1,3 +1,4 @@
+import { withJsonIds } from "../../json-ids.ts";
 import { asId, statement } from "../statement.ts";
 
 export interface RequeuedJob {
@@ -30,5 +31,5 @@ export const requeueJobs = statement<{ ids: readonly bigint[] }, RequeuedJob>(
             clock_timestamp(), created_at, 'ready' from taken order by id),
    counted as (insert into hark.stats (queue, dead) select queue, -count(*) from taken group by queue)
    select id, type, id in (select id from taken) as is_requeued from found`,
-  (row) => ({ id: asId(row.id), type: row.type as string, isRequeued: row.is_requeued as boolean }),
+  (row) => withJsonIds({ id: asId(row.id), type: row.type as string, isRequeued: row.is_requeued as boolean }),
 );

@@ -1,3 +1,4 @@
+import { withJsonIds } from "../../json-ids.ts";
 import { asId, statement } from "../statement.ts";
 
 export interface DeletedDeadJob {
@@ -18,5 +19,5 @@ export const deleteDeadJobs = statement<{ ids: readonly bigint[] }, DeletedDeadJ
      delete from hark.dead_jobs where id = any (array(select id from found)) returning id, queue, type),
    counted as (insert into hark.stats (queue, dead) select queue, -count(*) from gone group by queue)
    select id, type from gone`,
-  (row) => ({ id: asId(row.id), type: row.type as string }),
+  (row) => withJsonIds({ id: asId(row.id), type: row.type as string }),
 );
