@@ -91,6 +91,10 @@ CREATE TABLE "hark"."locks" (
 	CONSTRAINT "locks_key_length" CHECK (octet_length(key) between 1 and 1024)
 );
 --> statement-breakpoint
+CREATE TABLE "hark"."row_locks" (
+	"name" text PRIMARY KEY NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "hark"."running_jobs" (
 	"id" bigint PRIMARY KEY NOT NULL,
 	"queue" text NOT NULL,

@@ -2,6 +2,18 @@
 -- has each. Fences: the numbers of locks that application code takes by key. Turns: jobs that visit
 -- one host start apart.
 
+-- Locks a row of hark.row_locks until the transaction ends, after those who have it. An advisory
+-- lock would do the same for any login that knows its number, and keep Hark's functions waiting.
+CREATE FUNCTION hark.lock_row(name text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = hark, pg_temp AS $$
+BEGIN
+  LOOP
+    PERFORM FROM row_locks WHERE row_locks.name = lock_row.name FOR UPDATE;
+    EXIT WHEN FOUND;
+    INSERT INTO row_locks (name) VALUES (lock_row.name) ON CONFLICT DO NOTHING;
+  END LOOP;
+END $$;--> statement-breakpoint
+
 -- Hands a key over: the most urgent parked job of the key becomes ready. Called when a running job
 -- of the key leaves, by the trigger below, and when a ready job of the key is cancelled
 -- (cancel-job.ts), since the next may be parked behind that one. Then it does not matter whether
@@ -82,7 +94,7 @@ CREATE TRIGGER dead_jobs_free_unique_key AFTER INSERT ON hark.dead_jobs
 CREATE SEQUENCE hark.fence_numbers MAXVALUE 1099511627775;--> statement-breakpoint
 CREATE FUNCTION hark.next_fence(key text) RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path = hark, pg_temp AS $$
-  SELECT pg_advisory_xact_lock(hashtextextended('hark.locks ' || key, 0));
+  SELECT hark.lock_row('fence ' || (hashtextextended(key, 0) & 255));
   SELECT (('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint << 40) | nextval('hark.fence_numbers');
 $$;--> statement-breakpoint
 

@@ -5,6 +5,16 @@
 CREATE TABLE hark.finished_jobs_default PARTITION OF hark.finished_jobs DEFAULT;--> statement-breakpoint
 CREATE TABLE hark.attempts_default PARTITION OF hark.attempts DEFAULT;--> statement-breakpoint
 
+-- Returns whether no other transaction does this now, and keeps others from it until this one ends.
+CREATE FUNCTION hark.is_alone_at(task text) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = hark, pg_temp AS $$
+BEGIN
+  INSERT INTO row_locks (name) SELECT task WHERE NOT EXISTS (SELECT FROM row_locks WHERE name = task)
+  ON CONFLICT DO NOTHING;
+  PERFORM FROM row_locks WHERE name = task FOR UPDATE SKIP LOCKED;
+  RETURN FOUND;
+END $$;--> statement-breakpoint
+
 -- Makes the partitions of today and the `days_ahead` days after it that do not exist yet. Returns
 -- how many it made, and makes none while another worker does. Attaching lets inserts into the other
 -- partitions go on; it locks the default partition, and reads all of it. Rows that came before
@@ -26,7 +36,7 @@ BEGIN
     RAISE EXCEPTION 'hark.create_partitions expects days_ahead from 0 to 366, not %', coalesce(days_ahead::text, 'null')
       USING ERRCODE = 'invalid_parameter_value';
   END IF;
-  IF NOT pg_try_advisory_xact_lock(hashtextextended('hark.partitions', 0)) THEN RETURN 0; END IF;
+  IF NOT hark.is_alone_at('partitions') THEN RETURN 0; END IF;
   FOREACH parent IN ARRAY ARRAY['finished_jobs', 'attempts'] LOOP
     FOR day IN SELECT current_date + n FROM generate_series(0, days_ahead) n LOOP
       partition := parent || '_' || to_char(day, 'YYYYMMDD');
@@ -69,7 +79,7 @@ BEGIN
       coalesce(keep_days::text, 'null') USING ERRCODE = 'invalid_parameter_value';
   END IF;
   dropped := 0; deleted := 0; waiting := 0;
-  IF NOT pg_try_advisory_xact_lock(hashtextextended('hark.partitions', 0)) THEN RETURN; END IF;
+  IF NOT hark.is_alone_at('partitions') THEN RETURN; END IF;
   FOR partition IN
     SELECT child.relname FROM pg_inherits
       JOIN pg_class child ON child.oid = inhrelid

@@ -103,7 +103,7 @@ GRANT INSERT ON hark.dead_jobs TO hark_worker;
 GRANT SELECT, INSERT, UPDATE ON hark.schedules TO hark_worker; -- fired by a function, which records the ticks
 GRANT USAGE ON SEQUENCE hark.fence_numbers TO hark_worker;
 GRANT EXECUTE ON FUNCTION hark.create_partitions, hark.drop_partitions, hark.next_fence, hark.fire_schedule, hark.take_turn,
-  hark.absolve_claims TO hark_worker;
+  hark.absolve_claims, hark.lock_row TO hark_worker;
 -- Vacuums the tables that jobs move through, where PostgreSQL can grant that (from 17 on). Before,
 -- only autovacuum does.
 DO $$

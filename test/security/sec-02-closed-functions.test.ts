@@ -25,6 +25,8 @@ const expected: Record<string, string[]> = {
   fire_schedule: ["hark_worker"],
   take_turn: ["hark_worker"],
   absolve_claims: ["hark_worker"],
+  lock_row: ["hark_worker"],
+  is_alone_at: [],
 };
 
 test("a role without grants can execute none of our functions, and each role those for its purpose", async ({

@@ -57,6 +57,7 @@ export async function migrate({ waitMs = 60_000, ...login }: MigrateOptions): Pr
  */
 async function applyNext(client: Client, login: Login, migrations: readonly Migration[]): Promise<string[]> {
   for (const text of ledgerStatements) await client.query(text);
+  await client.query("lock table hark.migrations in share row exclusive mode"); // no login without rights can hold it
   const pending = pendingOf(migrations, await readOwnLedger(client));
   return pending[0]?.isOutsideTransaction ? applyOutside(client, login, pending[0]) : applyInside(client, pending);
 }

@@ -26,6 +26,18 @@ const tableWaitMs = 500;
  */
 const turnWaitMs = 500;
 
+/**
+ * Longest wait for the advisory lock in all, in ms. It only keeps migrations from disturbing each
+ * other, and any login can hold it. What makes them one after the other is the lock on the ledger.
+ */
+const politeMs = 10_000;
+
+/**
+ * Two migrations at once make the same things: a name that exists, in the catalog or for the
+ * client.
+ */
+const isMadeTwice = (error: unknown): boolean => /^(23505|42P06|42P07)$/.test((error as { code?: string }).code ?? "");
+
 /** Rest before a migration that gave way tries again, in ms: what it held up goes first. */
 const restMs = 250;
 
@@ -51,17 +63,19 @@ export async function underMigrationLock<Answer>(
   work: () => Promise<Answer>,
 ): Promise<Answer> {
   const endsAt = performance.now() + waitMs;
+  const politeUntil = performance.now() + Math.min(politeMs, waitMs / 2);
   for (;;) {
+    let hasTurn = false;
     try {
       await client.query("begin isolation level read committed");
       await client.query(liftLimits);
-      await takeTurn(client, endsAt);
+      hasTurn = await takeTurn(client, politeUntil);
       await client.query(`select set_config('lock_timeout', $1, true)`, [`${tableWaitMs}ms`]);
       const answer = await work();
       await client.query("commit");
       return answer;
     } catch (error) {
-      if (!isGivingWay(error)) throw error; // the end of the session ends the transaction
+      if (!isGivingWay(error) && (hasTurn || !isMadeTwice(error))) throw error; // the end of the session ends the transaction
       await client.query("rollback");
       if (performance.now() >= endsAt) throw new MigrationBlockedError(waitMs, error);
       await sleep(jitter(restMs, 0.5));
@@ -69,17 +83,20 @@ export async function underMigrationLock<Answer>(
   }
 }
 
-/** Waits for the advisory lock, letting go of its snapshot now and then. */
-async function takeTurn(client: Client, endsAt: number): Promise<void> {
+/**
+ * Waits for the advisory lock, letting go of its snapshot now and then. Returns whether it has it.
+ */
+async function takeTurn(client: Client, until: number): Promise<boolean> {
   await client.query(`select set_config('lock_timeout', $1, true)`, [`${turnWaitMs}ms`]);
   await client.query("savepoint turn");
   for (;;) {
     try {
       await client.query("select pg_advisory_xact_lock($1, $2)", [...advisoryLock]);
-      return;
+      return true;
     } catch (error) {
-      if (!isGivingWay(error) || performance.now() >= endsAt) throw error;
+      if (!isGivingWay(error)) throw error;
       await client.query("rollback to savepoint turn");
+      if (performance.now() >= until) return false;
     }
   }
 }

@@ -149,11 +149,11 @@ export class SessionClient extends Client {
  */
 export async function connectSession(
   login: Login,
-  { isPooled = false, ...config }: ClientConfig & { isPooled?: boolean },
+  { isPooled = false, settings = {}, ...config }: ClientConfig & SessionOptions,
   opened: (client: Client) => void,
 ): Promise<Client> {
   const open = async (withSettings: boolean): Promise<Client> => {
-    const client = new SessionClient({ ...config, ...sessionConfig(login, { isPooled: !withSettings }) });
+    const client = new SessionClient({ ...config, ...sessionConfig(login, { settings, isPooled: !withSettings }) });
     opened(client);
     await client.connect();
     return client;

@@ -73,6 +73,11 @@ export const runningJobsColumns = () => ({
   begun: boolean().notNull().default(false),
 });
 
+/** The columns of `row_locks`. */
+export const rowLocksColumns = () => ({
+  name: text().primaryKey(),
+});
+
 /** The columns of `finished_jobs`. */
 export const finishedJobsColumns = () => ({
   id: bigint({ mode: "bigint" }).notNull(),
@@ -208,6 +213,8 @@ const hark = pgSchema("hark");
 export const jobs = hark.view("jobs", waitingJobColumns()).existing();
 /** Claimed jobs. */
 export const runningJobs = hark.view("running_jobs", runningJobsColumns()).existing();
+/** Rows that Hark's functions lock. */
+export const rowLocks = hark.view("row_locks", rowLocksColumns()).existing();
 /** Completed and cancelled jobs, until their day is dropped. */
 export const finishedJobs = hark.view("finished_jobs", finishedJobsColumns()).existing();
 /** Dead letters. */

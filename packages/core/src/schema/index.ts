@@ -8,5 +8,6 @@ export { uniqueKeys } from "./unique-keys.ts";
 export { workers } from "./workers.ts";
 export { locks } from "./locks.ts";
 export { hosts } from "./hosts.ts";
+export { rowLocks } from "./row-locks.ts";
 export { schedules, scheduleTicks } from "./schedules.ts";
 export { stats } from "./stats.ts";

@@ -42,6 +42,12 @@ const port = parentPort!;
 /** Deadline for a connection and for each answer, in ms. At most the time between two renewals. */
 const deadlineMs = Math.min(3_000, registration.leaseMs / 3);
 
+/**
+ * The server ends a statement before that, in ms, so that one that waits for a lock leaves no
+ * session behind when this end has given it up.
+ */
+const statementMs = Math.ceil(deadlineMs * 0.9);
+
 let client: Client | undefined;
 let session: Queryable | undefined;
 /** Resolves with the next password. The last one stands in while the main thread is busy. */
@@ -92,6 +98,7 @@ async function connect(): Promise<Queryable> {
     application_name: "hark lease",
     connectionTimeoutMillis: deadlineMs,
     query_timeout: deadlineMs,
+    settings: { statement_timeout: String(statementMs) },
     keepAlive: true,
   };
   const fresh = await connectSession(

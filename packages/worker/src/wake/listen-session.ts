@@ -4,8 +4,11 @@ import { isStartupRefused, type Login, orLate, withDeadline } from "@hark/core/i
 import { ListenSocket } from "./listen-socket.ts";
 import { SecondSession } from "./second-session.ts";
 
-/** How a session ended. "silent": queries are answered, but no notification arrives. */
-export type SessionEnd = "refused" | "late" | "cut" | "ended by server" | "silent" | "closed";
+/**
+ * How a session ended. "silent": queries are answered, but no notification arrives. "flooded": so
+ * many arrive that to read them would cost more than to look by the poll.
+ */
+export type SessionEnd = "refused" | "late" | "cut" | "ended by server" | "silent" | "flooded" | "closed";
 
 export class SessionEndedError extends HarkError {
   readonly end: SessionEnd;
@@ -55,6 +58,13 @@ const heartbeatChannel = "hark_heartbeat";
 const silence = { least: 20, spread: 5 };
 
 /**
+ * More notifications than this within so many ms are a flood: anyone may send them. Each costs the
+ * process some 10 us. Producers of Hark send one for a queue and statement, and only while a worker
+ * sleeps.
+ */
+const flood = { most: 2_000, withinMs: 100 };
+
+/**
  * One attempt to listen: it connects, listens, checks that it is alive, and ends at the first
  * doubt. pg's promises may stay pending for ever after the socket is destroyed, so every wait has a
  * deadline and ends with the attempt.
@@ -70,6 +80,8 @@ export class ListenSession {
   #heardAt = Number.NEGATIVE_INFINITY;
   /** How long after the last notification this session sends a heartbeat itself, in ms. */
   #silenceMs = 0;
+  /** Notifications heard since then. */
+  #counted = { heard: 0, sinceMs: 0 };
   #isConnected = false;
   /**
    * The backend's process number, from the first echo: pg-listen hides the client that knows it.
@@ -207,9 +219,21 @@ export class ListenSession {
     if (this.over.aborted) return;
     const { ownChannel, heartbeatMs, heard } = this.#options;
     this.#heardAt = performance.now();
+    if (this.#isFlooded()) return this.#end("flooded", `more than ${flood.most} notifications in ${flood.withinMs} ms`);
     this.#silenceMs = heartbeatMs * (silence.least + silence.spread * Math.random());
     if (channel !== ownChannel && channel !== heartbeatChannel) heard(channel, payload);
     else if (payload !== undefined && payload === this.#awaited?.payload) this.#awaited.arrive(sender);
+  }
+
+  /** Counts a notification. Returns whether there are too many. */
+  #isFlooded(): boolean {
+    const counted = this.#counted;
+    if (this.#heardAt - counted.sinceMs > flood.withinMs) {
+      counted.sinceMs = this.#heardAt;
+      counted.heard = 0;
+    }
+    counted.heard += 1;
+    return counted.heard > flood.most;
   }
 
   async #expectEcho(work: (payload: string, echo: Promise<number>) => Promise<void>): Promise<void> {

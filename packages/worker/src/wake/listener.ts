@@ -106,6 +106,7 @@ export class Listener implements Notifications, AsyncDisposable {
       deadlines,
       log: this.#log,
       onConnected: () => this.#connected(),
+      onMissing: () => this.#announce(),
       onListening: () => this.#listens(),
       onLost: (state, reason) => this.#become(state, reason),
     });
@@ -206,6 +207,7 @@ export class Listener implements Notifications, AsyncDisposable {
 
   /** Tells every subscriber that it may have missed something. */
   #announce(): void {
+    if (this.#state === "closed") return;
     for (const subscriptions of this.#subscriptions.values()) this.#tell(subscriptions, undefined);
   }
 

@@ -36,6 +36,7 @@ test("a doubt makes a second session prove that notifications arrive, and a sess
     deadlines: defaultDeadlines,
     log: new RateLimitedLog(silentLogger),
     onConnected: () => {},
+    onMissing: () => {},
     onListening: () => {},
     onLost: (state) => lost.push(state),
   });

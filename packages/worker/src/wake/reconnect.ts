@@ -37,6 +37,12 @@ export const defaultDeadlines: ListenerDeadlines = {
 const blipMs = 60_000;
 
 /**
+ * About how long a flooded listener does not listen, in ms, and how often the worker is told to
+ * look meanwhile.
+ */
+const whileFlooded = { restMs: 500, lookMs: 50 };
+
+/**
  * Time from one proof by a second session that LISTEN works to the next, in ms, and to the next try
  * if none could be opened.
  */
@@ -48,6 +54,8 @@ export interface ReconnectParts {
   readonly log: RateLimitedLog;
   /** A session listens on every channel. What was sent before it did is missed. */
   readonly onConnected: () => void;
+  /** Called now and then while a flood keeps it from listening. */
+  readonly onMissing: () => void;
   /** Notifications are proven to arrive. Called once per session. */
   readonly onListening: () => void;
   /** A session ended. "polling": the database answers, but LISTEN is silent. */
@@ -131,8 +139,22 @@ export class Reconnect {
       if (this.#attempts === 0) downSince = performance.now(); // it had listened
       this.#failures += 1;
       const state = this.#lose(ended);
+      if (ended instanceof SessionEndedError && ended.end === "flooded") {
+        await this.#sitOut();
+        continue;
+      }
       restMs = state === "polling" ? jitter(silentMs) : restAfter(performance.now() - downSince, restMs);
       await sleep(restMs, { signal: closing });
+    }
+  }
+
+  /** Rests from a flood. Jobs that come meanwhile are found by looking. */
+  async #sitOut(): Promise<void> {
+    const closing = this.#closing.signal;
+    const endsAt = performance.now() + jitter(whileFlooded.restMs);
+    while (performance.now() < endsAt && !closing.aborted) {
+      await sleep(whileFlooded.lookMs, { signal: closing });
+      this.#parts.onMissing();
     }
   }
 
