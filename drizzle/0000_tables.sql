@@ -78,7 +78,7 @@ CREATE TABLE "hark"."jobs" (
 	CONSTRAINT "jobs_type_name" CHECK (octet_length(type) <= 63 and type ~ '^[a-z0-9][a-z0-9_.:-]*$'),
 	CONSTRAINT "jobs_attempts" CHECK (attempt >= 0 and attempt < max_attempts),
 	CONSTRAINT "jobs_parked_has_key" CHECK (state <> 'parked' or key is not null),
-	CONSTRAINT "jobs_key_length" CHECK (octet_length(key) <= 1024 and octet_length(unique_key) <= 1024)
+	CONSTRAINT "jobs_key_length" CHECK (octet_length(key) between 1 and 1024 and octet_length(unique_key) between 1 and 1024)
 );
 --> statement-breakpoint
 CREATE TABLE "hark"."locks" (

@@ -69,6 +69,15 @@ BEGIN
     FROM generate_series(1, cardinality(ids)) place;
 END $$;--> statement-breakpoint
 
+-- Whether a payload is nested deeper than 64 levels, or has a number that JavaScript reads as
+-- infinite. The client refuses the same.
+CREATE FUNCTION hark.is_beyond_json(payload jsonb) RETURNS boolean
+LANGUAGE sql IMMUTABLE SET search_path = hark, pg_temp AS $$
+  SELECT payload @? 'strict $.**{64} ? (@.type() == "object" || @.type() == "array")'
+      OR payload @? 'strict $.**{0 to 64} ? (@.type() == "number"
+           && (@ >= 1.797693134862315808e308 || @ <= -1.797693134862315808e308))';
+$$;--> statement-breakpoint
+
 -- The public contract for many jobs, for any language: an array of objects with `type` and,
 -- optionally, `payload`, `queue`, `run_at`, `delay_ms`, `priority`, `max_attempts`, `key`,
 -- `unique_key`. Refuses what it does not know, before it writes.
@@ -96,9 +105,14 @@ BEGIN
       WHEN item ->> 'queue' !~ '^[a-z0-9][a-z0-9_.:-]*$' OR octet_length(item ->> 'queue') > 63
         THEN format('has no valid queue name: %L', item ->> 'queue')
       WHEN octet_length((item -> 'payload')::text) > 262144 THEN 'has a payload over 262144 bytes'
-      WHEN octet_length(item ->> 'key') > 1024 OR octet_length(item ->> 'unique_key') > 1024 THEN 'has a key over 1024 bytes'
+      WHEN hark.is_beyond_json(item -> 'payload')
+        THEN 'has a payload nested deeper than 64 levels, or with a number beyond the range of a double'
+      WHEN octet_length(item ->> 'key') NOT BETWEEN 1 AND 1024 OR octet_length(item ->> 'unique_key') NOT BETWEEN 1 AND 1024
+        THEN 'has a key not of 1 to 1024 bytes'
       WHEN item ? 'run_at' AND item ? 'delay_ms' THEN 'has both run_at and a delay'
-      WHEN NOT isfinite((item ->> 'run_at')::timestamptz) THEN 'has an infinite run_at'
+      WHEN (item ->> 'run_at')::timestamptz NOT BETWEEN '1970-01-01 00:00:00Z'
+           AND least(clock_timestamp() + make_interval(secs => 3155760000), '9999-12-31 23:59:59.999Z')
+        THEN 'has a run_at not from 1970 to 100 years ahead'
       WHEN (item ->> 'delay_ms')::float8 NOT BETWEEN 0 AND 3155760000000 THEN 'has a delay not between 0 and 100 years'
       WHEN (item ->> 'max_attempts')::integer NOT BETWEEN 1 AND 1000 THEN 'has max_attempts not between 1 and 1000'
     END AS complaint) judged

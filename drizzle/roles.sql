@@ -35,15 +35,16 @@ DECLARE
   wrong text;
   received integer;
 BEGIN
-  SELECT CASE
+  SELECT complaint INTO wrong
+    FROM fresh, LATERAL (SELECT CASE
       WHEN octet_length(payload::text) > 393216 THEN 'has a payload over 393216 bytes'
+      WHEN is_beyond_json(payload)
+        THEN 'has a payload nested deeper than 64 levels, or with a number beyond the range of a double'
       WHEN NOT isfinite(run_at) OR run_at > created_at + interval '100 years 1 day' THEN 'is due in more than 100 years'
+      WHEN run_at < '1970-01-01 00:00:00Z' THEN 'was due before 1970'
       WHEN max_attempts > 1000 THEN 'has max_attempts over 1000'
-    END INTO wrong
-    FROM fresh
-   WHERE octet_length(payload::text) > 393216 OR NOT isfinite(run_at) OR run_at > created_at + interval '100 years 1 day'
-      OR max_attempts > 1000
-   LIMIT 1;
+    END AS complaint) judged
+   WHERE complaint IS NOT NULL LIMIT 1;
   IF wrong IS NOT NULL THEN
     RAISE EXCEPTION 'nothing was enqueued: a job %', wrong USING ERRCODE = 'invalid_parameter_value';
   END IF;

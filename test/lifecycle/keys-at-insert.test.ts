@@ -110,6 +110,7 @@ async function costOf({ pool }: Database, jobs: readonly object[]): Promise<{ bu
 
 test.for([
   ["unique keys that are taken", (n: number) => ({ unique_key: `u ${n}` })],
+  ["jobs of one unique key", () => ({ unique_key: key })],
   ["jobs of one key", () => ({ key })],
   ["different keys", (n: number) => ({ key: `k ${n}` })],
 ] as const)(

@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
+import { nearest } from "@hark/core/text";
 import { commonFlags, type Flags } from "./command.ts";
-import { nearest } from "./nearest.ts";
 import { UsageError } from "./usage-error.ts";
 
 /** The common flags before the command, the command's one or two words, and everything after it. */

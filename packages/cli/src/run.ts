@@ -1,10 +1,9 @@
 import { readFile } from "node:fs/promises";
-import { maskSecrets } from "@hark/core/text";
+import { maskSecrets, nearest } from "@hark/core/text";
 import { commandTable } from "./command-table.ts";
 import { type Command, commonFlags } from "./command.ts";
 import { type ExitCode, exitCodes, verdictOn } from "./exit-codes.ts";
 import { commandHelp, generalHelp } from "./help.ts";
-import { nearest } from "./nearest.ts";
 import { createOutput, printable } from "./output.ts";
 import { parseFlags, splitCommand } from "./parse-arguments.ts";
 import { UsageError } from "./usage-error.ts";

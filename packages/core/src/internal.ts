@@ -17,7 +17,7 @@ export {
 } from "./session.ts";
 export { WakeUpLimiter } from "./wake-up-limiter.ts";
 export { queryableOf } from "./transaction.ts";
-export { checkMaxAttempts, checkPriority, defineJob, parsePayload, payloadJson } from "./job-definition.ts";
+export { checkMaxAttempts, checkPayload, checkPriority, defineJob, parsePayload } from "./job-definition.ts";
 export {
   EnqueueFromError,
   EnqueueTimeoutError,
@@ -27,8 +27,9 @@ export {
   QueueFullError,
   UnknownJobTypeError,
 } from "./errors/index.ts";
+export { jsonIssues } from "./encode-json.ts";
 export { errorText, messageOf } from "./error-text.ts";
-export { jsonIssues, limits, storableText } from "./json.ts";
+export { limits, storableText } from "./json.ts";
 export { redactingLogger } from "./log.ts";
 export { type Migration, readMigrations } from "./migrations.ts";
 export { checkName } from "./names.ts";

@@ -28,7 +28,9 @@ test.each([
 });
 
 test("a payload over 256 KiB is refused with its size", () => {
-  expect(() => payloadJson("a", "x".repeat(262_144))).toThrow(/has 262146 bytes as JSON, over the limit of 262144/);
+  expect(() => payloadJson("a", "x".repeat(262_144))).toThrow(
+    /at least 262146 bytes as PostgreSQL stores it, over the limit of 262144/,
+  );
   expect(payloadJson("a", "x".repeat(262_142))).toHaveLength(262_144);
 });
 

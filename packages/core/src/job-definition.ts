@@ -1,8 +1,9 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { type Backoff, type BackoffOptions, parseBackoff } from "./backoff.ts";
 import { type Duration, parseDuration } from "./clock.ts";
+import { encodeJson, mostIssues } from "./encode-json.ts";
 import { InvalidOptionsError, InvalidPayloadError, type Issue, PayloadTooLargeError } from "./errors/index.ts";
-import { jsonIssues, limits } from "./json.ts";
+import { limits } from "./json.ts";
 import { checkName } from "./names.ts";
 import { hideValues } from "./redact.ts";
 
@@ -146,27 +147,42 @@ function checkInteger(field: string, value: unknown, least: number, most: number
 }
 
 /**
- * Checks `input` against the definition's schema and returns what the schema made of it.
- * Synchronous schemas answer without a promise, which enqueueing in bulk is glad of.
- * @throws InvalidPayloadError with the path of everything that is wrong
+ * Returns what a worker hands to the handler for a stored payload: what the schema makes of it.
+ * Synchronous schemas answer without a promise, which enqueueing in bulk is glad of. JSON has no
+ * undefined, so a payload of undefined is stored as null. A null that the schema refuses is
+ * therefore tried as undefined: that is how `.optional()`, `.default()` and `z.void()` get theirs
+ * (docs/decisions/0035).
+ * @param stored JSON as it comes back from the database
+ * @throws InvalidPayloadError with the paths of up to 20 things that are wrong
  */
 export function parsePayload<Payload>(
   job: JobDefinition<string, any, Payload, any>,
-  input: unknown,
+  stored: unknown,
 ): Payload | Promise<Payload> {
-  if (!job.payload) return input as Payload;
-  const checked = job.payload["~standard"].validate(input);
-  return checked instanceof Promise
-    ? checked.then((answer) => unwrap(job.type, input, answer))
-    : unwrap(job.type, input, checked);
+  const { payload: schema, type } = job;
+  if (!schema) return stored as Payload;
+  const validate = (value: unknown) => schema["~standard"].validate(value);
+  const unwrap = (answer: StandardSchemaV1.Result<Payload>) => unwrapped(type, stored, answer);
+  return after(validate(stored), (answer) => {
+    if (stored !== null || !answer.issues) return unwrap(answer);
+    return after(validate(undefined), (other) => unwrap(other.issues ? answer : other));
+  });
 }
 
-function unwrap<Payload>(type: string, input: unknown, answer: StandardSchemaV1.Result<Payload>): Payload {
-  if (!answer.issues) return answer.value;
-  throw new InvalidPayloadError(
-    type,
-    answer.issues.map((issue) => plainIssue(issue, input)),
-  );
+/** Goes on with an answer, at once or when it comes. */
+function after<Answer, Next>(
+  answer: Answer | Promise<Answer>,
+  goOn: (answer: Answer) => Next | Promise<Next>,
+): Next | Promise<Next> {
+  const isPending = typeof (answer as PromiseLike<Answer> | undefined)?.then === "function";
+  return isPending ? Promise.resolve(answer).then(goOn) : goOn(answer as Answer);
+}
+
+function unwrapped<Payload>(type: string, input: unknown, answer: StandardSchemaV1.Result<Payload>): Payload {
+  const { issues } = answer;
+  if (!issues) return answer.value;
+  const shown = issues.slice(0, mostIssues).map((issue) => plainIssue(issue, input));
+  throw new InvalidPayloadError(type, shown, issues.length);
 }
 
 /**
@@ -186,13 +202,26 @@ function plainIssue({ message, path = [] }: StandardSchemaV1.Issue, input: unkno
 /**
  * Returns the payload as JSON text, untransformed.
  * @throws InvalidPayloadError for values that JSON or PostgreSQL cannot hold
- * @throws PayloadTooLargeError above 256 KiB
+ * @throws PayloadTooLargeError above 256 KiB as PostgreSQL stores it
  */
 export function payloadJson(type: string, input: unknown): string {
-  const issues = input === undefined ? [] : jsonIssues(input);
-  if (issues.length) throw new InvalidPayloadError(type, issues);
-  const text = JSON.stringify(input ?? null);
-  const bytes = Buffer.byteLength(text);
-  if (bytes > limits.payloadBytes) throw new PayloadTooLargeError(type, bytes, limits.payloadBytes);
+  const { text, bytes, isTooLarge, issues } = encodeJson(input ?? null, limits.payloadBytes);
+  if (issues.length) throw new InvalidPayloadError(type, issues, issues.length);
+  if (isTooLarge) throw new PayloadTooLargeError(type, bytes, limits.payloadBytes);
   return text;
+}
+
+/**
+ * Checks a payload for enqueueing. Returns it as JSON, and what a worker will make of that JSON:
+ * both sides check the same value. Without a schema and keys nobody asks for `parsed`, and it is
+ * undefined.
+ * @throws InvalidPayloadError, PayloadTooLargeError
+ */
+export function checkPayload<Payload>(
+  job: JobDefinition<string, any, Payload, any>,
+  input: unknown,
+): { json: string; parsed: Payload | undefined | Promise<Payload> } {
+  const json = payloadJson(job.type, input);
+  const isAsked = job.payload !== undefined || job.key !== undefined || job.uniqueKey !== undefined;
+  return { json, parsed: isAsked ? parsePayload(job, JSON.parse(json)) : undefined };
 }

@@ -1,7 +1,8 @@
 import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { jsonIssues, storableText } from "./json.ts";
+import { jsonIssues } from "./encode-json.ts";
+import { storableText } from "./json.ts";
 
 /** Mostly text, and now and then what PostgreSQL cannot store, or what only looks like it. */
 const unit = fc.oneof(

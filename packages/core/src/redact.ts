@@ -124,19 +124,42 @@ const mostLeaves = 1_000;
  */
 const shortestBare = 8;
 
+/** Most characters of a message about a payload. Longer ones mostly quote it. */
+const longestMessage = 2_000;
+
 /**
  * A message about a payload with the payload's own values hidden: some schema libraries quote what
- * they got (valibot: `Expected number but received "..."`).
+ * they got (valibot: `Expected number but received "..."`). A message of more than
+ * {@link longestMessage} characters is cut.
  */
 export function hideValues(message: string, payload: unknown): string {
-  let text = message;
-  for (const leaf of leavesOf(payload).toSorted((one, other) => other.length - one.length)) {
-    for (const spelled of new Set([leaf, JSON.stringify(leaf).slice(1, -1)])) {
+  const leaves = leavesOf(payload);
+  let text = message.length > longestMessage ? cutMessage(message, leaves) : message;
+  for (const leaf of leaves.filter((each) => each.length <= text.length).toSorted(longestFirst)) {
+    const escaped = JSON.stringify(leaf).slice(1, -1);
+    for (const spelled of escaped === leaf ? [leaf] : [leaf, escaped]) {
+      if (!text.includes(spelled)) continue;
       for (const quote of [`"`, "'", "`"]) text = text.replaceAll(quote + spelled + quote, quote + hidden + quote);
       if (spelled.length >= shortestBare) text = text.replaceAll(spelled, hidden);
     }
   }
   return text;
+}
+
+const longestFirst = (one: string, other: string) => other.length - one.length;
+
+/** The start of a long message, up to the first value in it: the cut might leave half of one. */
+function cutMessage(message: string, leaves: readonly string[]): string {
+  let text = message.slice(0, longestMessage);
+  for (const leaf of leaves) {
+    if (leaf.length < shortestBare) continue;
+    const start = leaf.slice(0, shortestBare);
+    for (const spelled of [start, JSON.stringify(start).slice(1, -1)]) {
+      const at = text.indexOf(spelled);
+      if (at !== -1) text = text.slice(0, at) + hidden;
+    }
+  }
+  return `${text}... [cut, ${message.length} characters in all]`;
 }
 
 /** The texts and numbers of a value, level by level, at most {@link mostLeaves}. */
@@ -149,9 +172,17 @@ function leavesOf(value: unknown): string[] {
       if ((visited += 1) > mostLeaves) break;
       if (typeof each === "string" && each !== "") leaves.add(each);
       else if (typeof each === "number") leaves.add(String(each));
-      else if (typeof each === "object" && each !== null) next.push(...Object.values(each).slice(0, mostLeaves));
+      else if (typeof each === "object" && each !== null) addItems(next, each);
     }
     level = next;
   }
   return [...leaves];
+}
+
+/** Adds the items of a container, as many as will be looked at. */
+function addItems(next: unknown[], container: object): void {
+  for (const name in container) {
+    if (next.length >= mostLeaves) return;
+    next.push((container as Record<string, unknown>)[name]);
+  }
 }

@@ -1,4 +1,5 @@
-import { limits, stringFlaw } from "./json.ts";
+import { stringFlaw } from "./encode-json.ts";
+import { limits } from "./json.ts";
 
 /** What can be kept of a value, as JSON text. */
 export interface StoredJson {

@@ -1,9 +1,10 @@
 /*
  * Text from strangers, made fit for a log, a terminal or an answer (SEC-25). This file imports
- * only the mask, so that the command line can use it before anything else is loaded.
+ * only what imports nothing, so that the command line can use it before anything else is loaded.
  */
 
 export { isSecretName, maskSecrets, maskUrl } from "./mask.ts";
+export { nearest } from "./nearest.ts";
 
 /** The first line that has anything on it. */
 export function firstLine(text: string): string {

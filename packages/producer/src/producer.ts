@@ -14,14 +14,13 @@ import type {
 // Not from @hark/core itself, which also loads a logger: this package is to load quickly.
 import {
   borrowPool,
+  checkPayload,
   InvalidOptionsError,
   longestDelayMs,
   newJob,
   openDatabase,
   orLate,
   parseDuration,
-  parsePayload,
-  payloadJson,
   ProducerClosedError,
   queryableOf,
   type statements,
@@ -234,9 +233,10 @@ async function checkJob(
   cipher?: PayloadCipher,
 ): Promise<statements.NewJob> {
   if (typeof job !== "object" || job === null || typeof job.type !== "string") throw new UnknownJobTypeError(job, []);
-  const json = payloadJson(job.type, payload);
-  const parsed: unknown = await parsePayload(job, payload);
+  const checked = checkPayload(job, payload);
+  const parsed: unknown = await checked.parsed;
   checkKnownOptions(options);
+  const { json } = checked;
   const wanted = newJob(job, { json, parsed }, options);
   return { ...wanted, payloadJson: cipher ? cipher.seal(json, wanted) : json, ...checkStart(options) };
 }

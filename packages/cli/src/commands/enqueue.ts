@@ -1,6 +1,6 @@
 import { text } from "node:stream/consumers";
 import { defineJob, type Duration, type JobDefinition } from "@hark/core";
-import { parsePayload, payloadJson } from "@hark/core/internal";
+import { checkPayload } from "@hark/core/internal";
 import { createProducer, type EnqueuedJob, type EnqueueOptions } from "@hark/producer";
 import { command, type Values } from "../command.ts";
 import { findConnection, withDatabase } from "../connection.ts";
@@ -78,8 +78,7 @@ async function readLines(job: JobDefinition): Promise<unknown[]> {
     if (line.trim() === "") continue;
     const payload = readJson(line, `Line ${place + 1}`);
     try {
-      payloadJson(job.type, payload);
-      await parsePayload(job, payload);
+      await checkPayload(job, payload).parsed;
     } catch (error) {
       throw new UsageError(
         `Line ${place + 1}: ${error instanceof Error ? error.message : String(error)} No job was written.`,

@@ -38,8 +38,21 @@ export interface Issue {
   readonly path: readonly (string | number)[];
 }
 
+/** Most characters of an issue in a message. */
+const longestIssue = 500;
+
 /** An issue as one line, with the path to it. */
-export const issueText = ({ message, path }: Issue) => (path.length ? `${path.join(".")}: ${message}` : message);
+function issueText({ message, path }: Issue): string {
+  const text = path.length ? `${path.join(".")}: ${message}` : message;
+  return text.length > longestIssue ? `${text.slice(0, longestIssue)}...` : text;
+}
+
+/** The first `most` issues as one line, and how many more there are of `total`. */
+export function issuesText(issues: readonly Issue[], most: number, total: number = issues.length): string {
+  const listed = issues.slice(0, most);
+  const more = total - listed.length;
+  return listed.map(issueText).join("; ") + (more > 0 ? `; and ${more} more` : "");
+}
 
 /** As a person would read it, cut short: bad names may be megabytes long or no string at all. */
 export function quote(value: unknown): string {

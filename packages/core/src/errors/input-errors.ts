@@ -1,4 +1,4 @@
-import { HarkError, type Issue, issueText, quote } from "./hark-error.ts";
+import { HarkError, type Issue, issuesText, quote } from "./hark-error.ts";
 
 /** A queue, job type or schedule has a name of the wrong form. */
 export class InvalidNameError extends HarkError {
@@ -12,28 +12,30 @@ export class InvalidNameError extends HarkError {
   }
 }
 
-/** A payload does not fit the schema of its job type, or is not JSON. */
+/**
+ * A payload does not fit the schema of its job type, or is not JSON. `issues` lists up to 20 of the
+ * `total` things that are wrong.
+ */
 export class InvalidPayloadError extends HarkError {
   readonly issues: readonly Issue[];
 
-  constructor(type: string, issues: readonly Issue[]) {
+  constructor(type: string, issues: readonly Issue[], total: number = issues.length) {
     super(
       "INVALID_PAYLOAD",
-      { type, issues },
-      `The payload of ${type} was refused: ${issues.slice(0, 5).map(issueText).join("; ")}` +
-        `${issues.length > 5 ? `; and ${issues.length - 5} more` : ""}. Correct it and call again: this job was not written.`,
+      { type, issues, total },
+      `The payload of ${type} was refused: ${issuesText(issues, 5, total)}. Correct it and call again: this job was not written.`,
     );
     this.issues = issues;
   }
 }
 
-/** A payload has more than 256 KiB as JSON. */
+/** A payload has more than 256 KiB as PostgreSQL stores it. */
 export class PayloadTooLargeError extends HarkError {
   constructor(type: string, bytes: number, maxBytes: number) {
     super(
       "PAYLOAD_TOO_LARGE",
       { type, bytes, maxBytes },
-      `The payload of ${type} has ${bytes} bytes as JSON, over the limit of ${maxBytes}. Store the content elsewhere and ` +
+      `The payload of ${type} has at least ${bytes} bytes as PostgreSQL stores it, over the limit of ${maxBytes}. Store the content elsewhere and ` +
         `enqueue its address. Nothing was written.`,
     );
   }
@@ -44,11 +46,7 @@ export class InvalidOptionsError extends HarkError {
   readonly issues: readonly Issue[];
 
   constructor(what: string, issues: readonly Issue[]) {
-    super(
-      "INVALID_OPTIONS",
-      { what, issues },
-      `${what} was refused: ${issues.map(issueText).join("; ")}. Nothing was written.`,
-    );
+    super("INVALID_OPTIONS", { what, issues }, `${what} was refused: ${issuesText(issues, 20)}. Nothing was written.`);
     this.issues = issues;
   }
 }

@@ -33,5 +33,5 @@ export const jobs = hark.table("jobs", waitingJobColumns(), (job) => [
   check("jobs_type_name", sql`octet_length(type) <= 63 and type ~ '^[a-z0-9][a-z0-9_.:-]*$'`),
   check("jobs_attempts", sql`attempt >= 0 and attempt < max_attempts`),
   check("jobs_parked_has_key", sql`state <> 'parked' or key is not null`),
-  check("jobs_key_length", sql`octet_length(key) <= 1024 and octet_length(unique_key) <= 1024`),
+  check("jobs_key_length", sql`octet_length(key) between 1 and 1024 and octet_length(unique_key) between 1 and 1024`),
 ]);

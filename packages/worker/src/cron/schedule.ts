@@ -7,7 +7,7 @@ import {
   type JobSettings,
   UnknownJobTypeError,
 } from "@hark/core";
-import { checkName, newJob, parsePayload, payloadJson, type statements } from "@hark/core/internal";
+import { checkName, checkPayload, newJob, type statements } from "@hark/core/internal";
 import { parseRule } from "./parse-rule.ts";
 import type { ScheduleRule } from "./rule.ts";
 
@@ -78,8 +78,7 @@ export function schedule<Job extends JobDefinition>(
   }
   if (issues.length > 0 || !rule) throw new InvalidOptionsError(`schedule ${name}`, issues);
 
-  const json = payloadJson(job.type, options.payload);
-  const parsed: unknown = parsePayload(job, options.payload);
+  const { json, parsed }: { json: string; parsed: unknown } = checkPayload(job, options.payload);
   if (parsed instanceof Promise) {
     parsed.catch(() => {}); // refused in any case
     const message = `${job.type} has an asynchronous schema, but a schedule's payload is checked at once: use a synchronous schema`;

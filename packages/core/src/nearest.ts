@@ -1,5 +1,9 @@
+/** Longest word that is compared, in characters. The time grows with the square of it. */
+const longestWord = 64;
+
 /** Returns the candidate closest to `word`, or undefined if none is close. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
+  if (word.length > longestWord) return undefined;
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;
   for (const candidate of candidates) {
