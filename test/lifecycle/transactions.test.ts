@@ -178,7 +178,7 @@ test("an invalid transaction is rejected with a hint what to pass instead", asyn
     [idle, /got a client without an open transaction.*query\("begin"\)/s],
     [{}, /an object without query\(\) or execute\(\)/],
     [undefined, /got undefined/],
-    ["begin", /got begin/],
+    ["begin", /got "begin"/],
   ];
   try {
     for (const [given, says] of wrong) {
@@ -191,3 +191,67 @@ test("an invalid transaction is rejected with a hint what to pass instead", asyn
   }
   expect(await countJobs(db, queue)).toEqual({});
 });
+
+test.for(["commit", "rollback"])(
+  "an enqueuer that is used after %s writes nothing",
+  { tags: ["FM-66"] },
+  async (end, { db, producer, queue }) => {
+    const job = defineJob("test.mail", { queue });
+    const orm = drizzle(db.pool);
+    const client = await db.pool.connect();
+    try {
+      // As a client of pg before 8.21, which does not know of its transaction.
+      const query = (statement: { text: string; values: unknown[] }) => client.query(statement);
+      for (const tx of [client, { query }]) {
+        await client.query("begin");
+        const enqueuer = producer.in(tx);
+        await enqueuer.enqueue(job, {});
+        await client.query("savepoint one");
+        await enqueuer.enqueue(job, {});
+        await client.query("rollback to savepoint one");
+        await enqueuer.enqueue(job, {});
+        await client.query(end);
+        await expect(enqueuer.enqueue(job, {})).rejects.toBeInstanceOf(NotATransactionError);
+        await expect(enqueuer.enqueueMany([{ job, payload: 1 }])).rejects.toBeInstanceOf(NotATransactionError);
+        await expect(enqueuer.enqueueFrom([{ job, payload: 1 }])).rejects.toMatchObject({
+          cause: { code: "NOT_A_TRANSACTION" },
+        });
+      }
+      let late: ReturnType<typeof producer.in> | undefined;
+      await orm
+        .transaction(async (tx) => {
+          late = producer.in(tx);
+          await late.enqueue(job, {});
+          await late.enqueue(job, {});
+          if (end === "rollback") tx.rollback();
+        })
+        .catch((error: unknown) => expect(end, String(error)).toBe("rollback"));
+      await expect(late!.enqueue(job, {})).rejects.toBeInstanceOf(NotATransactionError);
+    } finally {
+      client.release();
+    }
+    const ready = { ready: 6 };
+    expect(await countJobs(db, queue)).toEqual(end === "commit" ? ready : {});
+  },
+);
+
+test(
+  "a client that knows of its transaction sends no more than the insert",
+  { tags: ["FM-66"] },
+  async ({ db, producer, queue }) => {
+    const sent: string[] = [];
+    await db.transaction(async (client) => {
+      const query = client.query.bind(client) as (...given: unknown[]) => unknown;
+      const counted = new Proxy(client, {
+        get: (_, name) =>
+          name === "query"
+            ? (statement: { text: string }) => (sent.push(statement.text), query(statement))
+            : typeof client[name as keyof typeof client] === "function"
+              ? (client[name as keyof typeof client] as () => unknown).bind(client)
+              : client[name as keyof typeof client],
+      });
+      await producer.in(counted).enqueue(defineJob("test.mail", { queue }), {});
+    });
+    expect(sent).toEqual([expect.stringContaining("insert_jobs")]);
+  },
+);

@@ -37,7 +37,7 @@ export {
   WorkerStoppedError,
   WorkerStoppingError,
 } from "./errors/index.ts";
-export type { DrizzleTransaction, PgTransaction, Transaction } from "./transaction.ts";
+export type { DrizzleTransaction, PgTransaction, SqlTransaction, Transaction } from "./transaction.ts";
 export {
   defineJob,
   type InputOf,

@@ -1,9 +1,18 @@
 import type { Queryable } from "./database.ts";
+import { quote } from "./errors/hark-error.ts";
 import { NotATransactionError } from "./errors/index.ts";
+import { provenQueryable, type Send } from "./transaction-probe.ts";
 
 /** A pg client with an open transaction. */
 export interface PgTransaction {
   query(statement: { text: string; values: unknown[] }): Promise<{ rows: any[] }>;
+}
+/**
+ * A transaction of another library on PostgreSQL that runs SQL with $1, $2, ... and answers rows: a
+ * QueryRunner or transactional EntityManager of TypeORM, the `t` of pg-promise.
+ */
+export interface SqlTransaction {
+  query(text: string, values?: any[]): PromiseLike<any>;
 }
 /** A Drizzle transaction, whichever version and driver it stands on. */
 export interface DrizzleTransaction {
@@ -11,30 +20,35 @@ export interface DrizzleTransaction {
   rollback(): never;
 }
 /** What `in(tx)` accepts. */
-export type Transaction = PgTransaction | DrizzleTransaction;
+export type Transaction = PgTransaction | SqlTransaction | DrizzleTransaction;
+
+const advice = "Pass a pg client after BEGIN, or the tx of db.transaction(async (tx) => ...).";
 
 /**
  * Returns a {@link Queryable} that runs our statements inside the caller's transaction, so that
- * they commit or vanish with it.
- * @throws NotATransactionError for a pool, a Drizzle database, a client without BEGIN, or anything
- * else
+ * they commit or vanish with it. Before each statement it makes sure that the transaction is open:
+ * a statement after COMMIT would commit by itself. A client of pg 8.21 or later knows that, also
+ * below Drizzle. Of others it is asked, in one more round trip, and in two before the first
+ * statement.
+ * @throws NotATransactionError at once for a pool, a Drizzle database, a client without BEGIN, or
+ * anything without query() or execute(); from query() for a transaction that has ended, and for
+ * answers that are no rows
  */
 export function queryableOf(tx: Transaction): Queryable {
   const given: unknown = tx;
   if (typeof given !== "object" || given === null) {
-    throw new NotATransactionError(
-      String(given),
-      "Pass a pg client after BEGIN, or the tx of db.transaction(async (tx) => ...).",
-    );
+    throw new NotATransactionError(typeof given === "function" ? "a function" : quote(given), advice);
   }
   if (has(given, "execute")) {
     if (!has(given, "rollback")) {
       throw new NotATransactionError(
-        "a Drizzle database",
+        "a Drizzle database, or another object with execute() and without rollback()",
         "Each of its queries commits alone: pass the tx of db.transaction(async (tx) => ...), or enqueue without in().",
       );
     }
-    return drizzleQueryable(given as DrizzleTransaction);
+    const { execute } = given;
+    const send: Send = async ({ text, values }) => execute.call(given, drizzleStatement(text, values) as never);
+    return openQueryable([send], clientBelow(given));
   }
   if (has(given, "query")) {
     if ("totalCount" in given && "idleCount" in given) {
@@ -43,37 +57,55 @@ export function queryableOf(tx: Transaction): Queryable {
         "A pool has no transaction: pass a client of pool.connect() after BEGIN, or enqueue without in().",
       );
     }
-    // pg 8.21 and later know; for older ones the caller's word stands.
-    if (has(given, "getTransactionStatus") && given.getTransactionStatus() === "I") {
-      throw new NotATransactionError("a client without an open transaction", `Call client.query("begin") first.`);
-    }
-    return pgQueryable(given as PgTransaction);
+    // Without the name: the caller's connection may lead through a pooler.
+    const { query } = given as { query: (...given: unknown[]) => unknown };
+    const send: Send = async ({ text, values }) => query.call(given, { text, values });
+    const sendInParts: Send = async ({ text, values }) => query.call(given, text, values);
+    return openQueryable([send, sendInParts], given);
   }
-  throw new NotATransactionError(
-    `an object without query() or execute()`,
-    "Pass a pg client after BEGIN, or the tx of db.transaction(async (tx) => ...).",
-  );
+  throw new NotATransactionError("an object without query() or execute()", advice);
 }
 
 function has<Name extends string>(value: object, name: Name): value is Record<Name, (...args: never[]) => unknown> {
   return typeof (value as Record<string, unknown>)[name] === "function";
 }
 
-function pgQueryable(client: PgTransaction): Queryable {
-  // Without the name: the caller's connection may lead through a pooler.
-  return { query: ({ text, values }) => client.query({ text, values }) };
+/** The pg client that a Drizzle transaction runs on, where it does. */
+function clientBelow(tx: object): object | undefined {
+  const { session } = tx as { session?: { client?: unknown } };
+  return typeof session?.client === "object" ? (session.client ?? undefined) : undefined;
 }
 
-function drizzleQueryable(tx: DrizzleTransaction): Queryable {
+/** `client` may know whether the transaction is open. */
+function openQueryable(sends: readonly Send[], client: object | undefined): Queryable {
+  if (!client || !has(client, "getTransactionStatus") || !isKnown(client.getTransactionStatus()))
+    return provenQueryable(sends);
+  const check = () => {
+    const status = client.getTransactionStatus();
+    if (status === "I")
+      throw new NotATransactionError(
+        "a client without an open transaction",
+        `Call client.query("begin") first, and enqueue before COMMIT or ROLLBACK.`,
+      );
+    if (status === "E")
+      throw new NotATransactionError("a transaction in which a statement has failed", "Roll it back, and begin again.");
+  };
+  check();
+  const [send] = sends;
   return {
-    async query({ text, values }) {
-      const answer = await tx.execute(drizzleStatement(text, values));
-      // node-postgres answers { rows }, postgres.js an array.
-      return {
-        rows: (Array.isArray(answer) ? answer : (answer as { rows: unknown[] }).rows) as Record<string, unknown>[],
-      };
+    async query(statement) {
+      check();
+      return rowsOf(await send!(statement));
     },
   };
+}
+
+/** Whether it is a status as PostgreSQL reports it: idle, in a transaction, in a failed one. */
+const isKnown = (status: unknown) => status === "I" || status === "T" || status === "E";
+
+/** node-postgres answers { rows }, and postgres.js below Drizzle a list. */
+function rowsOf(answer: unknown): { rows: Record<string, unknown>[] } {
+  return Array.isArray(answer) ? { rows: answer } : (answer as { rows: Record<string, unknown>[] });
 }
 
 /** What Drizzle's dialects pass to a statement that is to become text. */

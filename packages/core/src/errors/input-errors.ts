@@ -65,7 +65,9 @@ export class UnknownJobTypeError extends HarkError {
 
 /** in(), guard() or completeIn() got something other than an open transaction. */
 export class NotATransactionError extends HarkError {
-  constructor(given: string, advice: string) {
-    super("NOT_A_TRANSACTION", { given }, `in() expects an open transaction, but got ${given}. ${advice}`);
+  constructor(given: string, advice: string, cause?: unknown) {
+    super("NOT_A_TRANSACTION", { given }, `in() expects an open transaction, but got ${given}. ${advice}`, {
+      ...(cause !== undefined && { cause }),
+    });
   }
 }
