@@ -300,7 +300,11 @@ test.for<[string, object, RegExp]>([
   ["a bare function for a handler", { handlers: [() => {}] }, /handlers\.0: is no handler: make it with implement/],
   ["null for a handler", { handlers: [null] }, /handlers\.0: is no handler/],
   ["a handler without a function", { handlers: [implement(loose, "run" as never)] }, /handlers\.0: has no function/],
-  ["a handler of a name", { handlers: [implement("mail" as never, (() => {}) as never)] }, /handlers\.0: has no job type/],
+  [
+    "a handler of a name",
+    { handlers: [implement("mail" as never, (() => {}) as never)] },
+    /handlers\.0: has no job type/,
+  ],
   ["a job type by hand", { handlers: [{ job: { type: "a" }, run() {} }] }, /handlers\.0: .*cannot name a queue/],
   ["a type with a NUL", { handlers: [{ job: { ...loose, type: "a\0b" }, run() {} }] }, /cannot name a job type/],
   ["a job type without backoff", { handlers: [{ job: { ...loose, backoff: undefined }, run() {} }] }, /no backoff/],

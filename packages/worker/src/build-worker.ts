@@ -95,18 +95,8 @@ export function buildWorker(
   ports: Ports,
   events: WorkerEvents = new WorkerEvents(settings.logger),
 ): WorkerParts {
-  const {
-    connectionString,
-    password,
-    isPooled,
-    listenUrl,
-    handlers,
-    concurrency,
-    name,
-    cipher,
-    leaseMs,
-    pollMs,
-  } = settings;
+  const { connectionString, password, isPooled, listenUrl, handlers, concurrency, name, cipher, leaseMs, pollMs } =
+    settings;
   const logger = calmLogger(settings.logger); // for the parts; handlers and their outcomes have their own
   const types = [...handlers.keys()];
 
