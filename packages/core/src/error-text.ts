@@ -86,8 +86,8 @@ class Description {
 }
 
 /**
- * Whether it is an error, of this realm or of another such as a vm context, or has a name, a message
- * and a stack as one.
+ * Whether it is an error, of this realm or of another such as a vm context, or has a name, a
+ * message and a stack as one.
  */
 function isErrorLike(value: unknown): value is object {
   if (typeof value !== "object" || value === null) return false;
@@ -103,8 +103,9 @@ function headOf(error: object, depth: number): string {
   const extra = code === "" || message.includes(code) ? "" : code;
   const head = `${nameOf(error)}: ${said}`;
   if (message !== "") return extra === "" ? head : `${head} (${extra})`;
+  if (extra !== "") return head + extra;
   const fields = valueText(error);
-  return `${head}${extra}${fields === "{}" || fields.startsWith("[object") ? "" : ` ${fields}`}`.trimEnd();
+  return `${head}${fields === "{}" || fields.startsWith("[object") ? "" : ` ${fields}`}`.trimEnd();
 }
 
 /** The error's code, with its kind if PostgreSQL gave it. Hark's own are in their names. */
