@@ -1,12 +1,27 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { defineJob, silentLogger } from "@hark/core";
 import { createWorker, implement, type WorkerOptions } from "@hark/worker";
 import { expect } from "vitest";
-import { test } from "../support/fixtures.ts";
+import { eventually } from "../support/eventually.ts";
+import { test as base } from "../support/fixtures.ts";
 import { untilState } from "../support/jobs.ts";
 import { recordingLogger } from "../support/recording-logger.ts";
+
+/** `preload` writes a file that Node loads before a program. */
+const test = base.extend("preload", async ({}, { onCleanup }) => {
+  const folder = await mkdtemp(join(tmpdir(), "hark-preload-"));
+  onCleanup(() => rm(folder, { recursive: true, force: true }));
+  return async (name: string, code: string) => {
+    const file = join(folder, name);
+    await writeFile(file, code);
+    return file;
+  };
+});
 
 const job = defineJob("test.life");
 const optionsFor = (connectionString: string, more: Partial<WorkerOptions> = {}): WorkerOptions => ({
@@ -65,9 +80,9 @@ test(
 );
 
 /** Runs a program in a process of its own. */
-async function program(code: string, databaseUrl: string) {
+async function program(code: string, databaseUrl: string, env: Record<string, string> = {}) {
   const child = spawn(process.execPath, ["--input-type=module", "--eval", code], {
-    env: { ...process.env, DATABASE_URL: databaseUrl },
+    env: { ...process.env, DATABASE_URL: databaseUrl, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const [[exitCode], stderr] = await Promise.all([once(child, "exit"), text(child.stderr)]);
@@ -117,3 +132,44 @@ test("a worker says which of its handlers are of a queue that it does not serve"
   const warnings = logger.lines.filter(({ level }) => level === "warn");
   expect(warnings).toMatchObject([{ facts: { type: "test.life", queue: "default", queues: [queue] } }]);
 });
+
+const preloads: [option: string, name: string, code: string][] = [
+  [
+    "--import",
+    "preload.mjs",
+    `import { isMainThread } from "node:worker_threads"; if (!isMainThread) throw new Error("in a thread");`,
+  ],
+  ["--require", "preload.cjs", `if (!require("node:worker_threads").isMainThread) throw new Error("in a thread");`],
+];
+
+test.for(preloads)(
+  "what NODE_OPTIONS load by %s is not loaded into the lease thread",
+  { tags: ["FM-74"] },
+  async ([option, name, code], { databaseUrl, preload }) => {
+    const file = await preload(name, code);
+    const started = `await worker.start(); await worker.stop();`;
+    const ended = await program(`${head}\n${started}`, databaseUrl, { NODE_OPTIONS: `${option} ${file}` });
+    expect(ended).toMatchObject({ exitCode: 0 });
+    expect(ended.stderr).not.toContain("in a thread");
+  },
+);
+
+test(
+  "a worker that npm started stops when npm has ended, which no signal tells it",
+  { tags: ["FM-73"] },
+  async ({ databaseUrl }) => {
+    const code = `${head}\nsetTimeout(() => console.error("RUNS"), 1); await worker.run(); console.error("STOPPED");`;
+    // The shell that npm starts. It waits for the worker, and does not pass on its signals.
+    const shell = spawn("sh", ["-c", `"${process.execPath}" --input-type=module --eval "$CODE"; true`], {
+      env: { ...process.env, DATABASE_URL: databaseUrl, CODE: code, npm_lifecycle_event: "start" },
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    const said: string[] = [];
+    const closed = once(shell, "close");
+    shell.stderr.on("data", (chunk) => said.push(String(chunk)));
+    await eventually(() => said.join("").includes("RUNS"), { withinMs: 30_000, what: "its start" });
+    shell.kill("SIGTERM");
+    await closed; // the worker has closed its stderr
+    expect(said.join("")).toContain("STOPPED");
+  },
+);

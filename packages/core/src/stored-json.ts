@@ -11,8 +11,8 @@ export interface StoredJson {
 
 /**
  * Returns what `JSON.stringify` makes of a value, with two differences: a bigint becomes text, and
- * the work and the memory are bounded by `mostBytes`, whatever the value is. A value that shares its
- * parts may be exponentially long as text, and a Buffer becomes seven times as long. Nothing is
+ * the work and the memory are bounded by `mostBytes`, whatever the value is. A value that shares
+ * its parts may be exponentially long as text, and a Buffer becomes seven times as long. Nothing is
  * kept of a value that is too long, too deep, in a circle, not storable (FM-36), or that throws
  * while it is read. Never throws.
  */

@@ -3,8 +3,8 @@ import { checkMaxAttempts, checkName, checkPriority, messageOf } from "@hark/cor
 import type { Handler } from "./run/implement.ts";
 
 /**
- * Returns the handlers by their job types. Adds an issue for each that cannot run. Looks at what they
- * have and not at their class: a bundle may have a copy of implement() and defineJob().
+ * Returns the handlers by their job types. Adds an issue for each that cannot run. Looks at what
+ * they have and not at their class: a bundle may have a copy of implement() and defineJob().
  */
 export function handlersByType(given: unknown, issues: Issue[]): Map<string, Handler> {
   const handlers = new Map<string, Handler>();

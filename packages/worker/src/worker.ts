@@ -75,9 +75,9 @@ export class Worker implements Stoppable, AsyncDisposable {
   /**
    * Stops claiming, and waits up to the drain time for running jobs. Aborts the others, and hands
    * back the rest without counting the attempt. `"now"` skips the drain, also that of a running
-   * stop. Resolves when nothing runs any more, or when the time for a stop is over: drainTimeout and
-   * abortTimeout and some seconds, 29 s by default. May be called at any time and again; a worker
-   * that has not started never will.
+   * stop. Resolves when nothing runs any more, or when the time for a stop is over: drainTimeout
+   * and abortTimeout and some seconds, 29 s by default. May be called at any time and again; a
+   * worker that has not started never will.
    */
   stop(how: "drain" | "now" = "drain"): Promise<void> {
     if (how === "now") this.#parts.drain.hurry();

@@ -125,9 +125,9 @@ export class PostgresQueue implements UrlLocks, AsyncDisposable {
 
   /**
    * Completes a job, and keeps what JSON makes of `result` with it, up to 64 KiB. A result that
-   * cannot be kept completes the job without it, and is logged. Takes the dequeued job, or its id and token, or the id alone of a job that was dequeued here. Resolves once the
-   * outcome is written. While the database cannot write it, it waits and tries again, until
-   * close().
+   * cannot be kept completes the job without it, and is logged. Takes the dequeued job, or its id
+   * and token, or the id alone of a job that was dequeued here. Resolves once the outcome is
+   * written. While the database cannot write it, it waits and tries again, until close().
    * @throws OutcomeRejectedError if the database rejected the outcome, LeaseLostError if the claim
    * no longer holds, JobCancelledError if the job was cancelled, JobNotDequeuedError. Nothing was
    * written then

@@ -11,9 +11,10 @@ const stepMs = 500;
 const killedCode = 137;
 
 /**
- * Ends the process from a thread beside its main one, which hangs. First says so on stderr, with the
- * place where the main thread is, since nothing else of the process can (FM-73). As process 1 of a
- * container it cannot be killed from within: there the main thread is interrupted, and made to exit.
+ * Ends the process from a thread beside its main one, which hangs. First says so on stderr, with
+ * the place where the main thread is, since nothing else of the process can (FM-73). As process 1
+ * of a container it cannot be killed from within: there the main thread is interrupted, and made to
+ * exit.
  */
 export async function endHungProcess(worker: string, silentSeconds: number): Promise<void> {
   await say(worker, `the event loop has not turned for ${silentSeconds} s: the process ends, and others get its jobs`);

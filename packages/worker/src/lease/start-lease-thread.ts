@@ -21,7 +21,13 @@ export interface LeaseThread {
  * there the thread runs from a text that contains all it needs (docs/decisions/0032).
  */
 export function startLeaseThread(data: LeaseThreadData): LeaseThread {
-  const options: WorkerOptions = { workerData: data, name: "hark lease", execArgv: networkOptions() };
+  const { NODE_OPTIONS = "", ...env } = process.env;
+  const options: WorkerOptions = {
+    workerData: data,
+    name: "hark lease",
+    execArgv: networkOptions(process.execArgv),
+    env: { ...env, NODE_OPTIONS: networkOptions(NODE_OPTIONS.split(/\s+/)).join(" ") },
+  };
   const fromText = () => start(leaseThreadBundle, { ...options, eval: true });
   const file = ownFile();
   return file === undefined ? fromText() : new FallbackThread(start(file, options), fromText);
@@ -42,12 +48,13 @@ function ownFile(): URL | undefined {
 }
 
 /**
- * The options of this process that decide how a connection is made. All others stay here: what
- * `--import` loads has no business in the thread, and with `--input-type` it could not start.
+ * Those of this process's options, of its command line or of NODE_OPTIONS, that decide how a
+ * connection is made. All others stay here: what `--import` and `--require` load has no business in
+ * the thread, and with `--input-type` it could not start.
  */
-function networkOptions(): string[] {
+function networkOptions(words: readonly string[]): string[] {
   const names = /^--(use-system-ca$|tls-m(in|ax)-v|dns-result-order=|(no-)?network-family-autoselection)/;
-  return process.execArgv.filter((word) => names.test(word));
+  return words.filter((word) => names.test(word));
 }
 
 function start(fileOrText: URL | string, options: WorkerOptions): Thread {

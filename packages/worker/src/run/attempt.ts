@@ -261,5 +261,11 @@ class Ended {
   }
 }
 
-const isThenable = (value: unknown): value is PromiseLike<unknown> =>
-  typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  if ((typeof value !== "object" || value === null) && typeof value !== "function") return false;
+  try {
+    return "then" in value && typeof value.then === "function";
+  } catch {
+    return false; // a result that cannot be read is not waited for
+  }
+}

@@ -27,9 +27,9 @@ export class AttemptEnd extends Error {
 
 /**
  * Returns the ending of an attempt whose handler threw `error`. `reason` says why its signal was
- * aborted before, if it was. Never throws, whatever was thrown: what is not known is an attempt that
- * failed (FM-70). Errors of Hark are known by their codes, since handlers may come from a bundle,
- * with a copy of the classes in it.
+ * aborted before, if it was. Never throws, whatever was thrown: what is not known is an attempt
+ * that failed (FM-70). Errors of Hark are known by their codes, since handlers may come from a
+ * bundle, with a copy of the classes in it.
  */
 export function endingOf(error: unknown, reason: unknown): Ending {
   // Once the signal is aborted, a handler may throw anything. The reason of the abort decides.

@@ -15,8 +15,8 @@ export interface WorkerEventMap {
 }
 
 /**
- * Emits events. A listener that throws, or whose promise rejects, is logged, and affects neither the
- * job nor the process.
+ * Emits events. A listener that throws, or whose promise rejects, is logged, and affects neither
+ * the job nor the process.
  */
 export class WorkerEvents extends EventEmitter<WorkerEventMap> {
   readonly #logger: Logger;

@@ -26,7 +26,7 @@ export function calmLogger(logger: Logger): Logger {
   const calm =
     (level: "warn" | "error") =>
     (facts: object, message: string): void => {
-      if (!("error" in facts)) return logger[level](facts, message);
+      if (!("error" in facts) && !("reason" in facts)) return logger[level](facts, message);
       const key = keyOf(level, facts, message);
       const kept = quiet.get(key);
       if (kept) {
@@ -62,7 +62,9 @@ export function calmLogger(logger: Logger): Logger {
 
 /** What makes two lines the same: numbers in their reasons differ, such as ports and times. */
 function keyOf(level: string, facts: object, message: string): string {
-  const { error, jobId } = facts as { error?: unknown; jobId?: unknown };
-  const reason = messageOf(error).slice(0, 200).replaceAll(/\d+/g, "#");
+  const { error, reason: why, jobId } = facts as { error?: unknown; reason?: unknown; jobId?: unknown };
+  const reason = messageOf(error ?? why)
+    .slice(0, 200)
+    .replaceAll(/\d+/g, "#");
   return [level, message, reason, String(jobId ?? "")].join("\n");
 }

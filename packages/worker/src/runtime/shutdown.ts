@@ -1,4 +1,5 @@
 import type { Logger } from "@hark/core";
+import { watchStarter } from "./starter-watch.ts";
 
 export interface Stoppable {
   /** Drains, and `"now"` aborts at once. May be called again to hurry. */
@@ -19,10 +20,10 @@ const exitCodes = { SIGINT: 130, SIGTERM: 143 } as const;
 const afterlifeMs = 500;
 
 /**
- * Resolves once `stoppable` was stopped, by a signal or by a call of its stop(). The first SIGTERM or
- * SIGINT drains, a second aborts what runs, a third ends the process at once. A signal may come while
- * it starts: pass the promise of its start, so that a failed start ends the wait and is thrown. After
- * a signal it is not thrown, since nothing is to start any more.
+ * Resolves once `stoppable` was stopped, by a signal or by a call of its stop(). The first SIGTERM
+ * or SIGINT drains, a second aborts what runs, a third ends the process at once. A signal may come
+ * while it starts: pass the promise of its start, so that a failed start ends the wait and is
+ * thrown. After a signal it is not thrown, since nothing is to start any more.
  */
 export async function runUntilSignalled(
   stoppable: Stoppable,
@@ -40,6 +41,10 @@ export async function runUntilSignalled(
     );
     stoppable.stop(signals === 1 ? "drain" : "now").then(stopped.resolve, stopped.reject);
   };
+  const endWatch = watchStarter(() => {
+    logger.warn({}, "the npm that started this process has ended: stopping as by SIGTERM. Start it without npm");
+    onSignal("SIGTERM");
+  });
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
   void stoppable.stopped?.then(({ isComplete }) => {
@@ -53,6 +58,7 @@ export async function runUntilSignalled(
     });
     await Promise.race([started.then(() => stopped.promise), stopped.promise]);
   } finally {
+    endWatch();
     process.off("SIGINT", onSignal);
     process.off("SIGTERM", onSignal);
   }

@@ -196,8 +196,8 @@ export class Settler implements Part {
   }
 
   /**
-   * Writes outcomes that were refused before, behind one of them: if that is refused again, the cause
-   * lasts, and the others need no statement each to find that out.
+   * Writes outcomes that were refused before, behind one of them: if that is refused again, the
+   * cause lasts, and the others need no statement each to find that out.
    */
   async #writeRefused(entries: readonly Unsettled[]): Promise<void> {
     const probe = entries[Math.floor(Math.random() * entries.length)]!;
@@ -238,8 +238,8 @@ export class Settler implements Part {
   }
 
   /**
-   * The database rejected a single outcome. It is written again after a rest; after some of them the
-   * job becomes a dead letter with that error. A result whose data is rejected is left out.
+   * The database rejected a single outcome. It is written again after a rest; after some of them
+   * the job becomes a dead letter with that error. A result whose data is rejected is left out.
    */
   async #replace(entry: Unsettled, rejection: unknown): Promise<void> {
     const { claim, outcome, refusals } = entry;
