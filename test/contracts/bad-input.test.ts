@@ -292,7 +292,7 @@ test("an invalid definition is rejected when it is made", () => {
 test.for<[string, object, RegExp]>([
   ["an option of another library", { concurrency: 1 }, /concurrency: is no option of createWorker: give queues/],
   ["an option of a job type", { maxAttempts: 7 }, /maxAttempts: .*defineJob/],
-  ["a misspelled option", { pollinterval: "1s" }, /pollinterval: .*give pollInterval/],
+  ["a misspelled option", { PollInterval: "1s" }, /PollInterval: .*give pollInterval/],
   ["an option that nobody has", { colour: "red" }, /colour: .*known are connectionString/],
   ["a pool", { pool: {} }, /pool: .*connectionString/],
   ["no handlers", { handlers: undefined }, /handlers: must be an array/],
@@ -308,7 +308,7 @@ test.for<[string, object, RegExp]>([
   ["a job type by hand", { handlers: [{ job: { type: "a" }, run() {} }] }, /handlers\.0: .*cannot name a queue/],
   ["a type with a NUL", { handlers: [{ job: { ...loose, type: "a\0b" }, run() {} }] }, /cannot name a job type/],
   ["a job type without backoff", { handlers: [{ job: { ...loose, backoff: undefined }, run() {} }] }, /no backoff/],
-  ["a class for a schema", { handlers: [{ job: { ...loose, result: class {} }, run() {} }] }, /no Standard Schema/],
+  ["a class for a schema", { handlers: [{ job: { ...loose, result: Date }, run() {} }] }, /no Standard Schema/],
   ["a queue with a NUL", { queues: { "a\0b": 1 } }, /queues: .*cannot name a queue/],
   ["a list of queues", { queues: ["default"] }, /queues: must be a number, or numbers by queue/],
   ["text for a number of jobs", { queues: { default: "5" } }, /queues\.default: must be an integer/],
@@ -326,7 +326,7 @@ test.for<[string, object, RegExp]>([
       handlers: [implement(loose, () => {})],
       logger: silentLogger,
       ...options,
-    } as never);
+    });
   expect(create).toThrow(InvalidOptionsError);
   expect(create).toThrow(message);
 });

@@ -55,7 +55,7 @@ test(
       [() => "x".repeat(65_534), "x".repeat(65_534)],
       [() => ({ id: 5n, at: new Date(0) }), { id: "5", at: "1970-01-01T00:00:00.000Z" }],
       [async () => (await db.pool.query("select now() as at")).rowCount, 1],
-      [() => Promise.all([Promise.resolve(), undefined]), [null, null]],
+      [() => Promise.all([Promise.resolve(), Promise.resolve()]), [null, null]],
       [() => Buffer.from("x"), { type: "Buffer", data: [120] }],
       [() => new Map([[1, 2]]), {}],
       [() => new Response("x"), {}],

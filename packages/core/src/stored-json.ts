@@ -1,3 +1,4 @@
+import { isBoxedPrimitive } from "node:util/types";
 import { stringFlaw } from "./encode-json.ts";
 import { limits } from "./json.ts";
 
@@ -71,8 +72,7 @@ class Writer {
     if (depth >= limits.depth) this.#refuse(`is nested deeper than ${limits.depth} levels, or in a circle`);
     if (ArrayBuffer.isView(value) && value.byteLength > this.#charactersLeft) this.#refuse(tooLong(this.#mostBytes));
     if (Array.isArray(value)) return this.#array(value, name, depth);
-    if (value instanceof Number || value instanceof String || value instanceof Boolean)
-      return this.write(value.valueOf(), name, depth);
+    if (isBoxedPrimitive(value)) return this.write(value.valueOf(), name, depth);
     return this.#object(value, depth);
   }
 

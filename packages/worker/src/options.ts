@@ -161,7 +161,9 @@ function typeIssues({ listenUrl, isPooled, schedules, name, logger, cipher }: Wo
   const issues: Issue[] = [];
   const check = (field: string, isRight: boolean, message: string) =>
     void (isRight || issues.push({ path: [field], message }));
-  const has = (value: object, ...methods: string[]) =>
+  const has = (value: unknown, ...methods: string[]) =>
+    typeof value === "object" &&
+    value !== null &&
     methods.every((method) => typeof (value as Record<string, unknown>)[method] === "function");
   check("listenUrl", listenUrl === undefined || (typeof listenUrl === "string" && listenUrl !== ""), "must be a URL");
   check("isPooled", isPooled === undefined || typeof isPooled === "boolean", "must be true or false");
@@ -178,13 +180,9 @@ function typeIssues({ listenUrl, isPooled, schedules, name, logger, cipher }: Wo
     name === undefined || isLabel,
     `must be text of at most ${longestName} characters without control characters`,
   );
-  const isLogger = logger === undefined || (logger && has(logger, "debug", "info", "warn", "error", "child"));
-  check("logger", Boolean(isLogger), "must have debug(), info(), warn(), error() and child(), as a pino has");
-  check(
-    "cipher",
-    cipher === undefined || Boolean(cipher && has(cipher, "open")),
-    "must be made by createPayloadCipher()",
-  );
+  const isLogger = logger === undefined || has(logger, "debug", "info", "warn", "error", "child");
+  check("logger", isLogger, "must have debug(), info(), warn(), error() and child(), as a pino has");
+  check("cipher", cipher === undefined || has(cipher, "open"), "must be made by createPayloadCipher()");
   return issues;
 }
 

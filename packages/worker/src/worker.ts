@@ -53,7 +53,7 @@ export class Worker implements Stoppable, AsyncDisposable {
     return this.#parts.locks;
   }
 
-  /** Resolves once the worker was stopped, whoever did it. */
+  /** Resolves once the worker was stopped, by a signal or by code. */
   get stopped(): Promise<{ isComplete: boolean }> {
     return this.#stopped.promise;
   }

@@ -12,7 +12,7 @@ const main = fileURLToPath(new URL("../../support/worker-main.ts", import.meta.u
 /** A worker in a process of its own, behind a command that starts it, whose stderr is kept. */
 function startWorker(command: readonly string[], options: object) {
   const [file, ...args] = [...command, process.execPath, main, JSON.stringify(options)];
-  const child = spawn(file!, args, { stdio: ["ignore", "ignore", "pipe"] });
+  const child = spawn(file, args, { stdio: ["ignore", "ignore", "pipe"] });
   const ended = Promise.all([text(child.stderr), once(child, "exit")]);
   return { child, ended };
 }

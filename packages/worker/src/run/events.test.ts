@@ -6,10 +6,11 @@ test("a listener that throws or rejects is logged, and the others are called", {
   const error = vi.fn<Logger["error"]>();
   const events = new WorkerEvents({ ...silentLogger, error });
   const heard: string[] = [];
-  events.on("leaseLost", () => Promise.reject(new Error("rejected")));
-  events.on("leaseLost", async () => {
+  const listen = (heardBy: () => unknown) => events.on("leaseLost", heardBy);
+  listen(() => Promise.reject(new Error("rejected")));
+  listen(async () => {
     await Promise.resolve();
-    throw undefined;
+    throw new Error("rejected later");
   });
   events.on("leaseLost", () => heard.push("first"));
   events.once("leaseLost", () => {

@@ -62,7 +62,7 @@ export function calmLogger(logger: Logger): Logger {
 
 /** What makes two lines the same: numbers in their reasons differ, such as ports and times. */
 function keyOf(level: string, facts: object, message: string): string {
-  const { error, reason: why, jobId } = facts as { error?: unknown; reason?: unknown; jobId?: unknown };
+  const { error, reason: why, jobId } = facts as { error?: unknown; reason?: unknown; jobId?: bigint };
   const reason = messageOf(error ?? why)
     .slice(0, 200)
     .replaceAll(/\d+/g, "#");

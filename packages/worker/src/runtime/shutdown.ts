@@ -5,8 +5,8 @@ export interface Stoppable {
   /** Drains, and `"now"` aborts at once. May be called again to hurry. */
   stop(how?: "drain" | "now"): Promise<void>;
   /**
-   * Resolves once it was stopped, whoever called stop(). `isComplete` is false if something did not
-   * end in time, and may keep the process alive.
+   * Resolves once it was stopped, by a signal or by code. `isComplete` is false if something did
+   * not end in time, and may keep the process alive.
    */
   readonly stopped?: Promise<{ isComplete: boolean }>;
 }
@@ -15,7 +15,7 @@ const exitCodes = { SIGINT: 130, SIGTERM: 143 } as const;
 
 /**
  * How long the process may go on after a signal has stopped it and something did not end, in ms.
- * Whoever sent the signal waits for the end of the process.
+ * The sender of the signal waits for the end of the process.
  */
 const afterlifeMs = 500;
 
@@ -48,8 +48,8 @@ export async function runUntilSignalled(
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
   void stoppable.stopped?.then(({ isComplete }) => {
-    stopped.resolve();
     if (signals > 0 && !isComplete) setTimeout(() => process.exit(), afterlifeMs).unref();
+    return stopped.resolve();
   });
   try {
     const started = starting.catch((error: unknown) => {
