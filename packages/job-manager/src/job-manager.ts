@@ -27,6 +27,10 @@ import { type LockOptions, lockValueOf, lockWaitOf, type UrlLocks } from "./url-
 
 /** How long closing may wait for the database, in ms. */
 const closeDeadlineMs = 5_000;
+const leastCloseMs = 250;
+
+/** How long a stop may take after the drain, in ms: the worker's part of it is as long. */
+const afterDrainMs = 4_000;
 
 /** What initialize() opens. */
 interface Opened {
@@ -244,12 +248,16 @@ export class JobManager implements UrlLocks, AsyncDisposable {
   }
 
   async #stop(): Promise<void> {
+    const endsAt = performance.now() + this.#settings.drainTimeout + afterDrainMs;
+    /** Waits for as long as is left of the whole stop, which has one deadline (FM-73). */
+    const within = (work: Promise<unknown>) =>
+      orLate(work, Math.min(Math.max(endsAt - performance.now(), leastCloseMs), closeDeadlineMs));
     await Promise.allSettled([this.#initializing, this.#starting]);
     // The database stays open while jobs run, because a job may still add others.
     await this.#worker?.stop(this.#isHurried ? "now" : "drain");
     const open = this.#open;
     this.#open = this.#worker = this.#initializing = this.#starting = undefined;
-    await orLate(this.#calls.ended(), closeDeadlineMs);
-    if (open) await orLate(open.database.close(), closeDeadlineMs);
+    await within(this.#calls.ended());
+    if (open) await within(open.database.close());
   }
 }
