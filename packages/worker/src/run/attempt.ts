@@ -19,8 +19,10 @@ import {
 } from "@hark/core/internal";
 import type { LeaseKeeper } from "../lease/lease-keeper.ts";
 import { sleep } from "../runtime/sleep.ts";
+import { isThenable } from "../runtime/thenable.ts";
 import type { Settler } from "../settle/settler.ts";
 import type { Settlement } from "../settle/unsettled.ts";
+import { Ended } from "./ended.ts";
 import { endingOf, endingOfPayload, interrupted } from "./ending.ts";
 import type { WorkerEvents } from "./events.ts";
 import { HandlerContext } from "./handler-context.ts";
@@ -39,15 +41,10 @@ export interface AttemptParts {
   readonly events: WorkerEvents;
   readonly retries: RetryBudget;
   readonly cipher: PayloadCipher | undefined;
-  /**
-   * How long a handler has to end after its signal was aborted, in ms, before the attempt ends
-   * without it.
-   */
+  /** How long an aborted handler has to end, in ms, before the attempt ends without it. */
   readonly graceMs: number;
   readonly logger: Logger;
-  /**
-   * The attempt's outcome was written or refused. Emitted before all other events of the outcome.
-   */
+  /** The outcome was written or refused. Called before all other events of the outcome. */
   readonly onSettled: (attempt: Attempt) => void;
 }
 
@@ -80,18 +77,12 @@ export class Attempt {
     this.#parts = parts;
   }
 
-  /**
-   * True if the handler completed the job inside its own transaction. If that committed, nothing is
-   * left to settle.
-   */
+  /** Whether the handler completed the job in its own transaction, which may have rolled back. */
   get isCompletedInTransaction(): boolean {
     return this.#isCompletedInTransaction;
   }
 
-  /**
-   * True once the handler has returned, was abandoned, or will never run. Only the outcome is still
-   * to be written.
-   */
+  /** Whether the handler has returned, was abandoned, or will never run. */
   get hasEnded(): boolean {
     return this.#ended.isOver;
   }
@@ -243,29 +234,5 @@ export class Attempt {
       logRefusal(logger, job, ending.kind);
       events.tell("refused", job);
     }
-  }
-}
-
-/** A signal for the end, made only if it is waited for. */
-class Ended {
-  isOver = false;
-  #controller: AbortController | undefined;
-
-  get signal(): AbortSignal {
-    return (this.#controller ??= new AbortController()).signal;
-  }
-
-  end(): void {
-    this.isOver = true;
-    this.#controller?.abort();
-  }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  if ((typeof value !== "object" || value === null) && typeof value !== "function") return false;
-  try {
-    return "then" in value && typeof value.then === "function";
-  } catch {
-    return false; // a result that cannot be read is not waited for
   }
 }

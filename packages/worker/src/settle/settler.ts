@@ -1,12 +1,12 @@
 import type { Database, Logger, Outcome } from "@hark/core";
-import { backoffMs, isRejection, orLate, quotesData } from "@hark/core/internal";
+import { backoffMs, isRejection, orLate } from "@hark/core/internal";
 import type { NextOfKey } from "../claim/next-of-key.ts";
 import { bisect } from "../runtime/bisect.ts";
 import { TypedEvent } from "../runtime/event.ts";
 import type { Part } from "../runtime/part.ts";
 import { sleep } from "../runtime/sleep.ts";
 import { WakeUp } from "../runtime/wake-up.ts";
-import { buried, RefusedOutcomes } from "./refused-outcomes.ts";
+import { RefusedOutcomes } from "./refused-outcomes.ts";
 import { isUrgent, type KeyedClaim, type Settlement, type Unsettled, writeOutcomes } from "./unsettled.ts";
 
 /** Most outcomes in one statement, as many as in one claim, which may carry them. */
@@ -53,7 +53,7 @@ export class Settler implements Part {
   readonly #nextOfKey: NextOfKey | undefined;
   readonly #logger: Logger;
   readonly #giveUp = new AbortController();
-  readonly #refused = new RefusedOutcomes((entry) => this.putBack([entry]));
+  readonly #refused: RefusedOutcomes;
   #waiting: Unsettled[] = [];
   #inFlight = 0;
   #wasBehind = false;
@@ -68,6 +68,13 @@ export class Settler implements Part {
     this.#db = db;
     this.#nextOfKey = nextOfKey;
     this.#logger = logger;
+    this.#refused = new RefusedOutcomes({
+      comeBack: (entry) => this.putBack([entry]),
+      write: (entries) => this.#write(entries),
+      writeOnce: (entries) => this.#writeOnce(entries),
+      giveUp: (entry) => this.#refuse([entry]),
+      logger,
+    });
   }
 
   /** True if so many outcomes wait that claiming more jobs would not help. */
@@ -169,7 +176,8 @@ export class Settler implements Part {
         const entries = batch.filter(({ outcome }) => outcome.state === state);
         const fresh = entries.filter(({ refusals }) => refusals === 0);
         if (fresh.length > 0) await this.#write(fresh);
-        if (fresh.length < entries.length) await this.#writeRefused(entries.filter(({ refusals }) => refusals > 0));
+        if (fresh.length < entries.length)
+          await this.#refused.writeAgain(entries.filter(({ refusals }) => refusals > 0));
       }
       // A cancelled job's row went when it was cancelled: there is nothing to write.
       this.#refuse(batch.filter(({ outcome }) => outcome.state === "cancelled"));
@@ -190,26 +198,9 @@ export class Settler implements Part {
   #write(entries: readonly Unsettled[]): Promise<void> {
     return bisect(entries, {
       move: (some) => this.#writeOnce(some),
-      alone: (entry, rejection) => this.#replace(entry, rejection),
+      alone: (entry, rejection) => this.#refused.add(entry, rejection),
       isRowsFault: isRejection,
     });
-  }
-
-  /**
-   * Writes outcomes that were refused before, behind one of them: if that is refused again, the
-   * cause lasts, and the others need no statement each to find that out.
-   */
-  async #writeRefused(entries: readonly Unsettled[]): Promise<void> {
-    const probe = entries[Math.floor(Math.random() * entries.length)]!;
-    const others = entries.filter((entry) => entry !== probe);
-    try {
-      await this.#writeOnce([probe]);
-    } catch (rejection) {
-      await this.#replace(probe, rejection);
-      const overdue = others.filter((entry) => this.#refused.isOverdue(entry) || !this.#refused.rest(entry));
-      return this.#write(overdue);
-    }
-    await this.#write(others);
   }
 
   /** Tries until the database answers. Throws its rejection. */
@@ -235,30 +226,6 @@ export class Settler implements Part {
     const next = this.#nextOfKey;
     if (next && entries.some((entry) => next.takes(entry))) return next.complete(this.#db, entries);
     return writeOutcomes(this.#db, entries);
-  }
-
-  /**
-   * The database rejected a single outcome. It is written again after a rest; after some of them
-   * the job becomes a dead letter with that error. A result whose data is rejected is left out.
-   */
-  async #replace(entry: Unsettled, rejection: unknown): Promise<void> {
-    const { claim, outcome, refusals } = entry;
-    const facts = { jobId: claim.id, error: rejection, outcome: outcome.state };
-    if (outcome.state === "completed" && outcome.resultJson !== null && quotesData(rejection)) {
-      this.#logger.warn(facts, "the database rejected a result, so its job is completed without it");
-      entry.outcome = { state: "completed", resultJson: null };
-      return this.#write([entry]);
-    }
-    if (this.#refused.rest(entry)) {
-      if (refusals === 0) this.#logger.error(facts, "the database rejected an outcome, will try again");
-      return;
-    }
-    this.#logger.error(facts, "the database rejected an outcome for too long");
-    if (outcome.state === "dead") return this.#refuse([entry]); // even this plain text was rejected, so upkeep hands the job back later
-    entry.outcome = buried(entry, rejection);
-    entry.refusals = 0;
-    entry.refusedAt = undefined;
-    await this.#write([entry]);
   }
 
   #refuse(entries: readonly Unsettled[]): void {
