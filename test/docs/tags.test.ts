@@ -47,11 +47,21 @@ test("every test file that a document names exists", () => {
   expect(named.filter((file) => !existsSync(root + file))).toEqual([]);
 });
 
-test("failure-modes.md has a row for each failure mode, in order, with what goes wrong and what Hark does", () => {
-  const rows = rowsOf(documentNamed("failure-modes.md")).filter(([number]) => number !== "no.");
-  const numbers = rows.map(([number]) => Number(/^FM-(\d\d)$/.exec(number!)?.[1]));
-  expect(numbers).toEqual([...new Set(numbers)].toSorted((one, other) => one - other));
-  expect(numbers.slice(0, 58)).toEqual(Array.from({ length: 58 }, (_, place) => place + 1));
+test("failure-modes.md has one row for each failure mode, in order in its table, with what goes wrong and what Hark does", () => {
+  const tables: string[][][] = [];
+  for (const row of rowsOf(documentNamed("failure-modes.md"))) {
+    if (row[0] === "no.") tables.push([]);
+    else tables.at(-1)!.push(row);
+  }
+  const numberOf = ([number = ""]: string[]) => Number(/^FM-(\d\d)$/.exec(number)?.[1]);
+  for (const table of tables) {
+    const numbers = table.map(numberOf);
+    expect(numbers).toEqual(numbers.toSorted((one, other) => one - other));
+  }
+  const rows = tables.flat();
+  const all = rows.map(numberOf).toSorted((one, other) => one - other);
+  expect(all).toEqual([...new Set(all)]);
+  expect(all.slice(0, 58)).toEqual(Array.from({ length: 58 }, (_, place) => place + 1));
   expect(rows.length).toBeGreaterThanOrEqual(57);
   for (const [number, wrong, hark, open, ...more] of rows)
     expect([Boolean(wrong), Boolean(hark), open !== undefined, more.length], number).toEqual([true, true, true, 0]);
