@@ -13,5 +13,5 @@ function spelled(this: Readonly<Record<string, unknown>>): Record<string, unknow
 
 /** The same fields as an answer whose ids JSON can hold: see {@link spellsIds}. */
 export function withJsonIds<Fields extends object>(fields: Fields): Fields {
-  return Object.assign(Object.create(spellsIds) as object, fields) as Fields;
+  return Object.assign<object, Fields>(Object.create(spellsIds) as object, fields);
 }

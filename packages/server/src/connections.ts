@@ -1,32 +1,56 @@
 import { once } from "node:events";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import type { Logger } from "@hark/core";
+import { bounds, heldBytes, type Peer, victimOf } from "./connection-bounds.ts";
 
 /**
- * Tracks the sockets of a server and the requests on each, so that closing waits only for requests
- * in progress. Node's own close() also waits for sockets that never sent a request.
+ * Tracks the sockets of a server and the requests on each. Closing waits only for requests in
+ * progress: Node's own close() also waits for sockets that never sent a request. And no client takes
+ * the sockets or the memory of the others, however slowly it sends or reads (SEC-41).
  */
 export class Connections {
   readonly #server: Server;
-  readonly #answering = new Map<Socket, Set<ServerResponse>>();
+  readonly #logger: Logger;
+  /** Those that have been quiet the longest come first. */
+  readonly #peers = new Map<Socket, Peer>();
   readonly #ending = new WeakSet<Socket>();
+  readonly #sweeping: NodeJS.Timeout;
   #isClosing = false;
+  #warnedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(server: Server) {
+  constructor(server: Server, logger: Logger) {
     this.#server = server;
+    this.#logger = logger;
+    server.maxConnections = 2 * bounds.sockets; // those beyond `bounds.sockets` are on their way out
     server.on("connection", (socket: Socket) => {
-      this.#answering.set(socket, new Set());
-      socket.on("close", () => this.#answering.delete(socket));
+      if (this.#peers.size >= bounds.sockets) this.#end(victimOf(this.#peers), "sockets");
+      this.#peers.set(socket, { address: socket.remoteAddress ?? "", responses: new Set(), readBefore: 0 });
+      socket.on("close", () => this.#peers.delete(socket));
     });
-    server.on("request", ({ socket }: IncomingMessage, response: ServerResponse) => {
-      const responses = this.#answering.get(socket);
-      if (this.#isClosing) response.setHeader("connection", "close");
-      responses?.add(response);
-      response.on("close", () => {
-        responses?.delete(response);
-        if ((this.#isClosing || this.#ending.has(socket)) && responses?.size === 0) socket.destroySoon();
-      });
+    this.#sweeping = setInterval(() => this.#sweep(performance.now()), bounds.sweepMs);
+    this.#sweeping.unref();
+  }
+
+  /** Takes a request in, and returns false if it is not to be answered. */
+  admit({ socket }: IncomingMessage, response: ServerResponse): boolean {
+    const peer = this.#peers.get(socket);
+    if (!peer || socket.destroyed) return false; // what an ended socket had sent before
+    if (peer.responses.size >= bounds.unanswered) {
+      this.#end(socket, "unanswered");
+      return false;
+    }
+    if (this.#isClosing) response.setHeader("connection", "close");
+    peer.responses.add(response);
+    response.on("close", () => {
+      peer.responses.delete(response);
+      if (peer.responses.size > 0) return;
+      if (this.#isClosing || this.#ending.has(socket)) socket.destroySoon();
+      peer.readBefore = socket.bytesRead;
+      peer.holdsSince = undefined;
+      if (this.#peers.delete(socket)) this.#peers.set(socket, peer);
     });
+    return true;
   }
 
   /**
@@ -35,7 +59,7 @@ export class Connections {
    * responses.
    */
   endAfterAnswers(socket: Socket): boolean {
-    const responses = [...(this.#answering.get(socket) ?? [])];
+    const responses = [...(this.#peers.get(socket)?.responses ?? [])];
     if (!responses.some(({ req }) => req.complete)) return false;
     this.#ending.add(socket);
     return true;
@@ -49,12 +73,49 @@ export class Connections {
     this.#isClosing = true;
     const closed = once(this.#server, "close");
     this.#server.close();
-    for (const [socket, responses] of this.#answering) {
+    for (const [socket, { responses }] of this.#peers) {
       if (responses.size === 0) socket.destroy();
       for (const response of responses) if (!response.headersSent) response.setHeader("connection", "close");
     }
-    const timer = setTimeout(() => this.#answering.forEach((_, socket) => socket.destroy()), deadlineMs);
+    const timer = setTimeout(() => this.#peers.forEach((_, socket) => socket.destroy()), deadlineMs);
     await closed;
     clearTimeout(timer);
+    clearInterval(this.#sweeping);
+  }
+
+  /** Ends sockets whose answer is not read in time, and of the others the oldest beyond the bytes. */
+  #sweep(now: number): void {
+    let sum = 0;
+    const holders: { socket: Socket; bytes: number; since: number }[] = [];
+    for (const [socket, peer] of this.#peers) {
+      for (const response of peer.responses) if (response.writableEnded) peer.answeredAt ??= now;
+      if (peer.responses.size === 0) peer.answeredAt = undefined;
+      if (peer.answeredAt !== undefined && now - peer.answeredAt > bounds.answerMs) {
+        this.#end(socket, "answer");
+        continue;
+      }
+      const bytes = heldBytes(socket, peer);
+      sum += bytes;
+      if (bytes < bounds.bytes / bounds.sockets) continue;
+      holders.push({ socket, bytes, since: (peer.holdsSince ??= now) });
+    }
+    if (sum <= bounds.bytes) return;
+    for (const { socket, bytes } of holders.toSorted((one, other) => one.since - other.since)) {
+      this.#end(socket, "bytes");
+      if ((sum -= bytes) <= bounds.bytes) return;
+    }
+  }
+
+  #end(socket: Socket | undefined, bound: keyof typeof bounds | "answer"): void {
+    if (!socket) return;
+    const address = this.#peers.get(socket)?.address;
+    this.#peers.delete(socket);
+    socket.resetAndDestroy(); // a FIN would wait behind what the other end does not read
+    if (performance.now() - this.#warnedAt < warnEveryMs) return;
+    this.#warnedAt = performance.now();
+    this.#logger.warn({ address, bound }, "a connection was ended, so that one client does not harm the others");
   }
 }
+
+/** A flood would fill the log. */
+const warnEveryMs = 60_000;

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer as createHttpServer, type Server } from "node:http";
 import { type AddressInfo, isIPv6, type Socket } from "node:net";
 import { createLogger, type Duration, InvalidOptionsError } from "@hark/core";
-import { parseDuration } from "@hark/core/internal";
+import { parseDuration, redactingLogger } from "@hark/core/internal";
 import { Connections } from "./connections.ts";
 import { createServer, type HarkServer, type BaseServerOptions } from "./create-server.ts";
 import { CannotListenError, OpenServerError } from "./errors.ts";
@@ -63,8 +63,7 @@ export async function startServer(options: BaseStartOptions): Promise<RunningSer
     keepAliveTimeout: 5_000,
     requireHostHeader: false, // the app refuses such a request itself, with a JSON body
   });
-  http.maxConnections = 1_000;
-  const connections = new Connections(http);
+  const connections = new Connections(http, redactingLogger(logger));
   http.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) =>
     answerUnreadable(error, socket, connections),
   );
@@ -79,7 +78,11 @@ export async function startServer(options: BaseStartOptions): Promise<RunningSer
     http.close(); // the options were refused, so release the port
     throw error;
   }
-  http.on("request", server.nodeListener);
+  const { nodeListener } = server;
+  http.on(
+    "request",
+    (request, response) => void (connections.admit(request, response) && nodeListener(request, response)),
+  );
   const url = `http://${isIPv6(address) ? `[${address}]` : address}:${bound}`;
   logger.info({ url }, "listening");
   if (!isLocal && options.token !== undefined && options.token.length < safeLength)
