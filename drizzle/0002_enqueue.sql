@@ -14,6 +14,9 @@ DECLARE
   marks integer[] := array_fill(0, ARRAY[cardinality(ids)]);
   wanted record;
   holder bigint;
+  is_held boolean;
+  last_queue text;
+  last_key text;
 BEGIN
   IF jobs @? '$[*].unique_key' THEN
     FOR wanted IN
@@ -25,14 +28,23 @@ BEGIN
         INSERT INTO unique_keys (queue, unique_key, job_id)
         VALUES (wanted.queue, wanted.unique_key, ids[wanted.place]) ON CONFLICT DO NOTHING;
         EXIT WHEN FOUND;
-        SELECT job_id INTO holder FROM unique_keys held
+        -- In one look, or a job that is claimed in between would be in neither table.
+        SELECT job_id, EXISTS (SELECT FROM hark.jobs WHERE id = job_id) OR EXISTS (SELECT FROM running_jobs WHERE id = job_id)
+          INTO holder, is_held FROM unique_keys held
          WHERE held.queue = wanted.queue AND held.unique_key = wanted.unique_key;
-        IF FOUND THEN
+        CONTINUE WHEN NOT FOUND; -- the holder finished in between and freed the key
+        IF is_held OR (wanted.queue = last_queue AND wanted.unique_key = last_key) THEN
           ids[wanted.place] := holder;
           marks[wanted.place] := 1;
           EXIT;
-        END IF; -- else the holder finished in between and freed the key: try again
+        END IF;
+        -- The holder was deleted by hand: this job takes its key over, unless another one just did.
+        UPDATE unique_keys held SET job_id = ids[wanted.place]
+         WHERE held.queue = wanted.queue AND held.unique_key = wanted.unique_key AND job_id = holder;
+        EXIT WHEN FOUND;
       END LOOP;
+      last_queue := wanted.queue;
+      last_key := wanted.unique_key;
     END LOOP;
   END IF;
 

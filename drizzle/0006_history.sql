@@ -135,10 +135,26 @@ LANGUAGE sql SECURITY DEFINER SET search_path = hark, pg_temp AS $$
     INSERT INTO jobs (id, queue, type, payload, priority, attempt, max_attempts, crash_count, key, unique_key, run_at,
                       created_at, state)
     SELECT id, queue, type, payload, priority, attempt - 1, max_attempts, greatest(crash_count - 1, 0), key, unique_key,
-           clock_timestamp(), created_at, 'ready' FROM taken ORDER BY id),
-  counted AS (INSERT INTO stats (queue, dead) SELECT queue, -count(*) FROM taken GROUP BY queue)
+           clock_timestamp(), created_at, 'ready' FROM taken ORDER BY id)
   SELECT count(*)::integer FROM absolved
 $$;--> statement-breakpoint
+
+-- Takes dead letters off the counts, whoever removes them: statements of Hark's, or an operator by
+-- hand (FM-62).
+CREATE FUNCTION hark.discount_dead_jobs() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = hark, pg_temp AS $$
+BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    INSERT INTO stats (queue, dead) SELECT queue, -sum(dead) FROM stats GROUP BY queue HAVING sum(dead) <> 0;
+  ELSE
+    INSERT INTO stats (queue, dead) SELECT queue, -count(*) FROM gone GROUP BY queue;
+  END IF;
+  RETURN NULL;
+END $$;--> statement-breakpoint
+CREATE TRIGGER dead_jobs_discount AFTER DELETE ON hark.dead_jobs
+  REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION hark.discount_dead_jobs();--> statement-breakpoint
+CREATE TRIGGER dead_jobs_discount_all AFTER TRUNCATE ON hark.dead_jobs
+  FOR EACH STATEMENT EXECUTE FUNCTION hark.discount_dead_jobs();--> statement-breakpoint
 
 -- PostgreSQL opens every new function to PUBLIC (SEC-02). docs/how-to/roles.md says what to grant
 -- to whom.

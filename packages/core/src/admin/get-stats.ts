@@ -48,7 +48,7 @@ interface FinishedCount {
 const finishedByQueue = statement<Record<string, never>, FinishedCount>(
   "sum-finished",
   [],
-  asJsonRows(`select queue, sum(completed)::float8 as completed, sum(cancelled)::float8 as cancelled, sum(dead)::float8 as dead
+  asJsonRows(`select queue, sum(completed)::float8 as completed, sum(cancelled)::float8 as cancelled, greatest(0, sum(dead))::float8 as dead
      from hark.stats group by queue`),
   (row) => shownRow(row) as FinishedCount,
 );

@@ -28,8 +28,7 @@ export const requeueJobs = statement<{ ids: readonly bigint[] }, RequeuedJob>(
      insert into hark.jobs (id, queue, type, payload, priority, attempt, max_attempts, crash_count, key, unique_key,
                             run_at, created_at, state)
      select id, queue, type, payload, priority, 0, max_attempts, 0, key, unique_key,
-            clock_timestamp(), created_at, 'ready' from taken order by id),
-   counted as (insert into hark.stats (queue, dead) select queue, -count(*) from taken group by queue)
+            clock_timestamp(), created_at, 'ready' from taken order by id)
    select id, type, id in (select id from taken) as is_requeued from found`,
   (row) => withJsonIds({ id: asId(row.id), type: row.type as string, isRequeued: row.is_requeued as boolean }),
 );

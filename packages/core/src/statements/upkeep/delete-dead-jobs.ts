@@ -7,7 +7,7 @@ export interface DeletedDeadJob {
 }
 
 /**
- * Deletes dead letters for ever, and takes them off the counts. Returns those that it found. Locks
+ * Deletes dead letters for ever; a trigger takes them off the counts. Returns those that it found. Locks
  * rows in the order of their ids, as requeue-jobs.ts does.
  */
 export const deleteDeadJobs = statement<{ ids: readonly bigint[] }, DeletedDeadJob>(
@@ -16,8 +16,7 @@ export const deleteDeadJobs = statement<{ ids: readonly bigint[] }, DeletedDeadJ
   `with found as materialized (
      select id from hark.dead_jobs where id = any ($1::bigint[]) order by id for update),
    gone as (
-     delete from hark.dead_jobs where id = any (array(select id from found)) returning id, queue, type),
-   counted as (insert into hark.stats (queue, dead) select queue, -count(*) from gone group by queue)
+     delete from hark.dead_jobs where id = any (array(select id from found)) returning id, type)
    select id, type from gone`,
   (row) => withJsonIds({ id: asId(row.id), type: row.type as string }),
 );

@@ -9,8 +9,8 @@ export interface PruneRequest {
 }
 
 /**
- * Deletes up to `limit` of the oldest dead letters of an age for ever, takes them off the counts,
- * and returns how many. Steps over rows that another session holds.
+ * Deletes up to `limit` of the oldest dead letters of an age for ever, and returns how many; a
+ * trigger takes them off the counts. Steps over rows that another session holds.
  */
 export const pruneDeadJobs = statement<PruneRequest, { pruned: number }>(
   "prune-dead-jobs",
@@ -20,8 +20,7 @@ export const pruneDeadJobs = statement<PruneRequest, { pruned: number }>(
       where finished_at <= clock_timestamp() - $1::float8 * interval '1 ms' and ($2::text is null or type = $2)
       order by finished_at, id limit $3 for update skip locked),
    gone as (
-     delete from hark.dead_jobs where id = any (array(select id from old)) returning queue),
-   counted as (insert into hark.stats (queue, dead) select queue, -count(*) from gone group by queue)
+     delete from hark.dead_jobs where id = any (array(select id from old)) returning true)
    select count(*)::integer as pruned from gone`,
   (row) => ({ pruned: row.pruned as number }),
 );
