@@ -153,6 +153,22 @@ export const proofs: readonly Proof[] = [
     runs: [{ tests: ["test/proof/campaigns"] }, { program: campaigns, usual: ["--seed", "1..3", "--minutes", "3"] }],
   },
   {
+    name: "patient",
+    proves:
+      "a database that is away, changed and locked again and again, and workers that stand still, bury no job and burn no attempt; ten minutes with `LONG=1`",
+    after: ["packages/core/src/statements/lease", "packages/worker/src/lease", "packages/worker/src/upkeep", "drizzle"],
+    minutes: 2,
+    runs: [{ tests: ["test/proof/patient"] }],
+  },
+  {
+    name: "strangers",
+    proves:
+      "a login without rights that floods notifications and holds advisory locks costs a bounded share, and stops nothing",
+    after: ["packages/core/src/locks.ts", "packages/worker/src/wake", "drizzle"],
+    minutes: 2,
+    runs: [{ tests: ["test/proof/strangers"] }],
+  },
+  {
     name: "keys",
     proves:
       "no two jobs of a key overlap and no key is left standing, with very many jobs over many keys and workers that are killed and stopped all the time ([keys.md](keys.md))",
@@ -174,7 +190,12 @@ export const proofs: readonly Proof[] = [
     minutes: 300,
     runs: [
       {
-        tests: ["test/proof/faults", "test/proof/properties", "test/proof/simulation/simulation.test.ts"],
+        tests: [
+          "test/proof/faults",
+          "test/proof/patient",
+          "test/proof/properties",
+          "test/proof/simulation/simulation.test.ts",
+        ],
         environment: { LONG: "1" },
       },
     ],

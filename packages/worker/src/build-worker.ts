@@ -214,7 +214,7 @@ export function buildWorker(
     poll,
     nextOfKey,
     rescuer({ db, lease, attempts, pending, cancellations, leaseMs, logger }),
-    survivedClaims({ db, lease, attempts, leaseMs, logger }),
+    survivedClaims({ db, lease, attempts, events, leaseMs, logger }),
     ...(scheduler ? [scheduler] : []),
     partitions({ db, keepDays: settings.keepDays, logger }),
     statistics({ db, moved: settler.moved, logger }),

@@ -2,10 +2,14 @@ import type { Database, Logger } from "@hark/core";
 import { statements } from "@hark/core/internal";
 import type { LeaseKeeper } from "../lease/lease-keeper.ts";
 import type { Attempts } from "../run/attempts.ts";
+import type { WorkerEvents } from "../run/events.ts";
 import { Loop } from "../runtime/loop.ts";
 
 /** Looks after a lease comes back. A rescue of its jobs may still be on its way at the first. */
 const looks = 4;
+
+/** Claims that are asked for at a time. More are not refused in the time of the looks. */
+const mostClaims = 10_000;
 
 /**
  * After a lost lease, says that this process lives: another worker that has declared it dead may
@@ -14,13 +18,16 @@ const looks = 4;
  */
 export function survivedClaims(parts: {
   db: Database;
-  lease: Pick<LeaseKeeper, "lost" | "registered" | "wasHung">;
+  lease: Pick<LeaseKeeper, "identity" | "lost" | "registered" | "wasHung">;
   attempts: Pick<Attempts, "heldClaims">;
+  /** Tells of an outcome that was refused: the job may have been rescued. */
+  events: Pick<WorkerEvents, "on">;
   leaseMs: number;
   logger: Logger;
 }): Loop {
-  const { db, lease, attempts, leaseMs, logger } = parts;
-  let claims: readonly statements.Claim[] = [];
+  const { db, lease, attempts, events, leaseMs, logger } = parts;
+  /** By token and id. */
+  let claims = new Map<string, statements.Claim>();
   let looksLeft = 0;
 
   const loop = new Loop({
@@ -28,24 +35,32 @@ export function survivedClaims(parts: {
     logger,
     async step() {
       if (looksLeft === 0) return "until rung";
-      const request = { ids: claims.map(({ id }) => id), tokens: claims.map(({ token }) => token) };
+      const now = [...claims.values()];
+      const request = { ids: now.map(({ id }) => id), tokens: now.map(({ token }) => token) };
       const [answer] = await statements.absolveClaims(db, request);
       if (answer!.absolved > 0)
         logger.warn({ jobs: answer!.absolved }, "this process was declared dead and lives: its jobs lose no attempt");
       looksLeft -= 1;
       if (looksLeft > 0) return { restMs: leaseMs / looks };
-      claims = [];
+      claims = new Map();
       return "until rung";
     },
   });
-  lease.lost.on(() => {
-    if (lease.wasHung) return;
-    claims = [...claims, ...attempts.heldClaims().map(({ id, token }) => ({ id, token }))];
-  });
-  lease.registered.on(() => {
-    if (claims.length === 0) return;
+  const add = ({ id, token }: statements.Claim) => claims.set(`${token} ${id}`, { id, token });
+  const look = () => {
+    if (claims.size === 0 || lease.identity === undefined) return;
     looksLeft = looks;
     loop.wakeUp.ring();
+  };
+  lease.lost.on(() => {
+    if (!lease.wasHung) attempts.heldClaims().forEach(add);
+  });
+  lease.registered.on(look);
+  // A claim that was answered after the loss was not among those.
+  events.on("refused", (job) => {
+    if (lease.wasHung || claims.size >= mostClaims) return;
+    add(job);
+    look();
   });
   return loop;
 }
