@@ -1,3 +1,4 @@
+import pg from "pg";
 import { describe, expect } from "vitest";
 import { closedUrl, insert, register, run, test } from "../support/command.ts";
 import { startPgBouncer } from "../support/pgbouncer.ts";
@@ -42,6 +43,22 @@ describe("hark doctor", { timeout: 180_000 }, () => {
       });
     },
   );
+
+  test("a stranger who holds a lock of Hark's is named", { tags: ["SEC-50"] }, async ({ hark, databaseUrl }) => {
+    const stranger = new pg.Client({ connectionString: databaseUrl, application_name: "a stranger" });
+    await stranger.connect();
+    try {
+      await stranger.query("select pg_advisory_lock(1751216747, 42)");
+      const { stdout } = await hark(["doctor", "--json"]);
+      expect(diagnose(stdout).named("advisory locks")).toMatchObject({
+        status: "warn",
+        message: expect.stringContaining('application "a stranger": 1') as string,
+        advice: expect.stringContaining("pg_terminate_backend") as string,
+      });
+    } finally {
+      await stranger.end();
+    }
+  });
 
   test(
     "through a transaction pooler LISTEN fails and the advice says what to set; with HARK_LISTEN_URL it passes",

@@ -48,17 +48,20 @@ test(
     const workers: WorkerProcess[] = [];
     const killed = new Set<number>();
     const killedNames = new Set<string>();
-    const start = async () =>
-      void workers.push(
+    let started = 0;
+    const start = async () => {
+      started += 1;
+      workers.push(
         await startProcess({
           databaseUrl: proxy.url,
           leaseMs,
           concurrency: 8,
           pollMs: 1_000,
           abortMs: 500,
-          name: `w${workers.length}`,
+          name: `w${started}`,
         }),
       );
+    };
     try {
       await Promise.all([start(), start(), start()]);
       const patient: Patient = {

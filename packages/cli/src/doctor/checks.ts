@@ -1,3 +1,4 @@
+import { advisoryLocksCheck } from "./advisory-locks.ts";
 import type { Check } from "./check.ts";
 import { clockCheck } from "./clock.ts";
 import { defaultPartitionsCheck } from "./default-partitions.ts";
@@ -28,6 +29,7 @@ export const checks: readonly Check[] = [
   notificationQueueCheck,
   oldTransactionsCheck,
   oldSnapshotsCheck,
+  advisoryLocksCheck,
   workersCheck,
   waitingTypesCheck,
   defaultPartitionsCheck,

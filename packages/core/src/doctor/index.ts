@@ -2,6 +2,7 @@
  * What `hark doctor` asks the database. The answers are facts; what is good or bad about them, and
  * what to do, is for the caller to say.
  */
+export { listLockHolders, type LockHolder } from "./advisory-locks.ts";
 export { type ClockSkew, measureClockSkew } from "./clock.ts";
 export { countStrayHistory } from "./default-partitions.ts";
 export { listHiddenTables } from "./hidden-tables.ts";

@@ -78,7 +78,7 @@ export class PostgresQueue implements UrlLocks, AsyncDisposable {
       applicationName: "hark queue",
     }));
     this.#producer = createProducer({ database: db, cipher });
-    const { lease: leaseMs, pollInterval: pollMs } = settings;
+    const { lease: leaseMs, pollInterval: pollMs, keepDays } = settings;
     this.#makeRuntime = () =>
       new QueueRuntime({
         connectionString,
@@ -86,6 +86,7 @@ export class PostgresQueue implements UrlLocks, AsyncDisposable {
         listenUrl,
         leaseMs,
         pollMs,
+          keepDays,
         name,
         cipher,
         db,

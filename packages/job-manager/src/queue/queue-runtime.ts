@@ -39,6 +39,7 @@ export interface QueueRuntimeOptions extends Login {
   listenUrl: string;
   leaseMs: number;
   pollMs: number;
+  keepDays: number;
   name: string;
   cipher: PayloadCipher | undefined;
   db: Database;
@@ -70,7 +71,6 @@ export class QueueRuntime {
       handlers: jobs.map((job) => ({ job, run: this.#handover.run })),
       queues: { [queue]: 1 },
       drainTimeout: 1_000, // release() has ended all attempts: only their outcomes are to be written
-      keepDays: 1_000_000, // the workers decide how long history is kept
     });
     this.#options = options;
     this.#parts = buildWorker({ ...settings, isPrefetching: false, isQuarantining: false }, realPorts);
