@@ -1,9 +1,11 @@
 import { Socket } from "node:net";
 import { Pool, type PoolClient, type PoolConfig, TypeOverrides, types } from "pg";
 import { DatabaseUnreachableError } from "./errors/index.ts";
+import { guardPool } from "./guard-pool.ts";
 import { maskSecrets } from "./mask.ts";
 import { pgTypes } from "./pg-types.ts";
 import type { PgPool } from "./pool.ts";
+import { preparedName } from "./prepared-name.ts";
 import { type Login, SessionClient, sessionConfig } from "./session.ts";
 import { isNameRefused, isStartupRefused } from "./sqlstate.ts";
 
@@ -130,12 +132,7 @@ interface Wrapped {
 }
 
 function wrapPool(pool: Pool, { isPooled, isBorrowed = false, plainOptions }: Wrapped): Database {
-  // Without listeners, a server that closes idle connections ends the process (FM-06). The pool
-  // drops such clients itself.
-  const ignore = () => {};
-  const guard = (client: PoolClient) => void client.on("error", ignore);
-  pool.on("error", ignore);
-  pool.on("connect", guard);
+  const endGuard = guardPool(pool);
 
   /** No named statements and no session settings: the sessions are shared (FM-04). */
   let isWithoutSession = isPooled;
@@ -170,7 +167,7 @@ function wrapPool(pool: Pool, { isPooled, isBorrowed = false, plainOptions }: Wr
     const unnamed = { text, values, types: pgTypes };
     if (isWithoutSession || name === undefined) return on.query(unnamed);
     try {
-      return await on.query({ name, ...unnamed });
+      return await on.query({ name: preparedName(name, text), ...unnamed });
     } catch (error) {
       if (!isNameRefused(error)) throw error;
       isWithoutSession = true;
@@ -232,10 +229,9 @@ function wrapPool(pool: Pool, { isPooled, isBorrowed = false, plainOptions }: Wr
       return onClient((client) => work({ query: (statement) => query(client, statement) }));
     },
     async close() {
-      pool.off("error", ignore);
-      pool.off("connect", guard);
-      pool.on("error", ignore);
-      if (!isBorrowed && !pool.ended && !pool.ending) await pool.end();
+      if (isBorrowed) endGuard();
+      // What connections of our own still say while they end is ignored.
+      else if (!pool.ended && !pool.ending) await pool.end();
     },
   };
 }
