@@ -231,7 +231,7 @@ test("an error says what is wrong with the first of many items, and how many mor
   expect(refusal.length).toBeLessThan(1_000);
 });
 
-test("what is stored is what was checked, even if a getter answers each call with another value", () => {
+test("what is stored is what was checked, even if each call of a getter returns another value", () => {
   let calls = 0;
   const payload = {
     get size() {

@@ -23,6 +23,7 @@ export {
   NotATransactionError,
   PayloadTooLargeError,
   PayloadUnreadableError,
+  ProducerBusyError,
   ProducerClosedError,
   QueueFullError,
   RetryAfterError,

@@ -23,6 +23,7 @@ export {
   EnqueueTimeoutError,
   InvalidOptionsError,
   isHarkError,
+  ProducerBusyError,
   ProducerClosedError,
   QueueFullError,
   UnknownJobTypeError,

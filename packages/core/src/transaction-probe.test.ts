@@ -59,7 +59,7 @@ const shapes: [name: string, txOn: (db: ReturnType<typeof database>) => object, 
   ],
   ["Sequelize", (db) => ({ query: async (given: any) => [db.run(given.text ?? given), {}] }), true],
   [
-    "a library that answers a number of rows",
+    "a library that returns a number of rows",
     (db) => ({ query: async (given: any) => db.run(given.text ?? given).length }),
     true,
   ],

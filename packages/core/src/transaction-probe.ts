@@ -44,7 +44,7 @@ export function provenQueryable(sends: readonly Send[]): Queryable {
     }
     throw new NotATransactionError(
       "an object whose query() does not answer rows",
-      "Pass a pg client after BEGIN, a Drizzle transaction, or a transaction whose query(text, values) answers a list of rows. " +
+      "Pass a pg client after BEGIN, a Drizzle transaction, or a transaction whose query(text, values) returns a list of rows. " +
         "Nothing was written.",
       why,
     );

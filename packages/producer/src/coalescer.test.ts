@@ -52,7 +52,7 @@ test("callers that await each enqueue share one insert, even if one of them bega
     if (callers.length === 1) for (let n = 1; n < 16; n += 1) callers.push(caller()); // while the first waits
     return nextTurn();
   });
-  const coalescer = new Coalescer(db);
+  const coalescer = new Coalescer(db, 3);
   const caller = async () => {
     for (let round = 0; round < 20; round += 1) await through(8, () => coalescer.insert(aJob(round)));
   };
@@ -69,7 +69,7 @@ test("a job that the database refuses is found by bisecting, and the others keep
   const db = database((payloads) => {
     if (payloads.includes(13)) throw Object.assign(new Error("unlucky"), { code: "P0001" });
   });
-  const coalescer = new Coalescer(db);
+  const coalescer = new Coalescer(db, 3);
 
   const answers = await Promise.allSettled(numbers.map((n) => coalescer.insert(aJob(n))));
 
@@ -84,7 +84,7 @@ test("an insert is not sent again after an error that does not reject its rows",
     const db = database(() => {
       throw Object.assign(new Error("broken"), { code });
     });
-    const coalescer = new Coalescer(db);
+    const coalescer = new Coalescer(db, 3);
 
     const answers = await Promise.allSettled(numbers.map((n) => coalescer.insert(aJob(n))));
 
@@ -96,7 +96,7 @@ test("an insert is not sent again after an error that does not reject its rows",
 test("an insert that gets no answer fails its callers, and does not block later inserts for ever", async () => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
   const db = database((payloads) => (payloads.includes("lost") ? new Promise<void>(() => {}) : undefined));
-  const coalescer = new Coalescer(db);
+  const coalescer = new Coalescer(db, 3);
   const lost = coalescer.insert(aJob("lost")).catch((error: unknown) => error);
   await nextTurn();
   const next = coalescer.insert(aJob("next"));
@@ -109,7 +109,7 @@ test("an insert that gets no answer fails its callers, and does not block later 
 
 test("an insert holds at most 1,000 jobs, and at most 4 MiB of payload unless one job has more", async () => {
   const db = database(nextTurn);
-  const coalescer = new Coalescer(db);
+  const coalescer = new Coalescer(db, 3);
   const large = "x".repeat(250_000);
 
   await Promise.all(Array.from({ length: 2_500 }, (_, n) => coalescer.insert(aJob(n))));

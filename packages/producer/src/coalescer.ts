@@ -1,5 +1,7 @@
 import type { Queryable } from "@hark/core";
-import { EnqueueTimeoutError, isRejection, orLate, statements } from "@hark/core/internal";
+import { EnqueueTimeoutError, isRejection, statements } from "@hark/core/internal";
+import { answerDeadlineMs, answered } from "./deadline.ts";
+import { UniqueLane } from "./unique-lane.ts";
 
 /**
  * Most jobs in one insert, and most bytes of payload. A longer statement is not faster, and needs
@@ -8,15 +10,12 @@ import { EnqueueTimeoutError, isRejection, orLate, statements } from "@hark/core
 const mostJobs = 1_000;
 const mostBytes = 4 * 1_024 * 1_024;
 
-/**
- * Longest wait for an insert's answer, in ms. Hark's own pools give up earlier (5 s to connect, 10
- * s for a statement), with a clearer error. A borrowed pool may have no deadline, and one lost
- * connection must not block every later call.
- */
-const answerDeadlineMs = 20_000;
+/** How often waiting calls are looked through for those that wait too long, in ms. */
+const expireEveryMs = 1_000;
 
 interface Call {
   readonly job: statements.NewJob;
+  readonly madeAt: number;
   readonly resolve: (enqueued: statements.InsertedJob) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -33,35 +32,71 @@ interface Call {
  * wait for the rest of that commit. It made the median start later: 6.0 and 9.4 ms instead of 4.7
  * to 5.4 at 500 calls/s, and 10 and 14 ms instead of 4 to 7 at 2,000.
  *
- * The number of waiting calls is bounded by the callers, who await them. A job with a unique key
- * gets an insert of its own, because that insert may have to wait for the transaction of another
- * job with the same key.
+ * A call that waits for its insert for longer than 20 s fails, and is not sent. A job with a unique
+ * key gets an insert of its own, in a lane of its own, because that insert may have to wait for the
+ * transaction of another job with the same key.
  */
 export class Coalescer {
   readonly #db: Queryable;
+  readonly #lane: UniqueLane;
   #waiting: Call[] = [];
   #isFlushing = false;
 
-  constructor(queryable: Queryable) {
+  /** `connections`: how many the database has. */
+  constructor(queryable: Queryable, connections: number) {
     this.#db = queryable;
+    this.#lane = new UniqueLane(Math.max(connections - 1, 1));
   }
 
   async insert(job: statements.NewJob): Promise<statements.InsertedJob> {
-    if (job.uniqueKey !== undefined) return (await insert(this.#db, [job]))[0]!;
+    if (job.uniqueKey !== undefined) return (await this.#insertInLane([job], `${job.queue} ${job.uniqueKey}`))[0]!;
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ job, resolve, reject });
+      this.#waiting.push({ job, madeAt: performance.now(), resolve, reject });
       if (!this.#isFlushing) void this.#flush();
     });
   }
 
+  /** Inserts jobs in one statement, all or none. Returns the results in the order of the jobs. */
+  async insertMany(jobs: statements.NewJob[]): Promise<statements.InsertedJob[]> {
+    if (jobs.some(({ uniqueKey }) => uniqueKey !== undefined)) return this.#insertInLane(jobs, undefined);
+    return answered(() => insert(this.#db, jobs));
+  }
+
+  /** Fails without an insert if it is not the jobs' turn in time. */
+  #insertInLane(jobs: statements.NewJob[], key: string | undefined): Promise<statements.InsertedJob[]> {
+    return new Promise((resolve, reject) => {
+      let isLate = false;
+      const timer = setTimeout(() => {
+        isLate = true;
+        reject(new EnqueueTimeoutError(answerDeadlineMs, false));
+      }, answerDeadlineMs);
+      const inTurn = async () => {
+        if (isLate) return []; // the caller was told that nothing was written
+        clearTimeout(timer);
+        return answered(() => insert(this.#db, jobs));
+      };
+      this.#lane.run(key, inTurn).then(resolve, reject);
+    });
+  }
+
+  /** Fails the calls that have waited too long, oldest first. */
+  #expire(): void {
+    const latest = performance.now() - answerDeadlineMs;
+    const end = this.#waiting.findIndex(({ madeAt }) => madeAt > latest);
+    for (const { reject } of this.#waiting.splice(0, end === -1 ? this.#waiting.length : end))
+      reject(new EnqueueTimeoutError(answerDeadlineMs, false));
+  }
+
   async #flush(): Promise<void> {
     this.#isFlushing = true;
+    const timer = setInterval(() => this.#expire(), expireEveryMs);
     do {
       // Waits for further calls of this turn, and for calls that follow from the last results.
       // Otherwise callers split into two groups that alternate, and each pays for its own commit.
       await endOfTurn();
       await this.#write(this.#take());
     } while (this.#waiting.length > 0);
+    clearInterval(timer);
     this.#isFlushing = false; // in the same turn as the last check, or a call in between would be left waiting
   }
 
@@ -77,8 +112,7 @@ export class Coalescer {
   async #write(calls: Call[]): Promise<void> {
     try {
       const jobs = calls.map(({ job }) => job);
-      const enqueued = await orLate(insert(this.#db, jobs), answerDeadlineMs);
-      if (enqueued === "late") throw new EnqueueTimeoutError(answerDeadlineMs);
+      const enqueued = await answered(() => insert(this.#db, jobs));
       for (const [place, { resolve }] of calls.entries()) resolve(enqueued[place]!);
     } catch (error) {
       if (calls.length > 1 && isRejection(error)) {

@@ -27,8 +27,10 @@ import {
   UnknownJobTypeError,
 } from "@hark/core/internal";
 import { Coalescer, insert } from "./coalescer.ts";
+import { answered } from "./deadline.ts";
 import { DepthLimit, type MaxDepth } from "./depth-limit.ts";
 import { type EnqueuedFrom, enqueueFrom, type EnqueueFromOptions } from "./enqueue-from.ts";
+import { OpenCalls } from "./open-calls.ts";
 
 export interface EnqueueOptions extends JobSettings {
   /** Wait this long before the first attempt. Not with `runAt`. */
@@ -64,7 +66,9 @@ export interface Enqueuer {
    * @throws UnknownJobTypeError, InvalidPayloadError, PayloadTooLargeError, InvalidOptionsError,
    * InvalidNameError
    * @throws QueueFullError if `maxDepth` is set and reached
-   * @throws EnqueueTimeoutError after 20 s without an answer
+   * @throws EnqueueTimeoutError after 20 s in line, or 20 s without an answer
+   * @throws ProducerBusyError if 100,000 calls or 64 MiB of payload wait for the database, or
+   * 10,000 calls while none had an answer for 5 s
    */
   enqueue<Job extends JobDefinition>(job: Job, payload: InputOf<Job>, options?: EnqueueOptions): Promise<EnqueuedJob>;
   /**
@@ -148,13 +152,14 @@ export function createProducer(options: ProducerOptions): Producer {
         ? borrowPool(options.pool, options)
         : openDatabase({ applicationName: "hark producer", ...options });
   const depthLimit = options.maxDepth === undefined ? undefined : new DepthLimit(options.maxDepth);
-  const coalescer = new Coalescer(db);
+  const coalescer = new Coalescer(db, db.pool.options?.max ?? 10); // 10 are the default of pg
+  const open = new OpenCalls();
   const guards = { depthLimit, cipher: options.cipher };
   const own = enqueuerOn(
     db,
     guards,
-    (job) => coalescer.insert(job),
-    (jobs) => insert(db, jobs),
+    (job) => open.during(job.payloadJson.length, () => coalescer.insert(job)),
+    (jobs) => open.during(charactersOf(jobs), () => coalescer.insertMany(jobs)),
   );
   const calls = new Set<Promise<unknown>>();
   let isClosed = false;
@@ -183,8 +188,8 @@ export function createProducer(options: ProducerOptions): Producer {
       return enqueuerOn(
         queryable,
         guards,
-        async (job) => (await insert(queryable, [job]))[0]!,
-        (jobs) => insert(queryable, jobs),
+        async (job) => (await answered(() => insert(queryable, [job])))[0]!,
+        (jobs) => answered(() => insert(queryable, jobs)),
       );
     },
     close,
@@ -201,15 +206,20 @@ function enqueuerOn(
   insertOne: (job: statements.NewJob) => Promise<EnqueuedJob>,
   insertAll: (jobs: statements.NewJob[]) => Promise<EnqueuedJob[]>,
 ): Enqueuer {
+  const admit = (jobs: statements.NewJob[]) =>
+    answered(
+      async () => depthLimit?.admit(queryable, jobs),
+      () => false,
+    );
   const insertAdmitted = async (jobs: statements.NewJob[]) => {
     if (jobs.length === 0) return [];
-    if (depthLimit) await depthLimit.admit(queryable, jobs);
+    if (depthLimit) await admit(jobs);
     return insertAll(jobs);
   };
   return {
     async enqueue(job, payload, options) {
       const checked = await checkJob(job, payload, options, cipher);
-      if (depthLimit) await depthLimit.admit(queryable, [checked]);
+      if (depthLimit) await admit([checked]);
       return insertOne(checked);
     },
     async enqueueMany(requests) {
@@ -223,6 +233,10 @@ function enqueuerOn(
       return enqueueFrom(source, fromOptions, { check, insert: insertAdmitted });
     },
   };
+}
+
+function charactersOf(jobs: readonly statements.NewJob[]): number {
+  return jobs.reduce((total, { payloadJson }) => total + payloadJson.length, 0);
 }
 
 /** Checks everything about a job, before anything is written. */

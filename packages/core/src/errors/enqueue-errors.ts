@@ -15,14 +15,35 @@ export class QueueFullError extends HarkError {
   }
 }
 
-/** An insert had no answer in time: its jobs may have been written or not. */
+/**
+ * A call had no answer in time. With `isSent`, its insert was sent, and its jobs may have been
+ * written or not. Without, nothing was written.
+ */
 export class EnqueueTimeoutError extends HarkError {
-  constructor(deadlineMs: number) {
+  constructor(deadlineMs: number, isSent: boolean = true) {
     super(
       "ENQUEUE_TIMEOUT",
-      { deadlineMs },
-      `PostgreSQL did not answer an insert within ${deadlineMs} ms, so nobody can know whether the job was written: ` +
-        `look for it before you enqueue it again, and see what keeps the pool or the server busy.`,
+      { deadlineMs, isSent },
+      isSent
+        ? `PostgreSQL did not answer an insert within ${deadlineMs} ms, so nobody can know whether the job was written: ` +
+            `look for it before you enqueue it again, and see what keeps the pool or the server busy.`
+        : `PostgreSQL did not answer within ${deadlineMs} ms what comes before this insert. Nothing was written. Try again in a ` +
+            `while, and see what keeps the pool or the server busy.`,
+    );
+  }
+}
+
+/** More calls of a producer wait for the database than fit in memory. */
+export class ProducerBusyError extends HarkError {
+  /** When it is worth trying again, in ms. */
+  readonly retryAfterMs = 1_000;
+
+  constructor(calls: number, bytes: number) {
+    super(
+      "PRODUCER_BUSY",
+      { calls, bytes },
+      `${calls} calls with ${bytes} bytes of payload wait for PostgreSQL, as many as a producer holds. Nothing was written. Try ` +
+        `again in a while, await calls before you make more, or use enqueueMany() or enqueueFrom().`,
     );
   }
 }

@@ -7,7 +7,13 @@ export {
   PayloadTooLargeError,
   UnknownJobTypeError,
 } from "./input-errors.ts";
-export { EnqueueFromError, EnqueueTimeoutError, ProducerClosedError, QueueFullError } from "./enqueue-errors.ts";
+export {
+  EnqueueFromError,
+  EnqueueTimeoutError,
+  ProducerBusyError,
+  ProducerClosedError,
+  QueueFullError,
+} from "./enqueue-errors.ts";
 export {
   JobCancelledError,
   JobTimeoutError,
