@@ -142,7 +142,7 @@ const refusals: Refusal[] = [
     {},
     { delayMs: 5 },
     InvalidOptionsError,
-    /delayMs: is not an option of enqueue\. The options are delay, /,
+    /delayMs: is not an option of enqueue\. Did you mean delay\? The options are delay, /,
   ],
 ];
 

@@ -1,6 +1,6 @@
 import { styleText } from "node:util";
 import { createLogger, type Logger } from "@hark/core";
-import { errorText } from "@hark/core/internal";
+import { errorText, logLevelOf } from "@hark/core/internal";
 import { firstLine, jsonText } from "@hark/core/text";
 import { printable, showsColours } from "./output.ts";
 
@@ -12,7 +12,7 @@ type Level = (typeof levels)[number];
  * collectors otherwise.
  */
 export function commandLogger(): Logger {
-  const level = process.env.LOG_LEVEL ?? "info";
+  const level = logLevelOf(process.env.LOG_LEVEL);
   if (!process.stderr.isTTY) return createLogger(level);
   const place = (levels as readonly string[]).indexOf(level);
   return terminalLogger(

@@ -1,3 +1,4 @@
+import { checkOptions, type OptionKinds } from "./check-options.ts";
 import { jitter, type Duration, parseDuration } from "./clock.ts";
 import { InvalidOptionsError } from "./errors/index.ts";
 
@@ -27,19 +28,24 @@ export interface BackoffOptions {
 /** Waits of 1, 2, 4 and 8 s with 10 % jitter; the cap of a day keeps every wait finite (FM-28). */
 export const defaultBackoff: Backoff = { baseMs: 1_000, factor: 2, capMs: 86_400_000, jitter: 0.1 };
 
+const backoffOptions: OptionKinds<BackoffOptions> = { base: "any", factor: "any", cap: "any", jitter: "any" };
+
 /**
  * Returns a backoff with defaults filled in; throws {@link InvalidOptionsError} for what cannot be
  * one.
  */
 export function parseBackoff(options: BackoffOptions = {}): Backoff {
+  checkOptions("backoff", options, backoffOptions);
   const backoff = {
     baseMs: options.base === undefined ? defaultBackoff.baseMs : parseDuration("backoff.base", options.base),
-    factor: options.factor ?? defaultBackoff.factor,
+    factor: options.factor === undefined ? defaultBackoff.factor : options.factor,
     capMs: options.cap === undefined ? defaultBackoff.capMs : parseDuration("backoff.cap", options.cap),
-    jitter: options.jitter ?? defaultBackoff.jitter,
+    jitter: options.jitter === undefined ? defaultBackoff.jitter : options.jitter,
   };
-  if (!(backoff.factor >= 1 && backoff.factor <= 1_000)) refuse("factor", backoff.factor, "between 1 and 1000");
-  if (!(backoff.jitter >= 0 && backoff.jitter <= 1)) refuse("jitter", backoff.jitter, "between 0 and 1");
+  if (!(typeof backoff.factor === "number" && backoff.factor >= 1 && backoff.factor <= 1_000))
+    refuse("factor", backoff.factor, "between 1 and 1000");
+  if (!(typeof backoff.jitter === "number" && backoff.jitter >= 0 && backoff.jitter <= 1))
+    refuse("jitter", backoff.jitter, "between 0 and 1");
   return backoff;
 }
 

@@ -1,3 +1,4 @@
+import { quote } from "./errors/hark-error.ts";
 import { InvalidOptionsError } from "./errors/index.ts";
 
 /**
@@ -26,7 +27,7 @@ export function parseDuration(what: string, duration: Duration): number {
   throw new InvalidOptionsError(what, [
     {
       path: [],
-      message: `${String(duration)} is no duration: give milliseconds, or "30s", "5m", "1h", up to 100 years`,
+      message: `${quote(duration)} is no duration: give milliseconds, or "30s", "5m", "1h", up to 100 years`,
     },
   ]);
 }

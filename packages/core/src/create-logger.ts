@@ -1,15 +1,17 @@
 import { type Logger as PinoLogger, pino } from "pino";
+import { logLevelOf } from "./log-level.ts";
 import { loggableFact, loggableFacts } from "./redact.ts";
 
 /**
  * A pino on stderr, so that stdout stays free for data; LOG_LEVEL sets its level, "info" if not
- * given. What it is given, and what its children are, is masked as {@link loggableFacts} says.
+ * given or no level. What it is given, and what its children are, is masked as
+ * {@link loggableFacts} says.
  */
 export function createLogger(level: string = process.env.LOG_LEVEL ?? "info"): PinoLogger {
   const logger = pino(
     {
       name: "hark",
-      level,
+      level: logLevelOf(level),
       formatters: { log: (facts) => loggableFacts(facts) },
       serializers: { err: (error: unknown) => error }, // the formatter has read it
       hooks: {

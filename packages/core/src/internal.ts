@@ -32,6 +32,8 @@ export { jsonIssues } from "./encode-json.ts";
 export { errorText, messageOf } from "./error-text.ts";
 export { limits, storableText } from "./json.ts";
 export { redactingLogger } from "./log.ts";
+export { type LogLevel, logLevelOf } from "./log-level.ts";
+export { checkOptions, optionIssues, type OptionKinds, unknownOption } from "./check-options.ts";
 export { type Migration, readMigrations } from "./migrations.ts";
 export { checkName } from "./names.ts";
 export { newJob } from "./new-job.ts";

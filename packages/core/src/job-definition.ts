@@ -1,5 +1,6 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { type Backoff, type BackoffOptions, parseBackoff } from "./backoff.ts";
+import { checkOptions, type OptionKinds } from "./check-options.ts";
 import { type Duration, parseDuration } from "./clock.ts";
 import { encodeJson, mostIssues } from "./encode-json.ts";
 import { InvalidOptionsError, InvalidPayloadError, type Issue, PayloadTooLargeError } from "./errors/index.ts";
@@ -95,10 +96,26 @@ type MustBeJson<Schema> =
     ? { payload: "the payload's input type must be JSON: no Date, bigint, Map, Set or function" }
     : unknown;
 
+const jobOptions: OptionKinds<JobOptions<undefined, undefined>> = {
+  payload: "schema",
+  result: "schema",
+  queue: "any",
+  priority: "any",
+  timeout: "any",
+  retry: "object",
+  key: "function",
+  uniqueKey: "function",
+};
+const retryOptions: OptionKinds<NonNullable<JobOptions<undefined, undefined>["retry"]>> = {
+  attempts: "any",
+  backoff: "object",
+};
+
 /**
  * Defines a job type. Returns a frozen value that {@link JobDefinition} describes.
  * @throws InvalidNameError for a type or queue name of the wrong form
- * @throws InvalidOptionsError for a priority, attempts, timeout or backoff out of range
+ * @throws InvalidOptionsError for an unknown option, a schema that is none, or a priority,
+ * attempts, timeout or backoff out of range
  */
 export function defineJob<
   const Type extends string,
@@ -109,11 +126,13 @@ export function defineJob<
   options: JobOptions<PayloadSchema, ResultSchema> & MustBeJson<PayloadSchema> = {} as never,
 ): JobDefinition<Type, SchemaInput<PayloadSchema>, OutputOf<PayloadSchema>, OutputOf<ResultSchema>> {
   checkName("job type", type);
+  checkOptions("defineJob", options, jobOptions);
+  if (options.retry !== undefined) checkOptions("defineJob's retry", options.retry, retryOptions);
   return Object.freeze({
     type,
-    queue: checkName("queue", options.queue ?? "default"),
-    priority: checkPriority(options.priority ?? 0),
-    maxAttempts: checkMaxAttempts(options.retry?.attempts ?? 3),
+    queue: checkName("queue", options.queue === undefined ? "default" : options.queue),
+    priority: checkPriority(options.priority === undefined ? 0 : options.priority),
+    maxAttempts: checkMaxAttempts(options.retry?.attempts === undefined ? 3 : options.retry.attempts),
     backoff: parseBackoff(options.retry?.backoff),
     timeoutMs: options.timeout === undefined ? undefined : parseDuration("timeout", options.timeout),
     key: options.key,

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
+import { checkOptions, type OptionKinds } from "./check-options.ts";
 import { jitter } from "./clock.ts";
 import type { Queryable } from "./database.ts";
 import { InvalidOptionsError, LockLostError, LockTimeoutError } from "./errors/index.ts";
@@ -83,18 +84,22 @@ export function createLocks({
   db,
   notifications,
   owner = `${process.title}:${process.pid}`,
+  ...unknown
 }: {
   db: Queryable;
   notifications?: Notifications | undefined;
   /** A label for people that read hark.locks. */
   owner?: string;
 }): Locks {
+  checkOptions("createLocks", { db: db ?? null, notifications, owner, ...unknown }, locksOptions); // db is needed
   const release = async (key: string, token: string) =>
     uuidForm.test(token) && (await releaseLock(db, { key, token })).length === 1;
 
   return {
     release,
-    async acquire(key, { ttlMs, waitMs = 0, signal }) {
+    async acquire(key, options) {
+      checkOptions("acquire", options, acquireOptions);
+      const { ttlMs, waitMs = 0, signal } = options;
       checkRequest(key, ttlMs, waitMs);
       const waitEndsAt = performance.now() + waitMs;
       const released = new Bell();
@@ -127,6 +132,13 @@ export function createLocks({
   };
 }
 
+const acquireOptions: OptionKinds<AcquireOptions> = { ttlMs: "any", waitMs: "any", signal: "signal" };
+const locksOptions: OptionKinds<Parameters<typeof createLocks>[0]> = {
+  db: "queryable",
+  notifications: "notifications",
+  owner: "text",
+};
+
 function checkRequest(key: unknown, ttlMs: number, waitMs: number): void {
   const issues = [];
   if (
@@ -138,8 +150,10 @@ function checkRequest(key: unknown, ttlMs: number, waitMs: number): void {
   ) {
     issues.push({ path: ["key"], message: `must be text of 1 to ${limits.keyBytes} bytes` });
   }
-  if (!(ttlMs >= 100 && ttlMs <= 86_400_000)) issues.push({ path: ["ttlMs"], message: "must be from 100 ms to a day" });
-  if (!(waitMs >= 0 && waitMs <= 86_400_000)) issues.push({ path: ["waitMs"], message: "must be from 0 to a day" });
+  if (!(typeof ttlMs === "number" && ttlMs >= 100 && ttlMs <= 86_400_000))
+    issues.push({ path: ["ttlMs"], message: "must be from 100 ms to a day" });
+  if (!(typeof waitMs === "number" && waitMs >= 0 && waitMs <= 86_400_000))
+    issues.push({ path: ["waitMs"], message: "must be from 0 to a day" });
   if (issues.length) throw new InvalidOptionsError("acquire", issues);
 }
 

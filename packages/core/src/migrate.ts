@@ -1,6 +1,8 @@
 import type { Client } from "pg";
+import { checkOptions, type OptionKinds } from "./check-options.ts";
+import { longestTimerMs } from "./clock.ts";
 import { findMigrationRights } from "./doctor/migration-rights.ts";
-import { MigrationForbiddenError } from "./errors/index.ts";
+import { InvalidOptionsError, MigrationForbiddenError } from "./errors/index.ts";
 import { underMigrationLock, withClient } from "./migration-session.ts";
 import { type Migration, readMigrations } from "./migrations.ts";
 import { ledgerStatements, pendingOf, readLedger, readOwnLedger } from "./schema-version.ts";
@@ -22,6 +24,8 @@ export interface MigrateOptions extends Login {
  */
 const statementDeadlineMs = 600_000;
 
+const migrateOptions: OptionKinds<MigrateOptions> = { connectionString: "text", password: "any", waitMs: "any" };
+
 /**
  * Brings the database's Hark schema to this code's version under an advisory lock: any number of
  * processes may call it at once (FM-43), also while workers run (FM-44). What is pending is one
@@ -35,7 +39,11 @@ const statementDeadlineMs = 600_000;
  * @throws MigrationBlockedError if somebody held a table or the migrations' lock all the time
  * @throws DatabaseUnreachableError, InvalidOptionsError
  */
-export async function migrate({ waitMs = 60_000, ...login }: MigrateOptions): Promise<string[]> {
+export async function migrate(options: MigrateOptions): Promise<string[]> {
+  checkOptions("migrate", options, migrateOptions);
+  const { waitMs = 60_000, ...login } = options;
+  if (!(typeof waitMs === "number" && waitMs >= 0 && waitMs <= longestTimerMs))
+    throw new InvalidOptionsError("migrate", [{ path: ["waitMs"], message: "must be milliseconds, at most 24 days" }]);
   const migrations = await readMigrations();
   return withClient(login, statementDeadlineMs, async (client) => {
     const applied: string[] = [];

@@ -37,8 +37,8 @@ export function newJob(
     payloadJson: json,
     priority: settings.priority === undefined ? job.priority : checkPriority(settings.priority),
     maxAttempts: settings.maxAttempts === undefined ? job.maxAttempts : checkMaxAttempts(settings.maxAttempts),
-    key: checkKey("key", settings.key ?? job.key?.(parsed)),
-    uniqueKey: checkKey("uniqueKey", settings.uniqueKey ?? job.uniqueKey?.(parsed)),
+    key: checkKey("key", settings.key === undefined ? job.key?.(parsed) : settings.key),
+    uniqueKey: checkKey("uniqueKey", settings.uniqueKey === undefined ? job.uniqueKey?.(parsed) : settings.uniqueKey),
   };
 }
 

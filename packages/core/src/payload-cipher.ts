@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
+import { checkOptions } from "./check-options.ts";
 import { InvalidOptionsError, PayloadUnreadableError } from "./errors/index.ts";
 
 export interface CipherOptions {
@@ -58,7 +59,9 @@ const form = /^v1\.([\w-]{1,32})\.([\w-]{16})\.([\w-]{22,})$/;
  * no job has it.
  * @throws InvalidOptionsError
  */
-export function createPayloadCipher({ keys, current, plain = "accepted" }: CipherOptions): PayloadCipher {
+export function createPayloadCipher(options: CipherOptions): PayloadCipher {
+  checkOptions("createPayloadCipher", options, { keys: "object", current: "any", plain: "any" });
+  const { keys, current, plain = "accepted" } = options;
   const byId = new Map(Object.entries(keys).map(([id, key]) => [id, checkKey(id, key)]));
   const sealing = byId.get(current);
   if (!sealing)

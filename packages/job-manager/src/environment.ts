@@ -1,5 +1,5 @@
 import { InvalidOptionsError } from "@hark/core";
-import { maskUrl } from "@hark/core/internal";
+import { type LogLevel, logLevelOf, maskUrl } from "@hark/core/internal";
 import { z } from "zod";
 import { shown } from "./check.ts";
 import { defaults, ranges } from "./defaults.ts";
@@ -40,7 +40,7 @@ export interface Environment {
    * LOG_LEVEL: the least severe level that is logged: fatal, error, warn, info, debug, trace or
    * silent.
    */
-  readonly logLevel: (typeof logLevels)[number];
+  readonly logLevel: LogLevel;
   /** PORT: the port of the HTTP API. */
   readonly port: number;
   /**
@@ -51,8 +51,6 @@ export interface Environment {
   /** Where each variable's value came from. */
   readonly sources: Readonly<Record<VariableName, "environment" | "default">>;
 }
-
-const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
 
 /** The variables as text, and how each is read. */
 export const variables = z.object({
@@ -65,9 +63,7 @@ export const variables = z.object({
   JOB_MANAGER_LEASE: whole(...ranges.lease).default(defaults.lease),
   JOB_MANAGER_POLL_INTERVAL: whole(...ranges.pollInterval).default(defaults.pollInterval),
   JOB_MANAGER_DELAYED_INTERVAL: whole(...ranges.delayedJobsInterval).default(defaults.delayedJobsInterval),
-  LOG_LEVEL: z
-    .enum(logLevels, { error: ({ input }) => `must be one of ${logLevels.join(", ")}, not ${shown(input)}` })
-    .default("info"),
+  LOG_LEVEL: z.string().optional().transform(logLevelOf),
   PORT: whole(0, 65_535, "0 picks a free port").default(3_000),
   // The same rule as checkCredentials() in the server: characters that a header can hold.
   HARK_API_TOKEN: z

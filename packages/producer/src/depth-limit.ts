@@ -31,6 +31,10 @@ export class DepthLimit {
 
   /** Throws InvalidOptionsError unless every limit is an integer from 1 to 10 million. */
   constructor(limits: MaxDepth) {
+    if (typeof limits !== "number" && (typeof limits !== "object" || limits === null)) {
+      const message = "must be a number, or numbers by queue such as { email: 1000 }";
+      throw new InvalidOptionsError("createProducer", [{ path: ["maxDepth"], message }]);
+    }
     const byQueue = typeof limits === "number" ? { "*": limits } : limits;
     for (const [queue, limit] of Object.entries(byQueue)) {
       if (queue !== "*") checkName("queue", queue);

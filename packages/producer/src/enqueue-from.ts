@@ -1,12 +1,5 @@
-import { EnqueueFromError, InvalidOptionsError, type statements } from "@hark/core/internal";
-
-export interface EnqueueFromOptions {
-  /**
-   * Most jobs in one insert, from 1 to 10,000. Default: 1,000. Larger inserts gain little and hold
-   * locks longer.
-   */
-  batchSize?: number;
-}
+import { checkOptions, EnqueueFromError, InvalidOptionsError, type statements } from "@hark/core/internal";
+import { type EnqueueFromOptions, fromOptions } from "./options.ts";
 
 /** How many jobs an import inserted, and how many had an unfinished job with their unique key. */
 export interface EnqueuedFrom {
@@ -30,9 +23,17 @@ const mostJobs = 10_000;
  */
 export async function enqueueFrom<Request>(
   source: AsyncIterable<Request> | Iterable<Request>,
-  { batchSize = 1_000 }: EnqueueFromOptions,
+  options: EnqueueFromOptions,
   { check, insert }: Steps<Request>,
 ): Promise<EnqueuedFrom> {
+  checkOptions("enqueueFrom", options, fromOptions);
+  const { batchSize = 1_000 } = options;
+  const isIterable =
+    typeof source === "object" && source !== null && (Symbol.iterator in source || Symbol.asyncIterator in source);
+  if (!isIterable)
+    throw new InvalidOptionsError("enqueueFrom", [
+      { path: ["source"], message: "must be an iterable of { job, payload }" },
+    ]);
   if (!(Number.isInteger(batchSize) && batchSize >= 1 && batchSize <= mostJobs)) {
     const message = `must be an integer from 1 to ${mostJobs}, not ${String(batchSize)}`;
     throw new InvalidOptionsError("enqueueFrom", [{ path: ["batchSize"], message }]);

@@ -1,19 +1,8 @@
-import type {
-  Database,
-  Duration,
-  Queryable,
-  InputOf,
-  Issue,
-  JobDefinition,
-  JobSettings,
-  Password,
-  PayloadCipher,
-  PgPool,
-  Transaction,
-} from "@hark/core";
+import type { Database, Queryable, InputOf, Issue, JobDefinition, PayloadCipher, Transaction } from "@hark/core";
 // Not from @hark/core itself, which also loads a logger: this package is to load quickly.
 import {
   borrowPool,
+  checkOptions,
   checkPayload,
   InvalidOptionsError,
   longestDelayMs,
@@ -28,32 +17,24 @@ import {
 } from "@hark/core/internal";
 import { Coalescer, insert } from "./coalescer.ts";
 import { answered } from "./deadline.ts";
-import { DepthLimit, type MaxDepth } from "./depth-limit.ts";
-import { type EnqueuedFrom, enqueueFrom, type EnqueueFromOptions } from "./enqueue-from.ts";
+import { DepthLimit } from "./depth-limit.ts";
+import { type EnqueuedFrom, enqueueFrom } from "./enqueue-from.ts";
 import { OpenCalls } from "./open-calls.ts";
-
-export interface EnqueueOptions extends JobSettings {
-  /** Wait this long before the first attempt. Not with `runAt`. */
-  delay?: Duration;
-  /** Earliest start. A time in the past means now. Not with `delay`. */
-  runAt?: Date;
-}
+import {
+  checkProducerOptions,
+  type EnqueueFromOptions,
+  type EnqueueOptions,
+  enqueueOptions,
+  type JobRequest,
+  type ProducerOptions,
+  requestOptions,
+} from "./options.ts";
 
 export interface EnqueuedJob {
   /** Text in JSON: `res.json(await producer.enqueue(...))` sends it. */
   readonly id: bigint;
   /** "duplicate": an unfinished job already has the unique key, and `id` is its id. */
   readonly status: "inserted" | "duplicate";
-}
-
-/** One job of {@link Enqueuer.enqueueMany}. */
-export interface JobRequest<Job extends JobDefinition = JobDefinition> {
-  /** The job type, made by defineJob(). */
-  job: Job;
-  /** The input for the handler. The type's schema checks it. */
-  payload: InputOf<Job>;
-  /** Options that override the type's own settings. */
-  options?: EnqueueOptions;
 }
 
 export interface Enqueuer {
@@ -105,54 +86,23 @@ export interface Producer extends Enqueuer, AsyncDisposable {
   close(): Promise<void>;
 }
 
-export type ProducerOptions = {
-  /**
-   * Most ready jobs in a queue. Beyond it, jobs are refused with QueueFullError. Default: no limit.
-   * The producer counts at most about ten times a second, so several producers together may exceed
-   * the limit by what they insert in between.
-   */
-  maxDepth?: MaxDepth | undefined;
-  /**
-   * Encrypts every payload before it reaches the database. Workers need the same cipher. Keys of
-   * jobs stay readable.
-   */
-  cipher?: PayloadCipher | undefined;
-} & (
-  | {
-      /** A pg pool of the application. close() leaves it open. */
-      pool: PgPool;
-      isPooled?: boolean;
-    }
-  | {
-      /** The URL of the database. The producer opens its own connections. */
-      connectionString: string;
-      /** Called for each new connection, for passwords that change. The URL then needs none. */
-      password?: Password | undefined;
-      /** Most connections. Default: 3. */
-      maxConnections?: number;
-      /** Set to true if the URL goes through a transaction pooler. */
-      isPooled?: boolean;
-    }
-  | {
-      /** An open database of the application. close() leaves it open. */
-      database: Database;
-    }
-);
-
 /**
  * Creates a producer. It opens no connection until its first use, and never migrates. It borrows
  * the given pool, or opens its own.
+ * @throws InvalidOptionsError for options that are unknown, missing or of the wrong type
  * @throws InvalidOptionsError, InvalidNameError for an invalid maxDepth
  */
 export function createProducer(options: ProducerOptions): Producer {
+  checkProducerOptions(options);
+  const { maxDepth: _, cipher: __, ...login } = options;
   const db: Database =
-    "database" in options
-      ? options.database
-      : "pool" in options
-        ? borrowPool(options.pool, options)
-        : openDatabase({ applicationName: "hark producer", ...options });
+    "database" in login
+      ? login.database
+      : "pool" in login
+        ? borrowPool(login.pool, login)
+        : openDatabase({ applicationName: "hark producer", ...login });
   const depthLimit = options.maxDepth === undefined ? undefined : new DepthLimit(options.maxDepth);
-  const coalescer = new Coalescer(db, db.pool.options?.max ?? 10); // 10 are the default of pg
+  const coalescer = new Coalescer(db, db.pool?.options?.max ?? 10); // 10 are the default of pg
   const open = new OpenCalls();
   const guards = { depthLimit, cipher: options.cipher };
   const own = enqueuerOn(
@@ -179,7 +129,7 @@ export function createProducer(options: ProducerOptions): Producer {
     if (!("database" in options)) await db.close();
   };
   return {
-    enqueue: (job, payload, enqueueOptions) => tracked(() => own.enqueue(job, payload, enqueueOptions)),
+    enqueue: (job, payload, given) => tracked(() => own.enqueue(job, payload, given)),
     enqueueMany: (requests) => tracked(() => own.enqueueMany(requests)),
     enqueueFrom: (source, fromOptions) => tracked(() => own.enqueueFrom(source, fromOptions)),
     in(tx) {
@@ -211,6 +161,10 @@ function enqueuerOn(
       async () => depthLimit?.admit(queryable, jobs),
       () => false,
     );
+  const checkRequest = (what: string, request: JobRequest) => {
+    checkOptions(what, request, requestOptions);
+    return checkJob(request.job, request.payload, request.options, cipher);
+  };
   const insertAdmitted = async (jobs: statements.NewJob[]) => {
     if (jobs.length === 0) return [];
     if (depthLimit) await admit(jobs);
@@ -224,12 +178,13 @@ function enqueuerOn(
     },
     async enqueueMany(requests) {
       const jobs: statements.NewJob[] = [];
-      for (const { job, payload, options } of requests as readonly JobRequest[])
-        jobs.push(await checkJob(job, payload, options, cipher));
+      if (!Array.isArray(requests))
+        throw new InvalidOptionsError("enqueueMany", [{ path: [], message: "must be an array of { job, payload }" }]);
+      for (const request of requests as readonly JobRequest[]) jobs.push(await checkRequest("enqueueMany", request));
       return insertAdmitted(jobs);
     },
     enqueueFrom(source, fromOptions = {}) {
-      const check = ({ job, payload, options }: JobRequest) => checkJob(job, payload, options, cipher);
+      const check = (request: JobRequest) => checkRequest("enqueueFrom", request);
       return enqueueFrom(source, fromOptions, { check, insert: insertAdmitted });
     },
   };
@@ -249,23 +204,10 @@ async function checkJob(
   if (typeof job !== "object" || job === null || typeof job.type !== "string") throw new UnknownJobTypeError(job, []);
   const checked = checkPayload(job, payload);
   const parsed: unknown = await checked.parsed;
-  checkKnownOptions(options);
+  checkOptions("enqueue", options, enqueueOptions);
   const { json } = checked;
   const wanted = newJob(job, { json, parsed }, options);
   return { ...wanted, payloadJson: cipher ? cipher.seal(json, wanted) : json, ...checkStart(options) };
-}
-
-const knownOptions = new Set(["delay", "runAt", "priority", "queue", "maxAttempts", "key", "uniqueKey"]);
-
-function checkKnownOptions(options: EnqueueOptions): void {
-  const unknown = Object.keys(options).filter((name) => !knownOptions.has(name));
-  if (unknown.length)
-    refuse(
-      unknown.map((name) => ({
-        path: [name],
-        message: `is not an option of enqueue. The options are ${[...knownOptions].join(", ")}`,
-      })),
-    );
 }
 
 /** The last time that both JavaScript and PostgreSQL print with a four-digit year, in epoch ms. */

@@ -1,7 +1,8 @@
 import type { Database } from "@hark/core";
 import { defineJob, EnqueueTimeoutError, ProducerBusyError } from "@hark/core/internal";
 import { afterEach, expect, test, vi } from "vitest";
-import { createProducer, type ProducerOptions } from "./producer.ts";
+import type { ProducerOptions } from "./options.ts";
+import { createProducer } from "./producer.ts";
 import { UniqueLane } from "./unique-lane.ts";
 
 afterEach(() => void vi.useRealTimers());

@@ -1,3 +1,4 @@
+import { checkOptions } from "../check-options.ts";
 import type { Queryable } from "../database.ts";
 import { InvalidOptionsError } from "../errors/index.ts";
 import type { DeadReason } from "../outcome.ts";
@@ -53,8 +54,10 @@ const payloadsInBounds = `
  */
 export async function listDeadJobs(
   db: Queryable,
-  { limit = 100, type, withPayload = true }: { limit?: number; type?: string; withPayload?: boolean } = {},
+  options: { limit?: number; type?: string; withPayload?: boolean } = {},
 ): Promise<DeadJob[]> {
+  checkOptions("listDeadJobs", options, { limit: "any", type: "text", withPayload: "flag" });
+  const { limit = 100, type, withPayload = true } = options;
   if (!Number.isInteger(limit) || limit < 1 || limit > 200) {
     throw new InvalidOptionsError("listDeadJobs", [
       { path: ["limit"], message: `must be an integer from 1 to 200, not ${limit}` },

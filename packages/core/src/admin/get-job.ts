@@ -1,3 +1,4 @@
+import { checkOptions } from "../check-options.ts";
 import type { Queryable } from "../database.ts";
 import type { Ending } from "../outcome.ts";
 import { shownPayload } from "../payload-cipher.ts";
@@ -88,8 +89,10 @@ const findJobWithoutPayload = findJobStatement("find-job-without-payload", { wit
 export async function getJob(
   db: Queryable,
   id: bigint,
-  { withPayload = true }: { withPayload?: boolean } = {},
+  options: { withPayload?: boolean } = {},
 ): Promise<JobDetails | undefined> {
+  checkOptions("getJob", options, { withPayload: "flag" });
+  const { withPayload = true } = options;
   return (await (withPayload ? findJob : findJobWithoutPayload)(db, { id }))[0];
 }
 

@@ -1,3 +1,4 @@
+import { checkOptions, type OptionKinds } from "../check-options.ts";
 import { type Duration, parseDuration } from "../clock.ts";
 import type { Database } from "../database.ts";
 import { InvalidOptionsError } from "../errors/index.ts";
@@ -12,6 +13,8 @@ export interface PruneOptions {
   limit?: number | undefined;
 }
 
+const pruneOptions: OptionKinds<PruneOptions> = { olderThan: "any", type: "text", limit: "any" };
+
 /** Dead letters deleted in one statement, so that their rows are locked only for a moment. */
 const batchSize = 1_000;
 
@@ -19,7 +22,9 @@ const batchSize = 1_000;
  * Deletes old dead letters for ever, oldest first, a thousand in each statement. Returns how many.
  * @throws InvalidOptionsError
  */
-export async function pruneDeadJobs(db: Database, { olderThan, type, limit }: PruneOptions): Promise<number> {
+export async function pruneDeadJobs(db: Database, options: PruneOptions): Promise<number> {
+  checkOptions("pruneDeadJobs", options, pruneOptions);
+  const { olderThan, type, limit } = options;
   const olderThanMs = parseDuration("olderThan", olderThan);
   if (limit !== undefined && !(Number.isInteger(limit) && limit > 0)) {
     const message = `must be a whole number above 0, not ${limit}`;

@@ -7,7 +7,7 @@ import {
   type JobSettings,
   UnknownJobTypeError,
 } from "@hark/core";
-import { checkName, checkPayload, newJob, type statements } from "@hark/core/internal";
+import { checkName, checkPayload, newJob, type statements, unknownOption } from "@hark/core/internal";
 import { parseRule } from "./parse-rule.ts";
 import type { ScheduleRule } from "./rule.ts";
 
@@ -62,10 +62,7 @@ export function schedule<Job extends JobDefinition>(
   const name = checkName("schedule", options.name ?? job.type);
   const issues: Issue[] = Object.keys(options)
     .filter((option) => !known.has(option))
-    .map((option) => ({
-      path: [option],
-      message: `is not an option of schedule. The options are ${[...known].join(", ")}`,
-    }));
+    .map((option) => unknownOption("schedule", option, [...known]));
   const { missed = "once" } = options;
   if (!["none", "once", "all"].includes(missed))
     issues.push({ path: ["missed"], message: `must be none, once or all, not ${missed}` });
