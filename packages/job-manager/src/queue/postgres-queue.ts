@@ -86,7 +86,7 @@ export class PostgresQueue implements UrlLocks, AsyncDisposable {
         listenUrl,
         leaseMs,
         pollMs,
-          keepDays,
+        keepDays,
         name,
         cipher,
         db,
