@@ -1,5 +1,5 @@
 import { type JobDefinition, silentLogger } from "@hark/core";
-import { createServer, JobManager } from "pg-hark";
+import { createServer, JobManager, runUntilSignalled } from "pg-hark";
 import { expect } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { done, test } from "../support/job-manager.ts";
@@ -26,6 +26,15 @@ test("initialize brings the schema, also from many processes at once, unless it 
 
   expect((await careful.getStats()).queued).toBe(0);
   await Promise.all([careful, ...bold].map((manager) => manager.stop()));
+});
+
+test("a wait for signals ends when the JobManager is stopped by code", { tags: ["FM-74"] }, async ({ manage }) => {
+  const manager = await manage(() => done);
+  const signals = process.listenerCount("SIGTERM");
+  const ended = runUntilSignalled(manager, silentLogger);
+  await manager.stop();
+  await ended;
+  expect(process.listenerCount("SIGTERM")).toBe(signals);
 });
 
 test("stop lets running jobs end, which may still add others, and the JobManager can start again", async ({

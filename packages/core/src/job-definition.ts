@@ -39,7 +39,10 @@ export interface JobOptions<
    * arktype, ...).
    */
   payload?: PayloadSchema;
-  /** Checks what the handler returns. */
+  /**
+   * Checks what the handler returns, and what it makes of that is kept. What does not fit is a dead
+   * letter. Without a schema every job is completed, with what JSON makes of the result.
+   */
   result?: ResultSchema;
   /** The queue it runs in; "default" if not given. */
   queue?: string;

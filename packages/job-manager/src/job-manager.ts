@@ -56,6 +56,7 @@ export class JobManager implements UrlLocks, AsyncDisposable {
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
   #isHurried = false;
+  #stopped = Promise.withResolvers<{ isComplete: boolean }>();
 
   /**
    * Does not connect. Options that are not given come from the environment.
@@ -114,6 +115,11 @@ export class JobManager implements UrlLocks, AsyncDisposable {
       this.#stopping = undefined;
       this.#isHurried = false;
     }));
+  }
+
+  /** Resolves after the next stop, by a signal or by code, so that runUntilSignalled() ends. */
+  get stopped(): Promise<{ isComplete: boolean }> {
+    return this.#stopped.promise;
   }
 
   /**
@@ -254,10 +260,14 @@ export class JobManager implements UrlLocks, AsyncDisposable {
       orLate(work, Math.min(Math.max(endsAt - performance.now(), leastCloseMs), closeDeadlineMs));
     await Promise.allSettled([this.#initializing, this.#starting]);
     // The database stays open while jobs run, because a job may still add others.
-    await this.#worker?.stop(this.#isHurried ? "now" : "drain");
+    const worker = this.#worker;
+    await worker?.stop(this.#isHurried ? "now" : "drain");
+    const { isComplete } = worker ? await worker.stopped : { isComplete: true };
     const open = this.#open;
     this.#open = this.#worker = this.#initializing = this.#starting = undefined;
     await within(this.#calls.ended());
     if (open) await within(open.database.close());
+    this.#stopped.resolve({ isComplete });
+    this.#stopped = Promise.withResolvers();
   }
 }
