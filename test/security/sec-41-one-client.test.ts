@@ -17,7 +17,10 @@ const list = (port: number) =>
 interface Crowd {
   /** Opens a socket that sends `text` and never reads. */
   open(port: number, text: string): Socket;
-  /** How many were ended. Who does not read learns of it when it writes: an empty line is no request. */
+  /**
+   * How many were ended. Who does not read learns of it when it writes: an empty line is no
+   * request.
+   */
   ended(): number;
 }
 

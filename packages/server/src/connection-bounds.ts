@@ -14,7 +14,9 @@ export const bounds = {
   answerMs: 20_000,
   /** Requests of one socket without an answer: clients that pipeline at all send fewer. */
   unanswered: 32,
-  /** How often bytes and answers are looked at, in ms: what is above the bound is so for no longer. */
+  /**
+   * How often bytes and answers are looked at, in ms: what is above the bound is so for no longer.
+   */
   sweepMs: 250,
 };
 
@@ -50,7 +52,9 @@ export function victimOf(peers: ReadonlyMap<Socket, Peer>): Socket | undefined {
   return (its.find(([, { responses }]) => !awaitsAnswer(responses)) ?? its[0])?.[0];
 }
 
-/** Whether a whole request is being worked on. One that is half sent or not read waits for nothing. */
+/**
+ * Whether a whole request is being worked on. One that is half sent or not read waits for nothing.
+ */
 function awaitsAnswer(responses: ReadonlySet<ServerResponse>): boolean {
   for (const response of responses) if (response.req.complete && !response.writableEnded) return true;
   return false;

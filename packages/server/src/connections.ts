@@ -6,8 +6,8 @@ import { bounds, heldBytes, type Peer, victimOf } from "./connection-bounds.ts";
 
 /**
  * Tracks the sockets of a server and the requests on each. Closing waits only for requests in
- * progress: Node's own close() also waits for sockets that never sent a request. And no client takes
- * the sockets or the memory of the others, however slowly it sends or reads (SEC-41).
+ * progress: Node's own close() also waits for sockets that never sent a request. And no client
+ * takes the sockets or the memory of the others, however slowly it sends or reads (SEC-41).
  */
 export class Connections {
   readonly #server: Server;
@@ -83,7 +83,9 @@ export class Connections {
     clearInterval(this.#sweeping);
   }
 
-  /** Ends sockets whose answer is not read in time, and of the others the oldest beyond the bytes. */
+  /**
+   * Ends sockets whose answer is not read in time, and of the others the oldest beyond the bytes.
+   */
   #sweep(now: number): void {
     let sum = 0;
     const holders: { socket: Socket; bytes: number; since: number }[] = [];

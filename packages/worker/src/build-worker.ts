@@ -242,6 +242,7 @@ export function buildWorker(
     scheduler,
     stopMs: drainMs + abortMs + lastMs,
     stages: [
+      { parts: [{ stop: async () => logger.end() }] },
       { parts: [{ start: () => ports.checkSchema(connectionString, { password }) }] },
       { parts: Object.values(databases).map(closing), stopWithinMs: flushDeadlineMs },
       { parts: [gate] },

@@ -92,7 +92,7 @@ export class Process {
       () =>
         new product.Worker(
           {
-            connectionString: "simulated",
+            connectionString: "postgres://simulated/hark",
             handlers,
             queues: settings.concurrency,
             name,

@@ -9,8 +9,8 @@ export interface LockHolder {
 }
 
 /**
- * Sessions that hold advisory locks of Hark's class ("hark" in ASCII), and are neither the gate of a
- * worker nor a migration by their name and role: such a role owns the schema or may read
+ * Sessions that hold advisory locks of Hark's class ("hark" in ASCII), and are neither the gate of
+ * a worker nor a migration by their name and role: such a role owns the schema or may read
  * hark.workers.
  */
 export async function listLockHolders(db: Queryable): Promise<LockHolder[]> {

@@ -8,8 +8,8 @@ import { type SharedOptions, sharedOptions } from "../settings.ts";
  */
 export interface PostgresQueueOptions extends SharedOptions {
   /**
-   * How long finished jobs are kept, in days. Of all workers and queues on the database, the shortest
-   * time counts. Default: 7, as for workers.
+   * How long finished jobs are kept, in days. Of all workers and queues on the database, the
+   * shortest time counts. Default: 7, as for workers.
    */
   keepDays?: number | undefined;
 }

@@ -7,7 +7,15 @@ const quietMs = 30_000;
 /** Most different lines that are counted. Above it, a line is written as it comes. */
 const mostKinds = 200;
 
+/**
+ * A calm logger, and the end of its counting: what was counted is written, and no timer is left.
+ */
+export interface CalmLogger extends Logger {
+  end(): void;
+}
+
 interface Quiet {
+  timer: NodeJS.Timeout;
   repeated: number;
   /** The last line that was not written. */
   write: (repeated: number) => void;
@@ -20,8 +28,9 @@ interface Quiet {
  * {@link quietMs} with the count as `repeated`, whichever part it is from. Lines about different
  * jobs are different.
  */
-export function calmLogger(logger: Logger): Logger {
+export function calmLogger(logger: Logger): CalmLogger {
   const quiet = new Map<string, Quiet>();
+  let hasEnded = false;
 
   const calm =
     (level: "warn" | "error") =>
@@ -34,23 +43,25 @@ export function calmLogger(logger: Logger): Logger {
         kept.write = (repeated) => logger[level]({ ...facts, repeated }, message);
         return;
       }
-      if (quiet.size < mostKinds) {
-        quiet.set(key, { repeated: 0, write: () => {} });
-        watch(key);
+      if (quiet.size < mostKinds && !hasEnded) {
+        const timer = setTimeout(() => tell(key), quietMs).unref();
+        quiet.set(key, { timer, repeated: 0, write: () => {} });
       }
       logger[level](facts, message);
     };
 
-  function watch(key: string): void {
-    const timer = setTimeout(() => {
-      const { repeated, write } = quiet.get(key)!;
-      quiet.delete(key);
-      if (repeated > 0) write(repeated);
-    }, quietMs);
-    timer.unref();
+  function tell(key: string): void {
+    const { timer, repeated, write } = quiet.get(key)!;
+    clearTimeout(timer);
+    quiet.delete(key);
+    if (repeated > 0) write(repeated);
   }
 
   return {
+    end() {
+      hasEnded = true;
+      for (const key of quiet.keys()) tell(key);
+    },
     debug: (facts, message) => logger.debug(facts, message),
     info: (facts, message) => logger.info(facts, message),
     warn: calm("warn"),

@@ -7,8 +7,8 @@ export interface DeletedDeadJob {
 }
 
 /**
- * Deletes dead letters for ever; a trigger takes them off the counts. Returns those that it found. Locks
- * rows in the order of their ids, as requeue-jobs.ts does.
+ * Deletes dead letters for ever; a trigger takes them off the counts. Returns those that it found.
+ * Locks rows in the order of their ids, as requeue-jobs.ts does.
  */
 export const deleteDeadJobs = statement<{ ids: readonly bigint[] }, DeletedDeadJob>(
   "delete-dead-jobs",
