@@ -33,6 +33,11 @@ CREATE TABLE "hark"."dead_jobs" (
 	"finished_at" timestamp with time zone NOT NULL
 );
 --> statement-breakpoint
+CREATE TABLE "hark"."fences" (
+	"origin" text PRIMARY KEY NOT NULL,
+	"era" bigint NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "hark"."finished_jobs" (
 	"id" bigint NOT NULL,
 	"queue" text NOT NULL,

@@ -31,7 +31,63 @@ ALTER TABLE hark.stats SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuu
 ALTER TABLE hark.workers SET (fillfactor = 50);--> statement-breakpoint
 ALTER TABLE hark.locks SET (fillfactor = 50);--> statement-breakpoint
 ALTER TABLE hark.hosts SET (fillfactor = 50);--> statement-breakpoint
-ALTER TABLE hark.schedules SET (fillfactor = 50);
+ALTER TABLE hark.schedules SET (fillfactor = 50);--> statement-breakpoint
+
+-- A publication of all tables refuses updates and deletes of rows that it cannot tell apart. These
+-- tables have no key, and rows of them are deleted. Each partition needs it for itself
+-- (hark.create_partitions). It costs nothing but for a deleted row, and only under logical
+-- replication.
+ALTER TABLE hark.stats REPLICA IDENTITY FULL;--> statement-breakpoint
+ALTER TABLE hark.finished_jobs REPLICA IDENTITY FULL;--> statement-breakpoint
+ALTER TABLE hark.attempts REPLICA IDENTITY FULL;--> statement-breakpoint
+
+-- Moves the sequence of job ids past all ids that are in use, if it stands behind them, as after
+-- logical replication, which copies no sequences (FM-83). Returns how far. One at a time, or the
+-- setval() of a slower one could move it back: the row of hark.fences is as good as any.
+CREATE FUNCTION hark.advance_ids() RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = hark, pg_temp AS $$
+DECLARE
+  highest bigint;
+  reached bigint;
+BEGIN
+  PERFORM FROM fences FOR UPDATE;
+  highest := greatest((SELECT max(id) FROM hark.jobs), (SELECT max(id) FROM running_jobs), (SELECT max(id) FROM dead_jobs));
+  SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END INTO reached FROM jobs_id_seq;
+  IF highest IS NULL OR highest <= reached THEN RETURN 0; END IF;
+  PERFORM setval('jobs_id_seq', highest);
+  RETURN highest - reached;
+END $$;--> statement-breakpoint
+
+-- Gives new ids to jobs whose id another has, once advance_ids() has made sure that new ones are
+-- free: to waiting jobs, and to dead letters whose id a running job has. Returns how many rows it
+-- changed, and how far the sequence went.
+CREATE FUNCTION hark.separate_ids(OUT renumbered integer, OUT advanced bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = hark, pg_temp AS $$
+DECLARE
+  clash record;
+  fresh bigint;
+BEGIN
+  advanced := advance_ids();
+  renumbered := 0;
+  FOR clash IN
+    SELECT id, queue, unique_key FROM hark.jobs waiting
+     WHERE EXISTS (SELECT FROM running_jobs WHERE running_jobs.id = waiting.id)
+        OR EXISTS (SELECT FROM dead_jobs WHERE dead_jobs.id = waiting.id)
+       FOR UPDATE SKIP LOCKED
+  LOOP
+    fresh := nextval('jobs_id_seq');
+    UPDATE hark.jobs SET id = fresh WHERE id = clash.id;
+    UPDATE unique_keys SET job_id = fresh
+     WHERE queue = clash.queue AND unique_key = clash.unique_key AND job_id = clash.id;
+    renumbered := renumbered + 1;
+  END LOOP;
+  FOR clash IN
+    SELECT dead_jobs.id FROM dead_jobs JOIN running_jobs ON running_jobs.id = dead_jobs.id FOR UPDATE OF dead_jobs SKIP LOCKED
+  LOOP
+    UPDATE dead_jobs SET id = nextval('jobs_id_seq') WHERE id = clash.id;
+    renumbered := renumbered + 1;
+  END LOOP;
+END $$;
 
 -- finished_jobs, attempts and dead_jobs keep the defaults: rows are added, read and, for whole
 -- days, dropped. Autovacuum must stay on for the days, because it summarises their BRIN index.

@@ -86,17 +86,46 @@ CREATE TRIGGER finished_jobs_free_unique_key AFTER INSERT ON hark.finished_jobs
 CREATE TRIGGER dead_jobs_free_unique_key AFTER INSERT ON hark.dead_jobs
   FOR EACH ROW WHEN (NEW.unique_key IS NOT NULL) EXECUTE FUNCTION hark.free_unique_key();--> statement-breakpoint
 
--- The next fence: WAL timeline in the high bits, a number in the low 40. A promoted standby may
--- repeat the number, but stands on a higher timeline (FM-48), so fences only grow. 2^40 grants a
--- timeline; the sequence refuses rather than wraps. It keeps other callers for the key out until
--- this transaction ends: an insert that draws its number, then waits, would otherwise still find
--- the key free after a later number had come and gone, and be granted the lower one.
+-- The next fence: an era in the high bits, a number in the low 40. A promoted standby and a copy of
+-- the database may repeat the number, so each begins a higher era (FM-48, FM-82): the row of
+-- hark.fences says where the present one began, and comes along in every copy. Eras count the hours
+-- since 2025, so that two copies of one dump rarely share one. Should the row be older than a lock,
+-- the next era begins above that lock's fence. 2^40 grants an era; the sequence refuses rather than
+-- wraps. It keeps other callers for the key out until this transaction ends: an insert that draws
+-- its number, then waits, would otherwise still find the key free after a later number had come and
+-- gone, and be granted the lower one.
 CREATE SEQUENCE hark.fence_numbers MAXVALUE 1099511627775;--> statement-breakpoint
 CREATE FUNCTION hark.next_fence(key text) RETURNS bigint
-LANGUAGE sql VOLATILE SET search_path = hark, pg_temp AS $$
-  SELECT hark.lock_row('fence ' || (hashtextextended(key, 0) & 255));
-  SELECT (('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint << 40) | nextval('hark.fence_numbers');
-$$;--> statement-breakpoint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = hark, pg_temp AS $$
+DECLARE
+  low_bits CONSTANT integer := 40;
+  cluster text := '';
+  timeline text := '';
+  here text;
+  present bigint; -- the era
+  fence bigint;
+  seen bigint;
+BEGIN
+  PERFORM hark.lock_row('fence ' || (hashtextextended(next_fence.key, 0) & 255));
+  BEGIN
+    cluster := (pg_control_system()).system_identifier::text;
+    timeline := left(pg_walfile_name(pg_current_wal_lsn()), 8);
+  EXCEPTION WHEN object_not_in_prerequisite_state OR insufficient_privilege OR feature_not_supported THEN
+    -- Aurora knows no timelines: its standbys share the storage, and lose nothing when promoted
+  END;
+  here := concat_ws(' ', cluster, timeline, 'hark.fences'::regclass::oid);
+  SELECT held.fence INTO seen FROM locks held WHERE held.key = next_fence.key;
+  LOOP
+    SELECT era INTO present FROM fences WHERE origin = here;
+    fence := (present << low_bits) | nextval('fence_numbers');
+    EXIT WHEN fence > coalesce(seen, 0);
+    INSERT INTO fences (origin, era) SELECT '', 0 WHERE NOT EXISTS (SELECT FROM fences);
+    UPDATE fences SET origin = here,
+           era = greatest(era, seen >> low_bits, extract(epoch FROM clock_timestamp() - '2025-01-01'::timestamptz)::bigint / 3600) + 1
+     WHERE origin <> here OR era <= seen >> low_bits;
+  END LOOP;
+  RETURN fence;
+END $$;--> statement-breakpoint
 
 -- A turn is a moment at which one job of a host may start. Turns of a host are `delay_ms` apart,
 -- whichever processes ask for them, by the database's clock, which is read once the host's row is

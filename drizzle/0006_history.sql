@@ -4,6 +4,8 @@
 -- upkeep.
 CREATE TABLE hark.finished_jobs_default PARTITION OF hark.finished_jobs DEFAULT;--> statement-breakpoint
 CREATE TABLE hark.attempts_default PARTITION OF hark.attempts DEFAULT;--> statement-breakpoint
+ALTER TABLE hark.finished_jobs_default REPLICA IDENTITY FULL;--> statement-breakpoint
+ALTER TABLE hark.attempts_default REPLICA IDENTITY FULL;--> statement-breakpoint
 
 -- Returns whether no other transaction does this now, and keeps others from it until this one ends.
 CREATE FUNCTION hark.is_alone_at(task text) RETURNS boolean
@@ -46,6 +48,7 @@ BEGIN
       CONTINUE WHEN early > most_early;
       BEGIN
         EXECUTE format('CREATE TABLE hark.%I (LIKE hark.%I INCLUDING DEFAULTS INCLUDING STORAGE)', partition, parent);
+        EXECUTE format('ALTER TABLE hark.%I REPLICA IDENTITY FULL', partition); -- see 0001_storage.sql
         EXECUTE format('LOCK TABLE ONLY hark.%I IN ACCESS EXCLUSIVE MODE', parent || '_default');
         EXECUTE format('WITH early AS (DELETE FROM hark.%I WHERE finished_at >= $1 AND finished_at < $2 RETURNING *)
                         INSERT INTO hark.%I SELECT * FROM early', parent || '_default', partition)

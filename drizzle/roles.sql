@@ -93,7 +93,8 @@ REVOKE ALL ON SCHEMA hark FROM PUBLIC, hark_producer, hark_worker, hark_reader, 
 GRANT USAGE ON SCHEMA hark TO hark_producer, hark_worker, hark_reader, hark_admin;
 
 -- Enqueues, asks how full a queue is, and reads the results of its own jobs. It can read no table.
-GRANT EXECUTE ON FUNCTION hark.enqueue, hark.enqueue_many, hark.insert_jobs, hark.queue_depth, hark.job_result TO hark_producer;
+GRANT EXECUTE ON FUNCTION hark.enqueue, hark.enqueue_many, hark.insert_jobs, hark.queue_depth, hark.job_result, hark.advance_ids
+  TO hark_producer;
 
 -- Runs jobs: the statements of core that move jobs, locks and upkeep.
 GRANT SELECT ON hark.migrations TO hark_worker;
@@ -104,7 +105,7 @@ GRANT INSERT ON hark.dead_jobs TO hark_worker;
 GRANT SELECT, INSERT, UPDATE ON hark.schedules TO hark_worker; -- fired by a function, which records the ticks
 GRANT USAGE ON SEQUENCE hark.fence_numbers TO hark_worker;
 GRANT EXECUTE ON FUNCTION hark.create_partitions, hark.drop_partitions, hark.next_fence, hark.fire_schedule, hark.take_turn,
-  hark.absolve_claims, hark.lock_row TO hark_worker;
+  hark.absolve_claims, hark.lock_row, hark.separate_ids TO hark_worker;
 -- Vacuums the tables that jobs move through, where PostgreSQL can grant that (from 17 on). Before,
 -- only autovacuum does.
 DO $$
@@ -131,7 +132,7 @@ GRANT SELECT (id, name, hostname, pid, queues, started_at, expires_at, steady_si
 GRANT SELECT (key, owner, fence, acquired_at, expires_at) ON hark.locks TO hark_reader;
 GRANT SELECT (name, cron, zone, every_ms, missed, queue, type, priority, max_attempts, key, unique_key, revision, next_at, changed_at)
   ON hark.schedules TO hark_reader;
-GRANT SELECT ON hark.schedule_ticks, hark.hosts TO hark_reader;
+GRANT SELECT ON hark.schedule_ticks, hark.hosts, hark.fences TO hark_reader;
 
 -- Reads everything and acts: enqueues, cancels, requeues and removes schedules. It cannot act as a
 -- worker: it can register none, claim no job and take no lock.
@@ -141,5 +142,5 @@ GRANT INSERT, UPDATE, DELETE ON hark.jobs, hark.dead_jobs TO hark_admin;
 GRANT DELETE ON hark.schedules, hark.schedule_ticks TO hark_admin;
 GRANT DELETE ON hark.running_jobs TO hark_admin;
 GRANT INSERT ON hark.finished_jobs, hark.attempts, hark.unique_keys, hark.stats TO hark_admin;
-GRANT EXECUTE ON FUNCTION hark.enqueue, hark.enqueue_many, hark.insert_jobs, hark.queue_depth, hark.job_result, hark.hand_off
-  TO hark_admin;
+GRANT EXECUTE ON FUNCTION hark.enqueue, hark.enqueue_many, hark.insert_jobs, hark.queue_depth, hark.job_result, hark.hand_off,
+  hark.advance_ids, hark.separate_ids TO hark_admin;

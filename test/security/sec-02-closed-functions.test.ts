@@ -27,6 +27,8 @@ const expected: Record<string, string[]> = {
   absolve_claims: ["hark_worker"],
   lock_row: ["hark_worker"],
   is_alone_at: [],
+  advance_ids: ["hark_admin", "hark_producer"],
+  separate_ids: ["hark_admin", "hark_worker"],
 };
 
 test("a role without grants can execute none of our functions, and each role those for its purpose", async ({

@@ -95,3 +95,8 @@ export function isStartupRefused(error: unknown): boolean {
 export function isNameRefused(error: unknown): boolean {
   return isDatabaseError(error) && error.severity === "ERROR" && /^(26000|42P05|08P01)$/.test(error.code);
 }
+
+/** Whether a job has the id of another: a unique violation of the key of one of their tables. */
+export const isJobIdTaken = (error: unknown): boolean =>
+  codeOf(error) === "23505" &&
+  /^(jobs|running_jobs|dead_jobs)_pkey$/.test(String((error as { constraint?: unknown }).constraint));

@@ -148,8 +148,8 @@ export const locksColumns = () => ({
   key: text().primaryKey(),
   token: uuid().notNull(),
   /**
-   * The WAL timeline in the high bits and a sequence number in the low 40: it only ever grows,
-   * also over a failover.
+   * An era in the high bits and a sequence number in the low 40: it only ever grows, also over a
+   * failover and in a copy of the database.
    */
   fence: bigint({ mode: "bigint" }).notNull(),
   owner: text().notNull(),
@@ -195,6 +195,13 @@ export const statsColumns = () => ({
   dead: counter("dead"),
 });
 
+/** The columns of `fences`. */
+export const fencesColumns = () => ({
+  /** The cluster, timeline and table in which the era began. Any other begins the next. */
+  origin: text().primaryKey(),
+  era: bigint({ mode: "bigint" }).notNull(),
+});
+
 /** The columns of `hosts`. */
 export const hostsColumns = () => ({
   host: text().primaryKey(),
@@ -227,6 +234,8 @@ export const uniqueKeys = hark.view("unique_keys", uniqueKeysColumns()).existing
 export const workers = hark.view("workers", workersColumns()).existing();
 /** Locks of application code. */
 export const locks = hark.view("locks", locksColumns()).existing();
+/** The era of the fences of locks, in one row. */
+export const fences = hark.view("fences", fencesColumns()).existing();
 /** Hosts that jobs take turns at. */
 export const hosts = hark.view("hosts", hostsColumns()).existing();
 /** Recurring rules. */

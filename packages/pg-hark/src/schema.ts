@@ -5,6 +5,7 @@
 export {
   attempts,
   deadJobs,
+  fences,
   finishedJobs,
   hosts,
   jobs,

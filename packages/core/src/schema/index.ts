@@ -7,6 +7,7 @@ export { attempts } from "./attempts.ts";
 export { uniqueKeys } from "./unique-keys.ts";
 export { workers } from "./workers.ts";
 export { locks } from "./locks.ts";
+export { fences } from "./fences.ts";
 export { hosts } from "./hosts.ts";
 export { rowLocks } from "./row-locks.ts";
 export { schedules, scheduleTicks } from "./schedules.ts";

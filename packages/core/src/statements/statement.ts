@@ -1,5 +1,6 @@
 import type { Queryable } from "../database.ts";
 import { withoutRowText } from "../redact.ts";
+import { isJobIdTaken } from "../sqlstate.ts";
 
 /** A row as drivers hand it over: names in snake_case, bigints perhaps still text. */
 export type RawRow = Record<string, unknown>;
@@ -23,15 +24,36 @@ export function statement<Request extends object, Row>(
 ): Statement<Request, Row> {
   const run = async (db: Queryable, request: Request): Promise<Row[]> => {
     const values = parameters.map((parameter) => request[parameter]);
-    let rows: RawRow[];
+    const ask = async () => (await db.query({ name: statementName, text, values })).rows;
     try {
-      ({ rows } = await db.query({ name: statementName, text, values }));
+      return (await ask().catch((error: unknown) => afterSeparation(db, statementName, error, ask))).map(decode);
     } catch (error) {
       throw withoutRowText(error); // what it quotes may be a payload
     }
-    return rows.map(decode);
   };
   return Object.assign(run, { statementName, text });
+}
+
+/**
+ * Two jobs had one id, since the sequence stood behind the tables (FM-83): gives each an id of its
+ * own, and asks again. Throws `error` if it was for something else, or if nothing could be changed,
+ * as in a transaction of the caller's that has failed by now.
+ */
+async function afterSeparation<Answer>(
+  db: Queryable,
+  statementName: string,
+  error: unknown,
+  ask: () => Promise<Answer>,
+): Promise<Answer> {
+  if (!isJobIdTaken(error)) throw error;
+  // A producer may do no more, and a new job needs no more.
+  const text =
+    statementName === "insert-jobs"
+      ? "select 0 as renumbered, hark.advance_ids()::float8 as advanced"
+      : "select renumbered, advanced::float8 as advanced from hark.separate_ids()";
+  const { rows } = await db.query({ text, values: [] }).catch(() => ({ rows: [] as RawRow[] }));
+  if (!(Number(rows[0]?.renumbered) > 0 || Number(rows[0]?.advanced) > 0)) throw error;
+  return ask();
 }
 
 /** An id column as bigint, also where the driver leaves int8 as text. */
