@@ -259,3 +259,40 @@ test(
     }
   },
 );
+
+for (const isolation of ["repeatable read", "serializable"]) {
+  test(
+    `in a transaction of ${isolation}, a job of one attempt completes although another of its key was parked meanwhile`,
+    { tags: ["FM-85"] },
+    async ({ db, producer, queue, startWorker }) => {
+      const job = defineJob("test.key", { queue, key: () => "k", retry: { attempts: 1 } });
+      const runs: bigint[] = [];
+      let next: bigint | undefined;
+      const handler = implement(job, async ({ id, completeIn }) => {
+        runs.push(id);
+        const client = await db.pool.connect();
+        try {
+          await client.query(`begin isolation level ${isolation}`);
+          await client.query("select count(*) from hark.jobs"); // takes the snapshot
+          if (next === undefined) {
+            next = (await producer.enqueue(job, "next")).id;
+            await untilState(db, next, "parked");
+          }
+          await completeIn(client);
+          await client.query("commit");
+        } catch (error) {
+          throw new Error("the transaction failed", { cause: error });
+        } finally {
+          client.release(true);
+        }
+      });
+      await startWorker([handler], { queues: 2 });
+      const { id } = await producer.enqueue(job, "first");
+
+      await untilState(db, id, "completed");
+      await untilState(db, next!, "completed");
+      expect(runs).toEqual([id, id, next]);
+      expect((await getJob(db, id))!.attempts.map(({ ending }) => ending)).toEqual(["interrupted"]);
+    },
+  );
+}

@@ -53,6 +53,7 @@ export {
   isReadOnly,
   isRejection,
   isSchemaMissing,
+  isSerializationFailure,
   isStartupRefused,
   isUnreachable,
   mayBeOneRow,

@@ -100,3 +100,10 @@ export function isNameRefused(error: unknown): boolean {
 export const isJobIdTaken = (error: unknown): boolean =>
   codeOf(error) === "23505" &&
   /^(jobs|running_jobs|dead_jobs)_pkey$/.test(String((error as { constraint?: unknown }).constraint));
+
+/**
+ * Whether a transaction of one snapshot met a newer change, and may be tried again: 40001. Drizzle
+ * wraps what the driver throws.
+ */
+export const isSerializationFailure = (error: unknown): boolean =>
+  [error, (error as { cause?: unknown } | undefined)?.cause].some((each) => codeOf(each) === "40001");

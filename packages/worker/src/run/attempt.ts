@@ -10,6 +10,7 @@ import {
 import {
   decideOutcome,
   type Ending,
+  isSerializationFailure,
   longestTimerMs,
   openPayload,
   parsePayload,
@@ -140,6 +141,9 @@ export class Attempt {
       const checked = this.#checkResult(result);
       return checked instanceof Promise ? await checked : checked;
     } catch (error) {
+      // The key's next job was noted on this job's row after the transaction's snapshot was taken.
+      // That is no failure of the job's, and the note is there when it is claimed again.
+      if (this.#conflict !== undefined && hasCause(error, this.#conflict)) return interrupted;
       return endingOf(error, this.#controller?.signal.reason);
     } finally {
       clearTimeout(this.#timeout);
@@ -178,10 +182,16 @@ export class Attempt {
     if (ending.kind !== "completed") throw ending.error;
     const { id, token } = this.job;
     const completions = statements.completionsOf([{ id, token, resultJson: ending.resultJson }]);
-    const moved = await statements.completeJobs(queryableOf(tx), completions);
+    const moved = await statements.completeJobs(queryableOf(tx), completions).catch((error: unknown) => {
+      if (isSerializationFailure(error)) this.#conflict = error;
+      throw error;
+    });
     if (moved.length === 0) throw new LeaseLostError(this.job);
     this.#isCompletedInTransaction = true;
   }
+
+  /** What completeIn() threw if the transaction's snapshot was too old for it. */
+  #conflict: unknown;
 
   #openPayload(): unknown {
     return parsePayload(this.#handler.job, openPayload(this.#parts.cipher, this.job));
@@ -235,4 +245,11 @@ export class Attempt {
       events.tell("refused", job);
     }
   }
+}
+
+/** Whether an error is `cause`, or was made of it. */
+function hasCause(error: unknown, cause: unknown): boolean {
+  for (let each = error, depth = 0; each instanceof Error && depth < 8; each = each.cause, depth += 1)
+    if (each === cause) return true;
+  return false;
 }
