@@ -22,6 +22,7 @@ export {
   EnqueueFromError,
   EnqueueTimeoutError,
   InvalidOptionsError,
+  InvalidPayloadError,
   isHarkError,
   ProducerBusyError,
   ProducerClosedError,
@@ -30,7 +31,7 @@ export {
 } from "./errors/index.ts";
 export { jsonIssues } from "./encode-json.ts";
 export { errorText, messageOf } from "./error-text.ts";
-export { limits, storableText } from "./json.ts";
+export { escapeBeyond, limits, storableText } from "./json.ts";
 export { redactingLogger } from "./log.ts";
 export { type LogLevel, logLevelOf } from "./log-level.ts";
 export { checkOptions, optionIssues, type OptionKinds, unknownOption } from "./check-options.ts";
@@ -54,6 +55,7 @@ export {
   isRejection,
   isSchemaMissing,
   isSerializationFailure,
+  isUnencodable,
   isStartupRefused,
   isUnreachable,
   mayBeOneRow,

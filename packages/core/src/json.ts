@@ -30,3 +30,17 @@ export function storableText(text: string, maxBytes: number = limits.errorBytes)
       .replace(/\uFFFD{1,3}$/, "") + mark
   );
 }
+
+/**
+ * Writes each character above `highest` as its number, `\u{2014}`: for a database whose encoding
+ * lacks some (FM-86). In JSON text the backslash is doubled, so that it stays text when it is read.
+ */
+export function escapeBeyond(highest: number, text: string, { isJson = false }: { isJson?: boolean } = {}): string {
+  const backslash = isJson ? "\\\\" : "\\";
+  let escaped = "";
+  for (const character of text) {
+    const code = character.codePointAt(0)!;
+    escaped += code > highest ? `${backslash}u{${code.toString(16)}}` : character;
+  }
+  return escaped;
+}

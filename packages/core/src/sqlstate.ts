@@ -96,6 +96,12 @@ export function isNameRefused(error: unknown): boolean {
   return isDatabaseError(error) && error.severity === "ERROR" && /^(26000|42P05|08P01)$/.test(error.code);
 }
 
+/**
+ * Whether the database's encoding lacks a character of the text: untranslatable_character or
+ * character_not_in_repertoire. A database of UTF-8 lacks none.
+ */
+export const isUnencodable = (error: unknown): boolean => /^(22P05|22021)$/.test(codeOf(error));
+
 /** Whether a job has the id of another: a unique violation of the key of one of their tables. */
 export const isJobIdTaken = (error: unknown): boolean =>
   codeOf(error) === "23505" &&

@@ -1,5 +1,5 @@
 import type { Queryable } from "@hark/core";
-import { EnqueueTimeoutError, isRejection, statements } from "@hark/core/internal";
+import { EnqueueTimeoutError, InvalidPayloadError, isRejection, isUnencodable, statements } from "@hark/core/internal";
 import { answerDeadlineMs, answered } from "./deadline.ts";
 import { UniqueLane } from "./unique-lane.ts";
 
@@ -112,7 +112,7 @@ export class Coalescer {
   async #write(calls: Call[]): Promise<void> {
     try {
       const jobs = calls.map(({ job }) => job);
-      const enqueued = await answered(() => insert(this.#db, jobs));
+      const enqueued = await answered(() => insertJobs(this.#db, jobs));
       for (const [place, { resolve }] of calls.entries()) resolve(enqueued[place]!);
     } catch (error) {
       if (calls.length > 1 && isRejection(error)) {
@@ -120,7 +120,7 @@ export class Coalescer {
         const half = calls.length >> 1;
         await this.#write(calls.slice(0, half));
         await this.#write(calls.slice(half));
-      } else for (const { reject } of calls) reject(error);
+      } else for (const { job, reject } of calls) reject(refusalOf(error, [job]));
     }
   }
 }
@@ -133,7 +133,25 @@ function endOfTurn(): Promise<void> {
   return new Promise((resolve) => process.nextTick(resolve));
 }
 
-/** Inserts jobs in one statement. Returns the results in the order of the jobs. */
+/**
+ * Inserts jobs in one statement. Returns the results in the order of the jobs.
+ * @throws InvalidPayloadError if the database's encoding lacks a character
+ */
 export function insert(queryable: Queryable, jobs: statements.NewJob[]): Promise<statements.InsertedJob[]> {
-  return statements.insertJobs(queryable, { jobs: statements.jobsJson(jobs) });
+  return insertJobs(queryable, jobs).catch((error: unknown) => {
+    throw refusalOf(error, jobs);
+  });
+}
+
+const insertJobs = (queryable: Queryable, jobs: readonly statements.NewJob[]) =>
+  statements.insertJobs(queryable, { jobs: statements.jobsJson(jobs) });
+
+/** The error, or what the caller of these jobs can do about it. */
+function refusalOf(error: unknown, jobs: readonly statements.NewJob[]): unknown {
+  if (!isUnencodable(error)) return error;
+  const message =
+    "has a character that the encoding of the database lacks: leave it out, or move to a database of UTF8";
+  return new InvalidPayloadError(jobs.length === 1 ? jobs[0]!.type : `one of ${jobs.length} jobs`, [
+    { path: [], message },
+  ]);
 }

@@ -1,6 +1,6 @@
 import type { Logger, Outcome } from "@hark/core";
-import { backoffMs, errorText, quotesData, storableText } from "@hark/core/internal";
-import type { Unsettled } from "./unsettled.ts";
+import { backoffMs, errorText, isUnencodable, quotesData, storableText } from "@hark/core/internal";
+import { escapedOutcome, type Unsettled } from "./unsettled.ts";
 
 /**
  * How long an outcome that the database refuses is tried again, in ms. A trigger or constraint of
@@ -43,6 +43,11 @@ export class RefusedOutcomes {
   async add(entry: Unsettled, rejection: unknown): Promise<void> {
     const { write, giveUp, logger } = this.#parts;
     const { claim, outcome, refusals } = entry;
+    const escaped = isUnencodable(rejection) ? escapedOutcome(outcome) : undefined;
+    if (escaped) {
+      entry.outcome = escaped;
+      return write([entry]);
+    }
     const facts = { jobId: claim.id, error: rejection, outcome: outcome.state };
     if (outcome.state === "completed" && outcome.resultJson !== null && quotesData(rejection)) {
       logger.warn(facts, "the database rejected a result, so its job is completed without it");
