@@ -23,6 +23,15 @@ const arrayOf =
 
 const asText = (text: string) => text;
 
+/**
+ * A moment as PostgreSQL writes it under DateStyle ISO, which our own sessions ask for. Anything
+ * else stays text, rather than become a wrong date.
+ */
+function moment(text: string): unknown {
+  const [, day, time, zone] = /^(\d{4}-\d\d-\d\d) ([\d:.]+)([+-]\d\d(?::\d\d)?)$/.exec(text) ?? [];
+  return day === undefined ? text : new Date(`${day}T${time}${zone}${zone!.length === 3 ? ":00" : ""}`);
+}
+
 /** By the number of the type in PostgreSQL's catalogue. */
 const parsers: Readonly<Record<number, (text: string) => unknown>> = {
   16: (text) => text === "t", // bool
@@ -36,6 +45,7 @@ const parsers: Readonly<Record<number, (text: string) => unknown>> = {
   3802: json, // jsonb
   199: arrayOf(json),
   3807: arrayOf(json), // jsonb[]
+  1184: moment, // timestamptz
   1007: arrayOf(Number), // int4[]
   1009: arrayOf(asText), // text[]
   1016: arrayOf(BigInt), // int8[]

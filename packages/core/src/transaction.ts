@@ -2,6 +2,7 @@ import type { Queryable } from "./database.ts";
 import { quote } from "./errors/hark-error.ts";
 import { NotATransactionError } from "./errors/index.ts";
 import { provenQueryable, type Send } from "./transaction-probe.ts";
+import { pgTypes } from "./pg-types.ts";
 
 /** A pg client with an open transaction. */
 export interface PgTransaction {
@@ -59,7 +60,8 @@ export function queryableOf(tx: Transaction): Queryable {
     }
     // Without the name: the caller's connection may lead through a pooler.
     const { query } = given as { query: (...given: unknown[]) => unknown };
-    const send: Send = async ({ text, values }) => query.call(given, { text, values });
+    // With the types: parsers of the process, or of the client, may be the application's.
+    const send: Send = async ({ text, values }) => query.call(given, { text, values, types: pgTypes });
     const sendInParts: Send = async ({ text, values }) => query.call(given, text, values);
     return openQueryable([send, sendInParts], given);
   }
