@@ -1,8 +1,8 @@
 import type { Queryable } from "./database.ts";
 import { quote } from "./errors/hark-error.ts";
 import { NotATransactionError } from "./errors/index.ts";
-import { provenQueryable, type Send } from "./transaction-probe.ts";
 import { pgTypes } from "./pg-types.ts";
+import { provenQueryable, type Send } from "./transaction-probe.ts";
 
 /** A pg client with an open transaction. */
 export interface PgTransaction {

@@ -36,8 +36,8 @@ export function statement<Request extends object, Row>(
 
 /**
  * Two jobs had one id, since the sequence stood behind the tables (FM-83): gives each an id of its
- * own, and asks again. Throws `error` if it was for something else, or if nothing could be changed,
- * as in a transaction of the caller's that has failed by now.
+ * own, and asks again, also if another process was quicker. Throws `error` if it was for something
+ * else, or in a transaction of the caller's, which has failed by now.
  */
 async function afterSeparation<Answer>(
   db: Queryable,
@@ -47,12 +47,12 @@ async function afterSeparation<Answer>(
 ): Promise<Answer> {
   if (!isJobIdTaken(error)) throw error;
   // A producer may do no more, and a new job needs no more.
-  const text =
-    statementName === "insert-jobs"
-      ? "select 0 as renumbered, hark.advance_ids()::float8 as advanced"
-      : "select renumbered, advanced::float8 as advanced from hark.separate_ids()";
-  const { rows } = await db.query({ text, values: [] }).catch(() => ({ rows: [] as RawRow[] }));
-  if (!(Number(rows[0]?.renumbered) > 0 || Number(rows[0]?.advanced) > 0)) throw error;
+  const mend = statementName === "insert-jobs" ? "select hark.advance_ids()" : "select hark.separate_ids()";
+  const isMended = await db.query({ text: mend, values: [] }).then(
+    () => true,
+    () => false,
+  );
+  if (!isMended) throw error;
   return ask();
 }
 

@@ -314,7 +314,7 @@ test("claims step over keys that others take, unless the last claim has just tol
 });
 
 test("a claim that another constraint rejects is not sent again as contended", async () => {
-  const { claimer, asked, stop } = makeClaimer(() => Object.assign(keyTaken(), { constraint: "running_jobs_pkey" }));
+  const { claimer, asked, stop } = makeClaimer(() => Object.assign(keyTaken(), { constraint: "running_jobs_other" }));
   claimer.start();
   await vi.advanceTimersByTimeAsync(0);
   expect(asked.map(({ name }) => name)).toEqual(["claim-plain-jobs"]);

@@ -165,10 +165,15 @@ test(
   { tags: ["FM-72"] },
   async () => {
     const { settle, failures } = settlerOnClock();
-    failures.push(refusal("22P05"));
+    failures.push(refusal("22P05"), refusal("22P05")); // refused with its characters escaped, too
     const settled = settle({ state: "completed", resultJson: '"é"' });
     await vi.advanceTimersByTimeAsync(100);
     expect(await settled).toEqual(success);
+
+    failures.push(refusal("22P05"));
+    const escaped = settle({ state: "completed", resultJson: '"é"' });
+    await vi.advanceTimersByTimeAsync(100);
+    expect(await escaped).toEqual({ state: "completed", resultJson: '"\\\\u{e9}"' });
   },
 );
 
