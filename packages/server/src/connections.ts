@@ -42,6 +42,9 @@ export class Connections {
     }
     if (this.#isClosing) response.setHeader("connection", "close");
     peer.responses.add(response);
+    response.on("prefinish", () => {
+      if (response.writableLength > share) this.#sweep(performance.now());
+    });
     response.on("close", () => {
       peer.responses.delete(response);
       if (peer.responses.size > 0) return;
@@ -90,15 +93,15 @@ export class Connections {
     let sum = 0;
     const holders: { socket: Socket; bytes: number; since: number }[] = [];
     for (const [socket, peer] of this.#peers) {
-      for (const response of peer.responses) if (response.writableEnded) peer.answeredAt ??= now;
-      if (peer.responses.size === 0) peer.answeredAt = undefined;
+      const isUnread = [...peer.responses].some((response) => response.writableEnded || response.writableNeedDrain);
+      peer.answeredAt = isUnread ? (peer.answeredAt ?? now) : undefined;
       if (peer.answeredAt !== undefined && now - peer.answeredAt > bounds.answerMs) {
         this.#end(socket, "answer");
         continue;
       }
       const bytes = heldBytes(socket, peer);
       sum += bytes;
-      if (bytes < bounds.bytes / bounds.sockets) continue;
+      if (bytes < share) continue;
       holders.push({ socket, bytes, since: (peer.holdsSince ??= now) });
     }
     if (sum <= bounds.bytes) return;
@@ -118,6 +121,9 @@ export class Connections {
     this.#logger.warn({ address, bound }, "a connection was ended, so that one client does not harm the others");
   }
 }
+
+/** Bytes from which a socket holds more than its share. */
+const share = bounds.bytes / bounds.sockets;
 
 /** A flood would fill the log. */
 const warnEveryMs = 60_000;

@@ -1,4 +1,4 @@
-import { InvalidOptionsError, type JobDefinition, type PayloadCipher } from "@hark/core";
+import { type Database, InvalidOptionsError, type JobDefinition, type PayloadCipher } from "@hark/core";
 import { createProducer, type MaxDepth, type Producer } from "@hark/producer";
 import {
   type Access,
@@ -8,6 +8,7 @@ import {
   readBody,
   readQuery,
   type Routes,
+  SharedRead,
   within,
 } from "@hark/server/routes";
 import { z } from "zod";
@@ -86,6 +87,15 @@ export function urlJobRoutes(options: UrlJobRoutesOptions = {}): Routes {
 
   const add: Routes["add"] = (group, { database, logger, maxBodyBytes }) => {
     const producer = options.producer ?? createProducer({ database, maxDepth, cipher });
+    // However many callers ask, the database is asked once at a time for each.
+    const stats = new SharedRead(() => queueStats(database, runtime, logger));
+    const lists = new Map<number, SharedRead<string>>(); // by limit, as JSON
+    const apart = oneByOne();
+    const listOf = (limit: number) => {
+      const list = lists.get(limit) ?? new SharedRead(() => deadLetterList(database, limit, !hidePayloads));
+      lists.set(limit, list);
+      return list;
+    };
 
     // Enqueues a job: `{ type, target_url, metadata?, priority?, delay?, unique_key? }`, whose key
     // is the URL, or `{ type, payload, priority?, delay?, unique_key? }` for types of another kind.
@@ -104,17 +114,19 @@ export function urlJobRoutes(options: UrlJobRoutesOptions = {}): Routes {
     // database cannot be reached.
     group.get("/stats", needs("read"), async (c) => {
       readQuery(c, noQuery);
-      const { stats, failure, cause } = await queueStats(database, runtime, logger);
-      if (!failure) return c.json({ success: true, data: stats });
+      const { stats: data, failure, cause } = await stats.ask();
+      if (!failure) return c.json({ success: true, data });
       const failed = answerFailure(cause, c.req, logger);
-      return c.json({ ...((await failed.json()) as object), data: stats }, 503);
+      return c.json({ ...((await failed.json()) as object), data }, 503);
     });
 
-    // Lists dead letters, oldest first. `?limit=` is from 1 to 200. Default: 100.
+    // Lists dead letters, oldest first. `?limit=` is from 1 to 200. Default: 100. Beyond 4 MiB of
+    // payloads, metadata is a note of its size.
     group.get("/dead-letter", needs("read"), async (c) => {
       const { limit } = readQuery(c, listQuery);
-      const dead = await within(changeDeadlineMs, deadLetters(database, { limit, withPayload: !hidePayloads }));
-      return c.json({ success: true, data: dead.map(deadLetter), count: dead.length });
+      const list = await within(changeDeadlineMs, listOf(limit).ask());
+      await apart(); // each answer has a copy, and the server bounds those that wait to be read
+      return c.body(list, 200, { "content-type": "application/json" });
     });
 
     // Makes a dead letter ready again: `{ index }`, its place in the list, or `{ id }`.
@@ -148,6 +160,17 @@ export function urlJobRoutes(options: UrlJobRoutesOptions = {}): Routes {
     });
   };
   return { path: "/api/queue", add };
+}
+
+/** Resolves for one caller after the other, each in a turn of the event loop of its own. */
+function oneByOne(): () => Promise<void> {
+  let last: Promise<unknown> = Promise.resolve();
+  return async () => void (await (last = last.then(() => new Promise((resolve) => setImmediate(resolve)))));
+}
+
+async function deadLetterList(database: Database, limit: number, withPayload: boolean): Promise<string> {
+  const dead = await deadLetters(database, { limit, withPayload });
+  return JSON.stringify({ success: true, data: dead.map(deadLetter), count: dead.length });
 }
 
 /** What the log says about a dead letter that was changed. */
