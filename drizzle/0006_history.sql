@@ -142,8 +142,8 @@ LANGUAGE sql SECURITY DEFINER SET search_path = hark, pg_temp AS $$
   SELECT count(*)::integer FROM absolved
 $$;--> statement-breakpoint
 
--- Takes dead letters off the counts, whoever removes them: statements of Hark's, or an operator by
--- hand (FM-62).
+-- Takes dead letters off the counts, which a statement of Hark's or an operator by hand has removed
+-- (FM-62).
 CREATE FUNCTION hark.discount_dead_jobs() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = hark, pg_temp AS $$
 BEGIN

@@ -292,10 +292,15 @@ describe("connection strings", () => {
       `postgres://user:${marker}@no-such-host.invalid/db`,
       `postgres://127.0.0.1:1/db?password=${marker}`,
     ]) {
-      const db = openDatabase({ connectionString });
-      const error = await thrownBy(() => createProducer({ database: db }).enqueue(defineJob("x"), {}));
+      const error = await thrownBy(async () => {
+        const db = openDatabase({ connectionString });
+        try {
+          await createProducer({ database: db }).enqueue(defineJob("x"), {});
+        } finally {
+          await db.close();
+        }
+      });
       expect(everythingOf(error)).not.toContain(marker);
-      await db.close();
     }
   });
 });

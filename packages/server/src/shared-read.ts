@@ -27,11 +27,10 @@ export class SharedRead<Answer> {
   #start(): Promise<Answer> {
     const answer = this.#read();
     // A read that hangs holds up others no longer than its callers wait.
-    const running = orLate(answer, changeDeadlineMs)
-      .catch(() => {}) // its callers hear of it
-      .then(() => {
-        if (this.#running === running) this.#running = undefined;
-      });
+    const over = orLate(answer, changeDeadlineMs).catch(() => {}); // its callers hear of it
+    const running = over.finally(() => {
+      if (this.#running === running) this.#running = undefined;
+    });
     this.#running = running;
     return answer;
   }
