@@ -62,7 +62,7 @@ const oneLine = (text: string) => loggableText(firstLine(text));
  * Most characters of a text that are read for secrets: only the first {@link longestText} are
  * shown.
  */
-const longestRead = 65_536;
+const longestRead = 8_192;
 
 /** A text as a log may have it: short, and with its secrets masked before it is cut. */
 export function loggableText(text: string): string {

@@ -147,7 +147,7 @@ function shownMetadata(metadata: unknown): Record<string, unknown> {
  * of the error that stands for `success: false`.
  */
 export function lastError(error: string): string {
-  const line = maskSecrets(firstLine(error).slice(0, 65_536)).replace(/^(?:Error|JobFailedError): (?=.)/, "");
+  const line = maskSecrets(firstLine(error).slice(0, 8_192)).replace(/^(?:Error|JobFailedError): (?=.)/, "");
   return escapeControls(line.length > 500 ? `${line.slice(0, 500).toWellFormed()}...` : line);
 }
 
