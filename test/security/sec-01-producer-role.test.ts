@@ -258,6 +258,9 @@ describe("as hark_producer", () => {
     const long = JSON.stringify("x".repeat(400_000));
     for (const [job, message] of [
       [`{"type": "t", "payload": ${long}}`, /payload over 393216 bytes/],
+      [`{"type": "t", "payload": ${"[".repeat(65)}${"]".repeat(65)}}`, /deeper than 64 levels/],
+      [`{"type": "t", "payload": [1e400]}`, /beyond the range of a double/],
+      [`{"type": "t", "run_at": "1969-12-31T00:00:00Z"}`, /due before 1970/],
       [`{"type": "t", "run_at": "infinity"}`, /due in more than 100 years/],
       [`{"type": "t", "run_at": "-infinity"}`, /due in more than 100 years/],
       [`{"type": "t", "run_at": "9999-01-01T00:00:00Z"}`, /due in more than 100 years/],

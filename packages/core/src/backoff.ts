@@ -1,5 +1,6 @@
 import { checkOptions, type OptionKinds } from "./check-options.ts";
 import { jitter, type Duration, parseDuration } from "./clock.ts";
+import { quote } from "./errors/hark-error.ts";
 import { InvalidOptionsError } from "./errors/index.ts";
 
 /** How long to wait before the next attempt. */
@@ -50,7 +51,7 @@ export function parseBackoff(options: BackoffOptions = {}): Backoff {
 }
 
 function refuse(field: string, value: unknown, wanted: string): never {
-  throw new InvalidOptionsError("backoff", [{ path: [field], message: `must be ${wanted}, not ${String(value)}` }]);
+  throw new InvalidOptionsError("backoff", [{ path: [field], message: `must be ${wanted}, not ${quote(value)}` }]);
 }
 
 /**

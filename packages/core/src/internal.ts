@@ -36,6 +36,8 @@ export { redactingLogger } from "./log.ts";
 export { type LogLevel, logLevelOf } from "./log-level.ts";
 export { checkOptions, optionIssues, type OptionKinds, unknownOption } from "./check-options.ts";
 export { type Migration, readMigrations } from "./migrations.ts";
+export { quote } from "./errors/hark-error.ts";
+export { encodeJson } from "./encode-json.ts";
 export { checkName } from "./names.ts";
 export { newJob } from "./new-job.ts";
 export { channels, type JobReady, longestPromoteMs, readJobReady } from "./notifications.ts";

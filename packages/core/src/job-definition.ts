@@ -3,6 +3,7 @@ import { type Backoff, type BackoffOptions, parseBackoff } from "./backoff.ts";
 import { checkOptions, type OptionKinds } from "./check-options.ts";
 import { type Duration, parseDuration } from "./clock.ts";
 import { encodeJson, mostIssues } from "./encode-json.ts";
+import { quote } from "./errors/hark-error.ts";
 import { InvalidOptionsError, InvalidPayloadError, type Issue, PayloadTooLargeError } from "./errors/index.ts";
 import { limits } from "./json.ts";
 import { checkName } from "./names.ts";
@@ -164,7 +165,7 @@ export function checkMaxAttempts(attempts: unknown): number {
 function checkInteger(field: string, value: unknown, least: number, most: number): number {
   if (Number.isInteger(value) && (value as number) >= least && (value as number) <= most) return value as number;
   throw new InvalidOptionsError(`job option ${field}`, [
-    { path: [field], message: `must be an integer from ${least} to ${most}, not ${String(value)}` },
+    { path: [field], message: `must be an integer from ${least} to ${most}, not ${quote(value)}` },
   ]);
 }
 

@@ -1,4 +1,5 @@
 import { InvalidOptionsError, type Issue } from "@hark/core";
+import { encodeJson } from "@hark/core/internal";
 import { z } from "zod";
 
 /**
@@ -31,16 +32,10 @@ export function tryCheck<Schema extends z.ZodObject>(
 
 /** Returns `value` for a message, as JSON if possible, at most about 60 characters. */
 export function shown(value: unknown): string {
-  const text = typeof value === "number" ? String(value) : asJson(value);
+  if (typeof value === "number") return String(value);
+  const { text, issues } = encodeJson(value, 250); // no more than that, or a value that shares its items has no end
+  if (issues.length > 0) return value === undefined ? "undefined" : `a ${typeof value}`; // a function or a bigint
   return text.length > 60 ? `${text.slice(0, 60)}...` : text;
-}
-
-function asJson(value: unknown): string {
-  try {
-    return JSON.stringify(value) ?? typeof value; // undefined or a function has no JSON
-  } catch {
-    return `a ${typeof value}`; // a cycle or a bigint
-  }
 }
 
 /** A whole number in a range. `unit` says what it counts. */

@@ -1,5 +1,5 @@
 import type { Queryable } from "@hark/core";
-import { checkName, InvalidOptionsError, QueueFullError, statements } from "@hark/core/internal";
+import { checkName, InvalidOptionsError, QueueFullError, quote, statements } from "@hark/core/internal";
 
 /**
  * Most ready jobs that may wait in a queue: one number for every queue, or a number by queue. Other
@@ -39,7 +39,7 @@ export class DepthLimit {
     for (const [queue, limit] of Object.entries(byQueue)) {
       if (queue !== "*") checkName("queue", queue);
       if (!Number.isInteger(limit) || limit < 1 || limit > 10_000_000) {
-        const message = `must be an integer from 1 to 10000000, not ${String(limit)}`;
+        const message = `must be an integer from 1 to 10000000, not ${quote(limit)}`;
         throw new InvalidOptionsError("createProducer", [{ path: ["maxDepth", queue], message }]);
       }
     }

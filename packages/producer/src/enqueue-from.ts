@@ -1,4 +1,4 @@
-import { checkOptions, EnqueueFromError, InvalidOptionsError, type statements } from "@hark/core/internal";
+import { checkOptions, EnqueueFromError, InvalidOptionsError, quote, type statements } from "@hark/core/internal";
 import { type EnqueueFromOptions, fromOptions } from "./options.ts";
 
 /** How many jobs an import inserted, and how many had an unfinished job with their unique key. */
@@ -35,7 +35,7 @@ export async function enqueueFrom<Request>(
       { path: ["source"], message: "must be an iterable of { job, payload }" },
     ]);
   if (!(Number.isInteger(batchSize) && batchSize >= 1 && batchSize <= mostJobs)) {
-    const message = `must be an integer from 1 to ${mostJobs}, not ${String(batchSize)}`;
+    const message = `must be an integer from 1 to ${mostJobs}, not ${quote(batchSize)}`;
     throw new InvalidOptionsError("enqueueFrom", [{ path: ["batchSize"], message }]);
   }
   const done: EnqueuedFrom = { inserted: 0, duplicates: 0 };

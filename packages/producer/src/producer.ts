@@ -12,6 +12,7 @@ import {
   parseDuration,
   ProducerClosedError,
   queryableOf,
+  quote,
   type statements,
   UnknownJobTypeError,
 } from "@hark/core/internal";
@@ -220,7 +221,7 @@ function checkStart({ runAt, delay }: EnqueueOptions): { runAt: Date | undefined
   if (runAt === undefined) return { runAt: undefined, delayMs: undefined };
   const time = runAt instanceof Date ? runAt.getTime() : Number.NaN;
   if (!(time >= 0 && time <= lastMoment && time <= Date.now() + longestDelayMs)) {
-    refuse([{ path: ["runAt"], message: `must be a valid Date from 1970 to 100 years ahead, not ${String(runAt)}` }]);
+    refuse([{ path: ["runAt"], message: `must be a valid Date from 1970 to 100 years ahead, not ${quote(runAt)}` }]);
   }
   return { runAt, delayMs: undefined };
 }

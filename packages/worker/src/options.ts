@@ -15,6 +15,7 @@ import {
   isHarkError,
   messageOf,
   parseDuration,
+  quote,
   redactingLogger,
 } from "@hark/core/internal";
 import { handlersByType } from "./check-handlers.ts";
@@ -263,7 +264,7 @@ function concurrencyByQueue(
   if (others !== undefined) for (const { job } of handlers.values()) concurrency.set(job.queue, others);
   for (const [queue, limit] of Object.entries(named)) {
     if (!Number.isInteger(limit) || limit < 1 || limit > 10_000) {
-      issues.push({ path: ["queues", queue], message: `must be an integer from 1 to 10000, not ${String(limit)}` });
+      issues.push({ path: ["queues", queue], message: `must be an integer from 1 to 10000, not ${quote(limit)}` });
     }
     try {
       if (queue !== "*") concurrency.set(checkName("queue", queue), limit);

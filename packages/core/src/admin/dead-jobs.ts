@@ -1,5 +1,6 @@
 import { checkOptions } from "../check-options.ts";
 import type { Queryable } from "../database.ts";
+import { quote } from "../errors/hark-error.ts";
 import { InvalidOptionsError } from "../errors/index.ts";
 import type { DeadReason } from "../outcome.ts";
 import { shownPayload } from "../payload-cipher.ts";
@@ -60,7 +61,7 @@ export async function listDeadJobs(
   const { limit = 100, type, withPayload = true } = options;
   if (!Number.isInteger(limit) || limit < 1 || limit > 200) {
     throw new InvalidOptionsError("listDeadJobs", [
-      { path: ["limit"], message: `must be an integer from 1 to 200, not ${limit}` },
+      { path: ["limit"], message: `must be an integer from 1 to 200, not ${quote(limit)}` },
     ]);
   }
   // By time, then id: a place in the list means the same job until one before it leaves.

@@ -1,6 +1,7 @@
 import { checkOptions, type OptionKinds } from "../check-options.ts";
 import { type Duration, parseDuration } from "../clock.ts";
 import type { Database } from "../database.ts";
+import { quote } from "../errors/hark-error.ts";
 import { InvalidOptionsError } from "../errors/index.ts";
 import { pruneDeadJobs as pruneStatement } from "../statements/upkeep/prune-dead-jobs.ts";
 
@@ -27,7 +28,7 @@ export async function pruneDeadJobs(db: Database, options: PruneOptions): Promis
   const { olderThan, type, limit } = options;
   const olderThanMs = parseDuration("olderThan", olderThan);
   if (limit !== undefined && !(Number.isInteger(limit) && limit > 0)) {
-    const message = `must be a whole number above 0, not ${limit}`;
+    const message = `must be a whole number above 0, not ${quote(limit)}`;
     throw new InvalidOptionsError("pruneDeadJobs", [{ path: ["limit"], message }]);
   }
   let all = 0;

@@ -54,8 +54,22 @@ export function issuesText(issues: readonly Issue[], most: number, total: number
   return listed.map(issueText).join("; ") + (more > 0 ? `; and ${more} more` : "");
 }
 
-/** As a person would read it, cut short: bad names may be megabytes long or no string at all. */
+/**
+ * As a person would read it, cut short. A bad value may be megabytes long, or an array that shares
+ * its items, whose text has no end: of objects only the kind is told. Dates are shown. Never
+ * throws.
+ */
 export function quote(value: unknown): string {
-  const text = typeof value === "string" ? JSON.stringify(value) : String(value);
-  return text.length > 80 ? `${text.slice(0, 80)}...` : text;
+  if (typeof value === "string") {
+    const spelled = JSON.stringify(value.slice(0, 100));
+    return spelled.length > 80 ? `${spelled.slice(0, 80)}...` : spelled;
+  }
+  if (typeof value === "function") return "a function";
+  if (typeof value !== "object" || value === null) return String(value).slice(0, 100);
+  try {
+    if (value instanceof Date) return String(value);
+    return Array.isArray(value) ? "an array" : "an object";
+  } catch {
+    return "an object"; // a revoked proxy
+  }
 }

@@ -1,5 +1,5 @@
 import { HarkError, InvalidOptionsError, type Issue } from "@hark/core";
-import { parseDuration } from "@hark/core/internal";
+import { parseDuration, quote } from "@hark/core/internal";
 import { type ScheduleRule, ticksOf } from "./rule.ts";
 
 /** Least interval, in ms. Every tick costs a commit. */
@@ -16,7 +16,7 @@ const longestPattern = 500;
 export function parseRule(when: unknown, tz?: string): ScheduleRule {
   if (typeof when === "string") return parseCron(when, tz ?? "UTC");
   if (typeof when === "object" && when !== null && "every" in when) return parseInterval(when.every, tz);
-  return refuse({ path: ["when"], message: `must be a cron pattern or { every: "5m" }, not ${String(when)}` });
+  return refuse({ path: ["when"], message: `must be a cron pattern or { every: "5m" }, not ${quote(when)}` });
 }
 
 function parseInterval(every: unknown, tz: string | undefined): ScheduleRule {
@@ -29,7 +29,7 @@ function parseInterval(every: unknown, tz: string | undefined): ScheduleRule {
     if (!(error instanceof HarkError)) throw error;
     return refuse({
       path: ["every"],
-      message: `${String(every)} is not a duration: give milliseconds, or "30s", "5m", "1h"`,
+      message: `${quote(every)} is not a duration: give milliseconds, or "30s", "5m", "1h"`,
     });
   }
   if (Number.isInteger(everyMs) && everyMs >= leastIntervalMs) return Object.freeze({ everyMs });
@@ -49,7 +49,7 @@ function parseCron(cron: string, zone: string): ScheduleRule {
     if (cause instanceof RangeError && cause.message.includes("time zone"))
       return refuse({
         path: ["tz"],
-        message: `${zone} is not a time zone that this Node knows: use a name such as Europe/Zurich`,
+        message: `${quote(zone)} is not a time zone that this Node knows: use a name such as Europe/Zurich`,
       });
     const message = `${JSON.stringify(cron.slice(0, 80))} is not a cron pattern: ${(cause as Error).message}`;
     return refuse({ path: ["cron"], message });

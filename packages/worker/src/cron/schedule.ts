@@ -7,7 +7,7 @@ import {
   type JobSettings,
   UnknownJobTypeError,
 } from "@hark/core";
-import { checkName, checkPayload, newJob, type statements, unknownOption } from "@hark/core/internal";
+import { checkName, checkPayload, newJob, quote, type statements, unknownOption } from "@hark/core/internal";
 import { parseRule } from "./parse-rule.ts";
 import type { ScheduleRule } from "./rule.ts";
 
@@ -65,7 +65,7 @@ export function schedule<Job extends JobDefinition>(
     .map((option) => unknownOption("schedule", option, [...known]));
   const { missed = "once" } = options;
   if (!["none", "once", "all"].includes(missed))
-    issues.push({ path: ["missed"], message: `must be none, once or all, not ${missed}` });
+    issues.push({ path: ["missed"], message: `must be none, once or all, not ${quote(missed)}` });
   let rule: ScheduleRule | undefined;
   try {
     rule = parseRule(when, options.tz);
