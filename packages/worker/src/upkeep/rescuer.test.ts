@@ -24,7 +24,12 @@ function rescuerBeside(nextExpiriesMs: (number | null)[]) {
   };
   const pending = new PendingClaims();
   const held: { id: bigint; token: string }[] = [];
-  const lease = { identity: undefined, renewed: new TypedEvent<Renewed>() };
+  const lease = {
+    identity: undefined,
+    renewed: new TypedEvent<Renewed>(),
+    lost: new TypedEvent(),
+    registered: new TypedEvent(),
+  };
   const loop = rescuer({
     db: { query } as unknown as Database,
     lease,
@@ -34,7 +39,7 @@ function rescuerBeside(nextExpiriesMs: (number | null)[]) {
     leaseMs,
     logger: silentLogger,
   });
-  return { loop, pending, held, renewed: lease.renewed, askedAt };
+  return { loop, pending, held, lease, renewed: lease.renewed, askedAt };
 }
 
 test(
@@ -107,4 +112,17 @@ test("after a claim without an answer, a rescuer looks at once, twice more, and 
   await Promise.all([loop.stop(), vi.advanceTimersByTimeAsync(1)]);
 
   expect(askedAt.map(([, at]) => at)).toEqual([0, 1_000, 1_250, 1_500, 61_500]);
+});
+
+test("after a lease that was lost came back, a rescuer looks at once and twice more, for claims without an answer", async () => {
+  const { loop, lease, askedAt } = rescuerBeside([]);
+  loop.start();
+  lease.registered.emit(); // the first one is no reason to look
+  await vi.advanceTimersByTimeAsync(1_000);
+  lease.lost.emit();
+  lease.registered.emit();
+  await vi.advanceTimersByTimeAsync(501);
+  await Promise.all([loop.stop(), vi.advanceTimersByTimeAsync(1)]);
+
+  expect(askedAt.map(([, at]) => at)).toEqual([0, 1_000, 1_250, 1_500]);
 });

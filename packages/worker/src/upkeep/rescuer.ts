@@ -46,7 +46,7 @@ const nilIdentity = "00000000-0000-0000-0000-000000000000";
 
 export interface RescuerParts {
   readonly db: Database;
-  readonly lease: Pick<LeaseKeeper, "identity" | "renewed">;
+  readonly lease: Pick<LeaseKeeper, "identity" | "renewed" | "lost" | "registered">;
   readonly attempts: Pick<Attempts, "heldClaims">;
   /**
    * Claims that may still be answered, and the event that one failed without an answer: no worker
@@ -134,10 +134,17 @@ export function rescuer(parts: RescuerParts): Loop {
     return (await orphans.rescue(signal)) > 0 ? "again" : { restMs: lockedRestMs };
   }
 
-  pending.unanswered.on(() => {
+  const lookSoon = () => {
     looksSoon = unanswered.looks;
     lookedAt = Number.NEGATIVE_INFINITY;
     loop.wakeUp.ring();
+  };
+  pending.unanswered.on(lookSoon);
+  // A lease that comes back still has the jobs of claims that were not answered meanwhile.
+  let wasLost = false;
+  lease.lost.on(() => (wasLost = true));
+  lease.registered.on(() => {
+    if (wasLost) lookSoon();
   });
   lease.renewed.on(({ peers, othersExpireInMs = Number.POSITIVE_INFINITY }) => {
     const wakesAt = expiryAt;
