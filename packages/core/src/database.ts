@@ -45,7 +45,8 @@ export interface DatabaseOptions extends Login {
   connectMs?: number;
   /**
    * Only the moves of jobs run here: every table is reached by an index, whatever stale statistics
-   * say. A claim that was planned while the queue was empty would scan the whole of it later.
+   * say. A claim that was planned while the queue was empty would scan the whole of it later. And no
+   * move waits for a lock for longer than a second.
    */
   plansByIndex?: boolean;
   /**
@@ -69,8 +70,11 @@ const planSettings = { jit: "off", plan_cache_mode: "force_generic_plan" };
 const poolTypes = new TypeOverrides();
 poolTypes.setTypeParser(types.builtins.INT8, BigInt);
 
-/** Every table is reached by an index. */
-const indexSettings = { enable_seqscan: "off", enable_hashjoin: "off", enable_mergejoin: "off" };
+/**
+ * Every table is reached by an index, and nothing waits for a lock of another transaction for longer
+ * than a second: what can go on without that row does.
+ */
+const moveSettings = { enable_seqscan: "off", enable_hashjoin: "off", enable_mergejoin: "off", lock_timeout: "1000" };
 
 /**
  * Opens nothing yet: the pool connects when it is first asked.
@@ -80,7 +84,7 @@ export function openDatabase(options: DatabaseOptions): Database {
   const deadlineMs = options.deadlineMs ?? 10_000;
   const isPooled = options.isPooled ?? false;
   const config: PoolConfig = {
-    ...sessionConfig(options, { isPooled, settings: { ...planSettings, ...(options.plansByIndex && indexSettings) } }),
+    ...sessionConfig(options, { isPooled, settings: { ...planSettings, ...(options.plansByIndex && moveSettings) } }),
     application_name: options.applicationName ?? "hark",
     max: options.maxConnections ?? 3,
     connectionTimeoutMillis: options.connectMs ?? 5_000,

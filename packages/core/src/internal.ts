@@ -54,6 +54,7 @@ export {
   isDatabaseMissing,
   isPermissionDenied,
   isReadOnly,
+  isLockedOut,
   isRejection,
   isSchemaMissing,
   isSerializationFailure,

@@ -76,6 +76,9 @@ export const isCancelled = (error: unknown): boolean => codeOf(error) === "57014
  */
 export const isGivingWay = (error: unknown): boolean => /^(55P03|40P01)$/.test(codeOf(error));
 
+/** Whether it waited for another transaction's lock for too long, or may have. */
+export const isLockedOut = (error: unknown): boolean => /^(55P03|57014)$/.test(codeOf(error));
+
 /**
  * Whether the other end refused a session at its start for a reason that may be what the session
  * asked to set. Poolers say so in many ways: PgBouncer by 08P01, RDS Proxy by 0A000, others by a

@@ -42,6 +42,7 @@ export { type Claim, completeJobs, type Completions, completionsOf } from "./set
 export { completeAndClaimNext, completeAndClaimNextRows } from "./settle/complete-and-claim-next.ts";
 export { type RetriedJob, retriedOf, retryJobs } from "./settle/retry-jobs.ts";
 export { buriedOf, type BuriedJob, buryJobs } from "./settle/bury-jobs.ts";
+export { lockedClaims } from "./settle/locked-claims.ts";
 export { cancelJob } from "./settle/cancel-job.ts";
 export { cancelledClaims } from "./settle/cancelled-claims.ts";
 export { requeueJobs, type RequeuedJob } from "./settle/requeue-jobs.ts";

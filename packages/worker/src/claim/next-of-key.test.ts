@@ -14,6 +14,7 @@ const entry = (changes: Partial<Unsettled> = {}, handsOff = true): Unsettled => 
   done: () => {},
   isDoubtful: false,
   isLeftBehind: false,
+  isLocked: false,
   refusals: 0,
   refusedAt: undefined,
   ...changes,

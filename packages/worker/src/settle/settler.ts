@@ -1,11 +1,12 @@
 import type { Database, Logger, Outcome } from "@hark/core";
-import { backoffMs, isRejection, orLate } from "@hark/core/internal";
+import { backoffMs, isLockedOut, isRejection, orLate } from "@hark/core/internal";
 import type { NextOfKey } from "../claim/next-of-key.ts";
 import { bisect } from "../runtime/bisect.ts";
 import { TypedEvent } from "../runtime/event.ts";
 import type { Part } from "../runtime/part.ts";
 import { sleep } from "../runtime/sleep.ts";
 import { WakeUp } from "../runtime/wake-up.ts";
+import { LockedOutcomes } from "./locked-outcomes.ts";
 import { RefusedOutcomes } from "./refused-outcomes.ts";
 import { isUrgent, type KeyedClaim, type Settlement, type Unsettled, writeOutcomes } from "./unsettled.ts";
 
@@ -54,6 +55,7 @@ export class Settler implements Part {
   readonly #logger: Logger;
   readonly #giveUp = new AbortController();
   readonly #refused: RefusedOutcomes;
+  readonly #locked: LockedOutcomes;
   #waiting: Unsettled[] = [];
   #inFlight = 0;
   #wasBehind = false;
@@ -68,6 +70,11 @@ export class Settler implements Part {
     this.#db = db;
     this.#nextOfKey = nextOfKey;
     this.#logger = logger;
+    this.#locked = new LockedOutcomes({
+      db,
+      comeBack: (entry) => this.putBack([entry]),
+      giveUp: this.#giveUp.signal,
+    });
     this.#refused = new RefusedOutcomes({
       comeBack: (entry) => this.putBack([entry]),
       write: (entries) => this.#write(entries),
@@ -105,7 +112,16 @@ export class Settler implements Part {
    * refused it.
    */
   settle(claim: KeyedClaim, outcome: Outcome, done: (settlement: Settlement) => void): void {
-    const entry = { claim, outcome, done, isDoubtful: false, isLeftBehind: false, refusals: 0, refusedAt: undefined };
+    const entry: Unsettled = {
+      claim,
+      outcome,
+      done,
+      isDoubtful: false,
+      isLeftBehind: false,
+      isLocked: false,
+      refusals: 0,
+      refusedAt: undefined,
+    };
     this.#waiting.push(entry);
     if (isUrgent(entry) || this.#waiting.length >= batchSize) this.#hurry.ring();
     this.#flushing ??= this.#flush();
@@ -203,14 +219,22 @@ export class Settler implements Part {
     });
   }
 
-  /** Tries until the database answers. Throws its rejection. */
-  async #writeOnce(entries: readonly Unsettled[]): Promise<void> {
+  /**
+   * Tries until the database answers. Throws its rejection. Outcomes whose rows are locked are set
+   * aside.
+   */
+  async #writeOnce(given: readonly Unsettled[]): Promise<void> {
+    let entries = given;
+    let mayBeLocked = entries.some(({ isLocked }) => isLocked);
     for (let failures = 1; !this.#giveUp.signal.aborted; failures += 1) {
       try {
+        if (mayBeLocked) entries = await this.#locked.setAside(entries);
+        if (entries.length === 0) return;
         const moved = new Set((await this.#writeOutcomes(entries)).map(({ id }) => id));
         return this.tell(entries, new Set(entries.map(({ claim }) => claim.id).filter((id) => !moved.has(id))));
       } catch (error) {
         if (isRejection(error)) throw error;
+        mayBeLocked = isLockedOut(error);
         for (const entry of entries) entry.isDoubtful = true;
         this.#logger.error(
           { error, outcomes: entries.length, failures },

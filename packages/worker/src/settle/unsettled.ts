@@ -19,6 +19,8 @@ export interface Unsettled {
   isDoubtful: boolean;
   /** True if a claim that carried it failed. Then a flush writes it. */
   isLeftBehind: boolean;
+  /** Another transaction held its row locked at the last try. */
+  isLocked: boolean;
   /** How often the database refused it by itself, and when first, in ms of performance.now(). */
   refusals: number;
   refusedAt: number | undefined;
