@@ -171,7 +171,7 @@ export const proofs: readonly Proof[] = [
   {
     name: "patient",
     proves:
-      "a database that is away, changed and locked again and again, and workers that stand still, bury no job and burn no attempt; ten minutes with `LONG=1`",
+      "a database that is away, changed and locked again and again, and workers that stand still, bury no job and use up no attempt; ten minutes with `LONG=1`",
     after: ["packages/core/src/statements/lease", "packages/worker/src/lease", "packages/worker/src/upkeep", "drizzle"],
     minutes: 2,
     runs: [{ tests: ["test/proof/patient"] }],

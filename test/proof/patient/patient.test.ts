@@ -34,7 +34,7 @@ const jobsAtOnce = Array.from({ length: 20 }, (_, place) => ({
 vi.setConfig({ testTimeout: 300_000 + 2 * campaignMs });
 
 test(
-  "a database that is away, changed and locked again and again buries no job and burns no attempt, and all jobs complete",
+  "a database that is away, changed and locked again and again buries no job and uses up no attempt, and all jobs complete",
   { tags: ["FM-78", "FM-76", "KEPT-1", "OWNED-4"] },
   async ({ queue, ledger, startProcess }) => {
     const seed = seedOfRun();

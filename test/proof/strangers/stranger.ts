@@ -43,18 +43,19 @@ export const test = base.extend("stranger", async ({ databaseUrl, pool }, { onCl
   return {
     connect,
     async flood(channel, payload) {
-      let [isOver, sent] = [false, 0];
+      const over = new AbortController();
+      let sent = 0;
       const startedAt = performance.now();
       const text = `select count(pg_notify($1, ${payload})) from generate_series($2::bigint, $2::bigint + ${burst - 1}) i`;
       const senders = [await connect(), await connect()].map(async (client, place) => {
-        for (let round = 0; !isOver; round += 1) {
+        for (let round = 0; !over.signal.aborted; round += 1) {
           await client.query(text, [channel, (round * 2 + place) * burst]);
           sent += burst;
           await sleep(startedAt + (round + 1) * burstMs - performance.now());
         }
       });
       return async () => {
-        isOver = true;
+        over.abort();
         await Promise.all(senders);
         return sent / ((performance.now() - startedAt) / 1_000);
       };

@@ -21,7 +21,7 @@ const jobs = 15_000;
 const advisoryLocks = (queue: string, lockKey: string) => [
   `pg_advisory_lock(1751216747, hashtext('${queue}'))`,
   `pg_advisory_lock(1751216747, hashtext('default'))`,
-  `pg_advisory_lock(${0x6861726b}, ${0x6d696772})`,
+  `pg_advisory_lock(1751216747, 1835624306)`,
   `pg_advisory_lock(hashtextextended('hark.partitions', 0))`,
   `pg_advisory_lock(hashtextextended('hark.locks ${lockKey}', 0))`,
 ];

@@ -17,7 +17,7 @@ export class StartMarks {
   readonly #db: Database;
   readonly #logger: Logger;
   #waiting: Waiting[] = [];
-  #writing: Promise<void> | undefined;
+  #isWriting = false;
 
   constructor({ db, logger }: { db: Database; logger: Logger }) {
     this.#db = db;
@@ -30,18 +30,19 @@ export class StartMarks {
   mark(job: statements.Claim): Promise<boolean> {
     const { promise, resolve } = Promise.withResolvers<boolean>();
     this.#waiting.push({ job, answer: resolve });
-    this.#writing ??= this.#write();
+    if (!this.#isWriting) void this.#write();
     return promise;
   }
 
   async #write(): Promise<void> {
+    this.#isWriting = true;
     await new Promise<void>((resolve) => setImmediate(resolve)); // waits for jobs of the same turn
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0, batchSize);
       const begun = await this.#begin(batch.map(({ job }) => job));
       for (const { job, answer } of batch) answer(begun.has(`${job.id} ${job.token}`));
     }
-    this.#writing = undefined; // in the same turn as the last check
+    this.#isWriting = false; // in the same turn as the last check
   }
 
   async #begin(jobs: readonly statements.Claim[]): Promise<ReadonlySet<string>> {

@@ -7,8 +7,8 @@ import type { Unsettled } from "./unsettled.ts";
 const restMs = 500;
 
 /**
- * Outcomes of jobs whose rows another transaction holds locked: an operator's, or the application's.
- * Each rests until its row is free, and holds up no other (FM-77).
+ * Outcomes of jobs whose rows another transaction holds locked: an operator's, or the
+ * application's. Each rests until its row is free, and holds up no other (FM-77).
  */
 export class LockedOutcomes {
   readonly #db: Database;
@@ -27,17 +27,16 @@ export class LockedOutcomes {
   async setAside(entries: readonly Unsettled[]): Promise<readonly Unsettled[]> {
     const ids = entries.map(({ claim }) => claim.id);
     const locked = new Set((await statements.lockedClaims(this.#db, { ids })).map(({ id }) => id));
-    for (const entry of entries) if (locked.has(entry.claim.id)) this.#rest(entry);
+    for (const entry of entries) if (locked.has(entry.claim.id)) void this.#rest(entry);
     return entries.filter((entry) => !this.#resting.has(entry));
   }
 
-  #rest(entry: Unsettled): void {
+  async #rest(entry: Unsettled): Promise<void> {
     if (this.#resting.has(entry)) return; // it is part of a batch that is being halved
     this.#resting.add(entry);
     entry.isLocked = entry.isLeftBehind = true; // or a claim that carried it would wait too
-    void sleep(restMs, { signal: this.#giveUp }).then(() => {
-      this.#resting.delete(entry);
-      this.#comeBack(entry);
-    });
+    await sleep(restMs, { signal: this.#giveUp });
+    this.#resting.delete(entry);
+    this.#comeBack(entry);
   }
 }

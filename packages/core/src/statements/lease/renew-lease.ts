@@ -38,7 +38,7 @@ export interface RenewalRequest {
  * Renews a lease that still holds; no row means it is lost for good. Never an upsert, which would
  * revive the dead (FM-21). With `mayRevive` it also renews one that has run out while nobody
  * declared its worker dead: until then nobody takes its jobs, and the row's lock decides between
- * the two. `steady_since` starts anew after a gap of half a lease (docs/decisions/0037). It comes
+ * the two. `steady_since` starts again after a gap of half a lease (docs/decisions/0037). It comes
  * every few seconds anyway, so it also tells what a worker has to know of the others, from the one
  * small table that it touches. The lists of queues are read only when the fleet has changed: for a
  * worker of 1,000 queues that takes some ms for each peer.
