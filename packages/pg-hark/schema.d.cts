@@ -5,6 +5,7 @@ export {
   hosts,
   jobs,
   locks,
+  rowLocks,
   runningJobs,
   schedules,
   scheduleTicks,

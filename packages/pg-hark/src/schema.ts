@@ -10,6 +10,7 @@ export {
   hosts,
   jobs,
   locks,
+  rowLocks,
   runningJobs,
   schedules,
   scheduleTicks,
