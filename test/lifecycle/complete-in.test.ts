@@ -268,7 +268,8 @@ for (const isolation of ["repeatable read", "serializable"]) {
       const job = defineJob("test.key", { queue, key: () => "k", retry: { attempts: 1 } });
       const runs: bigint[] = [];
       let next: bigint | undefined;
-      const handler = implement(job, async ({ id, completeIn }) => {
+      const handler = implement(job, async (context) => {
+        const { id } = context;
         runs.push(id);
         const client = await db.pool.connect();
         try {
@@ -278,7 +279,7 @@ for (const isolation of ["repeatable read", "serializable"]) {
             next = (await producer.enqueue(job, "next")).id;
             await untilState(db, next, "parked");
           }
-          await completeIn(client);
+          await context.completeIn(client);
           await client.query("commit");
         } catch (error) {
           throw new Error("the transaction failed", { cause: error });

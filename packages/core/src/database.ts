@@ -6,16 +6,11 @@ import { maskSecrets } from "./mask.ts";
 import { pgTypes } from "./pg-types.ts";
 import type { PgPool } from "./pool.ts";
 import { preparedName } from "./prepared-name.ts";
+import type { Queryable } from "./queryable.ts";
 import { type Login, SessionClient, sessionConfig } from "./session.ts";
 import { isNameRefused, isStartupRefused } from "./sqlstate.ts";
 
-/**
- * Whatever runs a statement: a pool, a client, a {@link Database}, or a caller's transaction behind
- * transaction.ts.
- */
-export interface Queryable {
-  query(statement: { name?: string; text: string; values: unknown[] }): Promise<{ rows: Record<string, unknown>[] }>;
-}
+export type { Queryable } from "./queryable.ts";
 
 /** A pool with deadlines, whose broken clients never come back (FM-06, FM-07). */
 export interface Database extends Queryable {
@@ -45,8 +40,8 @@ export interface DatabaseOptions extends Login {
   connectMs?: number;
   /**
    * Only the moves of jobs run here: every table is reached by an index, whatever stale statistics
-   * say. A claim that was planned while the queue was empty would scan the whole of it later. And no
-   * move waits for a lock for longer than a second.
+   * say. A claim that was planned while the queue was empty would scan the whole of it later. And
+   * no move waits for a lock for longer than a second.
    */
   plansByIndex?: boolean;
   /**
@@ -71,8 +66,8 @@ const poolTypes = new TypeOverrides();
 poolTypes.setTypeParser(types.builtins.INT8, BigInt);
 
 /**
- * Every table is reached by an index, and nothing waits for a lock of another transaction for longer
- * than a second: what can go on without that row does.
+ * Every table is reached by an index, and nothing waits for a lock of another transaction for
+ * longer than a second: what can go on without that row does.
  */
 const moveSettings = { enable_seqscan: "off", enable_hashjoin: "off", enable_mergejoin: "off", lock_timeout: "1000" };
 

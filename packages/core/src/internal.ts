@@ -58,7 +58,7 @@ export {
   isRejection,
   isSchemaMissing,
   isSerializationFailure,
-  isUnencodable,
+  isBeyondEncoding,
   isStartupRefused,
   isUnreachable,
   mayBeOneRow,

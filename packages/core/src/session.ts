@@ -1,6 +1,6 @@
 import { Client, type ClientConfig } from "pg";
-import type { Queryable } from "./database.ts";
 import { InvalidOptionsError } from "./errors/index.ts";
+import type { Queryable } from "./queryable.ts";
 import { isStartupRefused } from "./sqlstate.ts";
 
 /** Returns the password of each new connection, for passwords that change. */

@@ -86,7 +86,9 @@ export const isLockedOut = (error: unknown): boolean => /^(55P03|57014)$/.test(c
  */
 export function isStartupRefused(error: unknown): boolean {
   if (isDatabaseError(error)) return !/^(28|3D|53|57)/.test(error.code);
-  return error instanceof Error && codeOf(error) === "" && /^Connection terminated unexpectedly/.test(error.message);
+  return (
+    error instanceof Error && codeOf(error) === "" && error.message.startsWith("Connection terminated unexpectedly")
+  );
 }
 
 /**
@@ -103,7 +105,7 @@ export function isNameRefused(error: unknown): boolean {
  * Whether the database's encoding lacks a character of the text: untranslatable_character or
  * character_not_in_repertoire. A database of UTF-8 lacks none.
  */
-export const isUnencodable = (error: unknown): boolean => /^(22P05|22021)$/.test(codeOf(error));
+export const isBeyondEncoding = (error: unknown): boolean => /^(22P05|22021)$/.test(codeOf(error));
 
 /** Whether a job has the id of another: a unique violation of the key of one of their tables. */
 export const isJobIdTaken = (error: unknown): boolean =>

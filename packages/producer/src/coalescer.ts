@@ -1,5 +1,11 @@
 import type { Queryable } from "@hark/core";
-import { EnqueueTimeoutError, InvalidPayloadError, isRejection, isUnencodable, statements } from "@hark/core/internal";
+import {
+  EnqueueTimeoutError,
+  InvalidPayloadError,
+  isRejection,
+  isBeyondEncoding,
+  statements,
+} from "@hark/core/internal";
 import { answerDeadlineMs, answered } from "./deadline.ts";
 import { UniqueLane } from "./unique-lane.ts";
 
@@ -148,7 +154,7 @@ const insertJobs = (queryable: Queryable, jobs: readonly statements.NewJob[]) =>
 
 /** The error, or what the caller of these jobs can do about it. */
 function refusalOf(error: unknown, jobs: readonly statements.NewJob[]): unknown {
-  if (!isUnencodable(error)) return error;
+  if (!isBeyondEncoding(error)) return error;
   const message =
     "has a character that the encoding of the database lacks: leave it out, or move to a database of UTF8";
   return new InvalidPayloadError(jobs.length === 1 ? jobs[0]!.type : `one of ${jobs.length} jobs`, [

@@ -75,9 +75,10 @@ for (const [name, { database = [], options, environment, pooler, isBorrowed = fa
       else process.env.PGOPTIONS = before;
     });
     for (const [type, parse] of Object.entries(parsers)) {
-      const usual = pg.types.getTypeParser(Number(type));
-      pg.types.setTypeParser(Number(type), parse as never);
-      cleanUp.defer(() => pg.types.setTypeParser(Number(type), usual));
+      const id = Number(type) as never;
+      const usual = pg.types.getTypeParser(id);
+      pg.types.setTypeParser(id, parse as never);
+      cleanUp.defer(() => pg.types.setTypeParser(id, usual));
     }
     const front = pooler && cleanUp.use(await startPgBouncer(direct.href, { poolMode: "transaction", poolSize: 6 }));
     const url = front?.url ?? direct.href;

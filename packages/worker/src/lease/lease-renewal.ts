@@ -17,7 +17,7 @@ export interface Renewed {
 }
 
 export type LeaseNews =
-  /** The thread connects anew, and asks for the password of now. */
+  /** The thread connects again, and asks for the password of now. */
   | { readonly kind: "password" }
   /** `registration` counts them from 1. */
   | { readonly kind: "registered"; readonly identity: string; readonly registration: number }

@@ -1,5 +1,5 @@
 import type { Logger, Outcome } from "@hark/core";
-import { backoffMs, errorText, isUnencodable, quotesData, storableText } from "@hark/core/internal";
+import { backoffMs, errorText, isBeyondEncoding, quotesData, storableText } from "@hark/core/internal";
 import { escapedOutcome, type Unsettled } from "./unsettled.ts";
 
 /**
@@ -43,7 +43,7 @@ export class RefusedOutcomes {
   async add(entry: Unsettled, rejection: unknown): Promise<void> {
     const { write, giveUp, logger } = this.#parts;
     const { claim, outcome, refusals } = entry;
-    const escaped = isUnencodable(rejection) ? escapedOutcome(outcome) : undefined;
+    const escaped = isBeyondEncoding(rejection) ? escapedOutcome(outcome) : undefined;
     if (escaped) {
       entry.outcome = escaped;
       return write([entry]);

@@ -1,8 +1,8 @@
 import { asId, statement } from "../statement.ts";
 
 /**
- * Which of these running jobs another transaction holds locked, so that a settle of them would wait.
- * Never waits itself.
+ * Which of these running jobs another transaction holds locked, so that a settle of them would
+ * wait. Never waits itself.
  */
 export const lockedClaims = statement<{ ids: readonly bigint[] }, { id: bigint }>(
   "locked-claims",
