@@ -26,7 +26,6 @@ const expected: Record<string, string[]> = {
   take_turn: ["hark_worker"],
   absolve_claims: ["hark_worker"],
   lock_row: ["hark_worker"],
-  is_alone_at: [],
   advance_ids: ["hark_admin", "hark_producer"],
   separate_ids: ["hark_admin", "hark_worker"],
 };
