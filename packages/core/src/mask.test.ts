@@ -64,7 +64,39 @@ const hides: [text: string, shown: string][] = [
   ['{"tokens":["s3cret","s3cret"],"n":1}', '{"tokens":***,"n":1}'],
   ['{"password":"s3cret', '{"password":"***'],
   ["alter role app password 's3cret'", "alter role app password '***'"],
+  ['{"secrets":{"a":{"b":"}"},"c":"s3cret"},"n":1}', '{"secrets":***,"n":1}'],
+  ["alter role app password E's3cret'", "alter role app password E'***'"],
+  ["alter role app password $a$s3cret$a$;", "alter role app password ***;"],
+  ["create user app identified by 's3cret'", "create user app identified by '***'"],
   ["private_key: s3cret", "private_key: ***"],
+  ["password -> s3cret", "password -> ***"],
+  ["password: |\n  s3cret\n  s3cret\nport: 1", "password: ***\nport: 1"],
+  ["<db><password>s3cret</password><port>1</port></db>", "<db><password>***</password><port>1</port></db>"],
+  ['name="password"\r\n\r\ns3cret\r\n--x', 'name="password"\r\n\r\n***\r\n--x'],
+  // What was encoded for a URL, or is only known by how it begins.
+  ["next=https%3A%2F%2Fx%2F%3Ftoken%3Ds3cret%26a%3D1", "next=https%3A%2F%2Fx%2F%3Ftoken%3D***%26a%3D1"],
+  ["next=%2Fcb%3Fcode%3Ds3cret", "next=%2Fcb%3Fcode%3D***"],
+  ["curl -u app:s3cret http://host", "curl -u app:*** http://host"],
+  ["ocp-apim-subscription-key: s3cret", "ocp-apim-subscription-key: ***"],
+  ["x-functions-key: s3cret", "x-functions-key: ***"],
+  ["PHPSESSID=s3cret", "PHPSESSID=***"],
+  ["connect.sid=s3cret", "connect.sid=***"],
+  ["Passwort: s3cret", "Passwort: ***"],
+  ["remote said ghp_0123456789s3cret0123456789", "remote said ghp_***"],
+  ["github_pat_0123456789_s3cret0123456789 is bad", "github_pat_*** is bad"],
+  ["glpat-0123456789s3cret", "glpat-***"],
+  ["xoxb-123456789012-s3cret", "xoxb-***"],
+  ["sk_live_0123456789s3cret", "sk_live_***"],
+  ["key sk-proj-0123456789-s3cret", "key sk-***"],
+  ["npm_0123456789s3cret0123456789abcdef", "npm_***"],
+  ["AKIA0123456789s3cret", "AKIA***"],
+  ["https://hooks.slack.com/services/T0/B0/s3cret", "https://hooks.slack.com/services/***"],
+  ["https://api.telegram.org/bot12:s3cret/send", "https://api.telegram.org/bot***"],
+  [
+    "-----BEGIN PRIVATE KEY-----\ns3cret\n-----END PRIVATE KEY-----\nx",
+    "-----BEGIN PRIVATE KEY-----***-----END PRIVATE KEY-----\nx",
+  ],
+  [String.raw`-----BEGIN RSA PRIVATE KEY-----\ns3cret`, "-----BEGIN RSA PRIVATE KEY-----***-----END PRIVATE KEY-----"],
   ["passphrase=s3cret", "passphrase=***"],
 ];
 
@@ -89,8 +121,38 @@ test.for([
   "author: somebody, compass: north, tokenizer: fast, secretary=me",
   "at run (file:///app/node_modules/@hark/core/dist/index.js:1:2)",
   "12:30:05 started, 3 of 4 done",
+  "npm_config_user_agent and npm_lifecycle_event are set",
+  "task-queue-with-a-long-name, disk-usage-of-the-worker, sk-learn-like-names",
+  "took $5 for the password reset",
+  "<keyboard>qwerty</keyboard>, queue%3Demail",
 ])("what is no secret stays: %s", (text) => {
   expect(maskSecrets(text)).toBe(text);
+});
+
+test("the time grows with the text, whatever it is made of", () => {
+  const parts = ["=", "a:", "//a@", 'password="', String.raw`\"password\":\"`, "&key=", "<password>", "password '"];
+  const others = [
+    "-----BEGIN PRIVATE KEY-----",
+    "token%3D",
+    "password={",
+    "secret[",
+    "password $a$",
+    "identified by '",
+    "\n\n",
+  ];
+  const timeOf = (text: string) => {
+    const startedAt = performance.now();
+    maskSecrets(text);
+    return performance.now() - startedAt;
+  };
+  for (const part of [...parts, ...others]) {
+    const repeated = (characters: number) => part.repeat(characters / part.length);
+    timeOf(repeated(20_000));
+    const [short, long] = [repeated(20_000), repeated(80_000)].map((text) =>
+      Math.min(...[1, 2, 3].map(() => timeOf(text))),
+    );
+    expect(long!, part).toBeLessThan(8 * short! + 20);
+  }
 });
 
 test("names of secrets are known in any case and spelling", () => {

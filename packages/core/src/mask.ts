@@ -9,13 +9,27 @@ const mask = "***";
 
 /** Names of secrets, read without case and without the marks between their words. */
 const secretNames =
-  /password|passwd|passphrase|passcode|(?<!com|by|sur|tres)pass\d*$|pwd|secret(?!ar)|token(?!i[sz])|credential|authori[sz]ation|cookie|signature|jwt|bearer|(api|access|private|signing|encryption|master|account|shared|auth|client|service|ssh)key|^(pw|auth|otp|sid)$|session(id|key)/;
+  /password|passwd|passwort|kennwort|motdepasse|passphrase|passcode|(?<!com|by|sur|tres)pass\d*$|pwd|secret(?!ar)|token(?!i[sz])|credential|authori[sz]ation|cookie|signature|jwt|bearer|(api|access|private|signing|encryption|master|account|shared|auth|client|service|ssh|subscription)key|^x[a-z]+key$|^(pw|auth|otp|sid)$|connectsid$|sess(ion)?(id|key)/;
 
 /**
  * Names that are secrets in the query of a URL only: elsewhere a job has a key, and an error a
  * code.
  */
 const secretParameters = /key$|sig$|^code$|^session$|auth$/;
+
+/**
+ * Secrets that are known by how they begin, whatever stands before them: of GitHub, GitLab, npm,
+ * Slack, Stripe, OpenAI, Hugging Face, SendGrid, Google and AWS.
+ */
+const knownTokens =
+  /\b(gh[oprsu]_|github_pat_|glpat-|npm_(?=[A-Za-z0-9]{24})|xox[a-z]-|sk-(?=[\w-]*[0-9A-Z])|[rs]k_(?:live|test)_|hf_(?=[a-z]*[A-Z])|SG\.|ya29\.|AIza|AKIA|ASIA)[\w.-]{12,}/g;
+
+/** Addresses that are secrets as a whole, since who knows them may use them. */
+const secretAddresses =
+  /\b(hooks\.slack\.com\/(?:services|workflows)\/|discord(?:app)?\.com\/api\/webhooks\/|api\.telegram\.org\/bot)[^\s"'<>]+/gi;
+
+/** A private key in PEM, also as one line with "\\n" in it. Cut off, all of it is the key. */
+const privateKeys = /(-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----).*?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|$)/gs;
 
 /** Most characters of a name, so that looking for its start takes no longer. */
 const longestName = 80;
@@ -36,12 +50,16 @@ const plain = (name: string) =>
  * stands before (in a query, a connection string, a header, JSON or SQL), bearer tokens and JWTs.
  */
 export function maskSecrets(text: string): string {
-  return maskValues(maskUserinfo(text))
+  return maskValues(maskUserinfo(text.replace(privateKeys, `$1${mask}-----END PRIVATE KEY-----`)))
     .replace(/\b(bearer[ \t]+)([^\s,;"'<>\\]+)/gi, (all, scheme: string, value: string) =>
       /^(tokens?|auth\w*|header|scheme|realm)[.:)]*$/i.test(value) || prose.test(value) ? all : scheme + mask,
     )
     .replace(/\b((?:[Bb]asic|BASIC|[Nn]egotiate|[Dd]igest)[ \t]+)(?=[a-z+/]*[A-Z0-9])[\w+/]{6,}=*/g, `$1${mask}`)
-    .replace(/\beyJ[\w-]{8,}\.[\w-]+(\.[\w-]*)?/g, mask);
+    .replace(/\beyJ[\w-]{8,}\.[\w-]+(\.[\w-]*)?/g, mask)
+    .replace(/(\bidentified\s{1,10}by\s{1,10})'(?:[^']|'')*'?/gi, `$1'${mask}'`)
+    .replace(/(\s(?:-u|--user)[ =]["']?[^\s:"']{1,80}:)[^\s"']+/g, `$1${mask}`)
+    .replace(knownTokens, `$1${mask}`)
+    .replace(secretAddresses, `$1${mask}`);
 }
 
 /**
@@ -63,16 +81,18 @@ function maskUserinfo(text: string): string {
 }
 
 /**
- * Hides what stands behind the name of a secret: after ":", "=" or "=>", or quoted after a space.
+ * Hides what stands behind the name of a secret: after ":", "=", "=>" or "->", quoted after a
+ * space, in an XML element, or as the part of a form.
  */
 function maskValues(text: string): string {
-  const separators = /[:=]>?\s{0,10}|\s{1,10}(?=['"])|(?<=[\w-])[ \t]/g;
+  const separators =
+    /(?:[:=]>?|->)\s{0,10}|%3[ad]|(?<=<[\w.:-]{1,80})>|(?<=["'])(?:\r?\n){2}|\s{1,10}(?:[en](?=')|(?=['"$]))|(?<=[\w-])[ \t]/gi;
   let shown = "";
   let at = 0;
   for (let found = separators.exec(text); found; found = separators.exec(text)) {
     if (found.index < at) continue;
     const start = found.index + found[0].length;
-    const end = secretEnd(text, nameBefore(text, found.index), found[0].trimEnd(), start);
+    const end = secretEnd(text, nameBefore(text, found.index), found[0], start);
     if (end === undefined || end <= start) continue;
     const [quote] = /^\\*["']?/.exec(text.slice(start, start + 8))!;
     shown += text.slice(at, start) + quote + mask + (quote && text.startsWith(quote, end - quote.length) ? quote : "");
@@ -92,20 +112,30 @@ function nameBefore(text: string, place: number): { name: string; before: string
 function secretEnd(
   text: string,
   { name, before }: { name: string; before: string },
-  separator: string,
+  found: string,
   start: number,
 ): number | undefined {
-  const isParameter = before === "?" || before === "&" || before === ";";
-  const isSecret = isSecretName(name) || (isParameter && secretParameters.test(plain(name)));
+  const separator = found.trim();
+  const isEncoded = separator.startsWith("%");
+  const inUrl = isEncoded && before === "%" ? /^(?:3f|26)(.+)$/i.exec(name)?.[1] : undefined;
+  const isParameter = inUrl !== undefined || before === "?" || before === "&" || before === ";";
+  const isSecret = isSecretName(name) || (isParameter && secretParameters.test(plain(inUrl ?? name)));
   if (name === "" || !isSecret) return undefined;
-  const rest = text.slice(start, start + 16);
-  const isQuoted = /^\\*["']/.test(rest);
-  const isFollowed = isQuoted ? /pass/i.test(name) : name.startsWith("--"); // password 'x', --password x
-  if (separator === "" && !isFollowed) return undefined;
+  const rest = text.slice(start, start + 40);
+  if (separator === ">") return elementEnd(text, start);
+  if (isEncoded) return upTo(text, start, /%26|[\s&"'<>]/gi);
+  const [dollars] = /^\$\w{0,30}\$/.exec(rest) ?? [];
+  const isQuoted = dollars !== undefined || /^\\*["']/.test(rest);
+  if (/^[en]?$/i.test(separator)) {
+    if (found.includes("\n") && !isQuoted) return upTo(text, start, /[\r\n]/g); // the part of a form
+    const isFollowed = isQuoted ? /pass/i.test(name) : name.startsWith("--"); // password 'x', --password x
+    if (!isFollowed) return undefined;
+  }
+  if (dollars !== undefined) return through(text, start + dollars.length, dollars);
   if (isQuoted) return quotedEnd(text, start);
-  const next = text.slice(start, start + 40);
-  if (placeholder.test(next) || (separator === ":" && prose.test(next))) return undefined;
-  if (/^[[{]/.test(rest)) return through(text, start, rest.startsWith("[") ? "]" : "}");
+  if (placeholder.test(rest) || (separator === ":" && prose.test(rest))) return undefined;
+  if (/^[[{]/.test(rest)) return bracketEnd(text, start);
+  if (/^[|>][+-]?[ \t]*\r?\n/.test(rest)) return upTo(text, start, /\n(?=\S)/g); // a block of YAML
   // A header's value may have spaces: "Bearer ...", "a=b; c=d".
   if (/authori[sz]ation|cookie/.test(plain(name))) return upTo(text, start, /[\r\n"'`]|\\[nr"]/g);
   return isParameter ? upTo(text, start, /[\s&"<>]/g) : upTo(text, start, /(?<!\\)[\s"]/g);
@@ -132,9 +162,28 @@ function quotedEnd(text: string, start: number): number {
   return text.length; // cut off: all of it is the secret
 }
 
+/** Where the element's closing tag begins; undefined if it has none, as in "Bearer <token>". */
+function elementEnd(text: string, start: number): number | undefined {
+  const [content, close] = /^[^<]{0,4096}(<\/)?/.exec(text.slice(start, start + 4_100))!;
+  return close === undefined ? undefined : start + content.length - close.length;
+}
+
+/** Behind the bracket that closes the one at `start`. Brackets in quotes do not count. */
+function bracketEnd(text: string, start: number): number {
+  let depth = 0;
+  for (let at = start; at < text.length; at += 1) {
+    const character = text[at]!;
+    if (character === '"' || character === "'") at = quotedEnd(text, at) - 1;
+    else if (character === "{" || character === "[") depth += 1;
+    else if ((character === "}" || character === "]") && (depth -= 1) === 0) return at + 1;
+  }
+  return text.length;
+}
+
+/** Behind the next `mark`. Without one the text was cut off, and all of it is the secret. */
 function through(text: string, start: number, mark: string): number {
   const at = text.indexOf(mark, start);
-  return at === -1 ? text.length : at + 1;
+  return at === -1 ? text.length : at + mark.length;
 }
 
 function upTo(text: string, start: number, mark: RegExp): number {
