@@ -8,11 +8,15 @@ import { isLoopback } from "../loopback.ts";
 const proxyHeaders = [
   // RFC 7239, RFC 9110, RFC 8586, and what most proxies send instead.
   /^(forwarded|via|cdn-loop|max-forwards|proxy-.+)$/,
-  /^x-(forwarded|forwarder|original|originating|real|remote|cluster|proxy|proxyuser|envoy|azure|arr|appengine|amzn|amz-cf|nginx|host|scheme|rewrite)\b/,
-  // Headers of one product each: Cloudflare, Fastly, Fly, Akamai, Imperva, Tailscale, Alibaba.
-  /^(cf|fastly|fly|akamai|incap|tailscale|ali)-/,
-  // True-Client-IP, Client-IP, WL-Proxy-Client-IP and others that end like them.
-  /(^|-)client-?(ip|addr|address)$/,
+  /^x-(original|originating|real|cluster|proxy|proxyuser|envoy|azure|arr|appengine|amzn|amz-cf|nginx|host|scheme|rewrite|varnish|cache|traefik|haproxy|ssl)\b/,
+  // Headers of one product each: Cloudflare, Fastly, Fly, Akamai, Imperva, Tailscale, Alibaba,
+  // Netlify, Vercel, ngrok, IIS.
+  /^(x-)?(cf|fastly|fly|akamai|incap|tailscale|ali|nf|vercel|ngrok|front-end)-/,
+  // X-Vercel-Forwarded-For, Forwarded-For, X-Forwarded and others with the word.
+  /(^|-)forward(ed|er)(-|$)/,
+  // True-Client-IP, DO-Connecting-IP, Remote-Addr, X-Remote-User and others that name who speaks.
+  /(^|-)(client|connecting|connection|remote|source|src|user|visitor|peer)-?(ip|addr|address|host|port)$/,
+  /(^|-)remote-/,
 ];
 
 /**
