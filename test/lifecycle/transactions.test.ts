@@ -235,6 +235,25 @@ test.for(["commit", "rollback"])(
   },
 );
 
+test.for(["commit", "rollback"])(
+  "an enqueuer that is used behind a %s that was not awaited writes nothing",
+  { tags: ["FM-66"] },
+  async (end, { db, producer, queue }) => {
+    const job = defineJob("test.mail", { queue });
+    const client = await db.pool.connect();
+    try {
+      await client.query("begin");
+      const enqueuer = producer.in(client);
+      const ended = client.query(end);
+      await expect(enqueuer.enqueue(job, {})).rejects.toBeInstanceOf(NotATransactionError);
+      await ended;
+    } finally {
+      client.release();
+    }
+    expect(await countJobs(db, queue)).toEqual({});
+  },
+);
+
 test(
   "a client that knows of its transaction sends no more than the insert",
   { tags: ["FM-66"] },

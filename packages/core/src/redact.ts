@@ -22,13 +22,21 @@ const rowTexts = ["detail", "where", "hint", "internalQuery", "dataType"] as con
  */
 export function withoutRowText(error: unknown): unknown {
   if (!isDatabaseError(error)) return error;
-  for (const name of rowTexts) if (name in error) (error as unknown as Record<string, unknown>)[name] = undefined;
+  const shown: Record<string, unknown> = {};
+  for (const name of rowTexts) if (name in error) shown[name] = undefined;
   if (quotesData(error) && error.routine !== "exec_stmt_raise") {
     const { message, stack } = error;
-    error.message = message.replace(/".*"/s, `"${hidden}"`);
-    if (stack !== undefined) error.stack = stack.replace(message, () => error.message);
+    const said = message.replace(/".*"/s, `"${hidden}"`);
+    Object.assign(shown, { message: said, ...(stack !== undefined && { stack: stack.replace(message, () => said) }) });
   }
-  return error;
+  // Some drivers make parts of their errors read-only, and an application may freeze them.
+  const isChanged = Object.entries(shown).every(([name, value]) => {
+    const { enumerable = false } = Object.getOwnPropertyDescriptor(error, name) ?? {};
+    return Reflect.set(error, name, value) || Reflect.defineProperty(error, name, { value, enumerable });
+  });
+  if (isChanged) return error;
+  const { name, code, severity } = error as Error & { code: unknown; severity?: unknown };
+  return Object.assign(new Error(String(shown.message ?? error.message)), { name, code, severity });
 }
 
 /**

@@ -50,6 +50,15 @@ const shapes: [name: string, txOn: (db: ReturnType<typeof database>) => object, 
   ],
   ["TypeORM", (db) => ({ query: async (text: string) => db.run(text.trim()) })],
   [
+    "a driver below query(text, values), whose transaction is aborted by anything else",
+    (db) => ({
+      query: async (text: unknown, values: unknown[]) => {
+        if (typeof text !== "string" || !Array.isArray(values)) db.end();
+        return db.run(String(text));
+      },
+    }),
+  ],
+  [
     "TypeORM that answers for an object, but nothing",
     (db) => ({ query: async (given: unknown) => (typeof given === "string" ? db.run(given) : undefined) }),
   ],
@@ -134,4 +143,30 @@ test("an error of the database while the transaction is proven stays that error"
     },
   });
   await expect(queryable.query({ text: "insert", values: [] })).rejects.toMatchObject({ cause: { code: "25P02" } });
+});
+
+test("a driver that makes JSON of what it sends as jsonb gets it as text", async () => {
+  const db = database();
+  const queryable = queryableOf({ query: async (text: string, _values: unknown[]) => db.run(text) } as never);
+  await queryable.query({ text: "insert $1::jsonb, $2::int", values: ["[]", 1] });
+  expect(db.written).toEqual(["insert $1::text::jsonb, $2::int"]);
+});
+
+test("a transaction in which a statement failed is refused as such, before and after the first statement", async () => {
+  const db = database();
+  let isAborted = false;
+  const query = async (text: string, _values: unknown[]) => {
+    if (isAborted) throw Object.assign(new Error("current transaction is aborted"), { code: "25P02" });
+    return db.run(text);
+  };
+  const begun = queryableOf({ query } as never);
+  await begun.query({ text: "first", values: [] });
+  isAborted = true;
+  for (const queryable of [begun, queryableOf({ query } as never)])
+    await expect(queryable.query({ text: "second", values: [] })).rejects.toMatchObject({
+      code: "NOT_A_TRANSACTION",
+      message: expect.stringContaining("a statement has failed") as string,
+      cause: { code: "25P02" },
+    });
+  expect(db.written).toEqual(["first"]);
 });

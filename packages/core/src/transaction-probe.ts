@@ -25,6 +25,10 @@ export function provenQueryable(sends: readonly Send[]): Queryable {
     return rows !== undefined && rows.length === 1 && rows[0]!["hark_mark"] === mark;
   };
   const isOpen = (send: Send) => isMarked(send, "select current_setting('hark.mark', true) as hark_mark");
+  const isStillOpen = (send: Send) =>
+    isOpen(send).catch((error: unknown) => {
+      throw codeOf(error) === "25P02" ? failedTransaction(error) : error;
+    });
 
   const prove = async (): Promise<Send> => {
     let why: unknown;
@@ -33,6 +37,7 @@ export function provenQueryable(sends: readonly Send[]): Queryable {
         if (!(await isMarked(send, `select set_config('hark.mark', '${mark}', true) as hark_mark`))) continue;
         if (await isOpen(send)) return send;
       } catch (error) {
+        if (codeOf(error) === "25P02") throw failedTransaction(error);
         if (hasCode(error)) throw error; // of the database or the network
         why ??= error;
         continue;
@@ -53,10 +58,16 @@ export function provenQueryable(sends: readonly Send[]): Queryable {
   return {
     async query(statement) {
       // After ROLLBACK TO SAVEPOINT the setting may be gone, though the transaction is open.
-      if (!proven || !(await isOpen(proven))) proven = await prove();
+      if (!proven || !(await isStillOpen(proven))) proven = await prove();
       return { rows: rowsIn(await proven(statement)) ?? [] };
     },
   };
+}
+
+/** Nothing can be written in it any more. */
+export function failedTransaction(cause?: unknown): NotATransactionError {
+  const advice = "Roll it back, and begin again.";
+  return new NotATransactionError("a transaction in which a statement has failed", advice, cause);
 }
 
 /** The rows of an answer: `{ rows }`, or a list of them. Undefined for other shapes. */

@@ -2,7 +2,7 @@ import type { Queryable } from "./database.ts";
 import { quote } from "./errors/hark-error.ts";
 import { NotATransactionError } from "./errors/index.ts";
 import { pgTypes } from "./pg-types.ts";
-import { provenQueryable, type Send } from "./transaction-probe.ts";
+import { failedTransaction, provenQueryable, type Send } from "./transaction-probe.ts";
 
 /** A pg client with an open transaction. */
 export interface PgTransaction {
@@ -62,14 +62,26 @@ export function queryableOf(tx: Transaction): Queryable {
     const { query } = given as { query: (...given: unknown[]) => unknown };
     // With the types: parsers of the process, or of the client, may be the application's.
     const send: Send = async ({ text, values }) => query.call(given, { text, values, types: pgTypes });
-    const sendInParts: Send = async ({ text, values }) => query.call(given, text, values);
-    return openQueryable([send, sendInParts], given);
+    // As text, since drivers such as postgres.js make JSON of what they send as jsonb, once more.
+    const sendInParts: Send = async ({ text, values }) =>
+      query.call(given, text.replaceAll(/\$(\d+)::jsonb/g, "$$$1::text::jsonb"), values);
+    const takesText = query.length >= 2 && !isPgClient(given);
+    return openQueryable(takesText ? [sendInParts, send] : [send, sendInParts], given);
   }
   throw new NotATransactionError("an object without query() or execute()", advice);
 }
 
 function has<Name extends string>(value: object, name: Name): value is Record<Name, (...args: never[]) => unknown> {
   return typeof (value as Record<string, unknown>)[name] === "function";
+}
+
+/**
+ * Whether it takes a statement as an object. Others with query(text, values) are asked with text
+ * first: one that takes only text would send "[object Object]", and PostgreSQL would abort the
+ * transaction for that.
+ */
+function isPgClient(given: object): boolean {
+  return has(given, "getTransactionStatus") || "connectionParameters" in given || "processID" in given;
 }
 
 /** The pg client that a Drizzle transaction runs on, where it does. */
@@ -89,13 +101,15 @@ function openQueryable(sends: readonly Send[], client: object | undefined): Quer
         "a client without an open transaction",
         `Call client.query("begin") first, and enqueue before COMMIT or ROLLBACK.`,
       );
-    if (status === "E")
-      throw new NotATransactionError("a transaction in which a statement has failed", "Roll it back, and begin again.");
+    if (status === "E") throw failedTransaction();
   };
   check();
   const [send] = sends;
+  const proven = provenQueryable(sends);
   return {
     async query(statement) {
+      // What was sent before and has no answer yet may be a COMMIT: the status is that of before.
+      if ((client as { readyForQuery?: unknown }).readyForQuery === false) return proven.query(statement);
       check();
       return rowsOf(await send!(statement));
     },
