@@ -142,5 +142,6 @@ GRANT INSERT, UPDATE, DELETE ON hark.jobs, hark.dead_jobs TO hark_admin;
 GRANT DELETE ON hark.schedules, hark.schedule_ticks TO hark_admin;
 GRANT DELETE ON hark.running_jobs TO hark_admin;
 GRANT INSERT ON hark.finished_jobs, hark.attempts, hark.unique_keys, hark.stats TO hark_admin;
+GRANT UPDATE (job_id) ON hark.unique_keys TO hark_admin;
 GRANT EXECUTE ON FUNCTION hark.enqueue, hark.enqueue_many, hark.insert_jobs, hark.queue_depth, hark.job_result, hark.hand_off,
   hark.advance_ids, hark.separate_ids TO hark_admin;

@@ -52,6 +52,55 @@ test("one batch takes such a key once, and so do producers that come at the same
   }
 });
 
+test("a dead letter takes over its unique key from a job that was deleted by hand, and from no other", async ({
+  db,
+  queue,
+  pool,
+}) => {
+  const bury = async () => {
+    const { rows } = await pool.query<{ id: string }>(
+      `insert into hark.dead_jobs (id, queue, type, payload, priority, attempt, max_attempts, crash_count, unique_key, run_at, created_at,
+                                   reason, error, started_at, finished_at)
+       select nextval('hark.jobs_id_seq'), $1, 'by.hand', '{}', 0, 1, 1, 0, 'one', now(), now(), 'failed', 'Error: no', now(), now()
+         from generate_series(1, 2) returning id`,
+      [queue],
+    );
+    return rows.map(({ id }) => BigInt(id));
+  };
+  const hold = async () =>
+    (await statements.insertJobs(db, { jobs: JSON.stringify([{ type: "by.hand", queue, unique_key: "one" }]) }))[0]!;
+  const [first, second] = await bury();
+
+  await hold();
+  expect(await requeueDeadJob(db, first!)).toMatchObject({ isRequeued: false });
+  await claim(db, { queue, worker: await registerWorker(db), types: ["by.hand"] });
+  expect(await requeueDeadJob(db, first!)).toMatchObject({ isRequeued: false });
+
+  await pool.query("delete from hark.running_jobs where queue = $1", [queue]);
+  const both = await statements.requeueJobs(db, { ids: [first!, second!] }); // of one key in one statement
+  expect(both.map(({ isRequeued }) => isRequeued).toSorted()).toEqual([false, true]);
+  expect(await hold()).toEqual({ id: both.find(({ isRequeued }) => isRequeued)!.id, status: "duplicate" });
+
+  // One that is enqueued at the same time: whoever comes first has the key.
+  const left = both.find(({ isRequeued }) => !isRequeued)!.id;
+  for (let round = 0; round < 10; round += 1) {
+    await pool.query("delete from hark.jobs where queue = $1", [queue]);
+    const [requeued, other] = await Promise.all([requeueDeadJob(db, left), hold()]);
+    expect((await pool.query("select from hark.jobs where queue = $1 and unique_key = 'one'", [queue])).rowCount).toBe(
+      1,
+    );
+    expect(other.status === "inserted", `round ${round}`).toBe(!requeued!.isRequeued);
+    if (!requeued!.isRequeued) continue;
+    await pool.query(
+      `insert into hark.dead_jobs (id, queue, type, payload, priority, attempt, max_attempts, crash_count, unique_key, run_at, created_at,
+                                   reason, error, started_at, finished_at)
+       values ($2, $1, 'by.hand', '{}', 0, 1, 1, 0, 'one', now(), now(), 'failed', 'Error: no', now(), now())`,
+      [queue, left],
+    );
+  }
+  await pool.query("delete from hark.dead_jobs where queue = $1", [queue]);
+});
+
 test("dead letters that are deleted by hand leave the counts, and others leave them once", async ({
   db,
   queue,

@@ -10,7 +10,8 @@ export interface RequeuedJob {
 
 /**
  * Makes dead letters ready again, with all their attempts before them, and returns what became of
- * each that was found.
+ * each that was found. A unique key whose job was deleted by hand is taken over (FM-62). Whether it
+ * was is asked of this statement's snapshot, so a key that somebody took since is left alone.
  */
 export const requeueJobs = statement<{ ids: readonly bigint[] }, RequeuedJob>(
   "requeue-jobs",
@@ -19,8 +20,15 @@ export const requeueJobs = statement<{ ids: readonly bigint[] }, RequeuedJob>(
      select * from hark.dead_jobs where id = any ($1::bigint[]) order by id for update),
    keyed as (
      insert into hark.unique_keys (queue, unique_key, job_id)
-     select queue, unique_key, id from found where unique_key is not null order by queue, unique_key
-     on conflict do nothing returning job_id),
+     select distinct on (queue, unique_key) queue, unique_key, id from found where unique_key is not null
+      order by queue, unique_key, id
+     on conflict (queue, unique_key) do update set job_id = excluded.job_id
+      where exists (select from hark.unique_keys seen
+                     where seen.queue = unique_keys.queue and seen.unique_key = unique_keys.unique_key
+                       and seen.job_id = unique_keys.job_id)
+        and not exists (select from hark.jobs where id = unique_keys.job_id)
+        and not exists (select from hark.running_jobs where id = unique_keys.job_id)
+     returning job_id),
    taken as materialized (
      select * from found where unique_key is null or id in (select job_id from keyed)),
    gone as (delete from hark.dead_jobs where id = any (array(select id from taken))),
