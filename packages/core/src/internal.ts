@@ -29,6 +29,7 @@ export {
   QueueFullError,
   UnknownJobTypeError,
 } from "./errors/index.ts";
+export { spellsIds } from "./json-ids.ts";
 export { jsonIssues } from "./encode-json.ts";
 export { errorText, messageOf } from "./error-text.ts";
 export { escapeBeyond, limits, storableText } from "./json.ts";

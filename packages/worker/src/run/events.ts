@@ -1,6 +1,6 @@
 import { captureRejectionSymbol, EventEmitter } from "node:events";
 import type { Logger, Outcome } from "@hark/core";
-import type { statements } from "@hark/core/internal";
+import { spellsIds, type statements } from "@hark/core/internal";
 
 /** Events of a worker's own jobs. Listeners run synchronously, so keep them short. */
 export interface WorkerEventMap {
@@ -33,6 +33,8 @@ export class WorkerEvents extends EventEmitter<WorkerEventMap> {
 
   tell<Name extends keyof WorkerEventMap>(name: Name, ...facts: WorkerEventMap[Name]): void {
     if (this.listenerCount(name) === 0) return; // most workers have none
+    const [job] = facts;
+    if (job && Object.getPrototypeOf(job) === Object.prototype) Object.setPrototypeOf(job, spellsIds); // once a job
     try {
       this.emit(name, ...(facts as never));
     } catch (error) {

@@ -28,6 +28,18 @@ test("a copy of the context has all that the context has", async () => {
   expect(() => rest.retryAfter("1s", "later")).toThrow("later");
 });
 
+test("a copy of the context is written as JSON with its id as text, and with what was added", () => {
+  const context = new HandlerContext(attempted, { url: "x" });
+  const before = made;
+  const json = JSON.stringify(context);
+  expect(made).toBe(before); // it made no signal
+  // oxlint-disable-next-line typescript/no-misused-spread -- this is what handlers do
+  const copy = { ...context, more: 2n ** 61n };
+  expect(JSON.parse(JSON.stringify(copy))).toEqual({ ...JSON.parse(json), more: String(2n ** 61n) });
+  const { payload: _, ...rest } = context;
+  expect(JSON.parse(JSON.stringify(rest))).toMatchObject({ id: String(2n ** 60n), token: "x" });
+});
+
 test("a context is written as JSON with its id as text", () => {
   const text = JSON.stringify(new HandlerContext(attempted, { url: "x" }));
   expect(JSON.parse(text)).toEqual({
