@@ -36,6 +36,8 @@ test("an error's text names it, its causes, and stays within the limit", { tags:
 });
 
 test.each<[string, unknown, RegExp]>([
+  ["that an empty text was thrown", "", /^thrown: an empty text$/],
+  ["that a blank text was thrown", " \n", /^thrown: an empty text$/],
   ["each error of an AggregateError", new AggregateError([new Error("one: 503"), "two: 504"]), /one: 503.*two: 504/],
   ["both addresses of a failed fetch", fetchFailed, /fetch failed.*ECONNREFUSED.*::1:80.*127\.0\.0\.1:80/],
   [

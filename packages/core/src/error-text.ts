@@ -34,7 +34,7 @@ export function errorText(thrown: unknown): string {
 /** The message of a thrown value, or what else says what went wrong, as text. Never throws. */
 export function messageOf(thrown: unknown): string {
   try {
-    if (!isErrorLike(thrown)) return typeof thrown === "string" ? thrown : valueText(thrown);
+    if (!isErrorLike(thrown)) return valueText(thrown);
     return textAt(thrown, "message") || textAt(thrown, "code") || nameOf(thrown);
   } catch {
     return "an error that cannot be read";
@@ -49,7 +49,7 @@ class Description {
     if (this.#left <= 0 || depth > deepest) return "more errors, which are left out";
     this.#left -= 1;
     if (typeof thrown !== "object" || thrown === null)
-      return typeof thrown === "string" ? thrown : `thrown: ${valueText(thrown)}`;
+      return typeof thrown === "string" && thrown.trim() !== "" ? thrown : `thrown: ${valueText(thrown)}`;
     if (this.#seen.has(thrown)) return "the same error again";
     this.#seen.add(thrown);
     if (Array.isArray(thrown) && thrown.slice(0, mostErrors).some((each) => isErrorLike(each)))
@@ -149,7 +149,8 @@ function innerOf(error: object) {
 
 /** A value that is no error, as JSON if that says something. */
 function valueText(value: unknown): string {
-  if (typeof value === "function") return `a function ${String(read(value, "name"))}`.trimEnd();
+  if (typeof value === "function") return `a function ${String(read(value, "name") ?? "")}`.trimEnd();
+  if (typeof value === "string") return value.trim() === "" ? "an empty text" : value;
   if (typeof value !== "object" || value === null) return String(value);
   const { text } = storedJson(value, valueBytes);
   if (text !== undefined && text !== "{}") return text;
