@@ -1,4 +1,4 @@
-import { createLocks, defineJob, InvalidPayloadError, migrate, openDatabase } from "@hark/core";
+import { createLocks, defineJob, InvalidOptionsError, InvalidPayloadError, migrate, openDatabase } from "@hark/core";
 import { createProducer } from "@hark/producer";
 import { implement } from "@hark/worker";
 import { expect } from "vitest";
@@ -47,6 +47,9 @@ for (const encoding of ["LATIN1", "SQL_ASCII"]) {
         if (encoding === "LATIN1") await expect(payload).rejects.toThrow(InvalidPayloadError);
         else expect((await untilState(db, (await payload).id, "completed")).payload).toEqual({ text: "\u{1f4a5}" });
         await (await createLocks({ db }).acquire("caf\u00e9", { ttlMs: 1_000 })).release();
+        const locked = createLocks({ db }).acquire("\u{1f4a5}", { ttlMs: 1_000 });
+        if (encoding === "LATIN1") await expect(locked).rejects.toThrow(InvalidOptionsError);
+        else await (await locked).release();
       } finally {
         await worker.stop("now");
         await db.close();

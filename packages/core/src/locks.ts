@@ -7,6 +7,7 @@ import { InvalidOptionsError, LockLostError, LockTimeoutError } from "./errors/i
 import { withJsonIds } from "./json-ids.ts";
 import { limits } from "./json.ts";
 import { channels, type Notifications } from "./notifications.ts";
+import { isUnencodable } from "./sqlstate.ts";
 import { asId, statement } from "./statements/statement.ts";
 import { queryableOf, type Transaction } from "./transaction.ts";
 import { WakeUpLimiter } from "./wake-up-limiter.ts";
@@ -111,7 +112,7 @@ export function createLocks({
           released.reset(); // before the try, or a release during it would be missed
           const askedAt = performance.now();
           const token = randomUUID();
-          const [answer] = await acquireLock(db, { key, token, owner, ttlMs });
+          const [answer] = await acquireLock(db, { key, token, owner, ttlMs }).catch(refuseUnencodable);
           if (!answer) continue; // the holder left between the two looks of the statement
           if (answer.isGranted) return heldLock({ db, key, token, fence: answer.fence, ttlMs, askedAt, release });
 
@@ -138,6 +139,13 @@ const locksOptions: OptionKinds<Parameters<typeof createLocks>[0]> = {
   notifications: "notifications",
   owner: "text",
 };
+
+/** Says which of the caller's texts the database cannot hold. */
+function refuseUnencodable(error: unknown): never {
+  if (!isUnencodable(error)) throw error;
+  const message = "or the owner has a character that the encoding of the database lacks";
+  throw new InvalidOptionsError("acquire", [{ path: ["key"], message }]);
+}
 
 function checkRequest(key: unknown, ttlMs: number, waitMs: number): void {
   const issues = [];
