@@ -58,6 +58,8 @@ const names: (keyof typeof pg.types.builtins)[] = [
   "JSONB",
   "TIMESTAMPTZ",
   "UUID",
+  "TEXT",
+  "VARCHAR",
 ];
 /** Arrays of text, json and int8. */
 const arrays = [1009, 199, 1016];

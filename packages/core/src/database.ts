@@ -204,7 +204,7 @@ function wrapPool(pool: Pool, { isPooled, isBorrowed = false, plainOptions }: Wr
   let isReadCommitted: Promise<boolean> | undefined;
   const standsAlone = (): Promise<boolean> =>
     (isReadCommitted ??= onClient(async (client) => {
-      const { rows } = await client.query("show default_transaction_isolation");
+      const { rows } = await client.query({ text: "show default_transaction_isolation", types: pgTypes });
       return (
         (rows[0] as { default_transaction_isolation?: unknown } | undefined)?.default_transaction_isolation ===
         "read committed"
