@@ -112,12 +112,17 @@ END $$;--> statement-breakpoint
 -- `crashed`, and what the crash has counted is given back: of a job that runs again only the crash,
 -- since its worker counts its attempts. Dead letters of dead workers become ready again, unless
 -- they had one attempt, which may have done its work, or their unique key has another job. Returns
--- how many crashes it took back; each is taken back once.
+-- how many crashes it took back; each is taken back once. Crashes of the last week are looked at, as
+-- a bound on how many days of history are read.
 CREATE FUNCTION hark.absolve_claims(ids bigint[], tokens uuid[]) RETURNS integer
-LANGUAGE sql SECURITY DEFINER SET search_path = hark, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = hark, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+DECLARE
+  since timestamptz := clock_timestamp() - interval '7 days';
+  taken_back integer;
+BEGIN
   WITH absolved AS (
     UPDATE attempts SET ending = 'interrupted'
-     WHERE job_id = ANY (ids) AND token = ANY (tokens) AND ending = 'crashed' RETURNING job_id),
+     WHERE job_id = ANY (ids) AND token = ANY (tokens) AND ending = 'crashed' AND finished_at >= since RETURNING job_id),
   waiting AS (
     UPDATE jobs SET attempt = greatest(attempt - 1, 0), crash_count = greatest(crash_count - 1, 0)
      WHERE id = ANY (ARRAY(SELECT job_id FROM absolved))),
@@ -139,8 +144,9 @@ LANGUAGE sql SECURITY DEFINER SET search_path = hark, pg_temp AS $$
                       created_at, state)
     SELECT id, queue, type, payload, priority, attempt - 1, max_attempts, greatest(crash_count - 1, 0), key, unique_key,
            clock_timestamp(), created_at, 'ready' FROM taken ORDER BY id)
-  SELECT count(*)::integer FROM absolved
-$$;--> statement-breakpoint
+  SELECT count(*)::integer INTO taken_back FROM absolved;
+  RETURN taken_back;
+END $$;--> statement-breakpoint
 
 -- Takes dead letters off the counts, which a statement of Hark's or an operator by hand has removed
 -- (FM-62).
@@ -158,6 +164,94 @@ CREATE TRIGGER dead_jobs_discount AFTER DELETE ON hark.dead_jobs
   REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION hark.discount_dead_jobs();--> statement-breakpoint
 CREATE TRIGGER dead_jobs_discount_all AFTER TRUNCATE ON hark.dead_jobs
   FOR EACH STATEMENT EXECUTE FUNCTION hark.discount_dead_jobs();--> statement-breakpoint
+
+-- Returns the finished job of an id, if it ended in this time, as finished_job does.
+CREATE FUNCTION hark.finished_job_between(wanted bigint, since timestamptz, until timestamptz, with_payload boolean) RETURNS json
+LANGUAGE plpgsql STABLE SET search_path = hark, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+BEGIN
+  IF with_payload THEN
+    RETURN (SELECT row_to_json(shown) FROM (
+      SELECT id::text, queue, type, payload, priority, attempt, max_attempts, crash_count, key, unique_key, run_at, created_at,
+             state, started_at, finished_at, result
+        FROM finished_jobs WHERE id = wanted AND finished_at >= since AND finished_at < until LIMIT 1) shown);
+  END IF;
+  RETURN (SELECT row_to_json(shown) FROM (
+    SELECT id::text, queue, type, NULL::jsonb AS payload, priority, attempt, max_attempts, crash_count, key, unique_key, run_at,
+           created_at, state, started_at, finished_at, NULL::jsonb AS result
+      FROM finished_jobs WHERE id = wanted AND finished_at >= since AND finished_at < until LIMIT 1) shown);
+END $$;--> statement-breakpoint
+
+-- Returns a finished job by its id, as JSON; without payload and result if the caller may not read
+-- them. No index spans the days of history, and a query over all of them plans and locks each one.
+-- Hence it asks in steps: the first rows of a few days tell when about the id was given out, and
+-- from there on the steps grow, first towards now. Bounds are variables of their column's type, and
+-- so constants when a query is planned: it meets only its own days.
+CREATE FUNCTION hark.finished_job(wanted bigint, with_payload boolean) RETURNS json
+LANGUAGE plpgsql STABLE SET search_path = hark, pg_temp SET timezone = 'UTC' SET plan_cache_mode = force_custom_plan AS $$
+DECLARE
+  days timestamptz[] := ARRAY(
+    SELECT to_date(right(relname, 8), 'YYYYMMDD')::timestamptz FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+     WHERE inhparent = 'hark.finished_jobs'::regclass AND relname ~ '_[0-9]{8}$' AND right(relname, 8) <= to_char(now(), 'YYYYMMDD')
+     ORDER BY right(relname, 8));
+  low integer := 1;
+  high integer := cardinality(days);
+  middle integer;
+  seen bigint;
+  start timestamptz;
+  since timestamptz;
+  until timestamptz;
+  step interval := '4 days';
+  job json;
+BEGIN
+  WHILE low < high LOOP
+    middle := (low + high + 1) / 2;
+    since := days[middle];
+    until := since + interval '1 day';
+    SELECT id INTO seen FROM finished_jobs WHERE finished_at >= since AND finished_at < until LIMIT 1;
+    IF seen IS NULL THEN -- no job ended that day: the next week tells
+      until := days[least(middle + 7, high)] + interval '1 day';
+      SELECT id INTO seen FROM finished_jobs WHERE finished_at >= since AND finished_at < until LIMIT 1;
+    END IF;
+    IF seen <= wanted THEN low := middle; ELSE high := middle - 1; END IF;
+  END LOOP;
+
+  start := coalesce(days[low], now()) - interval '1 day';
+  until := start;
+  WHILE job IS NULL AND until < 'infinity' LOOP
+    since := until;
+    until := CASE WHEN since + step > now() THEN 'infinity' ELSE since + step END;
+    step := step * 2;
+    job := hark.finished_job_between(wanted, since, until, with_payload);
+  END LOOP;
+  since := start;
+  step := '4 days';
+  WHILE job IS NULL AND since > '-infinity' LOOP
+    until := since;
+    since := CASE WHEN until - step > days[1] THEN until - step ELSE '-infinity' END;
+    step := step * 2;
+    job := hark.finished_job_between(wanted, since, until, with_payload);
+  END LOOP;
+  RETURN job;
+END $$;--> statement-breakpoint
+
+-- Returns the endings of a job's attempts as JSON, oldest first, without their tokens if the caller
+-- may not read them. Only the days of the job's life are read, and one more at each end, since
+-- clocks of servers differ.
+CREATE FUNCTION hark.attempts_of(wanted bigint, created_at timestamptz, finished_at timestamptz, with_tokens boolean) RETURNS json
+LANGUAGE plpgsql STABLE SET search_path = hark, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+DECLARE
+  since timestamptz := created_at - interval '1 day';
+  until timestamptz := coalesce(finished_at + interval '1 day', 'infinity');
+BEGIN
+  IF with_tokens THEN
+    RETURN (SELECT coalesce(json_agg(shown ORDER BY shown.finished_at), '[]') FROM (
+      SELECT job_id::text, queue, type, attempt, ending, error, worker, token, started_at, ended.finished_at, retry_at
+        FROM attempts ended WHERE job_id = wanted AND ended.finished_at >= since AND ended.finished_at <= until) shown);
+  END IF;
+  RETURN (SELECT coalesce(json_agg(shown ORDER BY shown.finished_at), '[]') FROM (
+    SELECT job_id::text, queue, type, attempt, ending, error, worker, NULL::uuid AS token, started_at, ended.finished_at, retry_at
+      FROM attempts ended WHERE job_id = wanted AND ended.finished_at >= since AND ended.finished_at <= until) shown);
+END $$;--> statement-breakpoint
 
 -- PostgreSQL opens every new function to PUBLIC (SEC-02). docs/how-to/roles.md says what to grant
 -- to whom.

@@ -75,12 +75,14 @@ CREATE OR REPLACE FUNCTION hark.job_result(job_id bigint)
 RETURNS TABLE (state text, result jsonb, error text, finished_at timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = hark, pg_temp AS $$
   WITH own AS MATERIALIZED (
-    SELECT held.job_id AS id FROM hark.job_owners held WHERE held.job_id = job_result.job_id AND owner = session_user)
+    SELECT held.job_id AS id, held.created_at FROM hark.job_owners held
+     WHERE held.job_id = job_result.job_id AND owner = session_user)
   SELECT 'waiting', NULL::jsonb, NULL::text, NULL::timestamptz FROM hark.jobs WHERE id = (SELECT id FROM own)
   UNION ALL
   SELECT 'running', NULL, NULL, NULL FROM hark.running_jobs WHERE id = (SELECT id FROM own)
   UNION ALL
-  SELECT state, result, NULL, finished_at FROM hark.finished_jobs WHERE id = (SELECT id FROM own)
+  SELECT job ->> 'state', nullif((job ->> 'result')::jsonb, 'null'), NULL, (job ->> 'finished_at')::timestamptz
+    FROM own, hark.finished_job_between(own.id, own.created_at - interval '1 day', 'infinity', true) job WHERE job IS NOT NULL
   UNION ALL
   SELECT 'dead', NULL, error, finished_at FROM hark.dead_jobs WHERE id = (SELECT id FROM own)
 $$;
@@ -133,6 +135,7 @@ GRANT SELECT (key, owner, fence, acquired_at, expires_at) ON hark.locks TO hark_
 GRANT SELECT (name, cron, zone, every_ms, missed, queue, type, priority, max_attempts, key, unique_key, revision, next_at, changed_at)
   ON hark.schedules TO hark_reader;
 GRANT SELECT ON hark.schedule_ticks, hark.hosts, hark.fences TO hark_reader;
+GRANT EXECUTE ON FUNCTION hark.finished_job, hark.finished_job_between, hark.attempts_of TO hark_reader, hark_admin;
 
 -- Reads everything and acts: enqueues, cancels, requeues and removes schedules. It cannot act as a
 -- worker: it can register none, claim no job and take no lock.

@@ -28,6 +28,9 @@ const expected: Record<string, string[]> = {
   lock_row: ["hark_worker"],
   advance_ids: ["hark_admin", "hark_producer"],
   separate_ids: ["hark_admin", "hark_worker"],
+  finished_job: ["hark_admin", "hark_reader"],
+  finished_job_between: ["hark_admin", "hark_reader"],
+  attempts_of: ["hark_admin", "hark_reader"],
 };
 
 test("a role without grants can execute none of our functions, and each role those for its purpose", async ({

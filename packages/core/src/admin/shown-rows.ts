@@ -15,7 +15,7 @@ export function shownRow(row: RawRow): object {
 }
 
 /** The fields of a row of {@link asJsonRows} as JSON has them. */
-export const fieldsOf = (row: RawRow) => JSON.parse(row.shown as string) as RawRow;
+const fieldsOf = (row: RawRow) => JSON.parse(row.shown as string) as RawRow;
 
 /** Fields of a JSON object, read as {@link shownRow} reads them. */
 export function shownFields(fields: RawRow): object {
