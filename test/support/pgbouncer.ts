@@ -22,6 +22,12 @@ export interface PgBouncerOptions {
   poolSize?: number;
   /** The most clients; 100 if not given, PgBouncer's default. */
   maxClients?: number;
+  /** Takes the start-up options of its clients, and does not pass them on. */
+  ignoresOptions?: boolean;
+  /** More lines of its configuration. */
+  settings?: readonly string[];
+  /** Its program; the first on the PATH if not given. */
+  program?: string;
 }
 
 /**
@@ -36,9 +42,15 @@ const accounts = ["postgres", "_postgres", "nobody"];
  */
 export async function startPgBouncer(
   databaseUrl: string,
-  { poolMode, poolSize = 20, maxClients = 100 }: PgBouncerOptions,
+  {
+    poolMode,
+    poolSize = 20,
+    maxClients = 100,
+    ignoresOptions = false,
+    settings = [],
+    program = findPgBouncer(),
+  }: PgBouncerOptions,
 ): Promise<PgBouncer> {
-  const program = findPgBouncer();
   if (program === undefined) {
     throw new Error(
       "This needs PgBouncer, which is not installed. Run `sudo apt-get install pgbouncer` (Debian, Ubuntu) or " +
@@ -65,6 +77,10 @@ export async function startPgBouncer(
       `pool_mode = ${poolMode}`,
       `default_pool_size = ${poolSize}`,
       `max_client_conn = ${maxClients}`,
+      ...(ignoresOptions
+        ? ["ignore_startup_parameters = options,statement_timeout,idle_in_transaction_session_timeout"]
+        : []),
+      ...settings,
       "",
     ].join("\n"),
     { mode: 0o600 },

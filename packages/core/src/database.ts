@@ -56,7 +56,7 @@ export interface DatabaseOptions extends Login {
  * saves (52 ms for a 0.2 ms look-up, measured), and one generic plan cannot be talked into a bad
  * one by stale statistics.
  */
-const planSettings = { jit: "off", plan_cache_mode: "force_generic_plan" };
+export const planSettings = { jit: "off", plan_cache_mode: "force_generic_plan" };
 
 /**
  * What callers of the pool itself read: as the application set it, but int8 as bigint. Our own
@@ -69,7 +69,12 @@ poolTypes.setTypeParser(types.builtins.INT8, BigInt);
  * Every table is reached by an index, and nothing waits for a lock of another transaction for
  * longer than a second: what can go on without that row does.
  */
-const moveSettings = { enable_seqscan: "off", enable_hashjoin: "off", enable_mergejoin: "off", lock_timeout: "1000" };
+export const moveSettings = {
+  enable_seqscan: "off",
+  enable_hashjoin: "off",
+  enable_mergejoin: "off",
+  lock_timeout: "1000",
+};
 
 /**
  * Opens nothing yet: the pool connects when it is first asked.

@@ -7,14 +7,7 @@ export { backoffMs, defaultBackoff, parseBackoff } from "./backoff.ts";
 export { jitter, longestDelayMs, longestTimerMs, orLate, parseDuration, withDeadline } from "./clock.ts";
 export { borrowPool, checkConnection, describeUrl, openDatabase } from "./database.ts";
 export { pgTypes } from "./pg-types.ts";
-export {
-  type Login,
-  connectionStringIssue,
-  connectSession,
-  missingSettings,
-  sessionConfig,
-  withFreshPassword,
-} from "./session.ts";
+export { type Login, connectionStringIssue, connectSession, sessionConfig, withFreshPassword } from "./session.ts";
 export { WakeUpLimiter } from "./wake-up-limiter.ts";
 export { queryableOf } from "./transaction.ts";
 export { checkMaxAttempts, checkPayload, checkPriority, defineJob, parsePayload } from "./job-definition.ts";

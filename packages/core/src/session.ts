@@ -81,20 +81,21 @@ function commandLine(settings: Readonly<Record<string, string>>): string {
 
 /**
  * Which of its settings, these among them, a session does not have: a pooler refused or ignored
- * them.
+ * them, and the defaults there are others.
  */
 export async function missingSettings(
   db: Queryable,
   settings: Readonly<Record<string, string>> = {},
 ): Promise<string[]> {
   const wanted = { ...ownSettings, ...settings };
+  // Not current_setting(), which writes 1000 ms as "1s". DateStyle has a second part, which no text of ours depends on.
   const { rows } = await db.query({
-    text: `select name, current_setting(name, true) as value from json_each_text($1::json) as wanted (name, value)`,
+    text: `select wanted.name from json_each_text($1::json) as wanted (name, value)
+             left join pg_settings on lower(pg_settings.name) = wanted.name
+            where split_part(setting, ',', 1) is distinct from value order by wanted.name`,
     values: [JSON.stringify(wanted)],
   });
-  return rows
-    .filter(({ name, value }) => !String(value).startsWith(wanted[name as keyof typeof wanted]))
-    .map(({ name }) => String(name));
+  return rows.map(({ name }) => String(name));
 }
 
 /** The URL without what our sessions set themselves, and what it wants to have set. */

@@ -29,6 +29,7 @@ import { oldSnapshotWatch } from "./upkeep/old-snapshots.ts";
 import { partitions } from "./upkeep/partitions.ts";
 import { rescuer } from "./upkeep/rescuer.ts";
 import { schemaWatch } from "./upkeep/schema-watch.ts";
+import { sessionSettings } from "./upkeep/session-settings.ts";
 import { statistics } from "./upkeep/statistics.ts";
 import { survivedClaims } from "./upkeep/survived-claims.ts";
 import { sweep } from "./upkeep/sweep.ts";
@@ -224,6 +225,7 @@ export function buildWorker(
     oldSnapshotWatch({ db, identity: () => lease.identity, logger }),
     frozenListenerWatch({ db, lease, logger }),
     missingHandlerWatch({ db, queues: concurrency.keys(), types, logger }),
+    sessionSettings({ db, isPooled, logger }),
     schemaWatch({ db, logger, onShutOut: (error) => claiming.shutOut(error) }),
   ];
 

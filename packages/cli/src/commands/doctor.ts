@@ -14,9 +14,9 @@ interface Answer extends Omit<Finding, "status"> {
 export const doctorCommand = command({
   examples: ["hark doctor", "hark doctor --json | jq '.checks[] | select(.status != \"ok\")'"],
   usage: "",
-  about: `Checks the installation, and says how to fix what is wrong. It checks Node, the connection, the schema, rights, whether
-notifications arrive (LISTEN gets none through a transaction pooler), clocks, old transactions, strangers' locks, workers, and jobs that no worker
-claims. It changes nothing. Exits with 1 if a check failed, and with 3 if the database cannot be reached. Warnings alone exit with 0.`,
+  about: `Checks the installation, and says how to fix what is wrong. It checks Node, the connection, what sessions may set, the
+schema, rights, publications, event triggers, ids, whether notifications arrive (LISTEN gets none through a transaction pooler), clocks, old
+transactions, strangers' locks, workers, and jobs that no worker claims. It changes nothing. Exits with 1 if a check failed, and with 3 if the database cannot be reached. Warnings alone exit with 0.`,
   words: { least: 0, most: 0 },
   flags: {},
   async run({ values, output }) {

@@ -16,11 +16,21 @@ const workerTables: Readonly<Record<string, readonly string[]>> = {
   attempts: ["select", "insert"],
   workers: write,
   locks: write,
+  hosts: ["select", "update", "delete"],
   schedules: ["select", "insert", "update"],
   stats: write,
 };
 
-const workerFunctions = ["create_partitions", "drop_partitions", "next_fence", "fire_schedule"];
+const workerFunctions = [
+  "create_partitions",
+  "drop_partitions",
+  "next_fence",
+  "fire_schedule",
+  "take_turn",
+  "absolve_claims",
+  "lock_row",
+  "separate_ids",
+];
 
 export interface MissingPrivileges {
   /**
@@ -31,6 +41,8 @@ export interface MissingPrivileges {
   readonly toEnqueue: readonly string[];
   /** Rights that it lacks to run jobs. */
   readonly toWork: readonly string[];
+  /** It may read which jobs there are, as hark_reader may. */
+  readonly mayRead: boolean;
 }
 
 /** What the connected role lacks to enqueue and to run jobs. */
@@ -40,9 +52,16 @@ export async function findMissingPrivileges(db: Queryable): Promise<MissingPrivi
     `select has_schema_privilege(oid, 'usage') as may_use from pg_namespace where nspname = 'hark'`,
     [],
   );
-  if (schema?.may_use !== true) return { schema: schema ? "closed" : "missing", toEnqueue: [], toWork: [] };
+  if (schema?.may_use !== true)
+    return { schema: schema ? "closed" : "missing", toEnqueue: [], toWork: [], mayRead: false };
+  const [jobs] = await ask(
+    db,
+    `select has_any_column_privilege(oid, 'select') as may_read from pg_class where oid = to_regclass('hark.jobs')`,
+    [],
+  );
   return {
     schema: "open",
+    mayRead: jobs?.may_read === true,
     toEnqueue: await missingFunctions(db, ["insert_jobs"]),
     toWork: [
       ...(await missingOnTables(db)),
