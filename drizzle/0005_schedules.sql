@@ -18,7 +18,10 @@ DECLARE
   fresh timestamptz[];
 BEGIN
   UPDATE schedules SET next_at = following
-   WHERE name = fire_schedule.schedule AND revision = read_revision AND next_at = due AND due <= called_at
+   WHERE ctid = ANY (ARRAY(
+     SELECT ctid FROM schedules
+      WHERE name = fire_schedule.schedule AND revision = read_revision AND next_at = due AND due <= called_at
+        FOR NO KEY UPDATE SKIP LOCKED))
   RETURNING * INTO fired;
   IF NOT FOUND THEN RETURN NULL; END IF;
 

@@ -122,15 +122,11 @@ test(
     await tx.query("begin");
     await lock.guard(tx);
     const taking = locks.acquire(key, { ttlMs: 60_000, waitMs: 60_000 });
-    await eventually(
-      async () =>
-        (
-          await db.pool.query(
-            "select from pg_stat_activity where query like '%hark.locks%' and wait_event_type = 'Lock'",
-          )
-        ).rowCount === 1,
-      { withinMs: 30_000, what: "the takeover waiting" },
-    );
+    const isExpired = async () =>
+      (await db.pool.query("select from hark.locks where key = $1 and expires_at <= clock_timestamp()", [key]))
+        .rowCount === 1;
+    await eventually(isExpired, { withinMs: 30_000, what: "the end of the lock's time" });
+    await expect(locks.acquire(key, { ttlMs: 60_000 })).rejects.toThrow(LockTimeoutError);
     await tx.query("insert into written (by) values ('former')");
     await tx.query("commit");
     tx.release();

@@ -82,7 +82,7 @@ test("declaring the same schedule again changes neither the revision nor the nex
   expect(await declare({})).toEqual([]);
   expect(await untilDeclared(db, queue)).toEqual(before);
 
-  expect(await declare({ payloadJson: "{}" })).toEqual([{ name: queue }]);
+  expect(await declare({ payloadJson: "{}" })).toEqual([{ name: queue, isWritten: true }]);
   expect(await untilDeclared(db, queue)).toEqual({ ...before, revision: "2" }); // a different job at the same times
 });
 

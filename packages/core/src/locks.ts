@@ -6,9 +6,9 @@ import type { Queryable } from "./database.ts";
 import { InvalidOptionsError, LockLostError, LockTimeoutError } from "./errors/index.ts";
 import { withJsonIds } from "./json-ids.ts";
 import { limits } from "./json.ts";
+import { acquireLock, guardLock, releaseLock, renewLock } from "./lock-statements.ts";
 import { channels, type Notifications } from "./notifications.ts";
-import { isUnencodable } from "./sqlstate.ts";
-import { asId, statement } from "./statements/statement.ts";
+import { isBeyondEncoding } from "./sqlstate.ts";
 import { queryableOf, type Transaction } from "./transaction.ts";
 import { WakeUpLimiter } from "./wake-up-limiter.ts";
 
@@ -77,6 +77,13 @@ const uuidForm = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const pollMs = 1_000;
 
 /**
+ * Between tries while a lock has expired and another transaction holds its row locked, in ms; and
+ * how long a caller who does not wait tries so, since it is mostly over at once.
+ */
+const lockedRestMs = 50;
+const lockedGraceMs = 500;
+
+/**
  * Locks by key for application code, over `db`. With `notifications` a waiter wakes the moment the
  * lock is released; without, it looks every 100 ms. Job keys are a namespace of their own
  * (docs/decisions/0002).
@@ -102,7 +109,8 @@ export function createLocks({
       checkOptions("acquire", options, acquireOptions);
       const { ttlMs, waitMs = 0, signal } = options;
       checkRequest(key, ttlMs, waitMs);
-      const waitEndsAt = performance.now() + waitMs;
+      const startedAt = performance.now();
+      const waitEndsAt = startedAt + waitMs;
       const released = new Bell();
       const limiter = new WakeUpLimiter();
       let stopListening: (() => void) | undefined;
@@ -116,12 +124,15 @@ export function createLocks({
           if (!answer) continue; // the holder left between the two looks of the statement
           if (answer.isGranted) return heldLock({ db, key, token, fence: answer.fence, ttlMs, askedAt, release });
 
-          const leftMs = waitEndsAt - performance.now();
+          const isExpired = answer.expiresInMs <= 0;
+          const leftMs = Math.max(waitEndsAt, isExpired ? startedAt + lockedGraceMs : 0) - performance.now();
           if (leftMs <= 0) throw new LockTimeoutError(key, waitMs);
           stopListening ??= notifications?.on(channels.lockReleased, (hash) => {
             if (hash === undefined || hash === answer.keyHash) released.ring();
           });
-          const restMs = Math.min(leftMs, answer.expiresInMs + 5, notifications ? pollMs : jitter(100));
+          // Its time is over, and its row is locked: its holder guards a transaction, or another takes it.
+          const untilFreeMs = isExpired ? jitter(lockedRestMs) : answer.expiresInMs + 5;
+          const restMs = Math.min(leftMs, untilFreeMs, notifications ? pollMs : jitter(100));
           if (!(await released.wait(Math.max(restMs, 1), signal))) continue;
           limiter.countSpurious(); // taken as false until the next look takes the lock and ends the wait
           await limiter.pause(signal);
@@ -142,7 +153,7 @@ const locksOptions: OptionKinds<Parameters<typeof createLocks>[0]> = {
 
 /** Says which of the caller's texts the database cannot hold. */
 function refuseUnencodable(error: unknown): never {
-  if (!isUnencodable(error)) throw error;
+  if (!isBeyondEncoding(error)) throw error;
   const message = "or the owner has a character that the encoding of the database lacks";
   throw new InvalidOptionsError("acquire", [{ path: ["key"], message }]);
 }
@@ -266,53 +277,3 @@ class Bell {
     return this.#hasRung;
   }
 }
-
-type Answer = { isGranted: true; fence: bigint } | { isGranted: false; keyHash: string; expiresInMs: number };
-
-/**
- * Takes a free or expired lock, or answers who is in the way. Those who try at once go one by one
- * (next_fence).
- */
-const acquireLock = statement<{ key: string; token: string; owner: string; ttlMs: number }, Answer>(
-  "acquire-lock",
-  ["key", "token", "owner", "ttlMs"],
-  `with granted as (
-     insert into hark.locks as held (key, token, fence, owner, acquired_at, expires_at)
-     values ($1, $2, hark.next_fence($1), $3, clock_timestamp(), clock_timestamp() + $4::float8 * interval '1 ms')
-     on conflict (key) do update
-        set token = excluded.token, fence = excluded.fence, owner = excluded.owner,
-            acquired_at = excluded.acquired_at, expires_at = clock_timestamp() + $4::float8 * interval '1 ms'
-      where held.expires_at <= clock_timestamp()
-     returning fence)
-   select true as is_granted, fence, null as key_hash, null::float8 as expires_in_ms from granted
-   union all
-   select false, null, hashtextextended($1, 0)::text, extract(epoch from expires_at - clock_timestamp())::float8 * 1000
-     from hark.locks where key = $1 and not exists (select from granted)`,
-  (row) =>
-    row.is_granted
-      ? { isGranted: true, fence: asId(row.fence) }
-      : { isGranted: false, keyHash: row.key_hash as string, expiresInMs: Math.max(Number(row.expires_in_ms), 0) },
-);
-
-const renewLock = statement<{ key: string; token: string; ttlMs: number }, true>(
-  "renew-lock",
-  ["key", "token", "ttlMs"],
-  `update hark.locks set expires_at = clock_timestamp() + $3::float8 * interval '1 ms'
-    where key = $1 and token = $2 and expires_at > clock_timestamp() returning true`,
-  () => true,
-);
-
-const releaseLock = statement<{ key: string; token: string }, true>(
-  "release-lock",
-  ["key", "token"],
-  `with gone as (delete from hark.locks where key = $1 and token = $2 returning key, expires_at > clock_timestamp() as was_held)
-   select was_held, pg_notify('lock_released', hashtextextended(key, 0)::text) from gone where was_held`,
-  () => true,
-);
-
-const guardLock = statement<{ key: string; token: string }, true>(
-  "guard-lock",
-  ["key", "token"],
-  `select true from hark.locks where key = $1 and token = $2 and expires_at > clock_timestamp() for share`,
-  () => true,
-);

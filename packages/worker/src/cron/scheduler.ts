@@ -1,5 +1,5 @@
 import type { Queryable, Logger, Notifications, PayloadCipher } from "@hark/core";
-import { channels, jitter, statements } from "@hark/core/internal";
+import { backoffMs, channels, jitter, statements } from "@hark/core/internal";
 import { Loop, type Next } from "../runtime/loop.ts";
 import type { Part } from "../runtime/part.ts";
 import { Announcements } from "../wake/announcements.ts";
@@ -20,9 +20,14 @@ const longestRestMs = 60_000;
 const lateMs = 10_000;
 
 /**
- * Pause before it looks for the next due ticks, in ms, if other schedulers fired all that were due.
+ * Pause before it looks for the next due ticks, in ms, if it fired none of those that were due:
+ * other schedulers fired them, or are about to. Longer each time, since another transaction may
+ * hold the rows locked for long.
  */
-const lostRestMs = 5;
+const lostRest = { baseMs: 5, factor: 2, capMs: 1_000, jitter: 0.1 };
+
+/** Pause before it declares schedules again whose rows were locked, in ms. */
+const undeclaredRestMs = 500;
 
 export interface SchedulerParts {
   readonly db: Queryable;
@@ -45,7 +50,10 @@ export class Scheduler implements Part {
   readonly #loop: Loop;
   readonly #announcements = new Announcements();
   readonly #ticks = new Map<string, Ticks>();
+  /** Every schedule is written down, or was found as declared. */
   #isDeclared = false;
+  /** Looks in a row that found due ticks and fired none. */
+  #lost = 0;
   /** The earliest known tick that was not fired yet, in ms of the process clock. */
   #dueAt: { name: string; at: number } | undefined;
   #stopListening: (() => void) | undefined;
@@ -65,7 +73,7 @@ export class Scheduler implements Part {
   /** The problem that keeps schedules from firing, in words. Undefined if there is none. */
   get trouble(): string | undefined {
     const { failures } = this.#loop;
-    if (!this.#isDeclared) return failures > 0 ? `declaring schedules failed ${failures} times in a row` : undefined;
+    if (!this.#isDeclared && failures > 0) return `declaring schedules failed ${failures} times in a row`;
     if (this.lagMs <= lateMs) return undefined;
     return `schedule ${this.#dueAt!.name} is ${Math.round(this.lagMs / 1_000)} s late`;
   }
@@ -95,10 +103,15 @@ export class Scheduler implements Part {
     const [earliest] = waiting;
     this.#dueAt = earliest && { name: earliest.name, at: readAt + (earliest.nextAtMs - earliest.nowMs) };
     const due = waiting.filter(({ nextAtMs, nowMs }) => nextAtMs <= nowMs);
-    if (due.length > 0) return (await this.#fireAll(due)) ? "again" : { restMs: lostRestMs };
-    if (!earliest) return "rest";
-    const untilDueMs = Math.max(Math.ceil(earliest.nextAtMs - earliest.nowMs), 1);
-    return { restMs: Math.min(untilDueMs, jitter(longestRestMs)) };
+    const isAnyOurs = due.length > 0 && (await this.#fireAll(due));
+    this.#lost = due.length > 0 && !isAnyOurs ? this.#lost + 1 : 0;
+    if (isAnyOurs) return "again";
+    const next = waiting[due.length];
+    const untilDueMs = next ? Math.max(Math.ceil(next.nextAtMs - next.nowMs), 1) : Number.POSITIVE_INFINITY;
+    const untilLookMs = this.#lost > 0 ? backoffMs(lostRest, this.#lost) : jitter(longestRestMs);
+    return {
+      restMs: Math.min(untilDueMs, untilLookMs, this.#isDeclared ? Number.POSITIVE_INFINITY : undeclaredRestMs),
+    };
   }
 
   async #declare(): Promise<void> {
@@ -116,8 +129,9 @@ export class Scheduler implements Part {
     }));
     const request = { schedules: statements.schedulesJson(declarations) };
     const changed = await statements.declareSchedules(db, request);
-    this.#isDeclared = true;
-    if (changed.length > 0) logger.info({ schedules: changed.map(({ name }) => name) }, "schedules declared");
+    const written = changed.filter(({ isWritten }) => isWritten).map(({ name }) => name);
+    this.#isDeclared = written.length === changed.length;
+    if (written.length > 0) logger.info({ schedules: written }, "schedules declared");
   }
 
   /**
