@@ -64,6 +64,7 @@ export const proofs: readonly Proof[] = [
           "test/proof/campaigns/checker",
           "test/proof/keys",
           "test/proof/settings",
+          "test/proof/strangers",
           ...quickFaults,
         ],
         environment: { TEST_SEED: "1", SIMULATION_RUNS: "80", MODEL_RUNS: "120" },
@@ -179,10 +180,24 @@ export const proofs: readonly Proof[] = [
   {
     name: "strangers",
     proves:
-      "a login without rights that floods notifications and holds advisory locks costs a bounded share, and stops nothing",
+      "a login without rights that floods notifications and holds advisory locks costs a bounded share, and stops nothing; all channels and longer drains with `LONG=1`",
     after: ["packages/core/src/locks.ts", "packages/worker/src/wake", "drizzle"],
     minutes: 2,
     runs: [{ tests: ["test/proof/strangers"] }],
+  },
+  {
+    name: "memory",
+    proves:
+      "a worker, a producer, a PostgresQueue and a server hold no more memory however many jobs have passed; a million jobs with `LONG=1`",
+    after: [
+      "packages/core/src",
+      "packages/worker/src",
+      "packages/producer/src",
+      "packages/job-manager/src",
+      "packages/server/src",
+    ],
+    minutes: 2,
+    runs: [{ tests: ["test/proof/memory"] }],
   },
   {
     name: "keys",
@@ -208,9 +223,11 @@ export const proofs: readonly Proof[] = [
       {
         tests: [
           "test/proof/faults",
+          "test/proof/memory",
           "test/proof/patient",
           "test/proof/properties",
           "test/proof/simulation/simulation.test.ts",
+          "test/proof/strangers",
         ],
         environment: { LONG: "1" },
       },

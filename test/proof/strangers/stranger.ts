@@ -14,6 +14,9 @@ export interface Stranger {
   flood(channel: string, payload: string): Promise<() => Promise<number>>;
 }
 
+/** The name of a flood's statement. */
+export const floodName = "flood of a stranger";
+
 /** Notifications in one statement of a flood. Each differs, so that PostgreSQL folds none. */
 const burst = 1_000;
 
@@ -49,9 +52,9 @@ export const test = base.extend("stranger", async ({ databaseUrl, pool }, { onCl
       const text = `select count(pg_notify($1, ${payload})) from generate_series($2::bigint, $2::bigint + ${burst - 1}) i`;
       const senders = [await connect(), await connect()].map(async (client, place) => {
         for (let round = 0; !over.signal.aborted; round += 1) {
-          await client.query(text, [channel, (round * 2 + place) * burst]);
+          await client.query({ name: floodName, text, values: [channel, (round * 2 + place) * burst] });
           sent += burst;
-          await sleep(startedAt + (round + 1) * burstMs - performance.now());
+          await sleep(Math.max(startedAt + (round + 1) * burstMs - performance.now(), 0));
         }
       });
       return async () => {

@@ -6,16 +6,22 @@ import { expect } from "vitest";
 import { countStatements } from "../../support/count-statements.ts";
 import { eventually } from "../../support/eventually.ts";
 import { countJobs, insertJobs, untilState } from "../../support/jobs.ts";
-import { tell } from "../../support/long.ts";
-import { test } from "./stranger.ts";
+import { isLong, percentile, repeats, tell } from "../../support/long.ts";
+import { floodName, test } from "./stranger.ts";
 
 /*
  * What a login without any right may do to the database that it can connect to: notify, listen, and
  * hold advisory locks. It must cost a bounded share of a worker, and stop nothing.
  */
 
-/** Drained at a time, in some seconds. */
-const jobs = 15_000;
+/** Drained at a time. */
+const jobs = isLong ? 15_000 : 2_500;
+
+/**
+ * Drains of each kind, in alternation. The middle of them counts, as other processes take the
+ * machine for a moment.
+ */
+const rounds = repeats({ few: 3, full: 5 });
 
 /** Every advisory lock that Hark takes or has taken, by its numbers in SQL. */
 const advisoryLocks = (queue: string, lockKey: string) => [
@@ -63,15 +69,25 @@ test(
   },
 );
 
-const floods: [what: string, channel: string, payload: (queue: string, id: bigint) => string][] = [
+type Flood = [what: string, channel: string, payload: (queue: string, id: bigint) => string];
+
+const floods: Flood[] = [
   ["ready jobs in our queue", "job_ready", (queue) => `'${queue} 1 ' || i`],
   ["a cancelled job that runs", "job_cancelled", (_, id) => `case i % 2 when 0 then '${id}' else i::text end`],
-  ["due jobs", "job_scheduled", () => `i::text`],
-  ["keys that wait", "key_waits", (queue) => `case i % 2 when 0 then '${queue}' else 'q-' || i end`],
-  ["released locks", "lock_released", () => `i::text`],
-  ["changed schedules", "schedule_changed", () => `'s-' || i`],
-  ["heartbeats", "hark_heartbeat", () => `i::text`],
+  ...floodsOfLongRun(),
 ];
+
+/** Channels that wake a loop with a pace of its own. */
+function floodsOfLongRun(): Flood[] {
+  if (!isLong) return [];
+  return [
+    ["due jobs", "job_scheduled", () => `i::text`],
+    ["keys that wait", "key_waits", (queue) => `case i % 2 when 0 then '${queue}' else 'q-' || i end`],
+    ["released locks", "lock_released", () => `i::text`],
+    ["changed schedules", "schedule_changed", () => `'s-' || i`],
+    ["heartbeats", "hark_heartbeat", () => `i::text`],
+  ];
+}
 
 test.for(floods)(
   "a flood of forged %s leaves a worker at least half of its throughput, and aborts nothing",
@@ -102,19 +118,26 @@ test.for(floods)(
       return fresh.length / ((performance.now() - startedAt) / 1_000);
     };
     await drain(); // warm
-    /** The same flood on a channel that nobody hears costs the machine as much. */
-    const under = async (on: string) => {
-      const stop = await stranger.flood(on, payload(queue, id!));
-      const rate = await drain();
-      return { perSecond: await stop(), rate };
-    };
-    const calm = await under("nobody_listens");
-    const flooded = await under(channel);
+    const rates = { calm: [] as number[], unheard: [] as number[], flooded: [] as number[] };
+    const forged: number[] = [];
+    for (let round = 0; round < rounds; round += 1) {
+      if (isLong) rates.calm.push(await drain());
+      /** The same flood on a channel that nobody hears costs the machine as much. */
+      for (const [kind, on] of [
+        ["unheard", "nobody_listens"],
+        ["flooded", channel],
+      ] as const) {
+        const stop = await stranger.flood(on, payload(queue, id!));
+        rates[kind].push(await drain());
+        forged.push(await stop());
+      }
+    }
+    const [calm, unheard, flooded] = [rates.calm, rates.unheard, rates.flooded].map((each) => percentile(each, 0.5));
     tell(
-      `${channel}: ${Math.round(flooded.perSecond)}/s forged, ${Math.round(flooded.rate)} jobs/s; ` +
-        `${Math.round(calm.rate)} jobs/s beside ${Math.round(calm.perSecond)}/s that nobody hears`,
+      `${channel}: ${Math.round(percentile(forged, 0.5))}/s forged, jobs/s: ${Math.round(flooded!)} flooded, ` +
+        `${Math.round(unheard!)} beside a flood that nobody hears${isLong ? `, ${Math.round(calm!)} calm` : ""}`,
     );
-    expect(flooded.rate).toBeGreaterThan(calm.rate / 2);
+    expect(flooded).toBeGreaterThan(unheard! / 2);
 
     expect(isAborted).toBe(false);
     long.resolve();
@@ -125,7 +148,7 @@ test.for(floods)(
 );
 
 test(
-  "a flood of forged job_ready leaves a waiting PostgresQueue some ten statements a second, and it gets its job",
+  "a flood of forged job_ready leaves a waiting PostgresQueue some tens of statements a second, and it gets its job",
   { tags: ["SEC-51", "FM-45"] },
   async ({ stranger, databaseUrl }) => {
     await using queue = new PostgresQueue({ connectionString: databaseUrl });
@@ -134,11 +157,12 @@ test(
     const { sent, end } = countStatements();
     const startedAt = performance.now();
     expect(await queue.dequeue({ wait: 3_000 })).toBeNull();
+    sent.delete(floodName);
     const perSecond =
       [...sent.values()].reduce((sum, count) => sum + count, 0) / ((performance.now() - startedAt) / 1_000);
     end();
     tell(`a waiting PostgresQueue sent ${Math.round(perSecond)} statements a second: ${JSON.stringify([...sent])}`);
-    expect(perSecond).toBeLessThan(150);
+    expect(perSecond).toBeLessThan(100);
 
     const waiting = queue.dequeue({ wait: 30_000 });
     const { id } = await queue.enqueue({ type: "product", target_url: "https://example.com/1" });
