@@ -83,7 +83,7 @@ export const proofs: readonly Proof[] = [
       "packages/worker/src/wake",
       "drizzle",
     ],
-    minutes: 2,
+    minutes: 3,
     runs: [{ tests: ["test/proof/settings"] }],
   },
   {

@@ -1,7 +1,7 @@
 import { execFileSync, spawn } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync, realpathSync } from "node:fs";
 import { chown, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -119,18 +119,31 @@ export async function startPgBouncer(
   return { url: url.href, pid: child.pid!, folder, [Symbol.asyncDispose]: stop };
 }
 
+/** The path of the first PgBouncer that is found, or undefined if none is installed. */
+export const findPgBouncer = (): string | undefined => findPgBouncers()[0];
+
 /**
- * PgBouncer's path, or undefined if it is not installed. Debian installs it outside the PATH of
- * ordinary users.
+ * The paths of all PgBouncers that are installed: on the PATH, where Debian installs it outside the
+ * PATH of ordinary users, and versions of their own under /opt.
  */
-export function findPgBouncer(): string | undefined {
+export function findPgBouncers(): string[] {
   const folders = [
     ...(process.env["PATH"] ?? "").split(delimiter),
     "/usr/sbin",
     "/usr/local/sbin",
     "/opt/homebrew/bin",
+    ...(existsSync("/opt") ? readdirSync("/opt") : [])
+      .filter((name) => name.startsWith("pgbouncer"))
+      .map((name) => join("/opt", name, "bin")),
   ];
-  return folders.map((folder) => join(folder, "pgbouncer")).find((path) => existsSync(path));
+  const found = folders.map((folder) => join(folder, "pgbouncer")).filter((path) => existsSync(path));
+  return [...new Set(found.map((path) => realpathSync(path)))];
+}
+
+/** The version of this PgBouncer, as [major, minor]. */
+export function pgBouncerVersion(program: string): [number, number] {
+  const [, major, minor] = /(\d+)\.(\d+)/.exec(execFileSync(program, ["--version"], { encoding: "utf8" }))!;
+  return [Number(major), Number(minor)];
 }
 
 function accountWhenRoot(): { uid: number; gid: number } | undefined {
