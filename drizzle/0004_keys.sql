@@ -74,9 +74,10 @@ END $$;--> statement-breakpoint
 CREATE TRIGGER running_jobs_hand_off AFTER DELETE ON hark.running_jobs
   FOR EACH ROW WHEN (OLD.hands_off) EXECUTE FUNCTION hark.hand_off_key();--> statement-breakpoint
 
--- A finished job gives its unique key back, whichever way it finished. It does not wait for a row that
--- another transaction holds locked, or that would hold up all that is settled in the same statement
--- (FM-77). The row is left then, and the next job of the key takes it over (hark.insert_jobs).
+-- A finished job gives its unique key back, whichever way it finished. It does not wait for a row
+-- that another transaction holds locked, or that would hold up all that is settled in the same
+-- statement (FM-77). The row is left then, and the next job of the key takes it over
+-- (hark.insert_jobs).
 CREATE FUNCTION hark.free_unique_key() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = hark, pg_temp AS $$
 BEGIN

@@ -130,7 +130,7 @@ export function createLocks({
           stopListening ??= notifications?.on(channels.lockReleased, (hash) => {
             if (hash === undefined || hash === answer.keyHash) released.ring();
           });
-          // Its time is over, and its row is locked: its holder guards a transaction, or another takes it.
+          // Expired, and its row is locked: a transaction guards it, or another caller takes it.
           const untilFreeMs = isExpired ? jitter(lockedRestMs) : answer.expiresInMs + 5;
           const restMs = Math.min(leftMs, untilFreeMs, notifications ? pollMs : jitter(100));
           if (!(await released.wait(Math.max(restMs, 1), signal))) continue;

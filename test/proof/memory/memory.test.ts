@@ -4,9 +4,9 @@ import { isLong, repeats, tell } from "../../support/long.ts";
 import { mib, test } from "./part.ts";
 
 /*
- * What lives long must not grow with the jobs that passed: a worker, a producer, a PostgresQueue and
- * a server, each in a process of its own. Their jobs have keys and unique keys, take locks, fail,
- * are cancelled while they wait and run, and lose their lease.
+ * What lives long must not grow with the jobs that passed: a worker, a producer, a PostgresQueue
+ * and a server, each in a process of its own. Their jobs have keys and unique keys, take locks,
+ * fail, are cancelled while they wait and run, and lose their lease.
  */
 
 /** Of one round; each part adds its share. */

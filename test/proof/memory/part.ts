@@ -17,7 +17,7 @@ export const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} M
 /** Starts a part. It is killed at the end of the test. */
 export const test = base.extend("part", ({ databaseUrl }, { onCleanup }) => {
   const started: ChildProcess[] = [];
-  onCleanup(() => void started.forEach((child) => child.kill("SIGKILL")));
+  onCleanup(() => started.forEach((child) => child.kill("SIGKILL")));
   return async (name: PartName): Promise<Part> => {
     const main = fileURLToPath(new URL("part-main.ts", import.meta.url));
     const child = fork(main, [name, databaseUrl], { execArgv: ["--expose-gc"] });
@@ -25,7 +25,7 @@ export const test = base.extend("part", ({ databaseUrl }, { onCleanup }) => {
     const ended = once(child, "exit").then(([code, signal]) => {
       throw new Error(`the process of the ${name} ended: ${String(code ?? signal)}`);
     });
-    ended.catch(() => {}); // those who wait for an answer hear of it
+    ended.catch(() => {}); // an answer that is awaited rejects with it
     const answer = async () => {
       const [{ value, error }] = await Promise.race([
         once(child, "message") as Promise<[{ value?: number; error?: string }]>,

@@ -3,7 +3,7 @@ import { tell } from "../../support/long.ts";
 import { mib, test } from "./part.ts";
 
 test(
-  "a PostgresQueue whose callers wait in vain holds no more after thousands of waits",
+  "a PostgresQueue whose callers find no job holds no more after thousands of waits",
   { tags: ["FM-52"] },
   async ({ part }) => {
     const idle = await part("idle queue");
@@ -11,7 +11,7 @@ test(
     const before = await idle.heldBytes();
     await idle.work(2_500);
     const growth = (await idle.heldBytes()) - before;
-    tell(`2,500 waits in vain: ${mib(growth)} more`);
+    tell(`2,500 waits without a job: ${mib(growth)} more`);
     expect(growth).toBeLessThan(2 ** 20); // 0.4 KiB each
   },
 );
