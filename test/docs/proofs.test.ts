@@ -51,7 +51,7 @@ describe("the arguments of pnpm run proof", () => {
   });
 
   test.for([
-    ["an unknown name", ["no-such-proof"], /There is no proof no-such-proof\. There are: quick, interleavings/],
+    ["an unknown name", ["no-such-proof"], /There is no proof no-such-proof\. There are: quick, settings/],
     ["options for two proofs", ["faults", "model", "-t", "x"], /options need exactly one name/],
   ] as const)("%s is refused with a reason", ([, words, says]) => {
     expect(() => parseArguments(words)).toThrow(says);
