@@ -290,10 +290,10 @@ test("an invalid definition is rejected when it is made", () => {
 });
 
 test.for<[string, object, RegExp]>([
-  ["an option of another library", { concurrency: 1 }, /concurrency: is no option of createWorker: give queues/],
+  ["an option of another library", { concurrency: 1 }, /concurrency: is not an option of createWorker: give queues/],
   ["an option of a job type", { maxAttempts: 7 }, /maxAttempts: .*defineJob/],
-  ["a misspelled option", { PollInterval: "1s" }, /PollInterval: .*give pollInterval/],
-  ["an option that nobody has", { colour: "red" }, /colour: .*known are connectionString/],
+  ["a misspelled option", { PollInterval: "1s" }, /PollInterval: .*Did you mean pollInterval/],
+  ["an option that nobody has", { colour: "red" }, /colour: .*The options are connectionString/],
   ["a pool", { pool: {} }, /pool: .*connectionString/],
   ["no handlers", { handlers: undefined }, /handlers: must be an array/],
   ["handlers by name", { handlers: { a: () => {} } }, /handlers: must be an array/],
@@ -317,7 +317,7 @@ test.for<[string, object, RegExp]>([
   ["console.log for a logger", { logger: () => {} }, /logger: must have debug/],
   ["a key for a cipher", { cipher: "secret" }, /cipher: must be made by createPayloadCipher/],
   ["text for isPooled", { isPooled: "yes" }, /isPooled: must be true or false/],
-  ["a number for a URL", { listenUrl: 5432 }, /listenUrl: must be a URL/],
+  ["a number for a URL", { listenUrl: 5432 }, /listenUrl: must be text/],
   ["a wrong duration", { lease: "soon" }, /lease/],
 ])("createWorker refuses %s", ([, options, message], { databaseUrl }) => {
   const create = () =>

@@ -1,4 +1,3 @@
-import { quote } from "./errors/hark-error.ts";
 import { InvalidOptionsError, type Issue } from "./errors/index.ts";
 import { nearest } from "./nearest.ts";
 
@@ -20,6 +19,15 @@ const kinds = {
     isRight: (value: unknown) =>
       typeof value === "string" && value !== "" && value.length <= longestText && !value.includes("\0"),
     wanted: "must be text without NUL",
+  },
+  texts: {
+    isRight: (value: unknown) => Array.isArray(value) && value.every((each) => typeof each === "string" && each !== ""),
+    wanted: "must be an array of texts",
+  },
+  list: { isRight: (value: unknown) => Array.isArray(value), wanted: "must be an array" },
+  logger: {
+    isRight: (value: unknown) => has(value, "debug", "info", "warn", "error", "child"),
+    wanted: "must have debug(), info(), warn(), error() and child(), as a pino has",
   },
   flag: { isRight: (value: unknown) => typeof value === "boolean", wanted: "must be true or false" },
   function: { isRight: (value: unknown) => typeof value === "function", wanted: "must be a function" },
@@ -50,14 +58,22 @@ export type OptionKinds<Options> = { readonly [Name in keyof Required<Options>]:
 /**
  * Returns an issue for each option that is unknown, or is of the wrong type. An option that was
  * ignored silently would be a setting that nobody chose. An option that is undefined is one that is
- * not given.
+ * not given. `elsewhere` says of options that people expect what to give in their place.
  */
-export function optionIssues(what: string, given: unknown, known: Readonly<Record<string, OptionKind>>): Issue[] {
-  if (!isObject(given)) return [{ path: [], message: `must be an object with options, not ${quote(given)}` }];
+export function optionIssues(
+  what: string,
+  given: unknown,
+  known: Readonly<Record<string, OptionKind>>,
+  elsewhere: Readonly<Record<string, string>> = {},
+): Issue[] {
+  if (!isObject(given)) return [{ path: [], message: `must be an object with options, not ${shown(given)}` }];
   return Object.entries(given).flatMap(([name, value]): Issue[] => {
+    if (value === undefined) return [];
     const kind = Object.hasOwn(known, name) ? kinds[known[name]!] : undefined;
+    if (!kind && Object.hasOwn(elsewhere, name))
+      return [{ path: [name], message: `is not an option of ${what}: ${elsewhere[name]}` }];
     if (!kind) return [unknownOption(what, name, Object.keys(known))];
-    if (value === undefined || kind.isRight(value)) return [];
+    if (kind.isRight(value)) return [];
     return [{ path: [name], message: `${kind.wanted}, not ${shown(value)}` }];
   });
 }
@@ -74,9 +90,8 @@ export function checkOptions(what: string, given: unknown, known: Readonly<Recor
 /** The same without a list: enqueueing in bulk asks for each job. */
 function areRight(given: object, known: Readonly<Record<string, OptionKind>>): boolean {
   for (const name of Object.keys(given)) {
-    if (!Object.hasOwn(known, name)) return false;
     const value: unknown = (given as Record<string, unknown>)[name];
-    if (value !== undefined && !kinds[known[name]!].isRight(value)) return false;
+    if (value !== undefined && !(Object.hasOwn(known, name) && kinds[known[name]!].isRight(value))) return false;
   }
   return true;
 }
@@ -96,5 +111,6 @@ export function unknownOption(what: string, name: string, known: readonly string
 function shown(value: unknown): string {
   if (value === null || typeof value === "number" || typeof value === "boolean") return String(value);
   if (value === "") return "an empty text";
+  if (value === undefined) return "undefined";
   return Array.isArray(value) ? "an array" : typeof value === "string" ? "a text" : `a ${typeof value}`;
 }

@@ -1,5 +1,6 @@
 import { Socket } from "node:net";
 import { Pool, type PoolClient, type PoolConfig, TypeOverrides, types } from "pg";
+import { checkOptions, type OptionKinds } from "./check-options.ts";
 import { DatabaseUnreachableError } from "./errors/index.ts";
 import { guardPool } from "./guard-pool.ts";
 import { maskSecrets } from "./mask.ts";
@@ -30,7 +31,7 @@ export interface DatabaseOptions extends Login {
   /** What pg_stat_activity shows; "hark" if not given. */
   applicationName?: string;
   /** Most connections; 3 if not given. */
-  maxConnections?: number;
+  maxConnections?: number | undefined;
   /**
    * No statement may take longer, in ms; 10 s if not given. The server gives up half a second
    * before the client does.
@@ -48,7 +49,7 @@ export interface DatabaseOptions extends Login {
    * The URL leads through a transaction pooler: no named statements and no session settings
    * (FM-04).
    */
-  isPooled?: boolean;
+  isPooled?: boolean | undefined;
 }
 
 /**
@@ -76,11 +77,23 @@ export const moveSettings = {
   lock_timeout: "1000",
 };
 
+const databaseOptions: OptionKinds<DatabaseOptions> = {
+  connectionString: "any",
+  password: "function",
+  applicationName: "text",
+  maxConnections: "any",
+  deadlineMs: "any",
+  connectMs: "any",
+  plansByIndex: "flag",
+  isPooled: "flag",
+};
+
 /**
  * Opens nothing yet: the pool connects when it is first asked.
- * @throws InvalidOptionsError if the connection string is none that can be read
+ * @throws InvalidOptionsError for unknown options, or a connection string that cannot be read
  */
 export function openDatabase(options: DatabaseOptions): Database {
+  checkOptions("openDatabase", options, databaseOptions);
   const deadlineMs = options.deadlineMs ?? 10_000;
   const isPooled = options.isPooled ?? false;
   const config: PoolConfig = {
@@ -121,7 +134,8 @@ function mortalSocket(): Socket {
 }
 
 /** A {@link Database} on the application's own pool, which close() leaves open. */
-export function borrowPool(pool: PgPool, { isPooled = false }: { isPooled?: boolean } = {}): Database {
+export function borrowPool(pool: PgPool, { isPooled = false, ...unknown }: { isPooled?: boolean } = {}): Database {
+  checkOptions("borrowPool", { pool: pool ?? null, isPooled, ...unknown }, { pool: "pool", isPooled: "flag" });
   // Of a pool that is not ours, only what PgPool names is used.
   return wrapPool(pool as Pool, { isPooled, isBorrowed: true });
 }

@@ -24,7 +24,7 @@ export interface MigrateOptions extends Login {
  */
 const statementDeadlineMs = 600_000;
 
-const migrateOptions: OptionKinds<MigrateOptions> = { connectionString: "text", password: "any", waitMs: "any" };
+export const migrateOptions: OptionKinds<MigrateOptions> = { connectionString: "text", password: "any", waitMs: "any" };
 
 /**
  * Brings the database's Hark schema to this code's version under an advisory lock: any number of

@@ -1,5 +1,6 @@
+import { checkOptions } from "./check-options.ts";
 import { RolesForbiddenError, SchemaVersionError } from "./errors/index.ts";
-import type { MigrateOptions } from "./migrate.ts";
+import { type MigrateOptions, migrateOptions } from "./migrate.ts";
 import { underMigrationLock, withClient } from "./migration-session.ts";
 import { schemaVersionOn } from "./schema-version.ts";
 import { isPermissionDenied } from "./sqlstate.ts";
@@ -27,7 +28,9 @@ export async function readRolesScript(): Promise<string> {
  * @throws RolesForbiddenError if the login may not create roles, or does not own the schema
  * @throws DatabaseUnreachableError
  */
-export async function createRoles({ waitMs = 60_000, ...login }: MigrateOptions): Promise<void> {
+export async function createRoles(options: MigrateOptions): Promise<void> {
+  checkOptions("createRoles", options, migrateOptions);
+  const { waitMs = 60_000, ...login } = options;
   const script = await readRolesScript();
   await withClient(login, scriptDeadlineMs, async (client) => {
     const { found, wanted, pending } = await schemaVersionOn(client);

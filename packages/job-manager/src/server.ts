@@ -1,9 +1,12 @@
+import type { OptionKinds } from "@hark/core/internal";
 import {
   type BaseServerOptions,
   type BaseStartOptions,
+  checkServerOptions,
   createServer as createPlainServer,
   type HarkServer,
   type RunningServer,
+  startOptions,
   startServer as startPlainServer,
 } from "@hark/server";
 import { urlJobRoutes, type UrlJobRoutesOptions } from "./routes/url-jobs.ts";
@@ -17,7 +20,7 @@ export type StartOptions = BaseStartOptions & UrlJobRoutesOptions;
  * @throws InvalidOptionsError
  */
 export function createServer(options: ServerOptions): HarkServer {
-  return createPlainServer(withUrlJobs(options));
+  return createPlainServer(withUrlJobs("createServer", options));
 }
 
 /**
@@ -27,9 +30,23 @@ export function createServer(options: ServerOptions): HarkServer {
  * @throws CannotListenError, InvalidOptionsError
  */
 export async function startServer(options: StartOptions): Promise<RunningServer> {
-  return startPlainServer(withUrlJobs(options));
+  return startPlainServer(withUrlJobs("startServer", options));
 }
 
-function withUrlJobs<Options extends ServerOptions>(options: Options): Options {
-  return { ...options, routes: [urlJobRoutes(options), ...(options.routes ?? [])] };
+/** Of the URL job endpoints. */
+const urlJobOptions: OptionKinds<UrlJobRoutesOptions> = {
+  jobs: "list",
+  openTypes: "flag",
+  producer: "any",
+  maxDepth: "any",
+  cipher: "cipher",
+  runtime: "any",
+  hidePayloads: "flag",
+};
+
+/** Checks all options together, and puts those of the URL job endpoints into routes. */
+function withUrlJobs<Options extends ServerOptions>(what: "createServer" | "startServer", options: Options): Options {
+  checkServerOptions(what, options, { ...urlJobOptions, ...(what === "startServer" && startOptions) });
+  const others = Object.entries(options).filter(([name]) => !Object.hasOwn(urlJobOptions, name));
+  return { ...(Object.fromEntries(others) as Options), routes: [urlJobRoutes(options), ...(options.routes ?? [])] };
 }

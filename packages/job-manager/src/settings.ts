@@ -1,7 +1,7 @@
 import { InvalidOptionsError, type Issue, type Logger, type Password, type PayloadCipher } from "@hark/core";
 import { connectionStringIssue } from "@hark/core/internal";
 import { z } from "zod";
-import { tryCheck, wholeNumber } from "./check.ts";
+import { shown, tryCheck, wholeNumber } from "./check.ts";
 import { defaults, ranges } from "./defaults.ts";
 import { type VariableName, variables } from "./environment.ts";
 
@@ -59,6 +59,8 @@ const isConnectionString = (value: string, { addIssue }: { addIssue: (message: s
   if (issue !== undefined) addIssue(issue);
 };
 
+const isFunction = (value: object, name: string) => typeof (value as Record<string, unknown>)[name] === "function";
+
 export const sharedOptions = {
   connectionString: z
     .string({
@@ -75,10 +77,14 @@ export const sharedOptions = {
   pollInterval: wholeNumber(...ranges.pollInterval).default(defaults.pollInterval),
   retryAttempts: wholeNumber(...ranges.retryAttempts).default(defaults.retryAttempts),
   migrate: z.boolean({ error: "must be true or false" }).default(true),
-  name: z.string({ error: "must be text" }).optional(),
+  name: z
+    .string({ error: "must be text" })
+    .regex(/^\P{C}{1,200}$/u, { error: "must have 1 to 200 characters, and no control characters" })
+    .optional(),
   cipher: z
     .custom<PayloadCipher>(
-      (value) => typeof value === "object" && value !== null && ["seal", "open"].every((name) => name in value),
+      (value) =>
+        typeof value === "object" && value !== null && ["seal", "open"].every((name) => isFunction(value, name)),
       { error: "must be made by createPayloadCipher()" },
     )
     .optional(),
@@ -87,7 +93,7 @@ export const sharedOptions = {
       (value) =>
         typeof value === "object" &&
         value !== null &&
-        ["debug", "info", "warn", "error", "child"].every((name) => name in value),
+        ["debug", "info", "warn", "error", "child"].every((name) => isFunction(value, name)),
       {
         error: "must have the methods debug, info, warn, error and child, as a pino logger has",
       },
@@ -119,6 +125,10 @@ export function settingsOf<Schema extends z.ZodObject>(
   options: object,
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): z.output<Schema> {
+  if (typeof options !== "object" || options === null || Array.isArray(options))
+    throw new InvalidOptionsError(what, [
+      { path: [], message: `must be an object with options, not ${shown(options)}` },
+    ]);
   const given: Record<string, unknown> = { ...options };
   // HARK_LISTEN_URL belongs to DATABASE_URL. With another database, it would name the wrong server.
   if (given.connectionString !== undefined) given.listenUrl ??= given.connectionString;

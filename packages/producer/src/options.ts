@@ -3,14 +3,13 @@ import type {
   Database,
   Duration,
   InputOf,
-  Issue,
   JobDefinition,
   JobSettings,
   Password,
   PayloadCipher,
   PgPool,
 } from "@hark/core";
-import { InvalidOptionsError, optionIssues, type OptionKinds } from "@hark/core/internal";
+import { databaseChoiceIssues, InvalidOptionsError, type OptionKinds } from "@hark/core/internal";
 import type { MaxDepth } from "./depth-limit.ts";
 
 export interface EnqueueOptions extends JobSettings {
@@ -85,44 +84,11 @@ export const enqueueOptions: OptionKinds<EnqueueOptions> = {
 export const requestOptions: OptionKinds<JobRequest> = { job: "any", payload: "any", options: "object" };
 export const fromOptions: OptionKinds<EnqueueFromOptions> = { batchSize: "any" };
 
-type KindsOf<Options> = Options extends unknown ? OptionKinds<Options> : never;
+/** Beside those that name the database. */
+const producerOptions = { maxDepth: "any", cipher: "cipher" } as const;
 
-const common = { maxDepth: "any", cipher: "cipher" } as const;
-const places = {
-  pool: { ...common, pool: "pool", isPooled: "flag" },
-  connectionString: {
-    ...common,
-    connectionString: "text",
-    password: "any",
-    maxConnections: "any",
-    isPooled: "flag",
-  },
-  database: { ...common, database: "queryable" },
-} as const satisfies Record<string, KindsOf<ProducerOptions>>;
-
-/** Most connections of a producer. PostgreSQL takes 100 in all unless told otherwise. */
-const mostConnections = 1_000;
-
-/**
- * Throws InvalidOptionsError with everything that is wrong with the options of createProducer(). An
- * address that is undefined would mean the database of PGHOST, or one on this machine.
- */
+/** Throws InvalidOptionsError with everything that is wrong with the options of createProducer(). */
 export function checkProducerOptions(options: ProducerOptions): void {
-  const given = (typeof options === "object" ? (options ?? {}) : {}) as Record<string, unknown>;
-  const names = Object.keys(places) as (keyof typeof places)[];
-  const chosen = names.filter((name) => given[name] !== undefined);
-  const [place = names.find((name) => name in given) ?? "connectionString"] = chosen;
-  const issues: Issue[] = optionIssues(
-    chosen.length === 1 ? `createProducer with ${place}` : "createProducer",
-    options,
-    chosen.length > 1 ? Object.assign({}, ...Object.values(places)) : places[place],
-  );
-  if (chosen.length > 1) issues.push({ path: [], message: `give one of ${chosen.join(", ")}, not more` });
-  if (chosen.length === 0)
-    issues.push({ path: [place], message: "is missing: give connectionString, pool or database" });
-  const { maxConnections } = given as { maxConnections?: number };
-  const isCount = Number.isInteger(maxConnections) && maxConnections! >= 1 && maxConnections! <= mostConnections;
-  if (maxConnections !== undefined && !isCount)
-    issues.push({ path: ["maxConnections"], message: `must be an integer from 1 to ${mostConnections}` });
+  const issues = databaseChoiceIssues("createProducer", options, producerOptions);
   if (issues.length > 0) throw new InvalidOptionsError("createProducer", issues);
 }

@@ -5,6 +5,7 @@ import {
   checkOptions,
   checkPayload,
   InvalidOptionsError,
+  type Login,
   longestDelayMs,
   newJob,
   openDatabase,
@@ -97,11 +98,11 @@ export function createProducer(options: ProducerOptions): Producer {
   checkProducerOptions(options);
   const { maxDepth: _, cipher: __, ...login } = options;
   const db: Database =
-    "database" in login
+    "database" in login && login.database !== undefined
       ? login.database
-      : "pool" in login
-        ? borrowPool(login.pool, login)
-        : openDatabase({ applicationName: "hark producer", ...login });
+      : "pool" in login && login.pool !== undefined
+        ? borrowPool(login.pool, { isPooled: login.isPooled ?? false })
+        : openDatabase({ applicationName: "hark producer", ...(login as Login) });
   const depthLimit = options.maxDepth === undefined ? undefined : new DepthLimit(options.maxDepth);
   const coalescer = new Coalescer(db, db.pool?.options?.max ?? 10); // 10 are the default of pg
   const open = new OpenCalls();
@@ -127,7 +128,7 @@ export function createProducer(options: ProducerOptions): Producer {
   const close = async () => {
     isClosed = true;
     await orLate(Promise.allSettled(calls), closeDeadlineMs);
-    if (!("database" in options)) await db.close();
+    if (!("database" in login && login.database !== undefined)) await db.close();
   };
   return {
     enqueue: (job, payload, given) => tracked(() => own.enqueue(job, payload, given)),

@@ -10,6 +10,7 @@ import {
   type PgPool,
 } from "@hark/core";
 import { redactingLogger } from "@hark/core/internal";
+import { checkServerOptions } from "./check-server-options.ts";
 import { RequestRefusedError } from "./errors.ts";
 import { checkCredentials, type Credentials, isClosed } from "./middleware/authorize.ts";
 import { answerFailure } from "./middleware/errors.ts";
@@ -83,6 +84,12 @@ export interface HarkServer extends AsyncDisposable {
  * @throws InvalidOptionsError
  */
 export function createServer(options: BaseServerOptions): HarkServer {
+  checkServerOptions("createServer", options);
+  return buildServer(options);
+}
+
+/** The same for options that were checked. */
+export function buildServer(options: BaseServerOptions): HarkServer {
   checkCredentials(options);
   const { token, tokens, authorize, routes = [] } = options;
   const logger = redactingLogger(options.logger ?? createLogger());
@@ -106,7 +113,7 @@ export function createServer(options: BaseServerOptions): HarkServer {
   // Passes the sockets: without a credential, the caller's address decides (SEC-10).
   const fetchFromNode = async (request: Request, sockets: object) => (await loading).fetch(request, sockets);
   const close = async () => {
-    if (!("database" in options)) await database.close();
+    if (!isGiven(options, "database")) await database.close();
   };
   const loadingListener = import("@hono/node-server").then(({ getRequestListener }) =>
     getRequestListener(fetchFromNode, {
@@ -143,8 +150,20 @@ function checkRateLimit(limit: RateLimit | false): RateLimit | undefined {
 const unreadable = () =>
   new RequestRefusedError("MALFORMED_REQUEST", "The request's path and Host header do not form a valid URL.");
 
+/** Whether the choice is this one: one that is undefined is not given. */
+function isGiven<Place extends "database" | "pool">(
+  options: DatabaseChoice,
+  place: Place,
+): options is Extract<DatabaseChoice, Record<Place, unknown>> {
+  return place in options && (options as Record<string, unknown>)[place] !== undefined;
+}
+
 function databaseOf(options: DatabaseChoice): Database {
-  if ("database" in options) return options.database;
-  if ("pool" in options) return borrowPool(options.pool, options);
-  return openDatabase({ applicationName: "hark server", ...options });
+  if (isGiven(options, "database")) return options.database;
+  if (isGiven(options, "pool")) return borrowPool(options.pool, { isPooled: options.isPooled ?? false });
+  const { connectionString, password, isPooled, maxConnections } = options as Exclude<
+    DatabaseChoice,
+    { pool: unknown } | { database: unknown }
+  >;
+  return openDatabase({ applicationName: "hark server", connectionString, password, isPooled, maxConnections });
 }

@@ -4,8 +4,9 @@ import { createServer as createHttpServer, type Server } from "node:http";
 import { type AddressInfo, isIPv6, type Socket } from "node:net";
 import { createLogger, type Duration, InvalidOptionsError } from "@hark/core";
 import { parseDuration, redactingLogger } from "@hark/core/internal";
+import { checkServerOptions, startOptions } from "./check-server-options.ts";
 import { Connections } from "./connections.ts";
-import { createServer, type HarkServer, type BaseServerOptions } from "./create-server.ts";
+import { buildServer, type HarkServer, type BaseServerOptions } from "./create-server.ts";
 import { CannotListenError, OpenServerError } from "./errors.ts";
 import { isLoopback } from "./loopback.ts";
 import { checkCredentials, isClosed } from "./middleware/authorize.ts";
@@ -41,6 +42,7 @@ const safeLength = 32;
  * @throws CannotListenError, InvalidOptionsError
  */
 export async function startServer(options: BaseStartOptions): Promise<RunningServer> {
+  checkServerOptions("startServer", options, startOptions);
   const { port = 3_000, host = "127.0.0.1", logger = createLogger(), drainTimeout = 10_000 } = options;
   checkCredentials(options);
   if (!Number.isInteger(port) || port < 0 || port > 65_535) {
@@ -73,7 +75,7 @@ export async function startServer(options: BaseStartOptions): Promise<RunningSer
   try {
     const allowedHosts = isLocal &&
       !options.allowedHosts && { allowedHosts: loopbackNames.map((name) => `${name}:${bound}`) };
-    server = createServer({ ...options, logger, ...allowedHosts });
+    server = buildServer({ ...options, logger, ...allowedHosts });
   } catch (error) {
     http.close(); // the options were refused, so release the port
     throw error;

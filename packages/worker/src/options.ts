@@ -15,12 +15,13 @@ import {
   isHarkError,
   messageOf,
   parseDuration,
+  optionIssues,
   quote,
   redactingLogger,
 } from "@hark/core/internal";
 import { handlersByType } from "./check-handlers.ts";
 import type { Schedule } from "./cron/schedule.ts";
-import { unknownOptions } from "./known-options.ts";
+import { elsewhere, workerOptions } from "./known-options.ts";
 import type { Handler } from "./run/implement.ts";
 
 export interface WorkerOptions {
@@ -135,55 +136,22 @@ const mostKeepDays = 1_000_000;
  */
 const mostQueues = 1_000;
 
-const known: ReadonlySet<string> = new Set<keyof WorkerOptions>([
-  "connectionString",
-  "password",
-  "listenUrl",
-  "isPooled",
-  "handlers",
-  "queues",
-  "schedules",
-  "name",
-  "logger",
-  "lease",
-  "pollInterval",
-  "promoteInterval",
-  "drainTimeout",
-  "abortTimeout",
-  "keepDays",
-  "cipher",
-]);
-
 /** Longest label of a worker, in characters. It stands in a row, in log lines and in tables. */
 const longestName = 200;
 
-/** Issues with options of the wrong type, which would fail much later or not at all. */
-function typeIssues({ listenUrl, isPooled, schedules, name, logger, cipher }: WorkerOptions): Issue[] {
+/** Issues with options that have a form of their own. */
+function formIssues({ schedules, name }: WorkerOptions): Issue[] {
   const issues: Issue[] = [];
-  const check = (field: string, isRight: boolean, message: string) =>
-    void (isRight || issues.push({ path: [field], message }));
-  const has = (value: unknown, ...methods: string[]) =>
-    typeof value === "object" &&
-    value !== null &&
-    methods.every((method) => typeof (value as Record<string, unknown>)[method] === "function");
-  check("listenUrl", listenUrl === undefined || (typeof listenUrl === "string" && listenUrl !== ""), "must be a URL");
-  check("isPooled", isPooled === undefined || typeof isPooled === "boolean", "must be true or false");
   const areSchedules = (all: readonly unknown[]) =>
     all.every((each) => typeof each === "object" && each !== null && "rule" in each && "job" in each && "name" in each);
-  check(
-    "schedules",
-    schedules === undefined || (Array.isArray(schedules) && areSchedules(schedules)),
-    "must be an array of what schedule(job, when) returns",
-  );
-  const isLabel = typeof name === "string" && name.length <= longestName && !/\p{Cc}|\p{Cs}/u.test(name);
-  check(
-    "name",
-    name === undefined || isLabel,
-    `must be text of at most ${longestName} characters without control characters`,
-  );
-  const isLogger = logger === undefined || has(logger, "debug", "info", "warn", "error", "child");
-  check("logger", isLogger, "must have debug(), info(), warn(), error() and child(), as a pino has");
-  check("cipher", cipher === undefined || has(cipher, "open"), "must be made by createPayloadCipher()");
+  if (schedules !== undefined && !(Array.isArray(schedules) && areSchedules(schedules)))
+    issues.push({ path: ["schedules"], message: "must be an array of what schedule(job, when) returns" });
+  const isLabel = typeof name === "string" && name !== "" && name.length <= longestName && !/\p{Cc}|\p{Cs}/u.test(name);
+  if (name !== undefined && !isLabel)
+    issues.push({
+      path: ["name"],
+      message: `must be text of 1 to ${longestName} characters without control characters`,
+    });
   return issues;
 }
 
@@ -208,7 +176,7 @@ export function parseOptions(options: WorkerOptions): WorkerSettings {
 
   if (typeof options !== "object" || options === null)
     throw new InvalidOptionsError("createWorker", [{ path: [], message: "takes an object with its options" }]);
-  issues.push(...unknownOptions(options, known), ...typeIssues(options));
+  issues.push(...optionIssues("createWorker", options, workerOptions, elsewhere), ...formIssues(options));
   const handlers = handlersByType(options.handlers, issues);
   const schedules = Array.isArray(options.schedules) ? options.schedules : [];
   const names = schedules.flatMap((each) => (each ? [each.name] : [])); // others are among the issues
@@ -219,8 +187,6 @@ export function parseOptions(options: WorkerOptions): WorkerSettings {
       path === "listenUrl" && options[path] === undefined ? undefined : connectionStringIssue(options[path]);
     if (issue !== undefined) issues.push({ path: [path], message: issue });
   }
-  if (options.password !== undefined && typeof options.password !== "function")
-    issues.push({ path: ["password"], message: "must be a function that returns the password of now" });
   const { keepDays = 7 } = options;
   if (!Number.isInteger(keepDays) || keepDays < 1 || keepDays > mostKeepDays)
     issues.push({ path: ["keepDays"], message: `must be a whole number from 1 to ${mostKeepDays}` });
@@ -231,7 +197,7 @@ export function parseOptions(options: WorkerOptions): WorkerSettings {
     listenUrl: options.listenUrl ?? options.connectionString,
     isPooled: options.isPooled ?? (options.listenUrl !== undefined && options.listenUrl !== options.connectionString),
     handlers,
-    concurrency: concurrencyByQueue(handlers, options.queues ?? 10, issues),
+    concurrency: concurrencyByQueue(handlers, options.queues === undefined ? 10 : options.queues, issues),
     isPrefetching: true,
     isQuarantining: true,
     schedules,

@@ -186,7 +186,7 @@ export class Network {
   /** A pool of connections for a thread. */
   open(
     thread: Thread,
-    { maxConnections = 3, deadlineMs = 10_000 }: { maxConnections?: number; deadlineMs?: number },
+    { maxConnections = 3, deadlineMs = 10_000 }: { maxConnections?: number | undefined; deadlineMs?: number },
   ): Database {
     const { world } = this;
     let busy = 0;

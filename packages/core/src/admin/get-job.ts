@@ -3,6 +3,7 @@ import type { Queryable } from "../database.ts";
 import type { Ending } from "../outcome.ts";
 import { shownPayload } from "../payload-cipher.ts";
 import { type RawRow, statement } from "../statements/statement.ts";
+import { checkId } from "./check-id.ts";
 import { shownFields } from "./shown-rows.ts";
 
 export interface JobDetails {
@@ -92,7 +93,7 @@ export async function getJob(
 ): Promise<JobDetails | undefined> {
   checkOptions("getJob", options, { withPayload: "flag" });
   const { withPayload = true } = options;
-  return (await (withPayload ? findJob : findJobWithoutPayload)(db, { id }))[0];
+  return (await (withPayload ? findJob : findJobWithoutPayload)(db, { id: checkId("getJob", id) }))[0];
 }
 
 /** Without the fields that the job's state does not have. */

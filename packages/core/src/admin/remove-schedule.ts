@@ -1,3 +1,4 @@
+import { checkOptions } from "../check-options.ts";
 import type { Queryable } from "../database.ts";
 import { removeSchedule as removeScheduleRow } from "../statements/cron/remove-schedule.ts";
 
@@ -7,5 +8,6 @@ import { removeSchedule as removeScheduleRow } from "../statements/cron/remove-s
  * out of `createWorker({ schedules })` first.
  */
 export async function removeSchedule(db: Queryable, name: string): Promise<boolean> {
+  checkOptions("removeSchedule", { name: name ?? null }, { name: "text" });
   return (await removeScheduleRow(db, { name })).length > 0;
 }

@@ -1,4 +1,4 @@
-import type { Logger } from "@hark/core";
+import { InvalidOptionsError, type Logger } from "@hark/core";
 import { watchStarter } from "./starter-watch.ts";
 
 export interface Stoppable {
@@ -30,6 +30,10 @@ export async function runUntilSignalled(
   logger: Logger,
   starting: Promise<void> = Promise.resolve(),
 ): Promise<void> {
+  if (typeof (stoppable as Partial<Stoppable> | undefined)?.stop !== "function") {
+    const message = "must have stop(), as a worker or a JobManager has";
+    throw new InvalidOptionsError("runUntilSignalled", [{ path: ["stoppable"], message }]);
+  }
   const stopped = Promise.withResolvers<void>();
   let signals = 0;
   const onSignal = (signal: keyof typeof exitCodes) => {
