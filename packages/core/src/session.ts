@@ -66,9 +66,35 @@ export function sessionConfig(
   const ours = isPooled ? "" : commandLine({ ...ownSettings, ...settings });
   const joined = [process.env.PGOPTIONS, options, ours].filter(Boolean).join(" ");
   return {
-    connectionString: address,
+    ...addressOf(address),
     ...(joined !== "" && { options: joined }),
     ...(password !== undefined && { password }),
+  };
+}
+
+/**
+ * The address as pg reads it. Of the database's name, pg leaves %23, %3F, %2F and the like as they
+ * are, and would connect to another database. Where the name has one, pg gets the parts instead.
+ */
+function addressOf(connectionString: string): ClientConfig {
+  const encoded = /^\w+:\/\/[^/?#]*\/([^?#]*)/.exec(connectionString)?.[1] ?? "";
+  let database: string;
+  try {
+    database = decodeURIComponent(encoded);
+    if (database === decodeURI(encoded)) return { connectionString };
+  } catch {
+    return { connectionString }; // a raw "%", which pg takes as it is
+  }
+  const { host, port, user, password, ssl } = new Client({ connectionString });
+  const application = /[?&]application_name=([^&#]*)/.exec(connectionString)?.[1];
+  return {
+    database,
+    host,
+    port,
+    ssl,
+    ...(user != null && { user }),
+    ...(password != null && { password }),
+    ...(application !== undefined && { application_name: decodeURIComponent(application) }),
   };
 }
 
@@ -116,7 +142,7 @@ function withoutOwnParameters(connectionString: string): { address: string; opti
 export function connectionStringIssue(connectionString: unknown): string | undefined {
   const example = "such as postgres://user@localhost:5432/app";
   if (typeof connectionString !== "string" || connectionString === "") return `is missing: give a URL ${example}`;
-  if (connectionString.includes("\0")) return "has a NUL character";
+  if (/\0|%00/.test(connectionString)) return "has a NUL character";
   if (connectionString.startsWith("/") || connectionString.startsWith("socket:")) return undefined; // a socket's folder
   if (!/^postgres(ql)?:\/\//.test(connectionString)) {
     return /^\s*\w+\s*=/.test(connectionString)
@@ -129,6 +155,7 @@ export function connectionStringIssue(connectionString: unknown): string | undef
     return "names several hosts: give the one that takes writes, or a name or proxy that leads to it";
   if (!URL.canParse(connectionString) && !URL.canParse(connectionString.replace("@/", "@localhost/")))
     return `is not a PostgreSQL URL ${example}. Characters like # / ? @ in a password must be percent-encoded`;
+  if (connectionString.includes("#")) return 'has a "#", and what follows would be lost: write it as %23';
   return undefined;
 }
 
