@@ -112,8 +112,8 @@ END $$;--> statement-breakpoint
 -- `crashed`, and what the crash has counted is given back: of a job that runs again only the crash,
 -- since its worker counts its attempts. Dead letters of dead workers become ready again, unless
 -- they had one attempt, which may have done its work, or their unique key has another job. Returns
--- how many crashes it took back; each is taken back once. Crashes of the last week are looked at, as
--- a bound on how many days of history are read.
+-- how many crashes it took back; each is taken back once. Crashes of the last week are looked at,
+-- as a bound on how many days of history are read.
 CREATE FUNCTION hark.absolve_claims(ids bigint[], tokens uuid[]) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = hark, pg_temp SET plan_cache_mode = force_custom_plan AS $$
 DECLARE

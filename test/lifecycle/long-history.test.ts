@@ -22,7 +22,8 @@ test(
           end loop;
         end loop;
       end $$`);
-    // Of each day's jobs the first has an ending in the ledger, and the last has waited for 30 days.
+    // Of each day's jobs the first has an ending in the ledger, and the last has waited for 30
+    // days.
     await db.pool.query(
       `with history as (
          select 1000 * day + n as id, (current_date - $1::integer + day)::timestamptz + n * interval '1 hour' as finished_at,

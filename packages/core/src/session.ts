@@ -114,7 +114,8 @@ export async function missingSettings(
   settings: Readonly<Record<string, string>> = {},
 ): Promise<string[]> {
   const wanted = { ...ownSettings, ...settings };
-  // Not current_setting(), which writes 1000 ms as "1s". DateStyle has a second part, which no text of ours depends on.
+  // Not current_setting(), which writes 1000 ms as "1s". DateStyle has a second part, which no text
+  // of ours depends on.
   const { rows } = await db.query({
     text: `select wanted.name from json_each_text($1::json) as wanted (name, value)
              left join pg_settings on lower(pg_settings.name) = wanted.name

@@ -19,7 +19,8 @@ export const sessionSettingsCheck: Check = {
       const missing = await doctor.listMissingSettings(session);
       if (missing.length === 0) return ok("a worker's session has all that it sets", { missing });
       const message = `a worker's session does not have: ${missing.join(", ")}`;
-      // Shared sessions cannot set anything: that was declared, and the plans of short claims need it least.
+      // Shared sessions cannot set anything: that was declared, and the plans of short claims need
+      // it least.
       if (isDeclared && !missing.includes("default_transaction_isolation"))
         return ok(`${message} (pooled)`, { missing });
       return warn(

@@ -27,10 +27,11 @@ interface Counted extends WaitingCount {
 }
 
 /**
- * Waiting jobs by queue and state: exact up to 100,000 in all. Beyond, each queue's ready jobs (with
- * more than ten queues, fewer of each) and all scheduled and all keyed ones are exact up to 10,000,
- * and what is more is estimated from a sample of the table's pages as they are now: neither needs
- * fresh statistics, and both cost the same at any depth (1,000,000 ready on two cores: 35 ms, against 115 ms for counting them).
+ * Waiting jobs by queue and state: exact up to 100,000 in all. Beyond, each queue's ready jobs
+ * (with more than ten queues, fewer of each) and all scheduled and all keyed ones are exact up to
+ * 10,000, and what is more is estimated from a sample of the table's pages as they are now: neither
+ * needs fresh statistics, and both cost the same at any depth (1,000,000 ready on two cores: 35 ms,
+ * against 115 ms for counting them).
  */
 export async function countWaiting(tx: Queryable): Promise<{ waiting: WaitingCount[]; isEstimated: boolean }> {
   const ask = async <Row>(text: string, most: number) =>

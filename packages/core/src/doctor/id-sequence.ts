@@ -8,8 +8,8 @@ export interface IdSequence {
 }
 
 /**
- * Compares the sequence of ids with the tables that need unique ones. A restore or a logical replica
- * may leave it behind, and new jobs then get ids that others have (FM-83).
+ * Compares the sequence of ids with the tables that need unique ones. A restore or a logical
+ * replica may leave it behind, and new jobs then get ids that others have (FM-83).
  */
 export async function findIdSequence(db: Queryable): Promise<IdSequence> {
   const { rows } = await db.query({
