@@ -49,3 +49,21 @@ test("issues of any Standard Schema come with their paths, also from an asynchro
     issues,
   });
 });
+
+test.for<[name: string, answer: unknown, message: RegExp]>([
+  ["nothing", undefined, /refused: its schema answers neither a value nor issues/],
+  ["null", null, /refused: its schema answers neither/],
+  ["issues that are no list", { issues: "bad" }, /refused: its schema refuses it/],
+  ["an issue without a message", { issues: [{}] }, /refused: its schema refuses it/],
+  ["an issue that is null", { issues: [null] }, /refused: its schema refuses it/],
+  [
+    "a path of anything",
+    { issues: [{ message: "no", path: [{ key: Symbol("a") }, 1n, null, {}] }] },
+    /Symbol\(a\)\.1\.null\.undefined: no/,
+  ],
+])("a schema that answers %s refuses the payload", ([, answer, message]) => {
+  const schema = { "~standard": { version: 1, vendor: "own", validate: () => answer } };
+  const job = defineJob("test.own", { payload: schema as never });
+  for (const stored of [{}, null]) expect(() => parsePayload(job, stored)).toThrow(message);
+  expect(() => parsePayload(job, {})).toThrow(expect.objectContaining({ code: "INVALID_PAYLOAD" }));
+});

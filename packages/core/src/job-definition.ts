@@ -187,7 +187,7 @@ export function parsePayload<Payload>(
   const validate = (value: unknown) => schema["~standard"].validate(value);
   const unwrap = (answer: StandardSchemaV1.Result<Payload>) => unwrapped(type, stored, answer);
   return after(validate(stored), (answer) => {
-    if (stored !== null || !answer.issues) return unwrap(answer);
+    if (stored !== null || !(answer as typeof answer | undefined)?.issues) return unwrap(answer);
     return after(validate(undefined), (other) => unwrap(other.issues ? answer : other));
   });
 }
@@ -202,9 +202,12 @@ function after<Answer, Next>(
 }
 
 function unwrapped<Payload>(type: string, input: unknown, answer: StandardSchemaV1.Result<Payload>): Payload {
-  const { issues } = answer;
-  if (!issues) return answer.value;
-  const shown = issues.slice(0, mostIssues).map((issue) => plainIssue(issue, input));
+  // Schemas may be hand-written: what they answer is not trusted to be of the form that it should.
+  const isAnswer: boolean = typeof answer === "object" && answer !== null;
+  const issues: unknown = isAnswer ? answer.issues : [{ message: "its schema answers neither a value nor issues" }];
+  if (!issues) return (answer as StandardSchemaV1.SuccessResult<Payload>).value;
+  if (!Array.isArray(issues)) throw new InvalidPayloadError(type, [plainIssue({}, input)]);
+  const shown = issues.slice(0, mostIssues).map((issue) => plainIssue(issue as StandardSchemaV1.Issue | null, input));
   throw new InvalidPayloadError(type, shown, issues.length);
 }
 
@@ -212,12 +215,13 @@ function unwrapped<Payload>(type: string, input: unknown, answer: StandardSchema
  * A Standard Schema issue with its path flattened to names and indexes, and without the values that
  * it quotes.
  */
-function plainIssue({ message, path = [] }: StandardSchemaV1.Issue, input: unknown): Issue {
+function plainIssue(issue: Partial<StandardSchemaV1.Issue> | null, input: unknown): Issue {
+  const { message, path } = issue ?? {};
   return {
-    message: hideValues(message, input),
-    path: path.map((step) => {
-      const key = typeof step === "object" ? step.key : step;
-      return typeof key === "symbol" ? String(key) : key;
+    message: hideValues(typeof message === "string" && message !== "" ? message : "its schema refuses it", input),
+    path: (Array.isArray(path) ? (path as unknown[]) : []).map((step) => {
+      const key: unknown = typeof step === "object" && step !== null ? (step as { key?: unknown }).key : step;
+      return typeof key === "number" ? key : String(key);
     }),
   };
 }

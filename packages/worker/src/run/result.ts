@@ -20,8 +20,11 @@ const warned = new WeakMap<Logger, Set<string>>();
 export async function checkResult(job: JobDefinition, result: unknown, logger: Logger): Promise<Checked> {
   if (!job.result) return unchecked(job.type, result, logger);
   const checked = await job.result["~standard"].validate(result);
+  if (typeof checked !== "object" || checked === null)
+    return refuse(job.type, "fails its schema, which answers neither a value nor issues");
   if (checked.issues) {
-    const messages = checked.issues.slice(0, 20).map(({ message }) => message);
+    const issues: readonly unknown[] = Array.isArray(checked.issues) ? checked.issues.slice(0, 20) : [];
+    const messages = issues.map((issue) => String((issue as { message?: unknown } | null)?.message ?? "no message"));
     return refuse(job.type, `fails its schema: ${messages.join("; ")}`);
   }
   if (checked.value === undefined) return { kind: "completed", resultJson: null };
