@@ -41,7 +41,7 @@ const call =
 const define = call(defineJob as (...given: unknown[]) => unknown);
 const produce = call(createProducer);
 
-const work = (options: object) =>
+const worker = (options: object) =>
   call(createWorker)({ connectionString: here, handlers: [implement(job, () => {})], ...options });
 const manage = (options: object) =>
   new JobManager(typeof options === "object" ? { connectionString: here, ...options } : options);
@@ -209,9 +209,9 @@ test.for<[name: string, work: () => unknown, message: RegExp]>([
   ["a database of nothing", call(openDatabase)(), /must be an object with options, not undefined/],
   ["a pool that is none", call(borrowPool)(here), /pool: must be a pool of pg, not a text/],
   ["an option of a pool", call(borrowPool)(pool, { pooled: true }), /pooled: is not an option of borrowPool/],
-  ["a worker's queues that are null", work({ queues: null }), /queues: must be a number, or numbers by queue/],
-  ["a worker's name that is empty", work({ name: "" }), /name: must be text of 1 to 200 characters/],
-  ["a worker's mistyped option", work({ drainTimeot: 5 }), /drainTimeot: .*Did you mean drainTimeout\?/],
+  ["a worker's queues that are null", worker({ queues: null }), /queues: must be a number, or numbers by queue/],
+  ["a worker's name that is empty", worker({ name: "" }), /name: must be text of 1 to 200 characters/],
+  ["a worker's mistyped option", worker({ drainTimeot: 5 }), /drainTimeot: .*Did you mean drainTimeout\?/],
   ["a JobManager's options that are text", call(manage)(here), /must be an object with options/],
   [
     "a JobManager's logger without functions",
@@ -219,7 +219,7 @@ test.for<[name: string, work: () => unknown, message: RegExp]>([
     /logger: must have the methods/,
   ],
   ["a JobManager's name with a NUL", call(manage)({ name: "a\0b" }), /name: must have 1 to 200 characters/],
-  ["what cannot be stopped", call(runUntilSignalled)({} as never, silentLogger), /stoppable: must have stop\(\)/],
+  ["what cannot be stopped", call(runUntilSignalled)({}, silentLogger), /stoppable: must have stop\(\)/],
   ...servers,
   ["a wait that is text", call(migrate)({ connectionString: here, waitMs: "5" }), /waitMs: must be milliseconds/],
 ])("%s is refused", { tags: ["FM-69"] }, async ([, work, message]) => {
@@ -292,7 +292,7 @@ test("an option that is undefined is one that is not given", async ({ db }) => {
   const nothing = { pool: undefined, connectionString: undefined, another: undefined } as object;
   await createProducer({ ...nothing, database: db }).close();
   await createServer({ ...nothing, database: db, token: undefined, logger: silentLogger }).close();
-  await createServer({ connectionString: here, database: undefined, logger: silentLogger } as never).close();
+  await createServer({ connectionString: here, database: undefined, logger: silentLogger }).close();
   expect(await getJob(db, "1" as never)).toBeUndefined();
 });
 

@@ -78,10 +78,10 @@ test("a dead letter takes over its unique key from a job that was deleted by han
 
   await pool.query("delete from hark.running_jobs where queue = $1", [queue]);
   const both = await statements.requeueJobs(db, { ids: [first!, second!] }); // of one key in one statement
-  expect(both.map(({ isRequeued }) => isRequeued).toSorted()).toEqual([false, true]);
+  expect(both.filter(({ isRequeued }) => isRequeued)).toHaveLength(1);
   expect(await hold()).toEqual({ id: both.find(({ isRequeued }) => isRequeued)!.id, status: "duplicate" });
 
-  // One that is enqueued at the same time: whoever comes first has the key.
+  // One that is enqueued at the same time: the first of the two has the key.
   const left = both.find(({ isRequeued }) => !isRequeued)!.id;
   for (let round = 0; round < 10; round += 1) {
     await pool.query("delete from hark.jobs where queue = $1", [queue]);

@@ -149,7 +149,7 @@ function innerOf(error: object) {
 
 /** A value that is no error, as JSON if that says something. */
 function valueText(value: unknown): string {
-  if (typeof value === "function") return `a function ${String(read(value, "name") ?? "")}`.trimEnd();
+  if (typeof value === "function") return `a function ${textAt(value, "name")}`.trimEnd();
   if (typeof value === "string") return value.trim() === "" ? "an empty text" : value;
   if (typeof value !== "object" || value === null) return String(value);
   const { text } = storedJson(value, valueBytes);

@@ -36,7 +36,7 @@ export function withoutRowText(error: unknown): unknown {
   });
   if (isChanged) return error;
   const { name, code, severity } = error as Error & { code: unknown; severity?: unknown };
-  return Object.assign(new Error(String(shown.message ?? error.message)), { name, code, severity });
+  return Object.assign(new Error((shown.message as string | undefined) ?? error.message), { name, code, severity });
 }
 
 /**

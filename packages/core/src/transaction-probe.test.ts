@@ -147,7 +147,7 @@ test("an error of the database while the transaction is proven stays that error"
 
 test("a driver that makes JSON of what it sends as jsonb gets it as text", async () => {
   const db = database();
-  const queryable = queryableOf({ query: async (text: string, _values: unknown[]) => db.run(text) } as never);
+  const queryable = queryableOf({ query: async (text: string, _values: unknown[]) => db.run(text) });
   await queryable.query({ text: "insert $1::jsonb, $2::int", values: ["[]", 1] });
   expect(db.written).toEqual(["insert $1::text::jsonb, $2::int"]);
 });
@@ -159,10 +159,10 @@ test("a transaction in which a statement failed is refused as such, before and a
     if (isAborted) throw Object.assign(new Error("current transaction is aborted"), { code: "25P02" });
     return db.run(text);
   };
-  const begun = queryableOf({ query } as never);
+  const begun = queryableOf({ query });
   await begun.query({ text: "first", values: [] });
   isAborted = true;
-  for (const queryable of [begun, queryableOf({ query } as never)])
+  for (const queryable of [begun, queryableOf({ query })])
     await expect(queryable.query({ text: "second", values: [] })).rejects.toMatchObject({
       code: "NOT_A_TRANSACTION",
       message: expect.stringContaining("a statement has failed") as string,

@@ -87,7 +87,9 @@ export const fromOptions: OptionKinds<EnqueueFromOptions> = { batchSize: "any" }
 /** Beside those that name the database. */
 const producerOptions = { maxDepth: "any", cipher: "cipher" } as const;
 
-/** Throws InvalidOptionsError with everything that is wrong with the options of createProducer(). */
+/**
+ * Throws InvalidOptionsError with everything that is wrong with the options of createProducer().
+ */
 export function checkProducerOptions(options: ProducerOptions): void {
   const issues = databaseChoiceIssues("createProducer", options, producerOptions);
   if (issues.length > 0) throw new InvalidOptionsError("createProducer", issues);

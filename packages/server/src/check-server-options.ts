@@ -1,14 +1,12 @@
 import { InvalidOptionsError, type Issue } from "@hark/core";
 import { databaseChoiceIssues, type OptionKind, optionIssues, type OptionKinds } from "@hark/core/internal";
-import type { BaseServerOptions, DatabaseChoice } from "./create-server.ts";
 import type { AccessToken } from "./middleware/authorize.ts";
 import type { RateLimit } from "./middleware/rate-limit.ts";
-import type { BaseStartOptions } from "./start-server.ts";
 
 type KeysOf<Options> = Options extends unknown ? keyof Options : never;
 
 /** Of createServer(), beside those that name the database. */
-export const serverOptions: Readonly<Record<Exclude<keyof BaseServerOptions, KeysOf<DatabaseChoice>>, OptionKind>> = {
+export const serverOptions = {
   token: "text",
   tokens: "list",
   authorize: "function",
@@ -17,14 +15,14 @@ export const serverOptions: Readonly<Record<Exclude<keyof BaseServerOptions, Key
   maxBodyBytes: "any",
   rateLimit: "any",
   logger: "logger",
-};
+} as const satisfies Readonly<Record<string, OptionKind>>;
 
 /** Of startServer(), beside those of createServer(). */
-export const startOptions: Readonly<Record<Exclude<keyof BaseStartOptions, keyof BaseServerOptions>, OptionKind>> = {
+export const startOptions = {
   port: "any",
   host: "text",
   drainTimeout: "any",
-};
+} as const satisfies Readonly<Record<string, OptionKind>>;
 
 const rateLimit: OptionKinds<RateLimit> = { perSecond: "any", burst: "any" };
 const accessToken: Readonly<Record<KeysOf<AccessToken>, OptionKind>> = {
@@ -35,16 +33,23 @@ const accessToken: Readonly<Record<KeysOf<AccessToken>, OptionKind>> = {
   sha256: "text",
 };
 
+/** What is looked into, once each option is of the right type. */
+interface Forms {
+  maxBodyBytes?: unknown;
+  rateLimit?: unknown;
+  tokens?: readonly AccessToken[] | undefined;
+}
+
 /** Most bytes of a body that may be allowed: 256 MiB. */
 const mostBodyBytes = 268_435_456;
 
 /**
- * Throws {@link InvalidOptionsError} with every option that is unknown or of the wrong type. One that
- * is ignored may leave a door open: `tokn` would be a server without a credential.
+ * Throws {@link InvalidOptionsError} with every option that is unknown or of the wrong type. One
+ * that is ignored may leave a door open: `tokn` would be a server without a credential.
  */
 export function checkServerOptions(
   what: "createServer" | "startServer",
-  options: BaseServerOptions,
+  options: object,
   others: Readonly<Record<string, OptionKind>> = {},
 ): void {
   const issues = databaseChoiceIssues(what, options, { ...serverOptions, ...others });
@@ -53,7 +58,7 @@ export function checkServerOptions(
 }
 
 /** Issues within options, once each is of the right type. */
-function formIssues(what: string, { maxBodyBytes, rateLimit: limit, tokens = [] }: BaseServerOptions): Issue[] {
+function formIssues(what: string, { maxBodyBytes, rateLimit: limit, tokens = [] }: Forms): Issue[] {
   const issues: Issue[] = [];
   if (maxBodyBytes !== undefined && !isWhole(maxBodyBytes, 1, mostBodyBytes))
     issues.push({ path: ["maxBodyBytes"], message: `must be a whole number from 1 to ${mostBodyBytes}` });
@@ -64,7 +69,7 @@ function formIssues(what: string, { maxBodyBytes, rateLimit: limit, tokens = [] 
       issues.push({ path: ["rateLimit", "perSecond"], message: "is missing" });
   }
   for (const [place, token] of tokens.entries()) {
-    const { name, scopes, expiresAt, ...secret } = (token ?? {}) as AccessToken;
+    const { name, scopes, expiresAt, ...secret } = token ?? {};
     const found = optionIssues(`${what}'s tokens`, token, accessToken);
     if (found.length === 0 && (name === undefined || scopes === undefined || Object.keys(secret).length !== 1))
       found.push({ path: [], message: "must have a name, scopes, and either token or sha256" });

@@ -161,9 +161,6 @@ function isGiven<Place extends "database" | "pool">(
 function databaseOf(options: DatabaseChoice): Database {
   if (isGiven(options, "database")) return options.database;
   if (isGiven(options, "pool")) return borrowPool(options.pool, { isPooled: options.isPooled ?? false });
-  const { connectionString, password, isPooled, maxConnections } = options as Exclude<
-    DatabaseChoice,
-    { pool: unknown } | { database: unknown }
-  >;
+  const { connectionString, password, isPooled, maxConnections } = options;
   return openDatabase({ applicationName: "hark server", connectionString, password, isPooled, maxConnections });
 }

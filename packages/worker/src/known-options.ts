@@ -1,8 +1,7 @@
-import type { OptionKinds } from "@hark/core/internal";
-import type { WorkerOptions } from "./options.ts";
+import type { OptionKind } from "@hark/core/internal";
 
 /** The options of createWorker. Those of "any" are checked where they are read. */
-export const workerOptions: OptionKinds<WorkerOptions> = {
+export const workerOptions = {
   connectionString: "any",
   password: "function",
   listenUrl: "text",
@@ -19,7 +18,7 @@ export const workerOptions: OptionKinds<WorkerOptions> = {
   abortTimeout: "any",
   keepDays: "any",
   cipher: "cipher",
-};
+} as const satisfies Readonly<Record<string, OptionKind>>;
 
 /**
  * Where an option that createWorker does not have belongs. Ignored silently, it would let a worker

@@ -16,6 +16,7 @@ import {
   messageOf,
   parseDuration,
   optionIssues,
+  type OptionKinds,
   quote,
   redactingLogger,
 } from "@hark/core/internal";
@@ -176,7 +177,10 @@ export function parseOptions(options: WorkerOptions): WorkerSettings {
 
   if (typeof options !== "object" || options === null)
     throw new InvalidOptionsError("createWorker", [{ path: [], message: "takes an object with its options" }]);
-  issues.push(...optionIssues("createWorker", options, workerOptions, elsewhere), ...formIssues(options));
+  issues.push(
+    ...optionIssues("createWorker", options, workerOptions satisfies OptionKinds<WorkerOptions>, elsewhere),
+    ...formIssues(options),
+  );
   const handlers = handlersByType(options.handlers, issues);
   const schedules = Array.isArray(options.schedules) ? options.schedules : [];
   const names = schedules.flatMap((each) => (each ? [each.name] : [])); // others are among the issues

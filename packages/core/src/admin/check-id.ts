@@ -4,8 +4,8 @@ import { InvalidOptionsError } from "../errors/index.ts";
 const largestId = 2n ** 63n - 1n;
 
 /**
- * Returns a job's id as it is asked for. Takes text and whole numbers too, since JavaScript code has
- * ids from JSON.
+ * Returns a job's id as it is asked for. Takes text and whole numbers too, since JavaScript code
+ * has ids from JSON.
  * @throws InvalidOptionsError for what is no id: "there is no such job" would be the wrong answer
  */
 export function checkId(what: string, id: unknown): bigint {

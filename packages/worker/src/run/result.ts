@@ -24,7 +24,10 @@ export async function checkResult(job: JobDefinition, result: unknown, logger: L
     return refuse(job.type, "fails its schema, which answers neither a value nor issues");
   if (checked.issues) {
     const issues: readonly unknown[] = Array.isArray(checked.issues) ? checked.issues.slice(0, 20) : [];
-    const messages = issues.map((issue) => String((issue as { message?: unknown } | null)?.message ?? "no message"));
+    const messages = issues.map((issue) => {
+      const message: unknown = (issue as { message?: unknown } | null)?.message;
+      return typeof message === "string" ? message : "no message";
+    });
     return refuse(job.type, `fails its schema: ${messages.join("; ")}`);
   }
   if (checked.value === undefined) return { kind: "completed", resultJson: null };
