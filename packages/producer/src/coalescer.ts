@@ -1,12 +1,7 @@
 import type { Queryable } from "@hark/core";
-import {
-  EnqueueTimeoutError,
-  InvalidPayloadError,
-  isRejection,
-  isBeyondEncoding,
-  statements,
-} from "@hark/core/internal";
+import { EnqueueTimeoutError, isRejection, statements } from "@hark/core/internal";
 import { answerDeadlineMs, answered } from "./deadline.ts";
+import { insert, refusalOf } from "./insert.ts";
 import { UniqueLane } from "./unique-lane.ts";
 
 /**
@@ -34,9 +29,8 @@ interface Call {
  * overdue, every call of that insert fails. Either all of its jobs were inserted or none. They are
  * not sent again, since the commit may have happened.
  *
- * A second insert beside a running insert of at most two jobs was tried, so that a call need not
- * wait for the rest of that commit. It made the median start later: 6.0 and 9.4 ms instead of 4.7
- * to 5.4 at 500 calls/s, and 10 and 14 ms instead of 4 to 7 at 2,000.
+ * A second insert beside a small one made the median start later: 6.0 and 9.4 ms instead of 4.7 to
+ * 5.4 at 500 calls/s.
  *
  * A call that waits for its insert for longer than 20 s fails, and is not sent. A job with a unique
  * key gets an insert of its own, in a lane of its own, because that insert may have to wait for the
@@ -55,7 +49,10 @@ export class Coalescer {
   }
 
   async insert(job: statements.NewJob): Promise<statements.InsertedJob> {
-    if (job.uniqueKey !== undefined) return (await this.#insertInLane([job], `${job.queue} ${job.uniqueKey}`))[0]!;
+    if (job.uniqueKey !== undefined) {
+      const key = `${job.queue} ${job.uniqueKey}`;
+      return (await this.#lane.inTime(key, () => answered(() => insert(this.#db, [job]))))[0]!;
+    }
     return new Promise((resolve, reject) => {
       this.#waiting.push({ job, madeAt: performance.now(), resolve, reject });
       if (!this.#isFlushing) void this.#flush();
@@ -64,25 +61,8 @@ export class Coalescer {
 
   /** Inserts jobs in one statement, all or none. Returns the results in the order of the jobs. */
   async insertMany(jobs: statements.NewJob[]): Promise<statements.InsertedJob[]> {
-    if (jobs.some(({ uniqueKey }) => uniqueKey !== undefined)) return this.#insertInLane(jobs, undefined);
-    return answered(() => insert(this.#db, jobs));
-  }
-
-  /** Fails without an insert if it is not the jobs' turn in time. */
-  #insertInLane(jobs: statements.NewJob[], key: string | undefined): Promise<statements.InsertedJob[]> {
-    return new Promise((resolve, reject) => {
-      let isLate = false;
-      const timer = setTimeout(() => {
-        isLate = true;
-        reject(new EnqueueTimeoutError(answerDeadlineMs, false));
-      }, answerDeadlineMs);
-      const inTurn = async () => {
-        if (isLate) return []; // the caller was told that nothing was written
-        clearTimeout(timer);
-        return answered(() => insert(this.#db, jobs));
-      };
-      this.#lane.run(key, inTurn).then(resolve, reject);
-    });
+    const work = () => answered(() => insert(this.#db, jobs));
+    return jobs.some(({ uniqueKey }) => uniqueKey !== undefined) ? this.#lane.inTime(undefined, work) : work();
   }
 
   /** Fails the calls that have waited too long, oldest first. */
@@ -118,7 +98,7 @@ export class Coalescer {
   async #write(calls: Call[]): Promise<void> {
     try {
       const jobs = calls.map(({ job }) => job);
-      const enqueued = await answered(() => insertJobs(this.#db, jobs));
+      const enqueued = await answered(() => statements.insertJobs(this.#db, { jobs: statements.jobsJson(jobs) }));
       for (const [place, { resolve }] of calls.entries()) resolve(enqueued[place]!);
     } catch (error) {
       if (calls.length > 1 && isRejection(error)) {
@@ -137,27 +117,4 @@ export class Coalescer {
  */
 function endOfTurn(): Promise<void> {
   return new Promise((resolve) => process.nextTick(resolve));
-}
-
-/**
- * Inserts jobs in one statement. Returns the results in the order of the jobs.
- * @throws InvalidPayloadError if the database's encoding lacks a character
- */
-export function insert(queryable: Queryable, jobs: statements.NewJob[]): Promise<statements.InsertedJob[]> {
-  return insertJobs(queryable, jobs).catch((error: unknown) => {
-    throw refusalOf(error, jobs);
-  });
-}
-
-const insertJobs = (queryable: Queryable, jobs: readonly statements.NewJob[]) =>
-  statements.insertJobs(queryable, { jobs: statements.jobsJson(jobs) });
-
-/** The error, or what the caller of these jobs can do about it. */
-function refusalOf(error: unknown, jobs: readonly statements.NewJob[]): unknown {
-  if (!isBeyondEncoding(error)) return error;
-  const message =
-    "has a character that the encoding of the database lacks: leave it out, or move to a database of UTF8";
-  return new InvalidPayloadError(jobs.length === 1 ? jobs[0]!.type : `one of ${jobs.length} jobs`, [
-    { path: [], message },
-  ]);
 }

@@ -17,10 +17,11 @@ import {
   type statements,
   UnknownJobTypeError,
 } from "@hark/core/internal";
-import { Coalescer, insert } from "./coalescer.ts";
+import { Coalescer } from "./coalescer.ts";
 import { answered } from "./deadline.ts";
 import { DepthLimit } from "./depth-limit.ts";
 import { type EnqueuedFrom, enqueueFrom } from "./enqueue-from.ts";
+import { insert } from "./insert.ts";
 import { OpenCalls } from "./open-calls.ts";
 import {
   checkProducerOptions,

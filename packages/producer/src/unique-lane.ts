@@ -1,3 +1,6 @@
+import { EnqueueTimeoutError } from "@hark/core/internal";
+import { answerDeadlineMs } from "./deadline.ts";
+
 /** Work that waits for a place. */
 interface Waiting {
   readonly start: () => void;
@@ -31,6 +34,26 @@ export class UniqueLane {
     } finally {
       if (this.#turns.get(key) === over) this.#turns.delete(key);
     }
+  }
+
+  /**
+   * As {@link UniqueLane.run}.
+   * @throws EnqueueTimeoutError if the turn does not come in 20 s. The work is not done then
+   */
+  inTime<Answer>(key: string | undefined, work: () => Promise<Answer>): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      let isLate = false;
+      const timer = setTimeout(() => {
+        isLate = true;
+        reject(new EnqueueTimeoutError(answerDeadlineMs, false));
+      }, answerDeadlineMs);
+      const inTurn = async () => {
+        if (isLate) return undefined as Answer; // the caller was told that nothing was written
+        clearTimeout(timer);
+        return work();
+      };
+      this.run(key, inTurn).then(resolve, reject);
+    });
   }
 
   async #inPlace<Answer>(work: () => Promise<Answer>): Promise<Answer> {

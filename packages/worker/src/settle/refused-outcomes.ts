@@ -1,6 +1,7 @@
 import type { Logger, Outcome } from "@hark/core";
 import { backoffMs, errorText, isBeyondEncoding, quotesData, storableText } from "@hark/core/internal";
-import { escapedOutcome, type Unsettled } from "./unsettled.ts";
+import { escapedOutcome } from "./escaped-outcome.ts";
+import type { Unsettled } from "./unsettled.ts";
 
 /**
  * How long an outcome that the database refuses is tried again, in ms. A trigger or constraint of

@@ -1,5 +1,5 @@
 import type { Outcome, Queryable } from "@hark/core";
-import { escapeBeyond, statements } from "@hark/core/internal";
+import { statements } from "@hark/core/internal";
 
 /**
  * What was written: a dead letter where the database rejected the outcome. "refused": the claim no
@@ -31,26 +31,6 @@ export interface Unsettled {
  * And failures are rare, and people may be waiting for them.
  */
 export const isUrgent = ({ claim, outcome }: Unsettled): boolean => claim.handsOff || outcome.state !== "completed";
-
-/**
- * The highest characters that are left as they are, one try after the other: of LATIN1, of ASCII.
- */
-const encodings = [0xff, 0x7f];
-
-/**
- * The same outcome with fewer characters, for a database whose encoding lacks some of them (FM-86).
- * Undefined if it has none to spare.
- */
-export function escapedOutcome(outcome: Outcome): Outcome | undefined {
-  for (const highest of encodings) {
-    const escaped = { ...outcome };
-    if ("error" in escaped && escaped.error !== null) escaped.error = escapeBeyond(highest, escaped.error);
-    if ("resultJson" in escaped && escaped.resultJson !== null)
-      escaped.resultJson = escapeBeyond(highest, escaped.resultJson, { isJson: true });
-    if (JSON.stringify(escaped) !== JSON.stringify(outcome)) return escaped;
-  }
-  return undefined;
-}
 
 /** Successes, as completeJobs() takes them. */
 export function completionsOf(entries: readonly Unsettled[]): statements.Completions {
