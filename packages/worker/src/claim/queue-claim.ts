@@ -154,7 +154,7 @@ export class QueueClaim {
     if (riders) return this.#settleAndClaim(request, riders);
     return statements.claimJobs(claimDb, {
       ...request,
-      mayDefer: this.#isPlain && !request.isContended,
+      mayDefer: this.#isPlain && !request.isContended, // by claimPlainJobs
       isContended,
       isHindered: this.#isHindered,
     });
