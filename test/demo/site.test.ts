@@ -111,11 +111,12 @@ test(
     expect(await demo.exited, demo.output + demo.errors).toBe(0);
 
     // The machine delays requests, in the crawler and in this process. One gap may be short, but
-    // not several in a row.
+    // not several in a row. A stall of 375 ms takes 15 ms off the average of the gaps after it; two
+    // processes that know nothing of each other would be at 25 ms.
     const arrivals = shop.facts.requests.entries.map(({ at }) => at);
     expect(arrivals.length).toBeGreaterThan(60);
     const averages = (gaps: number) => arrivals.slice(gaps).map((at, index) => (at - arrivals[index]!) / gaps);
-    expect(Math.min(...averages(25))).toBeGreaterThanOrEqual(45);
+    expect(Math.min(...averages(25))).toBeGreaterThanOrEqual(35);
     const single = averages(1).toSorted((one, other) => one - other);
     expect(single[Math.floor(single.length / 2)]).toBeGreaterThanOrEqual(45);
   },

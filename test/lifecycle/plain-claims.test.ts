@@ -2,6 +2,7 @@ import { defineJob } from "@hark/core";
 import { implement } from "@hark/worker";
 import pg from "pg";
 import { expect, onTestFinished, vi } from "vitest";
+import { codeName } from "../support/count-statements.ts";
 import { test } from "../support/fixtures.ts";
 import { countJobs, untilState } from "../support/jobs.ts";
 
@@ -11,7 +12,7 @@ function claimsFromNow(): string[] {
   // oxlint-disable-next-line typescript/unbound-method -- it is called with its own `this`
   const query = pg.Client.prototype.query;
   const spy = vi.spyOn(pg.Client.prototype, "query").mockImplementation(function (this: pg.Client, ...args: unknown[]) {
-    const { name = "" } = args[0] as { name?: string };
+    const name = codeName((args[0] as { name?: string }).name ?? "");
     if (/claim-(plain-|contended-)?jobs$/.test(name)) names.push(name);
     return query.apply(this, args as never) as never;
   });

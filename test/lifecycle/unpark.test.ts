@@ -3,6 +3,7 @@ import { statements } from "@hark/core/internal";
 import { type Handler, implement } from "@hark/worker";
 import pg from "pg";
 import { expect, onTestFinished, vi } from "vitest";
+import { codeName } from "../support/count-statements.ts";
 import { eventually } from "../support/eventually.ts";
 import { type StartWorker, test as base } from "../support/fixtures.ts";
 import { claim, completed, countJobs, insertJob, insertJobs, registerWorker, untilState } from "../support/jobs.ts";
@@ -37,7 +38,7 @@ function countLooks(): () => number {
   // oxlint-disable-next-line typescript/unbound-method -- it is called with its own `this`
   const query = pg.Client.prototype.query;
   const spy = vi.spyOn(pg.Client.prototype, "query").mockImplementation(function (this: pg.Client, ...args: unknown[]) {
-    if ((args[0] as { name?: string }).name === "unpark-jobs") looks += 1;
+    if (codeName((args[0] as { name?: string }).name ?? "") === "unpark-jobs") looks += 1;
     return query.apply(this, args as never) as never;
   });
   onTestFinished(() => spy.mockRestore());

@@ -15,10 +15,15 @@ export function countStatements(sees: (name: string, values: readonly unknown[],
   const sent = new Map<string, number>();
   const spy = vi.spyOn(pg.Client.prototype, "query").mockImplementation(function (this: pg.Client, ...args: unknown[]) {
     const { name: prepared = "unnamed", values = [], text = "" } = (args[0] ?? {}) as Partial<pg.QueryConfig>;
-    const name = prepared.replace(/^hark_(.*)_[0-9a-f]{8}$/, "$1"); // as it stands in the code
+    const name = codeName(prepared);
     sent.set(name, (sent.get(name) ?? 0) + 1);
     sees(name, values, text);
     return original.apply(this, args as never) as never;
   });
   return { sent, end: () => spy.mockRestore() };
+}
+
+/** The name of a statement as it stands in the code, of the name that it is prepared under. */
+export function codeName(prepared: string): string {
+  return prepared.replace(/^hark_(.*)_[0-9a-f]{8}$/, "$1");
 }

@@ -135,7 +135,7 @@ function secretEnd(
   if (isQuoted) return quotedEnd(text, start);
   if (placeholder.test(rest) || (separator === ":" && prose.test(rest))) return undefined;
   if (/^[[{]/.test(rest)) return bracketEnd(text, start);
-  if (/^[|>][+-]?[ \t]*\r?\n/.test(rest)) return upTo(text, start, /\n(?=\S)/g); // a block of YAML
+  if (/^[|>][+-]?[ \t]*\r?\n/.test(rest)) return upTo(text, start, /\n(?=\S)/g); // a block of lines
   // A header's value may have spaces: "Bearer ...", "a=b; c=d".
   if (/authori[sz]ation|cookie/.test(plain(name))) return upTo(text, start, /[\r\n"'`]|\\[nr"]/g);
   return isParameter ? upTo(text, start, /[\s&"<>]/g) : upTo(text, start, /(?<!\\)[\s"]/g);
