@@ -4,8 +4,9 @@ import { checkOptions, type OptionKinds } from "./check-options.ts";
 import { jitter } from "./clock.ts";
 import type { Queryable } from "./database.ts";
 import { InvalidOptionsError, LockLostError, LockTimeoutError } from "./errors/index.ts";
-import { withJsonIds } from "./json-ids.ts";
+import { spellsIds } from "./json-ids.ts";
 import { limits } from "./json.ts";
+import { LockLoss } from "./lock-loss.ts";
 import { acquireLock, guardLock, releaseLock, renewLock } from "./lock-statements.ts";
 import { channels, type Notifications } from "./notifications.ts";
 import { isBeyondEncoding } from "./sqlstate.ts";
@@ -60,12 +61,6 @@ export interface Locks {
    */
   release(key: string, token: string): Promise<boolean>;
 }
-
-/**
- * How much of its time before expiry a holder is told to stop: a tenth, at most a second, by the
- * monotonic clock (FM-55).
- */
-const marginOf = (ttlMs: number) => Math.min(1_000, ttlMs / 10);
 
 /**
  * What tokens look like; PostgreSQL raises an error for any other text, where the answer is that it
@@ -193,39 +188,30 @@ function heldLock({
   askedAt: number;
   release: Locks["release"];
 }): Lock {
-  const controller = new AbortController();
+  const loss = new LockLoss(key, fence);
+  loss.granted(askedAt, grantedMs);
   let isOver = false;
-  let alarm: NodeJS.Timeout | undefined;
 
-  // The database counted from some moment after we asked: counting from the asking errs on the safe
-  // side.
-  const arm = (askedAtMs: number, ttlMs: number) => {
-    clearTimeout(alarm);
-    const leftMs = askedAtMs + ttlMs - marginOf(ttlMs) - performance.now();
-    alarm = setTimeout(lose, Math.max(leftMs, 0));
-    alarm.unref();
-  };
-  const lose = () => controller.abort(new LockLostError(key, fence));
-  arm(askedAt, grantedMs);
-
-  const lock: Lock = withJsonIds({
+  const lock: Lock = {
     key,
     token,
     fence,
-    signal: controller.signal,
+    get signal() {
+      return loss.signal;
+    },
     async renew(ttlMs = grantedMs) {
       checkRequest(key, ttlMs, 0);
       const renewedAt = performance.now();
       const [renewed] = await renewLock(db, { key, token, ttlMs });
       if (!renewed) {
-        lose();
+        loss.lost();
         throw new LockLostError(key, fence);
       }
-      arm(renewedAt, ttlMs);
+      loss.granted(renewedAt, ttlMs);
     },
     async release() {
       if (isOver) return false;
-      clearTimeout(alarm);
+      loss.released();
       const wasHeld = await release(key, token);
       isOver = true;
       return wasHeld;
@@ -233,14 +219,14 @@ function heldLock({
     async guard(tx) {
       const [held] = await guardLock(queryableOf(tx), { key, token });
       if (held) return;
-      lose();
+      loss.lost();
       throw new LockLostError(key, fence);
     },
     async [Symbol.asyncDispose]() {
       await lock.release();
     },
-  });
-  return lock;
+  };
+  return Object.setPrototypeOf(lock, spellsIds) as Lock; // withJsonIds() would read the signal, and so make it
 }
 
 /**

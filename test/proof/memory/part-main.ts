@@ -11,7 +11,7 @@ import { createWorker, implement } from "@hark/worker";
 /** What a part does when it is asked for work: so many jobs, as its kind has it. */
 type Work = (jobs: number) => Promise<unknown>;
 
-export type PartName = "worker" | "producer" | "queue" | "idle queue" | "losing queue" | "server";
+export type PartName = "worker" | "producer" | "queue" | "idle queue" | "losing queue" | "locking queue" | "server";
 
 export type PartRequest = { ask: "memory" } | { ask: "work"; jobs: number };
 
@@ -105,6 +105,20 @@ const parts: Record<PartName, () => Promise<Work>> = {
         await urls.dequeue({ wait: 10_000 });
       }
     };
+  },
+
+  /** Takes locks for ten minutes, and releases them at once. */
+  async "locking queue"() {
+    const urls = new PostgresQueue({ connectionString, logger, lockTTL: 600_000 });
+    return (locks) =>
+      Promise.all(
+        Array.from({ length: 5 }, async (_, caller) => {
+          for (let each = 0; each < locks / 5; each += 1) {
+            const page = `https://example.com/${caller}`;
+            await urls.releaseLock(page, (await urls.acquireLock(page))!);
+          }
+        }),
+      );
   },
 
   async server() {

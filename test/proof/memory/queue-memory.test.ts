@@ -35,3 +35,17 @@ test(
     tell(`${jobs} jobs held ${mib(held)}, and ${mib((await losing.heldBytes()) - before)} after their lease was lost`);
   },
 );
+
+test(
+  "a PostgresQueue lets go of locks that were released long before their time is up",
+  { tags: ["FM-52"] },
+  async ({ part }) => {
+    const locking = await part("locking queue");
+    await locking.work(1_000);
+    const before = await locking.heldBytes();
+    await locking.work(5_000);
+    const growth = (await locking.heldBytes()) - before;
+    tell(`5,000 locks: ${mib(growth)} more`);
+    expect(growth).toBeLessThan(2 ** 20); // 0.2 KiB each
+  },
+);
