@@ -43,14 +43,14 @@ ALTER TABLE hark.attempts REPLICA IDENTITY FULL;--> statement-breakpoint
 
 -- Moves the sequence of job ids past all ids that are in use, if it stands behind them, as after
 -- logical replication, which copies no sequences (FM-83). Returns how far. One at a time, or the
--- setval() of a slower one could move it back: the row of hark.fences is as good as any.
+-- setval() of a slower one could move it back.
 CREATE FUNCTION hark.advance_ids() RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = hark, pg_temp AS $$
 DECLARE
   highest bigint;
   reached bigint;
 BEGIN
-  PERFORM FROM fences FOR UPDATE;
+  PERFORM hark.lock_row('ids');
   highest := greatest((SELECT max(id) FROM hark.jobs), (SELECT max(id) FROM running_jobs), (SELECT max(id) FROM dead_jobs));
   SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END INTO reached FROM jobs_id_seq;
   IF highest IS NULL OR highest <= reached THEN RETURN 0; END IF;

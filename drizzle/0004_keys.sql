@@ -124,6 +124,7 @@ BEGIN
     SELECT era INTO present FROM fences WHERE origin = here;
     fence := (present << low_bits) | nextval('fence_numbers');
     EXIT WHEN fence > coalesce(seen, 0);
+    PERFORM hark.lock_row('fences'); -- or two first callers would each insert the row
     INSERT INTO fences (origin, era) SELECT '', 0 WHERE NOT EXISTS (SELECT FROM fences);
     UPDATE fences SET origin = here,
            era = greatest(era, seen >> low_bits, extract(epoch FROM clock_timestamp() - '2025-01-01'::timestamptz)::bigint / 3600) + 1

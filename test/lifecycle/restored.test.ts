@@ -1,4 +1,4 @@
-import { createLocks, defineJob, openDatabase } from "@hark/core";
+import { createLocks, type Database, defineJob, openDatabase } from "@hark/core";
 import { createProducer } from "@hark/producer";
 import { implement } from "@hark/worker";
 import { expect, inject } from "vitest";
@@ -138,3 +138,54 @@ test("locks are granted where the server tells no timeline", { tags: ["FM-82"] }
   }
   expect(fences).toEqual([fences[0], fences[0]! + 1n, fences[0]! + 2n]);
 });
+
+test("the first callers of a database for a lock wait for each other, and each gets its own", async ({
+  own: { db },
+}) => {
+  const locks = createLocks({ db });
+  const [early, late] = await raced(db, "select hark.next_fence('early') as fence", () =>
+    locks.acquire("late", { ttlMs: 60_000 }),
+  );
+  expect(late.fence).toBeGreaterThan(BigInt(early!.fence as string));
+});
+
+test(
+  "in a database that never granted a lock, the sequence of ids is moved by one caller at a time",
+  { tags: ["FM-83"] },
+  async ({ own: { db } }) => {
+    const advance = "select hark.advance_ids()";
+    const [, answer] = await raced(db, advance, () => db.pool.query(advance));
+    expect(answer.rows).toEqual([{ advance_ids: 0n }]);
+  },
+);
+
+/**
+ * Runs a statement in a transaction, begins `work`, and commits once that waits for the
+ * transaction. Returns the row and the answer.
+ */
+async function raced<Answer>(
+  db: Database,
+  statement: string,
+  work: () => Promise<Answer>,
+): Promise<[Record<string, unknown> | undefined, Answer]> {
+  const session = await db.pool.connect();
+  try {
+    await session.query("begin");
+    const { rows } = await session.query<Record<string, unknown>>(statement);
+    const working = work();
+    working.catch(() => {}); // is awaited below
+    await eventually(
+      async () =>
+        (
+          await db.pool.query(
+            "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+          )
+        ).rowCount === 1,
+      { withinMs: 30_000, what: "it waits for the transaction" },
+    );
+    await session.query("commit");
+    return [rows[0], await working];
+  } finally {
+    session.release(true);
+  }
+}
