@@ -63,7 +63,7 @@ export const proofs: readonly Proof[] = [
           "test/proof/properties",
           "test/proof/campaigns/checker",
           "test/proof/keys",
-          "test/proof/settings",
+          "test/proof/settings/settings.test.ts",
           "test/proof/strangers",
           ...quickFaults,
         ],
